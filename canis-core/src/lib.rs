@@ -1,0 +1,4 @@
+//! The keeper of keys.
+
+pub mod crypto;
+pub mod secret;

@@ -1,0 +1,294 @@
+//! What keys are: types, usage, states.
+
+use crate::{Error, ErrorCode, Result};
+use std::fmt;
+use std::str::FromStr;
+
+/// What an algorithm family can do at all, whatever a key's usage allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// AES, a secret key.
+    Aes,
+    /// RSA key pair.
+    Rsa,
+    /// ECDSA key pair on a NIST curve.
+    Ec,
+    /// Ed25519 key pair.
+    Edwards,
+}
+
+macro_rules! key_types {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $number:literal, $name:literal, $family:ident, $bits:literal;)+) => {
+        /// The type of a key; fixed when it is created. The number is what records and CANISP carry.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum KeyType { $($(#[doc = $doc])+ $variant = $number,)+ }
+
+        impl KeyType {
+            /// Every key type.
+            pub const ALL: &'static [KeyType] = &[$(KeyType::$variant,)+];
+
+            /// The name users write.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(KeyType::$variant => $name,)+ }
+            }
+
+            /// The family of algorithms.
+            #[must_use]
+            pub const fn family(self) -> Family {
+                match self { $(KeyType::$variant => Family::$family,)+ }
+            }
+
+            /// The size in bits: AES key, RSA modulus, or order of the curve's field.
+            #[must_use]
+            pub const fn bits(self) -> usize {
+                match self { $(KeyType::$variant => $bits,)+ }
+            }
+
+            /// The type with this number.
+            #[must_use]
+            pub const fn from_number(number: u8) -> Option<KeyType> {
+                match number { $($number => Some(KeyType::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+
+key_types! {
+    /// AES-256.
+    Aes256 = 1, "aes256-gcm", Aes, 256;
+    /// RSA, 2048-bit modulus.
+    Rsa2048 = 2, "rsa-2048", Rsa, 2048;
+    /// RSA, 4096-bit modulus.
+    Rsa4096 = 3, "rsa-4096", Rsa, 4096;
+    /// ECDSA on NIST P-256.
+    EcdsaP256 = 4, "ecdsa-p256", Ec, 256;
+    /// ECDSA on NIST P-384.
+    EcdsaP384 = 5, "ecdsa-p384", Ec, 384;
+    /// Ed25519 (RFC 8032).
+    Ed25519 = 6, "ed25519", Edwards, 256;
+    /// AES-128; made through PKCS#11.
+    Aes128 = 7, "aes128-gcm", Aes, 128;
+    /// AES-192; made through PKCS#11.
+    Aes192 = 8, "aes192-gcm", Aes, 192;
+    /// RSA, 3072-bit modulus.
+    Rsa3072 = 9, "rsa-3072", Rsa, 3072;
+}
+
+impl KeyType {
+    /// The number that records and CANISP carry.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// Whether there is a public half.
+    #[must_use]
+    pub const fn is_asymmetric(self) -> bool {
+        !matches!(self.family(), Family::Aes)
+    }
+
+    /// What a key of this type can be used for at all.
+    #[must_use]
+    pub const fn possible_usage(self) -> Usage {
+        match self.family() {
+            Family::Aes => Usage::ENCRYPT.with(Usage::DECRYPT).with(Usage::WRAP).with(Usage::UNWRAP).with(Usage::DERIVE),
+            Family::Rsa => Usage::ALL.without(Usage::DERIVE),
+            Family::Ec => Usage::SIGN.with(Usage::VERIFY).with(Usage::DERIVE),
+            Family::Edwards => Usage::SIGN.with(Usage::VERIFY),
+        }
+    }
+
+    /// What a key created through the API is used for.
+    #[must_use]
+    pub const fn default_usage(self) -> Usage {
+        match self.family() {
+            Family::Aes => Usage::ENCRYPT.with(Usage::DECRYPT),
+            Family::Rsa => Usage::ENCRYPT.with(Usage::DECRYPT).with(Usage::SIGN).with(Usage::VERIFY),
+            Family::Ec | Family::Edwards => Usage::SIGN.with(Usage::VERIFY),
+        }
+    }
+}
+
+impl fmt::Display for KeyType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for KeyType {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        KeyType::ALL.iter().copied().find(|t| t.name() == text).ok_or_else(|| {
+            let known: Vec<_> = KeyType::ALL.iter().map(|t| t.name()).collect();
+            Error::new(
+                ErrorCode::InvalidKeyType,
+                format!("unknown key type `{}`; the types are {}", crate::quote(text), known.join(", ")),
+            )
+        })
+    }
+}
+
+/// A set of what a key may be used for; the bits are what records carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Usage(u8);
+
+impl Usage {
+    /// Nothing.
+    pub const NONE: Usage = Usage(0);
+    /// CKA_ENCRYPT.
+    pub const ENCRYPT: Usage = Usage(1);
+    /// CKA_DECRYPT.
+    pub const DECRYPT: Usage = Usage(2);
+    /// CKA_SIGN.
+    pub const SIGN: Usage = Usage(4);
+    /// CKA_VERIFY.
+    pub const VERIFY: Usage = Usage(8);
+    /// CKA_WRAP.
+    pub const WRAP: Usage = Usage(16);
+    /// CKA_UNWRAP.
+    pub const UNWRAP: Usage = Usage(32);
+    /// CKA_DERIVE.
+    pub const DERIVE: Usage = Usage(64);
+    /// Everything.
+    pub const ALL: Usage = Usage(127);
+
+    const NAMES: [(Usage, &'static str); 7] = [
+        (Usage::ENCRYPT, "encrypt"),
+        (Usage::DECRYPT, "decrypt"),
+        (Usage::SIGN, "sign"),
+        (Usage::VERIFY, "verify"),
+        (Usage::WRAP, "wrap"),
+        (Usage::UNWRAP, "unwrap"),
+        (Usage::DERIVE, "derive"),
+    ];
+
+    /// Both.
+    #[must_use]
+    pub const fn with(self, other: Usage) -> Usage {
+        Usage(self.0 | other.0)
+    }
+
+    /// This without `other`.
+    #[must_use]
+    pub const fn without(self, other: Usage) -> Usage {
+        Usage(self.0 & !other.0)
+    }
+
+    /// What stands in both.
+    #[must_use]
+    pub const fn intersect(self, other: Usage) -> Usage {
+        Usage(self.0 & other.0)
+    }
+
+    /// Whether all of `other` is in it.
+    #[must_use]
+    pub const fn allows(self, other: Usage) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// The bits, as records and CANISP carry them.
+    #[must_use]
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// The usage with these bits; `None` for an unknown bit.
+    #[must_use]
+    pub const fn from_bits(bits: u8) -> Option<Usage> {
+        if bits <= Usage::ALL.0 { Some(Usage(bits)) } else { None }
+    }
+
+    /// The names of what it allows, in a fixed order.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        Usage::NAMES.into_iter().filter(move |(bit, _)| self.allows(*bit)).map(|(_, name)| name)
+    }
+}
+
+/// The state of a key (NIST SP 800-57 part 1, section 7, in the words of the key engine's design).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum KeyState {
+    /// Exists, no cryptography yet.
+    Created = 1,
+    /// In use.
+    Active = 2,
+    /// Decrypts and verifies only.
+    Disabled = 3,
+    /// The material is gone.
+    Destroyed = 4,
+}
+
+impl KeyState {
+    /// Every state.
+    pub const ALL: [KeyState; 4] = [KeyState::Created, KeyState::Active, KeyState::Disabled, KeyState::Destroyed];
+
+    /// The name users see.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            KeyState::Created => "created",
+            KeyState::Active => "active",
+            KeyState::Disabled => "disabled",
+            KeyState::Destroyed => "destroyed",
+        }
+    }
+
+    /// What a key in this state may still do.
+    #[must_use]
+    pub const fn allowed_usage(self) -> Usage {
+        match self {
+            KeyState::Active => Usage::ALL,
+            KeyState::Disabled => Usage::DECRYPT.with(Usage::VERIFY),
+            KeyState::Created | KeyState::Destroyed => Usage::NONE,
+        }
+    }
+
+    /// The state with this number.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<KeyState> {
+        match number {
+            1 => Some(KeyState::Created),
+            2 => Some(KeyState::Active),
+            3 => Some(KeyState::Disabled),
+            4 => Some(KeyState::Destroyed),
+            _ => None,
+        }
+    }
+
+    /// The state of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<KeyState> {
+        KeyState::ALL.into_iter().find(|s| s.name() == name)
+    }
+}
+
+impl fmt::Display for KeyState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_resolve_by_name_and_number() {
+        for kind in KeyType::ALL {
+            assert_eq!(kind.name().parse::<KeyType>().as_ref(), Ok(kind));
+            assert_eq!(KeyType::from_number(kind.number()), Some(*kind));
+            assert!(kind.possible_usage().allows(kind.default_usage()));
+        }
+    }
+
+    /// R7: an unknown type is refused and the refusal names the known ones.
+    #[test]
+    fn unknown_type_is_named() {
+        let error = "foo".parse::<KeyType>().unwrap_err();
+        assert_eq!(error.code, ErrorCode::InvalidKeyType);
+        assert!(error.message.contains("foo") && error.message.contains("aes256-gcm"));
+    }
+}
