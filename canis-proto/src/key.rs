@@ -93,7 +93,9 @@ impl KeyType {
     #[must_use]
     pub const fn possible_usage(self) -> Usage {
         match self.family() {
-            Family::Aes => Usage::ENCRYPT.with(Usage::DECRYPT).with(Usage::WRAP).with(Usage::UNWRAP).with(Usage::DERIVE),
+            Family::Aes => {
+                Usage::ENCRYPT.with(Usage::DECRYPT).with(Usage::WRAP).with(Usage::UNWRAP).with(Usage::DERIVE)
+            }
             Family::Rsa => Usage::ALL.without(Usage::DERIVE),
             Family::Ec => Usage::SIGN.with(Usage::VERIFY).with(Usage::DERIVE),
             Family::Edwards => Usage::SIGN.with(Usage::VERIFY),
@@ -223,7 +225,8 @@ pub enum KeyState {
 
 impl KeyState {
     /// Every state.
-    pub const ALL: [KeyState; 4] = [KeyState::Created, KeyState::Active, KeyState::Disabled, KeyState::Destroyed];
+    pub const ALL: [KeyState; 4] =
+        [KeyState::Created, KeyState::Active, KeyState::Disabled, KeyState::Destroyed];
 
     /// The name users see.
     #[must_use]

@@ -1,19 +1,29 @@
 //! Words and bytes of CANISP: ids, key types, operations, frames, error codes. No I/O, no cryptography.
 
+pub mod answer;
 mod error;
+pub mod frame;
 mod id;
 mod key;
+pub mod message;
 mod name;
+pub mod operation;
+mod signature;
+pub mod text;
+pub mod value;
 
 pub use error::{Blame, Error, ErrorCode, Result};
 pub use id::Id;
 pub use key::{Family, KeyState, KeyType, Usage};
 pub use name::{KeyName, MAX_NAME};
+pub use operation::{Capabilities, Capability, Cost, Operation, OperationId};
+pub use signature::SignatureScheme;
 
 /// Caller's text made fit to be shown in an error: printable ASCII, at most 80 characters.
 #[must_use]
 pub fn quote(text: &str) -> String {
-    let mut shown: String = text.chars().take(80).map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect();
+    let mut shown: String =
+        text.chars().take(80).map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect();
     if shown.len() < text.chars().count() {
         shown.push('…');
     }

@@ -1,0 +1,141 @@
+//! What the operations answer.
+
+use crate::message::{WireAnswer, parse};
+use crate::value::{Fields, Map, Value};
+use crate::{KeyState, KeyType, Result, Usage};
+
+macro_rules! answer {
+    ($(#[doc = $doc:literal])+ $name:ident { $($(#[doc = $fdoc:literal])+ $field:ident: $type:ty, $take:ident, |$it:ident| $write:expr;)+ }) => {
+        $(#[doc = $doc])+
+        #[derive(Clone, PartialEq, Eq)]
+        pub struct $name { $($(#[doc = $fdoc])+ pub $field: $type,)+ }
+
+        impl WireAnswer for $name {
+            fn to_map(&self) -> Map<'_> {
+                let map = Map::new();
+                $(let map = { let $it = &self.$field; map.with(stringify!($field), $write) };)+
+                map
+            }
+
+            fn from_fields(fields: &mut Fields<'_>) -> Result<Self> {
+                Ok($name { $($field: parse::$take(fields, stringify!($field))?,)+ })
+            }
+        }
+    };
+}
+
+answer! {
+    /// The state of server and store.
+    StatusInfo {
+        /// The version of CANIS.
+        version: String, required, |v| v.as_str();
+        /// The store's id.
+        store: String, required, |v| v.as_str();
+        /// Whether the root key is absent, so that no key can be used.
+        sealed: bool, required, |v| *v;
+        /// Why it is sealed and what to do; empty when it is not.
+        reason: String, required, |v| v.as_str();
+        /// The crypto provider in use.
+        provider: String, required, |v| v.as_str();
+    }
+}
+
+answer! {
+    /// A key's metadata. Times are microseconds since 1970-01-01 UTC.
+    KeyInfo {
+        /// The name.
+        name: String, required, |v| v.as_str();
+        /// The key's id.
+        id: String, required, |v| v.as_str();
+        /// The type.
+        kind: KeyType, key_type, |v| v.name();
+        /// The state.
+        state: KeyState, state, |v| v.name();
+        /// What it may be used for.
+        usage: Usage, usage, |v| u16::from(v.bits());
+        /// The version that encrypts and signs.
+        current_version: u32, required, |v| *v;
+        /// The oldest version that may decrypt.
+        min_decryption_version: u32, required, |v| *v;
+        /// The oldest version that may encrypt; 0 means only the current one.
+        min_encryption_version: u32, required, |v| *v;
+        /// Whether it may be destroyed.
+        deletion_allowed: bool, required, |v| *v;
+        /// Whether it may leave, wrapped.
+        exportable: bool, required, |v| *v;
+        /// Whether it may leave in plain too.
+        allow_plaintext_backup: bool, required, |v| *v;
+        /// The versions, oldest first.
+        versions: Vec<VersionInfo>, versions, |v| Value::Array(v.iter().map(|i| Value::Map(i.to_map())).collect());
+        /// When it was made.
+        created_at: i64, required, |v| *v;
+        /// When it was last changed.
+        updated_at: i64, required, |v| *v;
+    }
+}
+
+answer! {
+    /// A version's metadata.
+    VersionInfo {
+        /// The number, from 1.
+        version: u32, required, |v| *v;
+        /// When it was made, in microseconds since 1970-01-01 UTC.
+        created_at: i64, required, |v| *v;
+    }
+}
+
+answer! {
+    /// A page of keys, without their versions.
+    KeyList {
+        /// The keys in the order of their names.
+        keys: Vec<KeyInfo>, keys, |v| Value::Array(v.iter().map(|i| Value::Map(i.to_map())).collect());
+        /// Whether there are more after the last one.
+        more: bool, required, |v| *v;
+    }
+}
+
+answer! {
+    /// A version's public key.
+    PublicKeyInfo {
+        /// The key.
+        name: String, required, |v| v.as_str();
+        /// The version.
+        version: u32, required, |v| *v;
+        /// The type.
+        kind: KeyType, key_type, |v| v.name();
+        /// SubjectPublicKeyInfo, DER (RFC 5280, section 4.1).
+        spki: Vec<u8>, required, |v| v.as_slice();
+    }
+}
+
+answer! {
+    /// The result of `encrypt`.
+    Encrypted {
+        /// The ciphertext's text form.
+        ciphertext: String, required, |v| v.as_str();
+    }
+}
+
+answer! {
+    /// The result of `decrypt`.
+    Decrypted {
+        /// The plaintext.
+        plaintext: Vec<u8>, required, |v| v.as_slice();
+    }
+}
+
+answer! {
+    /// The result of `sign`.
+    Signed {
+        /// The signature's text form.
+        signature: String, required, |v| v.as_str();
+    }
+}
+
+answer! {
+    /// The result of `verify`.
+    Verified {
+        /// Whether the signature is right.
+        valid: bool, required, |v| *v;
+    }
+}

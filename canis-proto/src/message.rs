@@ -1,0 +1,371 @@
+//! The bodies of requests and answers, one struct each, and how they stand in a CANISP map.
+//!
+//! A REQUEST's payload is `{"op": name, "args": map}`; a RESPONSE's is the answer's map; an ERROR's is
+//! `{"code": number, "name": text, "message": text}`. Unknown fields of a request are refused; unknown fields of an
+//! answer are ignored, so that a newer server can say more.
+
+use crate::answer::{Decrypted, Encrypted, KeyInfo, KeyList, PublicKeyInfo, Signed, StatusInfo, Verified};
+use crate::operation::{Operation, OperationId};
+use crate::signature::SignatureScheme;
+use crate::value::{Fields, Map, Value};
+use crate::{Error, ErrorCode, KeyState, KeyType, Result, Usage};
+use std::borrow::Cow;
+
+/// A request that CANISP carries.
+pub trait WireRequest<'a>: Operation + Sized {
+    /// Its arguments.
+    fn to_map(&self) -> Map<'_>;
+    /// Reads its arguments.
+    ///
+    /// # Errors
+    /// `invalid_argument`, `invalid_key_type`: a field that is missing, of the wrong type or unknown.
+    fn from_fields(fields: &mut Fields<'a>) -> Result<Self>;
+}
+
+/// An answer that CANISP carries.
+pub trait WireAnswer: Sized {
+    /// Its fields.
+    fn to_map(&self) -> Map<'_>;
+    /// Reads its fields.
+    ///
+    /// # Errors
+    /// `invalid_argument` if one is missing or of the wrong type.
+    fn from_fields(fields: &mut Fields<'_>) -> Result<Self>;
+}
+
+/// The payload of a REQUEST.
+#[must_use]
+pub fn encode_request<'a, R: WireRequest<'a>>(request: &R) -> Vec<u8> {
+    Map::new().with("op", R::ID.row().name).with("args", request.to_map()).encode()
+}
+
+/// Splits the payload of a REQUEST into operation and arguments.
+///
+/// # Errors
+/// `protocol_error`, `invalid_argument` or `unknown_operation`.
+pub fn decode_request(payload: &[u8]) -> Result<(OperationId, Map<'_>)> {
+    let mut fields = Fields::new("a request", Map::decode(payload)?);
+    let name: Cow<'_, str> = fields.required("op")?;
+    let args: Option<Map<'_>> = fields.optional("args")?;
+    fields.finish()?;
+    match OperationId::from_name(&name) {
+        Some(id) if id.row().wire => Ok((id, args.unwrap_or_default())),
+        _ => Err(Error::new(
+            ErrorCode::UnknownOperation,
+            format!("operation `{}` is unknown to this server", crate::quote(&name)),
+        )),
+    }
+}
+
+/// The payload of an ERROR.
+#[must_use]
+pub fn encode_error(error: &Error) -> Vec<u8> {
+    Map::new()
+        .with("code", error.code.number())
+        .with("name", error.code.name())
+        .with("message", error.message.as_str())
+        .encode()
+}
+
+/// Reads the payload of an ERROR. A code unknown here keeps its text and counts as internal.
+#[must_use]
+pub fn decode_error(payload: &[u8]) -> Error {
+    let read = || -> Result<Error> {
+        let mut fields = Fields::new("an error", Map::decode(payload)?);
+        let code: u16 = fields.required("code")?;
+        let message: String = fields.required("message")?;
+        Ok(Error::new(ErrorCode::from_number(code).unwrap_or(ErrorCode::Internal), message))
+    };
+    read().unwrap_or_else(|broken| broken)
+}
+
+/// The client's HELLO.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClientHello<'a> {
+    /// The program and its version.
+    pub client: Cow<'a, str>,
+    /// The bearer token; without one only `status` is answered.
+    pub token: Option<Cow<'a, str>>,
+}
+
+impl<'a> ClientHello<'a> {
+    /// The payload.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        Map::new().with("client", self.client.as_ref()).with_some("token", self.token.as_deref()).encode()
+    }
+
+    /// Reads the payload.
+    ///
+    /// # Errors
+    /// `protocol_error` or `invalid_argument`.
+    pub fn decode(payload: &'a [u8]) -> Result<Self> {
+        let mut fields = Fields::new("HELLO", Map::decode(payload)?);
+        let hello = ClientHello { client: fields.required("client")?, token: fields.optional("token")? };
+        fields.ignore_rest();
+        Ok(hello)
+    }
+}
+
+/// The server's HELLO.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerHello {
+    /// The program and its version.
+    pub server: String,
+    /// The largest payload it accepts, in bytes.
+    pub max_payload: u32,
+    /// How many requests of one connection it works on at a time; more wait.
+    pub max_in_flight: u32,
+}
+
+impl ServerHello {
+    /// The payload.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        Map::new()
+            .with("server", self.server.as_str())
+            .with("max_payload", self.max_payload)
+            .with("max_in_flight", self.max_in_flight)
+            .encode()
+    }
+
+    /// Reads the payload.
+    ///
+    /// # Errors
+    /// `protocol_error` or `invalid_argument`.
+    pub fn decode(payload: &[u8]) -> Result<Self> {
+        let mut fields = Fields::new("HELLO", Map::decode(payload)?);
+        let hello = ServerHello {
+            server: fields.required("server")?,
+            max_payload: fields.required("max_payload")?,
+            max_in_flight: fields.required("max_in_flight")?,
+        };
+        fields.ignore_rest();
+        Ok(hello)
+    }
+}
+
+/// Implements a request and its codec from a list of fields: `name: type = how to write it`.
+macro_rules! request {
+    ($(#[doc = $doc:literal])+ $name:ident => $answer:ty { $($(#[doc = $fdoc:literal])+ $field:ident: $type:ty, $take:ident, |$it:ident| $write:expr;)+ }) => {
+        $(#[doc = $doc])+
+        #[derive(Clone, PartialEq, Eq)]
+        pub struct $name<'a> { $($(#[doc = $fdoc])+ pub $field: $type,)+ }
+
+        impl Operation for $name<'_> {
+            const ID: OperationId = OperationId::$name;
+            type Answer = $answer;
+        }
+
+        impl<'a> WireRequest<'a> for $name<'a> {
+            fn to_map(&self) -> Map<'_> {
+                let map = Map::new();
+                $(let map = { let $it = &self.$field; map.with(stringify!($field), $write) };)+
+                map
+            }
+
+            fn from_fields(fields: &mut Fields<'a>) -> Result<Self> {
+                Ok($name { $($field: parse::$take(fields, stringify!($field))?,)+ })
+            }
+        }
+    };
+}
+
+/// How fields of requests and answers are read.
+pub(crate) mod parse {
+    use super::{
+        Cow, Error, Fields, KeyState, KeyType, Map, Result, SignatureScheme, Usage, Value, WireAnswer,
+    };
+    use crate::answer::{KeyInfo, VersionInfo};
+    use crate::value::FromValue;
+
+    pub(crate) fn required<'a, T: FromValue<'a>>(fields: &mut Fields<'a>, key: &str) -> Result<T> {
+        fields.required(key)
+    }
+
+    pub(crate) fn default<'a, T: FromValue<'a> + Default>(fields: &mut Fields<'a>, key: &str) -> Result<T> {
+        Ok(fields.optional(key)?.unwrap_or_default())
+    }
+
+    pub(crate) fn key_type(fields: &mut Fields<'_>, key: &str) -> Result<KeyType> {
+        fields.required::<Cow<'_, str>>(key)?.parse()
+    }
+
+    pub(crate) fn scheme(fields: &mut Fields<'_>, key: &str) -> Result<Option<SignatureScheme>> {
+        fields.optional::<Cow<'_, str>>(key)?.map(|name| name.parse()).transpose()
+    }
+
+    pub(crate) fn state(fields: &mut Fields<'_>, key: &str) -> Result<KeyState> {
+        let name: Cow<'_, str> = fields.required(key)?;
+        KeyState::from_name(&name)
+            .ok_or_else(|| Error::invalid(format!("unknown key state `{}`", crate::quote(&name))))
+    }
+
+    pub(crate) fn usage(fields: &mut Fields<'_>, key: &str) -> Result<Usage> {
+        Usage::from_bits(u8::try_from(fields.required::<u16>(key)?).unwrap_or(u8::MAX))
+            .ok_or_else(|| Error::invalid("unknown usage bits"))
+    }
+
+    pub(crate) fn versions(fields: &mut Fields<'_>, key: &str) -> Result<Vec<VersionInfo>> {
+        list(fields, key, "a version")
+    }
+
+    pub(crate) fn keys(fields: &mut Fields<'_>, key: &str) -> Result<Vec<KeyInfo>> {
+        list(fields, key, "a key")
+    }
+
+    fn list<T: WireAnswer>(fields: &mut Fields<'_>, key: &str, what: &'static str) -> Result<Vec<T>> {
+        let items: Vec<Value<'_>> = fields.required(key)?;
+        let one = |item| {
+            let map = Map::from_value(item).ok_or_else(|| Error::invalid(format!("{what} must be a map")))?;
+            T::from_fields(&mut Fields::new(what, map))
+        };
+        items.into_iter().map(one).collect()
+    }
+}
+
+/// Asks for the state of server and store. Anybody connected may.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Status;
+
+impl Operation for Status {
+    const ID: OperationId = OperationId::Status;
+    type Answer = StatusInfo;
+}
+
+impl<'a> WireRequest<'a> for Status {
+    fn to_map(&self) -> Map<'_> {
+        Map::new()
+    }
+
+    fn from_fields(_: &mut Fields<'a>) -> Result<Self> {
+        Ok(Status)
+    }
+}
+
+request! {
+    /// Makes a key with one version.
+    CreateKey => KeyInfo {
+        /// The new key's name.
+        name: Cow<'a, str>, required, |v| v.as_ref();
+        /// What kind of key.
+        kind: KeyType, key_type, |v| v.name();
+        /// Whether the key may ever leave, wrapped. Fixed now or switched off later.
+        exportable: bool, default, |v| *v;
+        /// Whether it may leave in plain too.
+        allow_plaintext_backup: bool, default, |v| *v;
+    }
+}
+
+request! {
+    /// Lists keys in the order of their names.
+    ListKeys => KeyList {
+        /// Only names that start with this.
+        prefix: Cow<'a, str>, default, |v| v.as_ref();
+        /// Only names after this one: where the last page ended.
+        after: Cow<'a, str>, default, |v| v.as_ref();
+        /// How many at most; 0 means 100, and 1000 is the most.
+        limit: u32, default, |v| *v;
+    }
+}
+
+request! {
+    /// Asks for a key's metadata.
+    ShowKey => KeyInfo {
+        /// The key.
+        name: Cow<'a, str>, required, |v| v.as_ref();
+    }
+}
+
+request! {
+    /// Asks for a version's public key.
+    PublicKey => PublicKeyInfo {
+        /// The key.
+        name: Cow<'a, str>, required, |v| v.as_ref();
+        /// The version; 0 means the current one.
+        version: u32, default, |v| *v;
+    }
+}
+
+request! {
+    /// Encrypts under the current version: XAES-256-GCM for AES keys, RSA-OAEP (SHA-256) for RSA keys.
+    Encrypt => Encrypted {
+        /// The key.
+        name: Cow<'a, str>, required, |v| v.as_ref();
+        /// What to encrypt; may be empty.
+        plaintext: Cow<'a, [u8]>, required, |v| v.as_ref();
+        /// Bytes that decryption must be given again; not part of the ciphertext.
+        context: Cow<'a, [u8]>, default, |v| v.as_ref();
+    }
+}
+
+request! {
+    /// Decrypts what `encrypt` made.
+    Decrypt => Decrypted {
+        /// The key; a ciphertext of another key is refused.
+        name: Cow<'a, str>, required, |v| v.as_ref();
+        /// The ciphertext's text form.
+        ciphertext: Cow<'a, str>, required, |v| v.as_ref();
+        /// The context given to `encrypt`.
+        context: Cow<'a, [u8]>, default, |v| v.as_ref();
+    }
+}
+
+request! {
+    /// Signs with the current version.
+    Sign => Signed {
+        /// The key.
+        name: Cow<'a, str>, required, |v| v.as_ref();
+        /// The message.
+        message: Cow<'a, [u8]>, required, |v| v.as_ref();
+        /// The scheme; the key type's default if missing.
+        scheme: Option<SignatureScheme>, scheme, |v| v.map_or(Value::Null, |s| Value::from(s.name()));
+    }
+}
+
+request! {
+    /// Verifies a signature. A wrong one is an answer, not an error.
+    Verify => Verified {
+        /// The key.
+        name: Cow<'a, str>, required, |v| v.as_ref();
+        /// The message.
+        message: Cow<'a, [u8]>, required, |v| v.as_ref();
+        /// The signature's text form.
+        signature: Cow<'a, str>, required, |v| v.as_ref();
+        /// The scheme; the key type's default if missing.
+        scheme: Option<SignatureScheme>, scheme, |v| v.map_or(Value::Null, |s| Value::from(s.name()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn request_round_trip() {
+        let request = Encrypt { name: "a".into(), plaintext: b"x"[..].into(), context: Cow::default() };
+        let payload = encode_request(&request);
+        let (id, args) = decode_request(&payload).unwrap();
+        assert_eq!(id, OperationId::Encrypt);
+        let mut fields = Fields::new("encrypt", args);
+        assert!(Encrypt::from_fields(&mut fields).unwrap() == request);
+        fields.finish().unwrap();
+    }
+
+    #[test]
+    fn unknown_operations_and_fields_are_named() {
+        let payload = Map::new().with("op", "fly").encode();
+        let error = decode_request(&payload).map(|(id, _)| id).unwrap_err();
+        assert_eq!(error.code, ErrorCode::UnknownOperation);
+        let mut fields = Fields::new("key.show", Map::new().with("name", "a").with("nmae", "b"));
+        ShowKey::from_fields(&mut fields).map(|_| ()).unwrap();
+        assert!(fields.finish().unwrap_err().message.contains("nmae"));
+    }
+
+    #[test]
+    fn errors_cross_the_wire() {
+        let error = Error::new(ErrorCode::KeyNotFound, "no key `x`");
+        assert_eq!(decode_error(&encode_error(&error)), error);
+        assert_eq!(decode_error(b"junk").code, ErrorCode::ProtocolError);
+    }
+}

@@ -1,0 +1,238 @@
+//! The one table of operations. Every door, every policy decision and every audit line takes its words from here.
+
+use std::fmt;
+
+/// What a policy can grant on a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Capability {
+    /// Make keys and objects.
+    Create = 0,
+    /// See metadata and public keys.
+    Read = 1,
+    /// Change configuration and attributes.
+    Update = 2,
+    /// Disable and destroy.
+    Delete = 3,
+    /// Encrypt.
+    Encrypt = 4,
+    /// Decrypt.
+    Decrypt = 5,
+    /// Sign.
+    Sign = 6,
+    /// Verify.
+    Verify = 7,
+    /// List names.
+    List = 8,
+    /// Tenants, PINs and the store itself.
+    Admin = 9,
+}
+
+impl Capability {
+    /// Every capability.
+    pub const ALL: [Capability; 10] = [
+        Capability::Create,
+        Capability::Read,
+        Capability::Update,
+        Capability::Delete,
+        Capability::Encrypt,
+        Capability::Decrypt,
+        Capability::Sign,
+        Capability::Verify,
+        Capability::List,
+        Capability::Admin,
+    ];
+
+    /// The name policies use.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Capability::Create => "create",
+            Capability::Read => "read",
+            Capability::Update => "update",
+            Capability::Delete => "delete",
+            Capability::Encrypt => "encrypt",
+            Capability::Decrypt => "decrypt",
+            Capability::Sign => "sign",
+            Capability::Verify => "verify",
+            Capability::List => "list",
+            Capability::Admin => "admin",
+        }
+    }
+}
+
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A set of capabilities; the bits are what records carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Capabilities(u16);
+
+impl Capabilities {
+    /// None.
+    pub const NONE: Capabilities = Capabilities(0);
+    /// All of them.
+    pub const ALL: Capabilities = Capabilities((1 << Capability::ALL.len()) - 1);
+
+    /// This and `capability`.
+    #[must_use]
+    pub const fn with(self, capability: Capability) -> Self {
+        Capabilities(self.0 | 1 << capability as u8)
+    }
+
+    /// Whether `capability` is in it.
+    #[must_use]
+    pub const fn allows(self, capability: Capability) -> bool {
+        self.0 & 1 << capability as u8 != 0
+    }
+
+    /// The bits.
+    #[must_use]
+    pub const fn bits(self) -> u16 {
+        self.0
+    }
+
+    /// The set with these bits; unknown ones grant nothing.
+    #[must_use]
+    pub const fn from_bits(bits: u16) -> Self {
+        Capabilities(bits & Capabilities::ALL.0)
+    }
+}
+
+/// How long an operation may take; the server decides by it where a call runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cost {
+    /// Microseconds once the key is in memory; runs where the request was read.
+    Short,
+    /// A write to the store, a private RSA operation, a key generation, an Argon2: runs on the bounded pool.
+    Long,
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// Which operation.
+    pub id: OperationId,
+    /// Its name at every door.
+    pub name: &'static str,
+    /// What the caller must be granted; `None` for what anybody connected may ask.
+    pub capability: Option<Capability>,
+    /// How long it may take.
+    pub cost: Cost,
+    /// Whether CANISP carries it. The others are asked by the PKCS#11 module in its own process.
+    pub wire: bool,
+}
+
+macro_rules! operations {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $number:literal, $name:literal, $capability:expr, $cost:ident, $wire:literal;)+) => {
+        /// Every operation.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u16)]
+        pub enum OperationId { $($(#[doc = $doc])+ $variant = $number,)+ }
+
+        /// The table.
+        pub const TABLE: &[Row] = &[$(Row {
+            id: OperationId::$variant,
+            name: $name,
+            capability: $capability,
+            cost: Cost::$cost,
+            wire: $wire,
+        },)+];
+
+        impl OperationId {
+            /// The operation's row.
+            #[must_use]
+            pub const fn row(self) -> Row {
+                match self { $(OperationId::$variant => Row {
+                    id: self, name: $name, capability: $capability, cost: Cost::$cost, wire: $wire,
+                },)+ }
+            }
+
+            /// The operation of this name.
+            #[must_use]
+            pub fn from_name(name: &str) -> Option<OperationId> {
+                match name { $($name => Some(OperationId::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+
+use Capability as C;
+operations! {
+    /// The state of server and store.
+    Status = 1, "status", None, Short, true;
+    /// Make a key.
+    CreateKey = 2, "key.create", Some(C::Create), Long, true;
+    /// List keys.
+    ListKeys = 3, "key.list", Some(C::List), Long, true;
+    /// A key's metadata.
+    ShowKey = 4, "key.show", Some(C::Read), Long, true;
+    /// A version's public key.
+    PublicKey = 5, "key.public", Some(C::Read), Long, true;
+    /// Encrypt.
+    Encrypt = 6, "encrypt", Some(C::Encrypt), Short, true;
+    /// Decrypt.
+    Decrypt = 7, "decrypt", Some(C::Decrypt), Short, true;
+    /// Sign.
+    Sign = 8, "sign", Some(C::Sign), Short, true;
+    /// Verify.
+    Verify = 9, "verify", Some(C::Verify), Short, true;
+
+    /// Make a token, or wipe one (C_InitToken).
+    InitToken = 32, "token.init", Some(C::Admin), Long, false;
+    /// Set a PIN (C_InitPIN, C_SetPIN).
+    SetPin = 33, "token.set-pin", None, Long, false;
+    /// Log in with a PIN (C_Login).
+    Login = 34, "token.login", None, Long, false;
+    /// The tokens there are (C_GetSlotList, C_GetTokenInfo).
+    ListTokens = 35, "token.list", None, Long, false;
+    /// Make an object from its attributes (C_CreateObject).
+    CreateObject = 36, "object.create", Some(C::Create), Long, false;
+    /// Make a key or a key pair and its objects (C_GenerateKey, C_GenerateKeyPair).
+    GenerateObjects = 37, "object.generate", Some(C::Create), Long, false;
+    /// Find objects by label, id and class (C_FindObjects).
+    FindObjects = 38, "object.find", Some(C::Read), Long, false;
+    /// Read an object (C_GetAttributeValue).
+    ReadObject = 39, "object.read", Some(C::Read), Long, false;
+    /// Change an object's attributes (C_SetAttributeValue).
+    UpdateObject = 40, "object.update", Some(C::Update), Long, false;
+    /// Destroy an object (C_DestroyObject).
+    DestroyObject = 41, "object.destroy", Some(C::Delete), Long, false;
+    /// Encrypt with an object's key and the caller's mechanism.
+    UseToEncrypt = 42, "object.encrypt", Some(C::Encrypt), Short, false;
+    /// Decrypt with an object's key and the caller's mechanism.
+    UseToDecrypt = 43, "object.decrypt", Some(C::Decrypt), Short, false;
+    /// Sign with an object's key and the caller's mechanism.
+    UseToSign = 44, "object.sign", Some(C::Sign), Short, false;
+    /// Verify with an object's key and the caller's mechanism.
+    UseToVerify = 45, "object.verify", Some(C::Verify), Short, false;
+}
+
+/// Something that can be asked of a keeper of keys, in its own process or over CANISP.
+pub trait Operation {
+    /// Its row in the table.
+    const ID: OperationId;
+    /// What it answers.
+    type Answer;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_unique_and_resolve() {
+        let mut numbers = std::collections::HashSet::new();
+        for row in TABLE {
+            assert_eq!(OperationId::from_name(row.name), Some(row.id));
+            assert_eq!(row.id.row().name, row.name);
+            assert!(numbers.insert(row.id as u16));
+        }
+        assert!(
+            Capability::ALL.iter().all(|c| Capabilities::ALL.allows(*c) && !Capabilities::NONE.allows(*c))
+        );
+    }
+}

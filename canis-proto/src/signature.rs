@@ -1,0 +1,88 @@
+//! The signature schemes that can be asked for by name.
+
+use crate::{Error, Family, KeyType, Result};
+use std::fmt;
+use std::str::FromStr;
+
+macro_rules! schemes {
+    ($($(#[doc = $doc:literal])+ $variant:ident, $name:literal, $family:ident;)+) => {
+        /// How a message is signed.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum SignatureScheme { $($(#[doc = $doc])+ $variant,)+ }
+
+        impl SignatureScheme {
+            /// Every scheme.
+            pub const ALL: &'static [SignatureScheme] = &[$(SignatureScheme::$variant,)+];
+
+            /// The name users write.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(SignatureScheme::$variant => $name,)+ }
+            }
+
+            /// The family of keys that sign so.
+            #[must_use]
+            pub const fn family(self) -> Family {
+                match self { $(SignatureScheme::$variant => Family::$family,)+ }
+            }
+        }
+    };
+}
+
+schemes! {
+    /// RSASSA-PSS with SHA-256, MGF1-SHA-256 and a 32-byte salt (RFC 8017, section 8.1). RSA's default.
+    RsaPssSha256, "rsa-pss-sha256", Rsa;
+    /// RSASSA-PSS with SHA-384 and a 48-byte salt.
+    RsaPssSha384, "rsa-pss-sha384", Rsa;
+    /// RSASSA-PSS with SHA-512 and a 64-byte salt.
+    RsaPssSha512, "rsa-pss-sha512", Rsa;
+    /// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017, section 8.2).
+    RsaPkcs1Sha256, "rsa-pkcs1-sha256", Rsa;
+    /// RSASSA-PKCS1-v1_5 with SHA-384.
+    RsaPkcs1Sha384, "rsa-pkcs1-sha384", Rsa;
+    /// RSASSA-PKCS1-v1_5 with SHA-512.
+    RsaPkcs1Sha512, "rsa-pkcs1-sha512", Rsa;
+    /// ECDSA with SHA-256, DER (FIPS 186-5). The default on P-256.
+    EcdsaSha256, "ecdsa-sha256", Ec;
+    /// ECDSA with SHA-384, DER. The default on P-384.
+    EcdsaSha384, "ecdsa-sha384", Ec;
+    /// Ed25519 (RFC 8032).
+    Ed25519, "ed25519", Edwards;
+}
+
+impl SignatureScheme {
+    /// What a key of `kind` signs with unless told otherwise; `None` if it cannot sign.
+    #[must_use]
+    pub const fn default_for(kind: KeyType) -> Option<SignatureScheme> {
+        match kind {
+            KeyType::EcdsaP256 => Some(SignatureScheme::EcdsaSha256),
+            KeyType::EcdsaP384 => Some(SignatureScheme::EcdsaSha384),
+            _ => match kind.family() {
+                Family::Rsa => Some(SignatureScheme::RsaPssSha256),
+                Family::Edwards => Some(SignatureScheme::Ed25519),
+                Family::Ec | Family::Aes => None,
+            },
+        }
+    }
+}
+
+impl fmt::Display for SignatureScheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for SignatureScheme {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        SignatureScheme::ALL.iter().copied().find(|s| s.name() == text).ok_or_else(|| {
+            let known: Vec<_> = SignatureScheme::ALL.iter().map(|s| s.name()).collect();
+            Error::invalid(format!(
+                "unknown signature scheme `{}`; the schemes are {}",
+                crate::quote(text),
+                known.join(", ")
+            ))
+        })
+    }
+}

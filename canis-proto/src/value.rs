@@ -1,0 +1,440 @@
+//! The values of CANISP: a deterministic subset of CBOR (RFC 8949, section 4.2.1).
+//!
+//! Integers of 64 bits, byte strings, text strings, arrays, maps with text keys, booleans and null; lengths definite,
+//! heads minimal, map keys sorted and unique. There is exactly one encoding of a value. The reader borrows from the
+//! frame, takes no memory that the input does not pay for, and refuses everything else.
+
+use crate::{Error, ErrorCode, Result};
+use std::borrow::Cow;
+
+/// How deep arrays and maps may nest.
+pub const MAX_DEPTH: usize = 16;
+/// How many values one message may hold in all.
+pub const MAX_ITEMS: usize = 65_536;
+
+/// One value. Not `Debug` outside tests: it may hold a user's plaintext.
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
+pub enum Value<'a> {
+    /// Nothing.
+    Null,
+    /// True or false.
+    Bool(bool),
+    /// An integer from -2^63 to 2^64 - 1.
+    Integer(i128),
+    /// Bytes.
+    Bytes(Cow<'a, [u8]>),
+    /// UTF-8 text.
+    Text(Cow<'a, str>),
+    /// An ordered list.
+    Array(Vec<Value<'a>>),
+    /// Named values.
+    Map(Map<'a>),
+}
+
+/// Named values; kept in the order of their encoded keys.
+#[derive(Clone, PartialEq, Eq, Default)]
+#[cfg_attr(test, derive(Debug))]
+pub struct Map<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
+
+impl<'a> Map<'a> {
+    /// An empty map.
+    #[must_use]
+    pub fn new() -> Self {
+        Map(Vec::new())
+    }
+
+    /// The map with `key` set to `value`; a second value under one key replaces the first.
+    #[must_use]
+    pub fn with(mut self, key: impl Into<Cow<'a, str>>, value: impl Into<Value<'a>>) -> Self {
+        let (key, value) = (key.into(), value.into());
+        match self.0.binary_search_by(|(k, _)| order(k, &key)) {
+            Ok(at) => self.0[at].1 = value,
+            Err(at) => self.0.insert(at, (key, value)),
+        }
+        self
+    }
+
+    /// The map with `key` set if there is a value.
+    #[must_use]
+    pub fn with_some(self, key: &'a str, value: Option<impl Into<Value<'a>>>) -> Self {
+        match value {
+            Some(value) => self.with(key, value),
+            None => self,
+        }
+    }
+
+    /// The value under `key`, taken out.
+    pub fn take(&mut self, key: &str) -> Option<Value<'a>> {
+        let at = self.0.binary_search_by(|(k, _)| order(k, key)).ok()?;
+        Some(self.0.remove(at).1)
+    }
+
+    /// The entries, in the order of their encoded keys.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value<'a>)> {
+        self.0.iter().map(|(k, v)| (k.as_ref(), v))
+    }
+
+    /// The encoded form.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut encoder = minicbor::Encoder::new(Vec::new());
+        write_map(&mut encoder, self);
+        encoder.into_writer()
+    }
+
+    /// Reads one map that is the whole of `bytes`.
+    ///
+    /// # Errors
+    /// `protocol_error` saying which rule the bytes break.
+    pub fn decode(bytes: &'a [u8]) -> Result<Self> {
+        match Value::decode(bytes)? {
+            Value::Map(map) => Ok(map),
+            _ => Err(broken("a map was expected")),
+        }
+    }
+}
+
+/// The order of encoded text keys: the head holds the length, so shorter comes first (RFC 8949, section 4.2.1).
+fn order(a: &str, b: &str) -> std::cmp::Ordering {
+    a.len().cmp(&b.len()).then_with(|| a.as_bytes().cmp(b.as_bytes()))
+}
+
+macro_rules! value_from {
+    ($($from:ty => $make:expr;)+) => {
+        $(impl<'a> From<$from> for Value<'a> { fn from(v: $from) -> Self { ($make)(v) } })+
+    };
+}
+value_from! {
+    bool => Value::Bool;
+    u16 => |v| Value::Integer(i128::from(v));
+    u32 => |v| Value::Integer(i128::from(v));
+    u64 => |v| Value::Integer(i128::from(v));
+    i64 => |v| Value::Integer(i128::from(v));
+    &'a str => |v| Value::Text(Cow::Borrowed(v));
+    String => |v| Value::Text(Cow::Owned(v));
+    &'a [u8] => |v| Value::Bytes(Cow::Borrowed(v));
+    Vec<u8> => |v| Value::Bytes(Cow::Owned(v));
+    Map<'a> => Value::Map;
+    Vec<Value<'a>> => Value::Array;
+}
+
+impl<'a> Value<'a> {
+    /// The encoded form.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut encoder = minicbor::Encoder::new(Vec::new());
+        write(&mut encoder, self);
+        encoder.into_writer()
+    }
+
+    /// Reads one value that is the whole of `bytes`.
+    ///
+    /// # Errors
+    /// `protocol_error` saying which rule the bytes break.
+    pub fn decode(bytes: &'a [u8]) -> Result<Self> {
+        let mut reader = Reader { rest: bytes, items: 0 };
+        let value = reader.value(0)?;
+        if !reader.rest.is_empty() {
+            return Err(broken("bytes follow the value"));
+        }
+        Ok(value)
+    }
+}
+
+type Encoder = minicbor::Encoder<Vec<u8>>;
+
+/// Writing into a Vec cannot fail (its error type is `Infallible`), hence the dropped results.
+fn write(encoder: &mut Encoder, value: &Value<'_>) {
+    match value {
+        Value::Null => drop(encoder.null()),
+        Value::Bool(v) => drop(encoder.bool(*v)),
+        Value::Integer(v) => match (u64::try_from(*v), i64::try_from(*v)) {
+            (Ok(v), _) => drop(encoder.u64(v)),
+            (_, Ok(v)) => drop(encoder.i64(v)),
+            // Values out of range cannot be decoded or built from the integer types above.
+            _ => drop(encoder.null()),
+        },
+        Value::Bytes(v) => drop(encoder.bytes(v)),
+        Value::Text(v) => drop(encoder.str(v)),
+        Value::Array(items) => {
+            drop(encoder.array(items.len() as u64));
+            items.iter().for_each(|item| write(encoder, item));
+        }
+        Value::Map(map) => write_map(encoder, map),
+    }
+}
+
+fn write_map(encoder: &mut Encoder, map: &Map<'_>) {
+    drop(encoder.map(map.0.len() as u64));
+    for (key, value) in &map.0 {
+        drop(encoder.str(key));
+        write(encoder, value);
+    }
+}
+
+struct Reader<'a> {
+    rest: &'a [u8],
+    items: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn value(&mut self, depth: usize) -> Result<Value<'a>> {
+        self.items += 1;
+        if self.items > MAX_ITEMS {
+            return Err(broken("more than 65536 values in one message"));
+        }
+        let (major, argument) = self.head()?;
+        match major {
+            0 => Ok(Value::Integer(i128::from(argument))),
+            1 => match i64::try_from(argument) {
+                Ok(v) => Ok(Value::Integer(-1 - i128::from(v))),
+                Err(_) => Err(broken("an integer below -2^63")),
+            },
+            2 => Ok(Value::Bytes(Cow::Borrowed(self.take(argument)?))),
+            3 => Ok(Value::Text(Cow::Borrowed(self.text(argument)?))),
+            4 => self.array(argument, depth),
+            5 => self.map(argument, depth),
+            7 => match argument {
+                20 => Ok(Value::Bool(false)),
+                21 => Ok(Value::Bool(true)),
+                22 => Ok(Value::Null),
+                _ => Err(broken("a simple value or float that CANISP does not know")),
+            },
+            _ => Err(broken("a tag")),
+        }
+    }
+
+    fn array(&mut self, count: u64, depth: usize) -> Result<Value<'a>> {
+        let count = self.nested(count, 1, depth)?;
+        let mut items = Vec::with_capacity(count.min(1024));
+        for _ in 0..count {
+            items.push(self.value(depth + 1)?);
+        }
+        Ok(Value::Array(items))
+    }
+
+    fn map(&mut self, count: u64, depth: usize) -> Result<Value<'a>> {
+        let count = self.nested(count, 2, depth)?;
+        let mut entries: Vec<(Cow<'a, str>, Value<'a>)> = Vec::with_capacity(count.min(1024));
+        for _ in 0..count {
+            let (3, length) = self.head()? else { return Err(broken("a map key that is no text")) };
+            let key = self.text(length)?;
+            if entries.last().is_some_and(|(last, _)| order(last, key) != std::cmp::Ordering::Less) {
+                return Err(broken("map keys that are doubled or not in order"));
+            }
+            let value = self.value(depth + 1)?;
+            entries.push((Cow::Borrowed(key), value));
+        }
+        Ok(Value::Map(Map(entries)))
+    }
+
+    /// Checks a claimed number of items against the depth and against the bytes that are left.
+    fn nested(&self, count: u64, bytes_each: usize, depth: usize) -> Result<usize> {
+        if depth >= MAX_DEPTH {
+            return Err(broken("nesting deeper than 16"));
+        }
+        match usize::try_from(count) {
+            Ok(count) if count <= self.rest.len() / bytes_each => Ok(count),
+            _ => Err(broken("an array or map that claims more items than the message holds")),
+        }
+    }
+
+    /// Major type and argument; only the shortest form passes (RFC 8949, section 4.2.1).
+    fn head(&mut self) -> Result<(u8, u64)> {
+        let first = self.take(1)?[0];
+        let (major, info) = (first >> 5, first & 31);
+        let argument = match info {
+            0..=23 => u64::from(info),
+            24..=27 => {
+                let bytes = self.take(1 << (info - 24))?;
+                let argument = bytes.iter().fold(0, |sum, b| sum << 8 | u64::from(*b));
+                let least = [24, 1 << 8, 1 << 16, 1 << 32][usize::from(info - 24)];
+                if argument < least || major == 7 {
+                    return Err(broken("a number that is not in its shortest form, or a float"));
+                }
+                argument
+            }
+            _ => return Err(broken("an indefinite length")),
+        };
+        Ok((major, argument))
+    }
+
+    fn take(&mut self, count: u64) -> Result<&'a [u8]> {
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        let (taken, rest) =
+            self.rest.split_at_checked(count).ok_or_else(|| broken("the message ends early"))?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    fn text(&mut self, count: u64) -> Result<&'a str> {
+        std::str::from_utf8(self.take(count)?).map_err(|_| broken("text that is not UTF-8"))
+    }
+}
+
+fn broken(rule: &str) -> Error {
+    Error::new(ErrorCode::ProtocolError, format!("the message is not CANISP: {rule}"))
+}
+
+/// The fields of a request or answer, taken one by one; what is left at the end is an error.
+pub struct Fields<'a> {
+    what: &'static str,
+    map: Map<'a>,
+}
+
+impl<'a> Fields<'a> {
+    /// The fields of `map`, which errors call `what`.
+    #[must_use]
+    pub fn new(what: &'static str, map: Map<'a>) -> Self {
+        Fields { what, map }
+    }
+
+    /// An optional field.
+    ///
+    /// # Errors
+    /// `invalid_argument` if it is there and of another type.
+    pub fn optional<T: FromValue<'a>>(&mut self, key: &str) -> Result<Option<T>> {
+        match self.map.take(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => match T::from_value(value) {
+                Some(value) => Ok(Some(value)),
+                None => {
+                    Err(Error::invalid(format!("field `{key}` of {} must be {}", self.what, T::EXPECTED)))
+                }
+            },
+        }
+    }
+
+    /// A field that must be there.
+    ///
+    /// # Errors
+    /// `invalid_argument` if it is missing or of another type.
+    pub fn required<T: FromValue<'a>>(&mut self, key: &str) -> Result<T> {
+        self.optional(key)?
+            .ok_or_else(|| Error::invalid(format!("field `{key}` of {} is missing", self.what)))
+    }
+
+    /// Refuses fields that nobody took.
+    ///
+    /// # Errors
+    /// `invalid_argument` naming the first of them.
+    pub fn finish(self) -> Result<()> {
+        match self.map.iter().next() {
+            None => Ok(()),
+            Some((key, _)) => {
+                Err(Error::invalid(format!("{} knows no field `{}`", self.what, crate::quote(key))))
+            }
+        }
+    }
+
+    /// Drops what nobody took: an answer of a newer server may say more.
+    pub fn ignore_rest(self) {}
+}
+
+/// What a field can be read as.
+pub trait FromValue<'a>: Sized {
+    /// The type, as errors name it.
+    const EXPECTED: &'static str;
+    /// The value as this type.
+    fn from_value(value: Value<'a>) -> Option<Self>;
+}
+
+macro_rules! from_value {
+    ($($type:ty, $expected:literal, $pattern:pat => $value:expr;)+) => {
+        $(impl<'a> FromValue<'a> for $type {
+            const EXPECTED: &'static str = $expected;
+            fn from_value(value: Value<'a>) -> Option<Self> {
+                match value { $pattern => $value, _ => None }
+            }
+        })+
+    };
+}
+from_value! {
+    bool, "true or false", Value::Bool(v) => Some(v);
+    u16, "an integer from 0 to 65535", Value::Integer(v) => v.try_into().ok();
+    u32, "an integer from 0 to 2^32-1", Value::Integer(v) => v.try_into().ok();
+    u64, "an integer from 0 to 2^64-1", Value::Integer(v) => v.try_into().ok();
+    i64, "a signed 64-bit integer", Value::Integer(v) => v.try_into().ok();
+    Cow<'a, str>, "text", Value::Text(v) => Some(v);
+    String, "text", Value::Text(v) => Some(v.into_owned());
+    Cow<'a, [u8]>, "bytes", Value::Bytes(v) => Some(v);
+    Vec<u8>, "bytes", Value::Bytes(v) => Some(v.into_owned());
+    Vec<Value<'a>>, "an array", Value::Array(v) => Some(v);
+    Map<'a>, "a map", Value::Map(v) => Some(v);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn any_value() -> impl Strategy<Value = Value<'static>> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            proptest::collection::vec(any::<u8>(), 0..40).prop_map(Value::from),
+            ".{0,20}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 64, 8, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..8).prop_map(Value::Array),
+                proptest::collection::btree_map(".{0,8}", inner, 0..8).prop_map(|entries| {
+                    Value::Map(entries.into_iter().fold(Map::new(), |map, (k, v)| map.with(k, v)))
+                }),
+            ]
+        })
+    }
+
+    proptest! {
+        /// R77: every value, nested as it may be, comes back as it was sent.
+        #[test]
+        fn round_trip(value in any_value()) {
+            let bytes = value.encode();
+            prop_assert!(Value::decode(&bytes).unwrap() == value);
+        }
+
+        /// One value, one encoding: what decodes at all encodes to the very same bytes.
+        #[test]
+        fn canonical(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            if let Ok(value) = Value::decode(&bytes) {
+                prop_assert_eq!(value.encode(), bytes);
+            }
+        }
+
+        /// minicbor, a decoder of other hands, reads what is written here.
+        #[test]
+        fn minicbor_agrees(value in any_value()) {
+            let bytes = value.encode();
+            let mut decoder = minicbor::Decoder::new(&bytes);
+            prop_assert!(decoder.skip().is_ok() && decoder.position() == bytes.len());
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_lax() {
+        for (bytes, why) in [
+            (&[0x18, 0x17][..], "non-minimal integer"),
+            (&[0x19, 0x00, 0xff], "non-minimal 16-bit integer"),
+            (&[0x9f, 0xff], "indefinite array"),
+            (&[0xc0, 0x00], "tag"),
+            (&[0xfb, 0, 0, 0, 0, 0, 0, 0, 0], "float"),
+            (&[0xf8, 0x20], "simple value"),
+            (&[0xf7], "undefined"),
+            (&[0x61, 0xff], "text that is not UTF-8"),
+            (&[0xa1, 0x01, 0x01], "integer key"),
+            (&[0xa2, 0x61, b'a', 0, 0x61, b'a', 0], "doubled key"),
+            (&[0xa2, 0x61, b'b', 0, 0x61, b'a', 0], "keys out of order"),
+            (&[0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], "2^64 items"),
+            (&[0x5b, 0, 0, 1, 0, 0, 0, 0, 0], "a terabyte of bytes"),
+            (&[0x00, 0x00], "trailing byte"),
+            (&[0x3b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], "-2^64"),
+            (&[], "nothing"),
+        ] {
+            assert!(Value::decode(bytes).is_err(), "{why} passed");
+        }
+        assert!(Value::decode(&[0x81; 100]).is_err(), "depth");
+    }
+}
