@@ -8,8 +8,14 @@ use crate::secret::SecretBytes;
 use canis_proto::{KeyType, Result};
 
 pub mod digest_info;
+pub mod ecdsa_der;
+pub mod public_parts;
 pub mod selftest;
 pub mod xaes;
+
+mod pairwise;
+mod private_info;
+mod refusal;
 
 #[cfg(feature = "aws-lc")]
 mod awslc;
@@ -133,6 +139,7 @@ impl Hash {
 
     /// The digest's length in bytes.
     #[must_use]
+    #[allow(clippy::len_without_is_empty)] // no digest is empty
     pub const fn len(self) -> usize {
         match self {
             Hash::Sha1 => 20,

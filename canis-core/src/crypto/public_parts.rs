@@ -1,0 +1,188 @@
+//! Public keys taken apart: SubjectPublicKeyInfo (RFC 5280, section 4.1) to the numbers that PKCS#11 shows, and back
+//! in the one canonical form.
+
+use super::refusal::bad_public_key;
+use canis_proto::{Error, ErrorCode, KeyType, Result};
+use der::asn1::{BitStringRef, UintRef};
+use der::{Decode, Encode};
+use rsa::pkcs1;
+use spki::{AlgorithmIdentifier, AlgorithmIdentifierRef, ObjectIdentifier, SubjectPublicKeyInfoRef};
+
+const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+
+/// The largest public exponent taken; above it a signature check becomes a way to burn somebody's CPU.
+const MAX_EXPONENT: u64 = (1 << 33) - 1;
+
+/// The numbers of a public key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PublicParts {
+    /// RSA (RFC 8017, appendix A.1.1); both numbers big-endian without leading zeros.
+    Rsa {
+        /// n
+        modulus: Vec<u8>,
+        /// e
+        exponent: Vec<u8>,
+    },
+    /// A point on a NIST curve (RFC 5480).
+    Ec {
+        /// [`KeyType::EcdsaP256`] or [`KeyType::EcdsaP384`].
+        curve: KeyType,
+        /// SEC 1 uncompressed: 4 ‖ x ‖ y.
+        point: Vec<u8>,
+    },
+    /// A compressed point on edwards25519 (RFC 8032, section 5.1.2).
+    Edwards {
+        /// The 32 bytes.
+        point: [u8; 32],
+    },
+}
+
+impl PublicParts {
+    /// Reads SubjectPublicKeyInfo DER and says of which type the key is. Numbers are taken as they are: whether a
+    /// point is on its curve is for [`super::Keys::public`] to say.
+    ///
+    /// # Errors
+    /// `invalid_key_type` for an algorithm, curve or modulus size that CANIS has no type for; `invalid_argument` for
+    /// bytes that are not strict DER of that algorithm.
+    pub fn from_spki(spki: &[u8]) -> Result<(KeyType, PublicParts)> {
+        let info = SubjectPublicKeyInfoRef::from_der(spki)
+            .map_err(|_| bad_public_key("it is not SubjectPublicKeyInfo DER"))?;
+        let bytes = info
+            .subject_public_key
+            .as_bytes()
+            .ok_or_else(|| bad_public_key("its bits are not whole bytes"))?;
+        match info.algorithm.oid {
+            RSA => rsa_parts(&info.algorithm, bytes),
+            EC => ec_parts(&info.algorithm, bytes),
+            ED25519 => edwards_parts(&info.algorithm, bytes),
+            other => Err(unknown_type(&format!("there is no key type for the algorithm {other}"))),
+        }
+    }
+
+    /// The canonical SubjectPublicKeyInfo DER: rsaEncryption with NULL parameters (RFC 3279), a named curve with an
+    /// uncompressed point (RFC 5480), or id-Ed25519 without parameters (RFC 8410).
+    ///
+    /// # Errors
+    /// `invalid_argument` if the parts could not have come from a public key.
+    pub fn to_spki(&self) -> Result<Vec<u8>> {
+        match self {
+            PublicParts::Rsa { modulus, exponent } => {
+                let key = pkcs1::RsaPublicKeyRef {
+                    modulus: UintRef::new(modulus).map_err(not_encodable)?,
+                    public_exponent: UintRef::new(exponent).map_err(not_encodable)?,
+                };
+                let parameters = Some(der::AnyRef::NULL);
+                encode(AlgorithmIdentifier { oid: RSA, parameters }, &key.to_der().map_err(not_encodable)?)
+            }
+            PublicParts::Ec { curve, point } => {
+                let oid = curve_oid(*curve).ok_or_else(|| bad_public_key("its curve has no name"))?;
+                encode(AlgorithmIdentifier { oid: EC, parameters: Some((&oid).into()) }, point)
+            }
+            PublicParts::Edwards { point } => {
+                encode(AlgorithmIdentifier { oid: ED25519, parameters: None }, point)
+            }
+        }
+    }
+
+    /// Whether the RSA numbers are fit for use: odd modulus, odd exponent from 65537 (FIPS 186-5, section 5.4) to
+    /// 2³³ − 1. Nothing to say about the other families.
+    pub(super) fn check_numbers(&self) -> Result<()> {
+        let PublicParts::Rsa { modulus, exponent } = self else { return Ok(()) };
+        if modulus.last().is_none_or(|low| low % 2 == 0) {
+            return Err(bad_public_key("its modulus is even"));
+        }
+        let value = exponent.iter().try_fold(0u64, |sum, &b| sum.checked_mul(256)?.checked_add(u64::from(b)));
+        match value {
+            Some(65537..=MAX_EXPONENT) if exponent.last().is_some_and(|low| low % 2 == 1) => Ok(()),
+            _ => Err(bad_public_key("its exponent is not an odd number from 65537 to 2^33 - 1")),
+        }
+    }
+}
+
+/// [`PublicParts::from_spki`] for a key that must be of `kind` and fit for use; the first step of both providers.
+pub(super) fn of_kind(kind: KeyType, spki: &[u8]) -> Result<PublicParts> {
+    if !kind.is_asymmetric() {
+        return Err(super::refusal::unsupported("an AES key has no public half"));
+    }
+    let (found, parts) = PublicParts::from_spki(spki)?;
+    if found != kind {
+        return Err(bad_public_key(&format!("it is of type {found}, not {kind}")));
+    }
+    parts.check_numbers()?;
+    Ok(parts)
+}
+
+/// A big-endian number without its leading zeros.
+pub(super) fn minimal(number: &[u8]) -> &[u8] {
+    let start = number.iter().position(|&b| b != 0).unwrap_or(number.len());
+    &number[start..]
+}
+
+/// The RSA type whose modulus has exactly this size.
+pub(super) fn rsa_type(modulus: &[u8]) -> Result<KeyType> {
+    let bits = modulus.first().map_or(0, |high| modulus.len() * 8 - high.leading_zeros() as usize);
+    match bits {
+        2048 => Ok(KeyType::Rsa2048),
+        3072 => Ok(KeyType::Rsa3072),
+        4096 => Ok(KeyType::Rsa4096),
+        _ => Err(unknown_type(&format!("an RSA modulus of {bits} bits is not 2048, 3072 or 4096"))),
+    }
+}
+
+fn rsa_parts(algorithm: &AlgorithmIdentifierRef<'_>, bytes: &[u8]) -> Result<(KeyType, PublicParts)> {
+    if !algorithm.parameters.is_some_and(|p| p.is_null()) {
+        return Err(bad_public_key("rsaEncryption stands without its NULL parameters"));
+    }
+    let key =
+        pkcs1::RsaPublicKeyRef::from_der(bytes).map_err(|_| bad_public_key("it is not RSAPublicKey DER"))?;
+    let modulus = key.modulus.as_bytes().to_vec();
+    let kind = rsa_type(&modulus)?;
+    Ok((kind, PublicParts::Rsa { modulus, exponent: key.public_exponent.as_bytes().to_vec() }))
+}
+
+fn ec_parts(algorithm: &AlgorithmIdentifierRef<'_>, bytes: &[u8]) -> Result<(KeyType, PublicParts)> {
+    let oid = algorithm.parameters_oid().map_err(|_| bad_public_key("its curve is not named"))?;
+    let curve = match oid {
+        P256 => KeyType::EcdsaP256,
+        P384 => KeyType::EcdsaP384,
+        other => return Err(unknown_type(&format!("there is no key type for the curve {other}"))),
+    };
+    let uncompressed = bytes.len() == 1 + 2 * curve.bits() / 8 && bytes.first() == Some(&4);
+    if !uncompressed {
+        return Err(bad_public_key("its point is not in the uncompressed form of its curve"));
+    }
+    Ok((curve, PublicParts::Ec { curve, point: bytes.to_vec() }))
+}
+
+fn edwards_parts(algorithm: &AlgorithmIdentifierRef<'_>, bytes: &[u8]) -> Result<(KeyType, PublicParts)> {
+    if algorithm.parameters.is_some() {
+        return Err(bad_public_key("Ed25519 has no parameters"));
+    }
+    let point = bytes.try_into().map_err(|_| bad_public_key("an Ed25519 public key has 32 bytes"))?;
+    Ok((KeyType::Ed25519, PublicParts::Edwards { point }))
+}
+
+fn curve_oid(curve: KeyType) -> Option<ObjectIdentifier> {
+    match curve {
+        KeyType::EcdsaP256 => Some(P256),
+        KeyType::EcdsaP384 => Some(P384),
+        _ => None,
+    }
+}
+
+fn encode(algorithm: AlgorithmIdentifierRef<'_>, key: &[u8]) -> Result<Vec<u8>> {
+    let subject_public_key = BitStringRef::from_bytes(key).map_err(not_encodable)?;
+    SubjectPublicKeyInfoRef { algorithm, subject_public_key }.to_der().map_err(not_encodable)
+}
+
+fn not_encodable(_: der::Error) -> Error {
+    bad_public_key("its numbers cannot be encoded")
+}
+
+fn unknown_type(why: &str) -> Error {
+    Error::new(ErrorCode::InvalidKeyType, why)
+}

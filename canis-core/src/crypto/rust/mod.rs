@@ -1,0 +1,29 @@
+//! The complete provider, built on RustCrypto: no C, and the checker of the other one.
+
+mod cipher;
+mod digest;
+mod ec;
+mod ed25519;
+mod kdf;
+mod keys;
+mod mac;
+mod pss;
+mod random;
+mod rsa;
+
+use super::Provider;
+
+#[cfg(feature = "aws-lc")]
+pub(super) use ed25519::valid_point as valid_edwards_point;
+
+/// The RustCrypto provider. Its RSA private-key operations are blinded but not constant-time (RUSTSEC-2023-0071):
+/// not for keys whose operations an attacker on the network can time.
+pub static RUST: Provider = Provider {
+    name: "rust",
+    random: &random::SystemRandom,
+    cipher: &cipher::Aes,
+    digest: &digest::Sha,
+    mac: &mac::Hmac,
+    kdf: &kdf::Derivation,
+    keys: &keys::KeyPairs,
+};
