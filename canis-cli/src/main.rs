@@ -1,2 +1,50 @@
-//! x
-fn main(){}
+//! `canis`: what people and scripts ask of CANIS. `canis --help` says it all.
+#![forbid(unsafe_code)]
+
+mod args;
+mod certificates;
+mod commands;
+mod connect;
+mod files;
+mod rollback;
+mod secret_file;
+mod show;
+
+use args::{Cli, Command, KeyCommand};
+use canis_proto::Result;
+use clap::Parser;
+use std::process::ExitCode;
+
+/// What the program ends with when server, store or files say no.
+const FAILED: u8 = 3;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let json = cli.json;
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            show::failure(&error, json);
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode> {
+    let Cli { connection, json, command } = cli;
+    match command {
+        Command::Init(args) => commands::init::run(args, json)?,
+        Command::Status => commands::status::run(&connection, json)?,
+        Command::Key { command } => match command {
+            KeyCommand::Create(args) => commands::key::create(&connection, &args, json)?,
+            KeyCommand::List(args) => commands::key::list(&connection, &args, json)?,
+            KeyCommand::Show(args) => commands::key::show(&connection, &args, json)?,
+            KeyCommand::Public(args) => commands::key::public(&connection, &args, json)?,
+        },
+        Command::Encrypt(args) => commands::encryption::encrypt(&connection, &args, json)?,
+        Command::Decrypt(args) => commands::encryption::decrypt(&connection, &args, json)?,
+        Command::Sign(args) => commands::signing::sign(&connection, &args, json)?,
+        Command::Verify(args) => return commands::signing::verify(&connection, &args, json),
+    }
+    Ok(ExitCode::SUCCESS)
+}

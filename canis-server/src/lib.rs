@@ -1,1 +1,16 @@
-//! placeholder
+//! The CANIS daemon: CANISP over TLS 1.3. The core decides; this crate carries bytes, bounds them, and decides where a
+//! call runs.
+#![forbid(unsafe_code)]
+
+pub mod args;
+mod connection;
+pub mod daemon;
+mod dispatch;
+mod frames;
+pub mod limits;
+mod listener;
+mod outbox;
+mod pool;
+mod session;
+mod tls;
+mod unseal;

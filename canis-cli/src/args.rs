@@ -1,0 +1,233 @@
+//! The command line of `canis`. Credentials are never arguments: other users of the machine can read those.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Keys that never leave: encrypt, decrypt, sign and verify with keys kept by a CANIS server.
+///
+/// Exit codes: 0 done; 1 the answer is no (an invalid signature); 2 wrong usage; 3 an error, named on stderr.
+#[derive(Parser)]
+#[command(name = "canis", version, after_help = "The token is read from CANIS_TOKEN or from --token-file.")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Print JSON, errors too.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Which server, and how both sides prove who they are.
+#[derive(Args)]
+#[command(next_help_heading = "Connection")]
+pub(crate) struct Connection {
+    /// The server.
+    #[arg(
+        long,
+        global = true,
+        value_name = "HOST:PORT",
+        env = "CANIS_ADDR",
+        default_value = "127.0.0.1:7443"
+    )]
+    pub(crate) addr: String,
+    /// The CA that signed the server's certificate (`ca.pem` of its data directory).
+    #[arg(long, global = true, value_name = "F", env = "CANIS_CACERT")]
+    pub(crate) cacert: Option<PathBuf>,
+    /// A file that holds the token; CANIS_TOKEN holds it otherwise.
+    #[arg(long, global = true, value_name = "F")]
+    pub(crate) token_file: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Make a data directory: store, root of trust, certificates and the first token.
+    Init(Init),
+    /// Show the state of the server and its store.
+    Status,
+    /// Make and look at keys.
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
+    /// Encrypt under a key's current version.
+    Encrypt(Crypt),
+    /// Decrypt what `encrypt` made.
+    Decrypt(Crypt),
+    /// Sign with a key's current version.
+    Sign(Sign),
+    /// Verify a signature: prints `valid` (exit 0) or `invalid` (exit 1).
+    Verify(Verify),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Make a key.
+    Create(CreateKey),
+    /// List keys in the order of their names.
+    List(ListKeys),
+    /// Show a key's metadata.
+    Show(KeyName),
+    /// Print a key's public key as PEM.
+    Public(PublicKey),
+}
+
+#[derive(Args)]
+pub(crate) struct KeyName {
+    /// The key's name.
+    pub(crate) name: String,
+}
+
+#[derive(Args)]
+pub(crate) struct CreateKey {
+    /// The new key's name: segments of A-Z a-z 0-9 . _ - joined by /.
+    pub(crate) name: String,
+    /// aes256-gcm, rsa-2048, rsa-4096, ecdsa-p256, ecdsa-p384 or ed25519.
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) kind: String,
+    /// The key may leave, wrapped by another.
+    #[arg(long)]
+    pub(crate) exportable: bool,
+    /// The key may leave in plain too.
+    #[arg(long, requires = "exportable")]
+    pub(crate) allow_plaintext_backup: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct ListKeys {
+    /// Only names that start with this.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) prefix: String,
+}
+
+#[derive(Args)]
+pub(crate) struct PublicKey {
+    /// The key's name.
+    pub(crate) name: String,
+    /// The version; the current one if missing.
+    #[arg(long, value_name = "N")]
+    pub(crate) key_version: Option<u32>,
+    /// Where to write it instead of stdout.
+    #[arg(long, value_name = "F")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct Crypt {
+    /// The key's name.
+    pub(crate) name: String,
+    /// What to read instead of stdin.
+    #[arg(long = "in", value_name = "F")]
+    pub(crate) input: Option<PathBuf>,
+    /// Where to write instead of stdout. Written whole or not at all.
+    #[arg(long, value_name = "F")]
+    pub(crate) out: Option<PathBuf>,
+    /// Text that is bound to the ciphertext and must be given again to decrypt it. Not secret, not stored.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) context: String,
+}
+
+#[derive(Args)]
+pub(crate) struct Sign {
+    /// The key's name.
+    pub(crate) name: String,
+    /// What to read instead of stdin.
+    #[arg(long = "in", value_name = "F")]
+    pub(crate) input: Option<PathBuf>,
+    /// Where to write instead of stdout. Written whole or not at all.
+    #[arg(long, value_name = "F")]
+    pub(crate) out: Option<PathBuf>,
+    /// How to sign; the key type's default if missing. `rsa-pkcs1-sha256`, for example.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) scheme: Option<String>,
+    /// Write the bare signature, as other programs verify it, without the key's name and version.
+    #[arg(long)]
+    pub(crate) raw: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Verify {
+    /// The key's name.
+    pub(crate) name: String,
+    /// What to read instead of stdin.
+    #[arg(long = "in", value_name = "F")]
+    pub(crate) input: Option<PathBuf>,
+    /// The signature: a file that `canis sign` wrote, or its text, `canis:v1:…`.
+    #[arg(long, value_name = "S")]
+    pub(crate) signature: String,
+    /// How it was signed; the key type's default if missing.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) scheme: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Init {
+    /// The directory to make, or an existing one without a store.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// What opens the store.
+    #[arg(long, value_enum)]
+    pub(crate) root: RootKind,
+    /// passphrase: the file that holds it.
+    #[arg(long, value_name = "F")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// keyfile: the file of 32 bytes; made at random if it does not exist.
+    #[arg(long, value_name = "F")]
+    pub(crate) keyfile: Option<PathBuf>,
+    /// hsm: its PKCS#11 module.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) module: Option<PathBuf>,
+    /// hsm: the label of the token.
+    #[arg(long, value_name = "T")]
+    pub(crate) token_label: Option<String>,
+    /// hsm: the file that holds the user PIN.
+    #[arg(long, value_name = "F")]
+    pub(crate) pin_file: Option<PathBuf>,
+    /// hsm: the label of the wrapping key, made if it is not there.
+    #[arg(long, value_name = "L", default_value = "canis-root")]
+    pub(crate) key_label: String,
+    /// Another DNS name or IP address for the server's certificate; localhost is always in it. Repeatable.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tls_name: Vec<String>,
+}
+
+/// What opens a store.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RootKind {
+    /// A passphrase (Argon2id).
+    Passphrase,
+    /// A file of 32 random bytes.
+    Keyfile,
+    /// A wrapping key in a PKCS#11 HSM.
+    Hsm,
+}
+
+/// Ends the program as every wrong usage does: message, usage, exit code 2.
+pub(crate) fn wrong_usage(message: &str) -> ! {
+    use clap::{CommandFactory, error::ErrorKind};
+    Cli::command().error(ErrorKind::MissingRequiredArgument, message).exit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    /// No flag takes a credential itself, and `--help` does not show what CANIS_TOKEN holds.
+    #[test]
+    fn no_credential_in_arguments() {
+        fn check(command: &clap::Command) {
+            for arg in command.get_arguments() {
+                let id = arg.get_id().as_str();
+                assert!(!["token", "pin", "passphrase", "password"].contains(&id), "--{id}");
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&Cli::command());
+    }
+}

@@ -1,0 +1,7 @@
+//! One file a group of commands.
+
+pub(crate) mod encryption;
+pub(crate) mod init;
+pub(crate) mod key;
+pub(crate) mod signing;
+pub(crate) mod status;

@@ -1,0 +1,79 @@
+//! `canis sign` and `canis verify`.
+
+use crate::args::{self, Connection};
+use crate::files::{self, Readers};
+use crate::{connect, show};
+use base64ct::{Base64, Encoding};
+use canis_proto::message::{Sign, Verify};
+use canis_proto::text::Sealed;
+use canis_proto::{Error, Result, SignatureScheme};
+use serde_json::json;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// What `canis verify` ends with when the signature is wrong.
+const INVALID: u8 = 1;
+
+pub(crate) fn sign(connection: &Connection, args: &args::Sign, json: bool) -> Result<()> {
+    let message = files::read(args.input.as_deref())?;
+    let request = Sign {
+        name: args.name.as_str().into(),
+        message: message.as_slice().into(),
+        scheme: scheme(args.scheme.as_deref())?,
+    };
+    let text = connect::open(connection)?.call(&request)?.signature;
+    let signature = Sealed::parse(&text)?;
+    let content = if args.raw { signature.bytes.clone() } else { format!("{text}\n").into_bytes() };
+    if let Some(out) = &args.out {
+        files::write(out, &content, Readers::Umask)?;
+    }
+    if json {
+        let key = args.name.as_str();
+        let version = signature.version;
+        return show::json(&match (&args.out, args.raw) {
+            (Some(out), _) => json!({"key": key, "version": version, "out": out}),
+            (None, false) => json!({"key": key, "version": version, "signature": text}),
+            (None, true) => {
+                let base64 = Base64::encode_string(&signature.bytes);
+                json!({"key": key, "version": version, "signature_base64": base64})
+            }
+        });
+    }
+    if args.out.is_none() { files::print(&content) } else { Ok(()) }
+}
+
+pub(crate) fn verify(connection: &Connection, args: &args::Verify, json: bool) -> Result<ExitCode> {
+    let signature = signature(&args.signature)?;
+    let message = files::read(args.input.as_deref())?;
+    let request = Verify {
+        name: args.name.as_str().into(),
+        message: message.as_slice().into(),
+        signature: signature.as_str().into(),
+        scheme: scheme(args.scheme.as_deref())?,
+    };
+    let valid = connect::open(connection)?.call(&request)?.valid;
+    if json {
+        show::json(&json!({"key": args.name, "valid": valid}))?;
+    } else {
+        files::print(if valid { b"valid\n" } else { b"invalid\n" })?;
+    }
+    Ok(if valid { ExitCode::SUCCESS } else { ExitCode::from(INVALID) })
+}
+
+fn scheme(name: Option<&str>) -> Result<Option<SignatureScheme>> {
+    name.map(str::parse).transpose()
+}
+
+/// A signature is no secret, so it may stand on the command line itself.
+fn signature(given: &str) -> Result<String> {
+    if given.starts_with("canis:") {
+        return Ok(given.to_owned());
+    }
+    let bytes = files::read(Some(Path::new(given)))?;
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => Ok(text.trim_end().to_owned()),
+        Err(_) => Err(Error::invalid(format!(
+            "{given} holds no signature of CANIS; a raw one is verified by other programs with `canis key public`"
+        ))),
+    }
+}

@@ -1,0 +1,30 @@
+//! `canis status`.
+
+use crate::args::Connection;
+use crate::{connect, show};
+use canis_proto::Result;
+use canis_proto::message::Status;
+use serde_json::json;
+
+pub(crate) fn run(connection: &Connection, json: bool) -> Result<()> {
+    let status = connect::open(connection)?.call(&Status)?;
+    if json {
+        return show::json(&json!({
+            "version": status.version,
+            "store": status.store,
+            "sealed": status.sealed,
+            "reason": status.reason,
+            "provider": status.provider,
+        }));
+    }
+    let mut lines = vec![
+        ("version", status.version),
+        ("store", status.store),
+        ("sealed", status.sealed.to_string()),
+        ("provider", status.provider),
+    ];
+    if status.sealed {
+        lines.push(("reason", status.reason));
+    }
+    show::pairs(&lines)
+}

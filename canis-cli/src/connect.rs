@@ -1,0 +1,35 @@
+//! From flags and environment to a connected client.
+
+use crate::args::{Connection, wrong_usage};
+use crate::secret_file;
+use canis_client::{Client, Config};
+use canis_proto::{Error, Result};
+use std::fs;
+use zeroize::Zeroizing;
+
+/// Connects to the server.
+pub(crate) fn open(connection: &Connection) -> Result<Client> {
+    let Some(path) = &connection.cacert else {
+        wrong_usage(
+            "no CA certificate is named: set CANIS_CACERT or give --cacert (ca.pem of the server's data directory)",
+        );
+    };
+    let ca = fs::read(path).map_err(|error| {
+        Error::invalid(format!("cannot read the CA certificate {}: {error}", path.display()))
+    })?;
+    let mut config = Config::new(&connection.addr, ca, path.display().to_string());
+    config.token = token(connection)?;
+    Client::connect(&config)
+}
+
+fn token(connection: &Connection) -> Result<Option<Zeroizing<String>>> {
+    let text = match &connection.token_file {
+        Some(path) => {
+            let bytes = secret_file::read_line(path, "token")?;
+            let text = std::str::from_utf8(bytes.expose()).map(str::to_owned);
+            Some(text.map_err(|_| Error::invalid(format!("{} holds no token", path.display())))?)
+        }
+        None => std::env::var("CANIS_TOKEN").ok(),
+    };
+    Ok(text.filter(|t| !t.is_empty()).map(Zeroizing::new))
+}

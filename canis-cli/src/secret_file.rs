@@ -1,0 +1,98 @@
+//! Files that hold a credential: read into locked memory, with a word about who else can read them.
+
+use canis_core::secret::SecretBytes;
+use canis_proto::{Error, Result};
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+/// The size of a key file.
+pub(crate) const KEYFILE: usize = 32;
+/// No passphrase, PIN or token is longer.
+const MOST: u64 = 64 << 10;
+
+/// A passphrase, PIN or token: the file's content without the newline that editors add.
+pub(crate) fn read_line(path: &Path, what: &str) -> Result<SecretBytes> {
+    let secret = read(path, what)?;
+    let bytes = secret.expose();
+    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+    if bytes.is_empty() {
+        return Err(Error::invalid(format!("the {what} file {} is empty", path.display())));
+    }
+    let length = bytes.len();
+    Ok(secret.truncated(length))
+}
+
+/// A key file that is there.
+pub(crate) fn read_keyfile(path: &Path) -> Result<SecretBytes> {
+    let key = read(path, "key")?;
+    if key.len() != KEYFILE {
+        return Err(Error::invalid(format!(
+            "the key file {} has {} bytes, not {KEYFILE}; name a file that does not exist to have it made",
+            path.display(),
+            key.len()
+        )));
+    }
+    Ok(key)
+}
+
+/// Makes a key file of random bytes that only its owner can read.
+pub(crate) fn make_keyfile(path: &Path) -> Result<SecretBytes> {
+    let failed = |error: std::io::Error| {
+        Error::invalid(format!("cannot make the key file {}: {error}", path.display()))
+    };
+    let key = SecretBytes::filled(KEYFILE, getrandom::fill)
+        .map_err(|error| Error::internal(format!("the operating system gives no random bytes: {error}")))?;
+    let mut file =
+        fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+    file.write_all(key.expose()).and_then(|()| file.sync_all()).map_err(failed)?;
+    Ok(key)
+}
+
+fn read(path: &Path, what: &str) -> Result<SecretBytes> {
+    let failed = |error: std::io::Error| {
+        Error::invalid(format!("cannot read the {what} file {}: {error}", path.display()))
+    };
+    let file = fs::File::open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    // Pipes and the like (process substitution) have no permissions that matter.
+    if metadata.is_file() && metadata.mode() & 0o077 != 0 {
+        eprintln!("canis: warning: {} can be read by others; `chmod 600` it", path.display());
+    }
+    let mut bytes = Vec::with_capacity(MOST as usize + 1);
+    file.take(MOST + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MOST {
+        return Err(Error::invalid(format!(
+            "the {what} file {} is larger than {MOST} bytes",
+            path.display()
+        )));
+    }
+    Ok(SecretBytes::taken_from(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn newlines_and_sizes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pin");
+        for (content, secret) in
+            [(&b"1234"[..], &b"1234"[..]), (b"1234\n", b"1234"), (b"12 34 \r\n", b"12 34 ")]
+        {
+            fs::write(&path, content).unwrap();
+            assert!(read_line(&path, "PIN").unwrap().equals(secret));
+        }
+        fs::write(&path, b"\n").unwrap();
+        assert!(read_line(&path, "PIN").is_err());
+        assert!(read_keyfile(&path).is_err());
+        let made = dir.path().join("key");
+        let key = make_keyfile(&made).unwrap();
+        assert!(read_keyfile(&made).unwrap().equals(key.expose()));
+        assert_eq!(fs::metadata(&made).unwrap().mode() & 0o777, 0o600);
+        assert!(make_keyfile(&made).is_err(), "an existing file is never overwritten");
+    }
+}

@@ -1,0 +1,98 @@
+//! How answers look: lines for people, JSON for programs.
+
+use crate::files;
+use canis_proto::answer::KeyInfo;
+use canis_proto::{Error, Result};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// Prints a JSON value on a line of its own.
+pub(crate) fn json(value: &Value) -> Result<()> {
+    files::print(format!("{value}\n").as_bytes())
+}
+
+/// Prints names and values, one pair a line.
+pub(crate) fn pairs(pairs: &[(&str, String)]) -> Result<()> {
+    let width = pairs.iter().map(|(name, _)| name.len()).max().unwrap_or(0) + 2;
+    let lines: String = pairs.iter().map(|(name, value)| format!("{name:width$}{value}\n")).collect();
+    files::print(lines.as_bytes())
+}
+
+/// Prints an error on stderr.
+pub(crate) fn failure(error: &Error, as_json: bool) {
+    if as_json {
+        eprintln!("{}", json!({"error": {"code": error.code.name(), "message": error.message}}));
+    } else {
+        eprintln!("canis: {error}");
+    }
+}
+
+/// A time in microseconds since 1970 as RFC 3339.
+pub(crate) fn time(micros: i64) -> String {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000)
+        .ok()
+        .and_then(|time| time.format(&Rfc3339).ok())
+        // Beyond the year 9999, which no key is.
+        .unwrap_or_else(|| format!("{micros} µs"))
+}
+
+/// A key's metadata for programs.
+pub(crate) fn key_json(key: &KeyInfo) -> Value {
+    let versions: Vec<_> = key
+        .versions
+        .iter()
+        .map(|v| json!({"version": v.version, "created_at": time(v.created_at)}))
+        .collect();
+    json!({
+        "name": key.name,
+        "id": key.id,
+        "type": key.kind.name(),
+        "state": key.state.name(),
+        "usage": key.usage.names().collect::<Vec<_>>(),
+        "current_version": key.current_version,
+        "min_decryption_version": key.min_decryption_version,
+        "min_encryption_version": key.min_encryption_version,
+        "deletion_allowed": key.deletion_allowed,
+        "exportable": key.exportable,
+        "allow_plaintext_backup": key.allow_plaintext_backup,
+        "versions": versions,
+        "created_at": time(key.created_at),
+        "updated_at": time(key.updated_at),
+    })
+}
+
+/// A key's metadata for people.
+pub(crate) fn key(key: &KeyInfo) -> Result<()> {
+    let mut lines = vec![
+        ("name", key.name.clone()),
+        ("id", key.id.clone()),
+        ("type", key.kind.to_string()),
+        ("state", key.state.to_string()),
+        ("usage", key.usage.names().collect::<Vec<_>>().join(", ")),
+        ("current version", key.current_version.to_string()),
+        ("min decryption version", key.min_decryption_version.to_string()),
+        ("min encryption version", key.min_encryption_version.to_string()),
+        ("deletion allowed", key.deletion_allowed.to_string()),
+        ("exportable", key.exportable.to_string()),
+        ("allow plaintext backup", key.allow_plaintext_backup.to_string()),
+        ("created at", time(key.created_at)),
+        ("updated at", time(key.updated_at)),
+    ];
+    lines.extend(
+        key.versions.iter().map(|v| ("version", format!("{}, made {}", v.version, time(v.created_at)))),
+    );
+    pairs(&lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times() {
+        assert_eq!(time(0), "1970-01-01T00:00:00Z");
+        assert_eq!(time(1_700_000_000_123_456), "2023-11-14T22:13:20.123456Z");
+        assert_eq!(time(i64::MAX), format!("{} µs", i64::MAX));
+    }
+}

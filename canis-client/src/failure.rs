@@ -1,0 +1,104 @@
+//! What goes wrong between client and server, told with the remedy.
+
+use crate::Config;
+use canis_proto::{Error, ErrorCode, quote};
+use rustls::{AlertDescription, CertificateError};
+use std::io;
+
+/// The server cannot be reached at all.
+pub(crate) fn unreachable(config: &Config, error: &io::Error) -> Error {
+    let addr = &config.addr;
+    let message = match error.kind() {
+        io::ErrorKind::ConnectionRefused => {
+            format!("cannot reach {addr}: connection refused; is canis-server running?")
+        }
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
+            format!("cannot reach {addr}: no answer within {} s", config.connect_timeout.as_secs())
+        }
+        _ => format!("cannot reach {addr}: {error}"),
+    };
+    Error::new(ErrorCode::Unavailable, message)
+}
+
+/// The TLS handshake failed.
+pub(crate) fn handshake(config: &Config, error: &io::Error) -> Error {
+    let addr = &config.addr;
+    let Some(tls) = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) else {
+        let why = match error.kind() {
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
+                "it closed the connection".to_owned()
+            }
+            io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
+                format!(
+                    "no answer within {} s; it may be at its limit of connections",
+                    config.connect_timeout.as_secs()
+                )
+            }
+            _ => error.to_string(),
+        };
+        return Error::new(ErrorCode::Unavailable, format!("no TLS handshake with {addr}: {why}"));
+    };
+    tls_handshake(config, tls)
+}
+
+fn tls_handshake(config: &Config, error: &rustls::Error) -> Error {
+    let (addr, ca) = (&config.addr, &config.ca_source);
+    match error {
+        rustls::Error::InvalidCertificate(why) => {
+            Error::new(ErrorCode::Unauthenticated, certificate(config, why))
+        }
+        rustls::Error::InvalidMessage(_) => Error::new(
+            ErrorCode::ProtocolError,
+            format!("what listens at {addr} does not speak TLS; is this the port of canis-server?"),
+        ),
+        rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)
+        | rustls::Error::NoApplicationProtocol => Error::new(
+            ErrorCode::ProtocolError,
+            format!("what listens at {addr} speaks TLS but not CANISP; is this the port of canis-server?"),
+        ),
+        rustls::Error::PeerIncompatible(_)
+        | rustls::Error::AlertReceived(AlertDescription::ProtocolVersion) => {
+            Error::new(ErrorCode::ProtocolError, format!("what listens at {addr} does not speak TLS 1.3"))
+        }
+        _ => Error::new(ErrorCode::Unavailable, format!("no TLS handshake with {addr} (CA {ca}): {error}")),
+    }
+}
+
+fn certificate(config: &Config, why: &CertificateError) -> String {
+    let ca = &config.ca_source;
+    match why {
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => format!(
+            "the server's certificate is not signed by the CA in {ca}; use the ca.pem of this server's data directory"
+        ),
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => format!(
+            "the server's certificate is not for `{}`; connect by a name it holds, or make it with `canis init --tls-name`",
+            quote(config.expected_name())
+        ),
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "the server's certificate has expired".to_owned()
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "the server's certificate is not valid yet; do the clocks agree?".to_owned()
+        }
+        other => format!("the server's certificate is refused (CA {ca}): {other}"),
+    }
+}
+
+/// The connection broke while frames were exchanged.
+pub(crate) fn lost(config_addr: &str, error: &io::Error) -> Error {
+    let message = match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+            format!("the server at {config_addr} closed the connection")
+        }
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
+            format!("the server at {config_addr} did not answer in time")
+        }
+        _ => match error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
+            Some(rustls::Error::AlertReceived(alert)) => {
+                format!("the server at {config_addr} ended the connection: TLS alert {alert:?}")
+            }
+            _ => format!("the connection to {config_addr} broke: {error}"),
+        },
+    };
+    Error::new(ErrorCode::Unavailable, message)
+}

@@ -1,0 +1,278 @@
+//! One connection from TLS handshake to close: a reader here, a writer task ([`Outbox`]), a task per request.
+
+use crate::frames::{End, FrameReader};
+use crate::listener::Server;
+use crate::outbox::{Outbox, Permits};
+use crate::session::Session;
+use crate::{dispatch, limits};
+use canis_proto::frame::{ALPN, FrameType, Header, MAX_HELLO, MAX_PAYLOAD};
+use canis_proto::message::{ClientHello, ServerHello};
+use canis_proto::{Blame, Cost, Error, ErrorCode, OperationId, Result};
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+use tokio_rustls::server::TlsStream;
+use tracing::{Instrument, debug, error, info, warn};
+use zeroize::Zeroizing;
+
+/// Serves one accepted connection until it ends.
+pub(crate) async fn serve(server: Arc<Server>, tcp: TcpStream) {
+    match handshake(&server, tcp).await {
+        Ok(tls) => converse(server, tls).await,
+        Err(why) => info!(why, "handshake failed"),
+    }
+}
+
+async fn handshake(server: &Server, tcp: TcpStream) -> Result<TlsStream<TcpStream>, String> {
+    tcp.set_nodelay(true).map_err(|error| error.to_string())?;
+    let shake = async {
+        let mut first = [0];
+        if tcp.peek(&mut first).await.is_ok_and(|n| n == 1) && first[0].is_ascii_uppercase() {
+            return Err(refuse_plaintext(tcp).await);
+        }
+        server.tls.accept(tcp).await.map_err(|error| error.to_string())
+    };
+    timeout(limits::HANDSHAKE, shake).await.map_err(|_| "not finished in time".to_owned())?
+}
+
+/// A TLS record starts with a small number, every HTTP method with a capital letter.
+async fn refuse_plaintext(mut tcp: TcpStream) -> String {
+    const ANSWER: &[u8] =
+        b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n\
+        This port speaks CANISP over TLS 1.3, not plaintext.\n";
+    // Whether the answer arrives is the peer's business.
+    let _ = tcp.write_all(ANSWER).await;
+    let _ = tcp.shutdown().await;
+    let _ = timeout(limits::LINGER, FrameReader::new(tcp).discard_all()).await;
+    "plaintext on the TLS port".to_owned()
+}
+
+async fn converse(server: Arc<Server>, tls: TlsStream<TcpStream>) {
+    let speaks_canisp = tls.get_ref().1.alpn_protocol() == Some(ALPN);
+    let (read, write) = tokio::io::split(tls);
+    let mut reader = FrameReader::new(read);
+    let (outbox, writer) = Outbox::new(write);
+    let mut connection = Connection::new(server, outbox);
+    let end = if speaks_canisp {
+        connection.run(&mut reader).await
+    } else {
+        End::Refused(Error::new(ErrorCode::ProtocolError, "the client did not offer ALPN `canisp/1`"))
+    };
+    info!(end = %describe(&end), "disconnecting");
+    let listens = !matches!(end, End::Closed | End::Lost(_));
+    connection.close(end).await;
+    // The writer ends by its own time-outs.
+    let _ = writer.await;
+    if listens {
+        let _ = timeout(limits::LINGER, reader.discard_all()).await;
+    }
+}
+
+fn describe(end: &End) -> String {
+    match end {
+        End::Closed => "closed by the peer".to_owned(),
+        End::Lost(why) => format!("lost: {why}"),
+        End::Refused(error) | End::GoAway(error) => error.to_string(),
+    }
+}
+
+struct Connection {
+    server: Arc<Server>,
+    outbox: Outbox,
+    session: Arc<Session>,
+    places: Arc<Semaphore>,
+    bytes: Arc<Semaphore>,
+}
+
+impl Connection {
+    fn new(server: Arc<Server>, outbox: Outbox) -> Self {
+        Connection {
+            server,
+            outbox,
+            session: Arc::new(Session::new(None)),
+            places: Arc::new(Semaphore::new(limits::IN_FLIGHT as usize)),
+            bytes: Arc::new(Semaphore::new(limits::IN_FLIGHT_BYTES as usize)),
+        }
+    }
+
+    async fn run<R: AsyncRead + Unpin>(&mut self, reader: &mut FrameReader<R>) -> End {
+        if let Err(end) = self.greet(reader).await {
+            return end;
+        }
+        loop {
+            if let Err(end) = self.step(reader).await {
+                return end;
+            }
+        }
+    }
+
+    /// HELLO both ways. A wrong token ends the connection here; while the store is sealed, none can be checked.
+    async fn greet<R: AsyncRead + Unpin>(&mut self, reader: &mut FrameReader<R>) -> Result<(), End> {
+        let payload = timeout(limits::HELLO, read_hello(reader))
+            .await
+            .map_err(|_| refusal(format!("no HELLO came within {} s", limits::HELLO.as_secs())))??;
+        let hello = ClientHello::decode(&payload).map_err(End::Refused)?;
+        info!(client = canis_proto::quote(&hello.client), token = hello.token.is_some(), "hello");
+        self.session = Arc::new(Session::new(hello.token.as_deref()));
+        if hello.token.is_some() {
+            match self.authenticate().await {
+                Err(error) if error.code == ErrorCode::Unauthenticated => {
+                    tokio::time::sleep(limits::WRONG_TOKEN).await;
+                    return Err(End::Refused(error));
+                }
+                // Sealed or without its store, the server still says so in answer to `status`.
+                Ok(()) | Err(_) => {}
+            }
+        }
+        let hello = ServerHello {
+            server: concat!("canis/", env!("CARGO_PKG_VERSION")).to_owned(),
+            max_payload: MAX_PAYLOAD,
+            max_in_flight: limits::IN_FLIGHT,
+        };
+        self.outbox.send(FrameType::Hello, 0, &hello.encode(), Permits::new()).await;
+        Ok(())
+    }
+
+    async fn authenticate(&self) -> Result<()> {
+        let (session, core) = (Arc::clone(&self.session), Arc::clone(&self.server.core));
+        self.server.pool.run(Cost::Short, move || session.authenticate(&core).map(drop)).await
+    }
+
+    /// Reads one frame and does what it asks.
+    async fn step<R: AsyncRead + Unpin>(&self, reader: &mut FrameReader<R>) -> Result<(), End> {
+        let first = self.frame_begins(reader).await?;
+        let header = reader.header(first, MAX_PAYLOAD).await?;
+        match header.kind {
+            FrameType::Request if header.request == 0 => Err(refusal("a request has the id 0")),
+            FrameType::Request => self.request(reader, header).await,
+            FrameType::Ping if header.length > limits::PING => {
+                Err(refusal(format!("a PING of more than {} bytes", limits::PING)))
+            }
+            FrameType::Ping => {
+                let payload = reader.payload(header.length).await?;
+                self.outbox.send(FrameType::Pong, header.request, &payload, Permits::new()).await;
+                Ok(())
+            }
+            FrameType::GoAway => Err(End::Closed),
+            kind => Err(refusal(format!("a {kind:?} frame is not for the client to send now"))),
+        }
+    }
+
+    /// Waits for a frame, for the server's end, for the writer's, or for too long.
+    async fn frame_begins<R: AsyncRead + Unpin>(&self, reader: &mut FrameReader<R>) -> Result<u8, End> {
+        loop {
+            tokio::select! {
+                biased;
+                () = self.server.draining() => {
+                    return Err(End::GoAway(Error::new(ErrorCode::Unavailable, "the server is stopping")));
+                }
+                () = self.outbox.closed() => return Err(End::Lost("the peer does not read".into())),
+                first = reader.first_byte() => return first,
+                () = tokio::time::sleep(limits::IDLE) => {}
+            }
+            if self.places.available_permits() == limits::IN_FLIGHT as usize {
+                let why = format!("nothing was asked for {} s", limits::IDLE.as_secs());
+                return Err(End::GoAway(Error::new(ErrorCode::Unavailable, why)));
+            }
+        }
+    }
+
+    async fn request<R: AsyncRead + Unpin>(
+        &self,
+        reader: &mut FrameReader<R>,
+        header: Header,
+    ) -> Result<(), End> {
+        let Header { request, length, .. } = header;
+        if length > MAX_HELLO && !self.session.is_authenticated() {
+            // A stranger's large request is read away, not into memory, and still gets a proper answer.
+            if let Err(error) = self.authenticate().await {
+                reader.discard(length).await?;
+                info!(code = error.code.name(), "large request refused");
+                self.outbox.answer(request, Err(error), Permits::new()).await;
+                return Ok(());
+            }
+        }
+        let permits = self.pay_for(length).await?;
+        let payload = reader.payload(length).await?;
+        let (server, session, outbox) =
+            (Arc::clone(&self.server), Arc::clone(&self.session), self.outbox.clone());
+        let work = async move {
+            let result = run_request(&server, session, payload).await;
+            outbox.answer(request, result, permits).await;
+        };
+        tokio::spawn(work.in_current_span());
+        Ok(())
+    }
+
+    /// Waits until the connection may hold one more request of `length` bytes.
+    async fn pay_for(&self, length: u32) -> Result<Permits, End> {
+        let mut permits =
+            vec![take(&self.places, 1).await?, take(&self.bytes, length.min(limits::IN_FLIGHT_BYTES)).await?];
+        if length > limits::LARGE {
+            permits.push(take(&self.server.large, length).await?);
+        }
+        Ok(permits)
+    }
+
+    /// Lets what is in flight be answered and says why it is over.
+    async fn close(self, end: End) {
+        if let End::GoAway(error) = &end {
+            self.outbox.announce(FrameType::GoAway, error).await;
+        }
+        // All places free means that every answer has been written or has nobody to be written to.
+        let _ = self.places.acquire_many(limits::IN_FLIGHT).await;
+        if let End::Refused(error) = &end {
+            self.outbox.announce(FrameType::Error, error).await;
+        }
+    }
+}
+
+async fn read_hello<R: AsyncRead + Unpin>(reader: &mut FrameReader<R>) -> Result<Zeroizing<Vec<u8>>, End> {
+    let first = reader.first_byte().await?;
+    let header = reader.header(first, MAX_HELLO).await?;
+    if header.kind != FrameType::Hello {
+        return Err(refusal("the first frame must be HELLO"));
+    }
+    reader.payload(header.length).await
+}
+
+async fn take(semaphore: &Arc<Semaphore>, amount: u32) -> Result<OwnedSemaphorePermit, End> {
+    let permit = Arc::clone(semaphore).acquire_many_owned(amount).await;
+    permit.map_err(|_| End::Lost("the server's limits are closed".into()))
+}
+
+fn refusal(why: impl Into<String>) -> End {
+    End::Refused(Error::new(ErrorCode::ProtocolError, why))
+}
+
+async fn run_request(
+    server: &Server,
+    session: Arc<Session>,
+    payload: Zeroizing<Vec<u8>>,
+) -> Result<Zeroizing<Vec<u8>>> {
+    let operation = dispatch::operation(&payload);
+    let name = operation.as_ref().map_or("?", |id| id.row().name);
+    let core = Arc::clone(&server.core);
+    let result = match operation {
+        Err(error) => Err(error),
+        // The one operation that needs neither store nor key: it answers even when every thread is busy.
+        Ok(OperationId::Status) if session.is_authenticated() => dispatch::answer(&core, &session, &payload),
+        Ok(id) => server.pool.run(id.row().cost, move || dispatch::answer(&core, &session, &payload)).await,
+    };
+    match &result {
+        Ok(_) => debug!(operation = name, "answered"),
+        Err(failed) => log_failure(name, failed),
+    }
+    result
+}
+
+fn log_failure(operation: &str, failed: &Error) {
+    let code = failed.code.name();
+    match failed.code.blame() {
+        Blame::Bug => error!(operation, code, message = failed.message, "request failed"),
+        Blame::Store | Blame::Root => warn!(operation, code, message = failed.message, "request failed"),
+        _ => info!(operation, code, "request refused"),
+    }
+}

@@ -1,0 +1,111 @@
+//! From a request's bytes to the core and back: the one place where CANISP's operations meet the core's.
+
+use crate::session::Session;
+use canis_core::{Core, Run};
+use canis_proto::frame::MAX_PAYLOAD;
+use canis_proto::message::{
+    CreateKey, Decrypt, Encrypt, ListKeys, PublicKey, ShowKey, Sign, Status, Verify, WireAnswer, WireRequest,
+    decode_request,
+};
+use canis_proto::value::{Fields, Map};
+use canis_proto::{Error, ErrorCode, Operation, OperationId, Result};
+use zeroize::Zeroizing;
+
+type Handler = for<'a> fn(&Core, &Session, Map<'a>) -> Result<Zeroizing<Vec<u8>>>;
+
+/// The operation that `payload` asks for.
+pub(crate) fn operation(payload: &[u8]) -> Result<OperationId> {
+    decode_request(payload).map(|(id, _)| id)
+}
+
+/// Runs the request in `payload` and gives its answer's payload.
+pub(crate) fn answer(core: &Core, session: &Session, payload: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+    let (id, args) = decode_request(payload)?;
+    let Some(handler) = handler(id) else {
+        return Err(Error::new(
+            ErrorCode::UnknownOperation,
+            format!("operation `{}` is not carried by CANISP", id.row().name),
+        ));
+    };
+    let answer = handler(core, session, args)?;
+    if answer.len() > MAX_PAYLOAD as usize {
+        return Err(too_large("the answer would be", answer.len()));
+    }
+    Ok(answer)
+}
+
+fn handler(id: OperationId) -> Option<Handler> {
+    let handler: Handler = match id {
+        OperationId::Status => |core, session, args| run::<Status>(core, session, args),
+        OperationId::CreateKey => |core, session, args| run::<CreateKey<'_>>(core, session, args),
+        OperationId::ListKeys => |core, session, args| run::<ListKeys<'_>>(core, session, args),
+        OperationId::ShowKey => |core, session, args| run::<ShowKey<'_>>(core, session, args),
+        OperationId::PublicKey => |core, session, args| run::<PublicKey<'_>>(core, session, args),
+        OperationId::Encrypt => encrypt,
+        OperationId::Decrypt => |core, session, args| run::<Decrypt<'_>>(core, session, args),
+        OperationId::Sign => |core, session, args| run::<Sign<'_>>(core, session, args),
+        OperationId::Verify => |core, session, args| run::<Verify<'_>>(core, session, args),
+        _ => return None,
+    };
+    Some(handler)
+}
+
+fn run<'a, R>(core: &Core, session: &Session, args: Map<'a>) -> Result<Zeroizing<Vec<u8>>>
+where
+    R: WireRequest<'a> + Run,
+    R::Answer: WireAnswer,
+{
+    call(core, session, parse::<R>(args)?)
+}
+
+fn encrypt(core: &Core, session: &Session, args: Map<'_>) -> Result<Zeroizing<Vec<u8>>> {
+    let request: Encrypt<'_> = parse(args)?;
+    // Name, field names and the format's own bytes; generous.
+    const AROUND: usize = 1024;
+    // What would not fit into a request to decrypt it must not be made: base64 takes four bytes for three.
+    let to_decrypt = request.plaintext.len().div_ceil(3) * 4 + request.context.len() + AROUND;
+    if to_decrypt > MAX_PAYLOAD as usize {
+        return Err(too_large(
+            "with its ciphertext in base64, a request to decrypt this would be",
+            to_decrypt,
+        ));
+    }
+    call(core, session, request)
+}
+
+fn parse<'a, R: WireRequest<'a>>(args: Map<'a>) -> Result<R> {
+    let mut fields = Fields::new(R::ID.row().name, args);
+    let request = R::from_fields(&mut fields)?;
+    fields.finish()?;
+    Ok(request)
+}
+
+fn call<R>(core: &Core, session: &Session, request: R) -> Result<Zeroizing<Vec<u8>>>
+where
+    R: Run,
+    R::Answer: WireAnswer,
+{
+    let answer = session.run(core, <R as Operation>::ID, |caller| core.call(caller, request))?;
+    Ok(Zeroizing::new(answer.to_map().encode()))
+}
+
+fn too_large(what: &str, size: usize) -> Error {
+    Error::new(
+        ErrorCode::TooLarge,
+        format!("{what} {size} bytes, more than the limit of {MAX_PAYLOAD} bytes; ask for less at a time"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use canis_proto::operation::TABLE;
+
+    /// The table of operations and this door agree: nothing that CANISP carries is unknown here, and nothing else is known.
+    #[test]
+    fn every_wire_operation_is_dispatched() {
+        for row in TABLE {
+            assert_eq!(handler(row.id).is_some(), row.wire, "{}", row.name);
+        }
+    }
+}

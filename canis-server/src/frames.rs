@@ -1,0 +1,151 @@
+//! Frames as they come in: length checked before memory is taken, time bounded once a frame has begun.
+
+use crate::limits;
+use canis_proto::frame::{HEADER, Header, MAGIC};
+use canis_proto::{Error, ErrorCode};
+use std::io;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::time::timeout;
+use zeroize::Zeroizing;
+
+/// Why a connection ends.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// The peer closed it in order.
+    Closed,
+    /// It broke.
+    Lost(String),
+    /// The peer broke a rule; it is told by an ERROR frame with request id 0.
+    Refused(Error),
+    /// The server takes no more requests here; the peer is told by GOAWAY.
+    GoAway(Error),
+}
+
+impl From<io::Error> for End {
+    fn from(error: io::Error) -> Self {
+        End::Lost(error.to_string())
+    }
+}
+
+/// Reads frames from the peer's half of a connection.
+pub(crate) struct FrameReader<R> {
+    stream: R,
+}
+
+impl<R: AsyncRead + Unpin> FrameReader<R> {
+    pub(crate) fn new(stream: R) -> Self {
+        FrameReader { stream }
+    }
+
+    /// Waits for a frame to begin. Dropping this future loses nothing.
+    pub(crate) async fn first_byte(&mut self) -> Result<u8, End> {
+        let mut byte = [0];
+        match self.stream.read(&mut byte).await? {
+            0 => Err(End::Closed),
+            _ => Ok(byte[0]),
+        }
+    }
+
+    /// The rest of the header that began with `first`.
+    pub(crate) async fn header(&mut self, first: u8, max_payload: u32) -> Result<Header, End> {
+        let mut header = [0; HEADER];
+        header[0] = first;
+        // What is no CANISP is refused at its first byte: the other eleven may never come.
+        if first == MAGIC {
+            in_time(limits::FRAME, self.stream.read_exact(&mut header[1..])).await?;
+        }
+        Header::decode(&header, max_payload).map_err(End::Refused)
+    }
+
+    /// A payload whose length has been checked and paid for.
+    pub(crate) async fn payload(&mut self, length: u32) -> Result<Zeroizing<Vec<u8>>, End> {
+        let mut payload = Zeroizing::new(vec![0; length as usize]);
+        in_time(limits::FRAME, self.stream.read_exact(&mut payload)).await?;
+        Ok(payload)
+    }
+
+    /// Reads a payload away without keeping it.
+    pub(crate) async fn discard(&mut self, length: u32) -> Result<(), End> {
+        let mut payload = (&mut self.stream).take(u64::from(length));
+        let copied = in_time(limits::FRAME, tokio::io::copy(&mut payload, &mut tokio::io::sink())).await?;
+        if copied < u64::from(length) { Err(End::Lost("the frame ended early".into())) } else { Ok(()) }
+    }
+
+    /// Reads until the peer closes.
+    pub(crate) async fn discard_all(&mut self) {
+        // The connection is over; how it ends changes nothing.
+        let _ = tokio::io::copy(&mut self.stream, &mut tokio::io::sink()).await;
+    }
+}
+
+async fn in_time<T>(limit: Duration, read: impl Future<Output = io::Result<T>>) -> Result<T, End> {
+    match timeout(limit, read).await {
+        Ok(done) => Ok(done?),
+        Err(_) => Err(End::Refused(Error::new(
+            ErrorCode::ProtocolError,
+            format!("a frame was begun and not finished within {} s", limit.as_secs()),
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use canis_proto::frame::{FrameType, frame};
+    use tokio::io::AsyncWriteExt;
+
+    async fn next(reader: &mut FrameReader<tokio::io::DuplexStream>) -> Result<Vec<u8>, End> {
+        let first = reader.first_byte().await?;
+        let header = reader.header(first, 100).await?;
+        Ok(reader.payload(header.length).await?.to_vec())
+    }
+
+    fn refused(end: Result<Vec<u8>, End>) -> ErrorCode {
+        match end {
+            Err(End::Refused(error)) => error.code,
+            other => panic!("not refused: {other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn whole_frames_and_the_end() {
+        let (mut peer, ours) = tokio::io::duplex(64);
+        peer.write_all(&frame(FrameType::Ping, 1, b"abc")).await.unwrap();
+        drop(peer);
+        let mut reader = FrameReader::new(ours);
+        assert_eq!(next(&mut reader).await.unwrap(), b"abc");
+        assert!(matches!(next(&mut reader).await, Err(End::Closed)));
+    }
+
+    /// R81: garbage is refused at its first byte, an oversized frame at its header, before memory is taken.
+    #[tokio::test]
+    async fn garbage_and_oversize() {
+        let (mut peer, ours) = tokio::io::duplex(64);
+        peer.write_all(b"G").await.unwrap();
+        assert_eq!(refused(next(&mut FrameReader::new(ours)).await), ErrorCode::ProtocolError);
+        let (mut peer, ours) = tokio::io::duplex(64);
+        peer.write_all(&Header { kind: FrameType::Request, request: 1, length: 101 }.encode()).await.unwrap();
+        assert_eq!(refused(next(&mut FrameReader::new(ours)).await), ErrorCode::TooLarge);
+    }
+
+    /// R81: a peer that sends half a frame and waits is not waited for.
+    #[tokio::test(start_paused = true)]
+    async fn half_frames_time_out() {
+        for part in [5, HEADER + 2] {
+            let (mut peer, ours) = tokio::io::duplex(64);
+            peer.write_all(&frame(FrameType::Ping, 1, b"abc")[..part]).await.unwrap();
+            assert_eq!(refused(next(&mut FrameReader::new(ours)).await), ErrorCode::ProtocolError);
+            drop(peer);
+        }
+    }
+
+    #[tokio::test]
+    async fn discards_exactly_one_payload() {
+        let (mut peer, ours) = tokio::io::duplex(64);
+        peer.write_all(b"abcdX").await.unwrap();
+        let mut reader = FrameReader::new(ours);
+        reader.discard(4).await.unwrap();
+        assert_eq!(reader.first_byte().await.unwrap(), b'X');
+    }
+}

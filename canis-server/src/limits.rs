@@ -1,0 +1,36 @@
+//! Every bound of the server in one place. What a peer can make the server hold follows from these numbers alone.
+
+use std::time::Duration;
+
+/// Connections at a time. Further ones wait in the kernel's backlog until one ends.
+pub const CONNECTIONS: usize = 1024;
+/// Requests of one connection that are worked on or whose answers are not written yet. The reader waits for a free
+/// place before it reads on, so a client that sends more is slowed down by TCP.
+pub const IN_FLIGHT: u32 = 64;
+/// Request bytes of one connection in flight.
+pub const IN_FLIGHT_BYTES: u32 = 32 << 20;
+/// Requests above this size also count against [`LARGE_BYTES`].
+pub const LARGE: u32 = 64 << 10;
+/// Bytes of large requests in flight on all connections together.
+pub const LARGE_BYTES: u32 = 256 << 20;
+/// The largest payload of PING.
+pub const PING: u32 = 64;
+
+/// For the TLS handshake.
+pub const HANDSHAKE: Duration = Duration::from_secs(10);
+/// From the handshake to a complete HELLO.
+pub const HELLO: Duration = Duration::from_secs(10);
+/// For a header, and again for its payload, once the first byte has come.
+pub const FRAME: Duration = Duration::from_secs(60);
+/// Without a frame and with nothing in flight.
+pub const IDLE: Duration = Duration::from_secs(600);
+/// For the peer to take one frame of ours.
+pub const WRITE: Duration = Duration::from_secs(60);
+/// From SIGTERM to the end, whatever is still in flight then.
+pub const DRAIN: Duration = Duration::from_secs(10);
+/// How long a refused peer is still listened to, so that our last frame reaches it before the connection is reset.
+pub const LINGER: Duration = Duration::from_secs(2);
+/// How long a wrong token waits for its refusal.
+pub const WRONG_TOKEN: Duration = Duration::from_millis(250);
+/// Between two tries to reach an absent root: the first, and the longest.
+pub const UNSEAL_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));

@@ -1,0 +1,77 @@
+//! Accepting connections, and letting go of them.
+
+use crate::pool::Pool;
+use crate::{connection, limits};
+use canis_core::Core;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tracing::{Instrument, info, info_span, warn};
+
+/// What every connection shares.
+pub(crate) struct Server {
+    pub(crate) core: Arc<Core>,
+    pub(crate) tls: TlsAcceptor,
+    pub(crate) pool: Pool,
+    /// Bytes of large requests in flight on all connections.
+    pub(crate) large: Arc<Semaphore>,
+    drain: watch::Receiver<bool>,
+}
+
+impl Server {
+    /// A server that drains when `drain` becomes true.
+    pub(crate) fn new(core: Arc<Core>, tls: TlsAcceptor, drain: watch::Receiver<bool>) -> Self {
+        let processors = std::thread::available_parallelism().map_or(2, usize::from);
+        let large = Arc::new(Semaphore::new(limits::LARGE_BYTES as usize));
+        Server { core, tls, pool: Pool::new(processors), large, drain }
+    }
+
+    /// Waits until the server drains; a vanished sender means the same.
+    pub(crate) async fn draining(&self) {
+        let _ = self.drain.clone().wait_for(|drain| *drain).await;
+    }
+
+    /// Serves connections until the server drains and they have ended, or the time for that is over.
+    pub(crate) async fn accept_all(self: Arc<Self>, listener: TcpListener) {
+        let mut connections = JoinSet::new();
+        tokio::select! {
+            () = self.draining() => {}
+            () = self.accept(&listener, &mut connections) => {}
+        }
+        drop(listener);
+        info!(connections = connections.len(), "draining");
+        let ended = timeout(limits::DRAIN, async { while connections.join_next().await.is_some() {} }).await;
+        if ended.is_err() {
+            warn!(connections = connections.len(), "not every connection ended in time");
+        }
+    }
+
+    async fn accept(self: &Arc<Self>, listener: &TcpListener, connections: &mut JoinSet<()>) {
+        let slots = Arc::new(Semaphore::new(limits::CONNECTIONS));
+        // The semaphore is never closed, so the loop ends only when it is dropped.
+        while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
+            let (tcp, peer) = match listener.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of file descriptors, mostly: what waits is accepted when others have ended.
+                    warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            while connections.try_join_next().is_some() {}
+            let server = Arc::clone(self);
+            let serve = async move {
+                info!("connected");
+                connection::serve(server, tcp).await;
+                info!("disconnected");
+                drop(slot);
+            };
+            connections.spawn(serve.instrument(info_span!("connection", %peer)));
+        }
+    }
+}

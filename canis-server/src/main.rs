@@ -1,0 +1,31 @@
+//! `canis-server`: see `--help`.
+#![forbid(unsafe_code)]
+
+use canis_proto::{Error, Result};
+use canis_server::args::{LogFormat, Options};
+use canis_server::daemon;
+use clap::Parser;
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    match start_log(&options).and_then(|()| daemon::run(options)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("canis-server: {error}");
+            ExitCode::from(3)
+        }
+    }
+}
+
+fn start_log(options: &Options) -> Result<()> {
+    let filter = EnvFilter::try_new(&options.log)
+        .map_err(|error| Error::invalid(format!("`{}` is no log level: {error}", options.log)))?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match options.log_format {
+        LogFormat::Text => lines.with_ansi(false).init(),
+        LogFormat::Json => lines.json().init(),
+    }
+    Ok(())
+}

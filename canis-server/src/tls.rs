@@ -1,0 +1,40 @@
+//! TLS 1.3, ALPN `canisp/1`, the certificate of the data directory.
+
+use canis_core::datadir::DataDir;
+use canis_proto::{Error, ErrorCode, Result, frame};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::NoServerSessionStorage;
+use std::path::Path;
+use std::sync::Arc;
+use tokio_rustls::TlsAcceptor;
+
+/// The acceptor for the certificate and key in `dir`.
+pub(crate) fn acceptor(dir: &DataDir) -> Result<TlsAcceptor> {
+    let (certificate, key) = (dir.cert_path(), dir.key_path());
+    let chain = CertificateDer::pem_file_iter(&certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| unusable(&certificate, &error.to_string()))?;
+    if chain.is_empty() {
+        return Err(unusable(&certificate, "there is no `BEGIN CERTIFICATE` in it"));
+    }
+    let private = PrivateKeyDer::from_pem_file(&key).map_err(|error| unusable(&key, &error.to_string()))?;
+    let mut config =
+        ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .map_err(|error| Error::internal(format!("TLS: {error}")))?
+            .with_no_client_auth()
+            .with_single_cert(chain, private)
+            .map_err(|error| unusable(&certificate, &format!("with {}: {error}", key.display())))?;
+    config.alpn_protocols = vec![frame::ALPN.to_vec()];
+    // Every connection does the whole handshake: no tickets, nothing to resume, and so no early data to replay.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    config.max_early_data_size = 0;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+fn unusable(path: &Path, why: &str) -> Error {
+    Error::new(ErrorCode::InvalidArgument, format!("cannot use {} for TLS: {why}", path.display()))
+}
