@@ -13,7 +13,7 @@ pub mod public_parts;
 pub mod selftest;
 pub mod xaes;
 
-mod pairwise;
+mod key_pairs;
 mod private_info;
 mod refusal;
 

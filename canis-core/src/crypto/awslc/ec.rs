@@ -1,6 +1,7 @@
 //! ECDSA on the NIST curves (FIPS 186-5, section 6) over the caller's digest.
 
 use super::binding::{Curve, EcKey};
+use crate::crypto::key_pairs::Maker;
 use crate::crypto::private_info;
 use crate::crypto::public_parts::{self, PublicParts};
 use crate::crypto::refusal::{
@@ -10,13 +11,16 @@ use crate::crypto::{Oaep, PrivateKey, PublicKey, SignScheme};
 use crate::secret::SecretBytes;
 use canis_proto::{Error, KeyType, Result};
 
-pub(super) fn generate(kind: KeyType) -> Result<SecretBytes> {
+/// Keys on NIST curves.
+pub(super) const EC: Maker = Maker { generate, private, public };
+
+fn generate(kind: KeyType) -> Result<SecretBytes> {
     EcKey::generate(curve(kind)?)
         .and_then(|key| key.to_pkcs8())
         .map_err(|_| Error::internal("no EC key could be generated"))
 }
 
-pub(super) fn private(kind: KeyType, pkcs8: &[u8]) -> Result<Box<dyn PrivateKey>> {
+fn private(kind: KeyType, pkcs8: &[u8]) -> Result<Box<dyn PrivateKey>> {
     private_info::parse(kind, pkcs8)?;
     let key = EcKey::from_pkcs8(curve(kind)?, pkcs8)
         .map_err(|_| bad_private_key("it is no ECPrivateKey, or its halves differ"))?;
@@ -24,7 +28,7 @@ pub(super) fn private(kind: KeyType, pkcs8: &[u8]) -> Result<Box<dyn PrivateKey>
     Ok(Box::new(Private { key, spki: PublicParts::Ec { curve: kind, point }.to_spki()? }))
 }
 
-pub(super) fn public(kind: KeyType, spki: &[u8]) -> Result<Box<dyn PublicKey>> {
+fn public(kind: KeyType, spki: &[u8]) -> Result<Box<dyn PublicKey>> {
     let PublicParts::Ec { point, .. } = public_parts::of_kind(kind, spki)? else {
         return Err(bad_public_key("it is not of an elliptic curve"));
     };

@@ -1,6 +1,7 @@
 //! Ed25519 (RFC 8032).
 
 use super::AWS_LC;
+use crate::crypto::key_pairs::Maker;
 use crate::crypto::private_info::{ed25519_pkcs8, ed25519_seed};
 use crate::crypto::public_parts::{self, PublicParts};
 use crate::crypto::refusal::{bad_private_key, bad_public_key, encrypts_with_rsa_only, room, wrong_scheme};
@@ -12,11 +13,14 @@ use canis_proto::{Error, KeyType, Result};
 
 const SIGNATURE: usize = 64;
 
-pub(super) fn generate() -> Result<SecretBytes> {
+/// Ed25519 keys.
+pub(super) const EDWARDS: Maker = Maker { generate, private, public };
+
+fn generate(_: KeyType) -> Result<SecretBytes> {
     ed25519_pkcs8(|seed| AWS_LC.random.fill(seed))
 }
 
-pub(super) fn private(pkcs8: &[u8]) -> Result<Box<dyn PrivateKey>> {
+fn private(_: KeyType, pkcs8: &[u8]) -> Result<Box<dyn PrivateKey>> {
     let info = ed25519_seed(pkcs8)?;
     let key = Ed25519KeyPair::from_seed_unchecked(info.seed.as_slice())
         .map_err(|_| bad_private_key("its seed is no Ed25519 key"))?;
@@ -28,8 +32,8 @@ pub(super) fn private(pkcs8: &[u8]) -> Result<Box<dyn PrivateKey>> {
     Ok(Box::new(Private { spki: PublicParts::Edwards { point }.to_spki()?, key }))
 }
 
-pub(super) fn public(spki: &[u8]) -> Result<Box<dyn PublicKey>> {
-    let point = valid_edwards_point(&public_parts::of_kind(KeyType::Ed25519, spki)?)?;
+fn public(kind: KeyType, spki: &[u8]) -> Result<Box<dyn PublicKey>> {
+    let point = valid_edwards_point(&public_parts::of_kind(kind, spki)?)?;
     let key = ParsedPublicKey::new(&ED25519, point.as_bytes())
         .map_err(|_| bad_public_key("its point is not on the curve"))?;
     Ok(Box::new(Public(key)))

@@ -8,12 +8,12 @@ mod digest;
 mod ec;
 mod ed25519;
 mod kdf;
-mod keys;
 mod mac;
 mod random;
 mod rsa;
 
 use super::Provider;
+use super::key_pairs::KeyPairs;
 
 /// The AWS-LC provider.
 pub static AWS_LC: Provider = Provider {
@@ -23,5 +23,5 @@ pub static AWS_LC: Provider = Provider {
     digest: &digest::Sha,
     mac: &mac::Hmac,
     kdf: &kdf::Derivation,
-    keys: &keys::KeyPairs,
+    keys: &KeyPairs { rsa: rsa::RSA, ec: ec::EC, edwards: ed25519::EDWARDS },
 };

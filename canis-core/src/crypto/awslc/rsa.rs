@@ -1,6 +1,7 @@
 //! RSA (RFC 8017). One `RSA*` per key is shared by all threads: its pool of blindings is inside.
 
 use super::binding::RsaKey;
+use crate::crypto::key_pairs::Maker;
 use crate::crypto::private_info;
 use crate::crypto::public_parts::{self, PublicParts};
 use crate::crypto::refusal::{
@@ -10,13 +11,16 @@ use crate::crypto::{Oaep, PrivateKey, PublicKey, SignScheme};
 use crate::secret::SecretBytes;
 use canis_proto::{Error, KeyType, Result};
 
-pub(super) fn generate(kind: KeyType) -> Result<SecretBytes> {
+/// RSA keys.
+pub(super) const RSA: Maker = Maker { generate, private, public };
+
+fn generate(kind: KeyType) -> Result<SecretBytes> {
     RsaKey::generate(kind.bits())
         .and_then(|key| key.to_pkcs8())
         .map_err(|_| Error::internal("no RSA key could be generated"))
 }
 
-pub(super) fn private(kind: KeyType, pkcs8: &[u8]) -> Result<Box<dyn PrivateKey>> {
+fn private(kind: KeyType, pkcs8: &[u8]) -> Result<Box<dyn PrivateKey>> {
     private_info::parse(kind, pkcs8)?;
     let key = RsaKey::from_pkcs8(pkcs8)
         .map_err(|_| bad_private_key("it is no RSAPrivateKey of two primes, or its numbers do not fit"))?;
@@ -26,7 +30,7 @@ pub(super) fn private(kind: KeyType, pkcs8: &[u8]) -> Result<Box<dyn PrivateKey>
     Ok(Box::new(Private { key, spki }))
 }
 
-pub(super) fn public(kind: KeyType, spki: &[u8]) -> Result<Box<dyn PublicKey>> {
+fn public(kind: KeyType, spki: &[u8]) -> Result<Box<dyn PublicKey>> {
     let PublicParts::Rsa { modulus, exponent } = public_parts::of_kind(kind, spki)? else {
         return Err(bad_public_key("it is not RSA"));
     };
@@ -58,7 +62,7 @@ impl PrivateKey for Private {
             SignScheme::RsaPkcs1 => self.key.sign_pkcs1(input, out),
             SignScheme::RsaPss { hash, mgf, salt } => {
                 digest_fits(hash, input)?;
-                if salt + hash.len() + 2 > out.len() {
+                if salt > out.len() - hash.len() - 2 {
                     return Err(Error::invalid("the PSS salt is too long for this modulus"));
                 }
                 self.key.sign_pss(hash, mgf, salt, input, out)

@@ -1,6 +1,7 @@
 //! ECDSA on the NIST curves (FIPS 186-5, section 6), by `p256` and `p384`; deterministic nonces (RFC 6979).
 
 use super::RUST;
+use crate::crypto::key_pairs::Maker;
 use crate::crypto::private_info;
 use crate::crypto::public_parts::{self, PublicParts};
 use crate::crypto::refusal::{
@@ -118,7 +119,10 @@ fn to_field<const N: usize>(digest: &[u8]) -> Result<[u8; N]> {
     Ok(field)
 }
 
-pub(super) fn generate(kind: KeyType) -> Result<SecretBytes> {
+/// Keys on NIST curves.
+pub(super) const EC: Maker = Maker { generate, private, public };
+
+fn generate(kind: KeyType) -> Result<SecretBytes> {
     match kind {
         KeyType::EcdsaP256 => p256::generate(),
         KeyType::EcdsaP384 => p384::generate(),
@@ -126,7 +130,7 @@ pub(super) fn generate(kind: KeyType) -> Result<SecretBytes> {
     }
 }
 
-pub(super) fn private(kind: KeyType, pkcs8: &[u8]) -> Result<Box<dyn PrivateKey>> {
+fn private(kind: KeyType, pkcs8: &[u8]) -> Result<Box<dyn PrivateKey>> {
     match kind {
         KeyType::EcdsaP256 => p256::private(pkcs8),
         KeyType::EcdsaP384 => p384::private(pkcs8),
@@ -134,7 +138,7 @@ pub(super) fn private(kind: KeyType, pkcs8: &[u8]) -> Result<Box<dyn PrivateKey>
     }
 }
 
-pub(super) fn public(kind: KeyType, spki: &[u8]) -> Result<Box<dyn PublicKey>> {
+fn public(kind: KeyType, spki: &[u8]) -> Result<Box<dyn PublicKey>> {
     match kind {
         KeyType::EcdsaP256 => p256::public(spki),
         KeyType::EcdsaP384 => p384::public(spki),

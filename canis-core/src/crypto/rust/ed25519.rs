@@ -1,6 +1,7 @@
 //! Ed25519 (RFC 8032), by `ed25519-dalek`.
 
 use super::RUST;
+use crate::crypto::key_pairs::Maker;
 use crate::crypto::private_info::{ed25519_pkcs8, ed25519_seed};
 use crate::crypto::public_parts::{self, PublicParts};
 use crate::crypto::refusal::{bad_private_key, bad_public_key, encrypts_with_rsa_only, room, wrong_scheme};
@@ -9,11 +10,14 @@ use crate::secret::SecretBytes;
 use canis_proto::{KeyType, Result};
 use ed25519_dalek::{SIGNATURE_LENGTH, Signature, Signer, SigningKey, Verifier, VerifyingKey};
 
-pub(super) fn generate() -> Result<SecretBytes> {
+/// Ed25519 keys.
+pub(super) const EDWARDS: Maker = Maker { generate, private, public };
+
+fn generate(_: KeyType) -> Result<SecretBytes> {
     ed25519_pkcs8(|seed| RUST.random.fill(seed))
 }
 
-pub(super) fn private(pkcs8: &[u8]) -> Result<Box<dyn PrivateKey>> {
+fn private(_: KeyType, pkcs8: &[u8]) -> Result<Box<dyn PrivateKey>> {
     let info = ed25519_seed(pkcs8)?;
     let key = SigningKey::from_bytes(&info.seed);
     let point = key.verifying_key().to_bytes();
@@ -23,8 +27,8 @@ pub(super) fn private(pkcs8: &[u8]) -> Result<Box<dyn PrivateKey>> {
     Ok(Box::new(Private { key, spki: PublicParts::Edwards { point }.to_spki()? }))
 }
 
-pub(super) fn public(spki: &[u8]) -> Result<Box<dyn PublicKey>> {
-    Ok(Box::new(Public(valid_point(&public_parts::of_kind(KeyType::Ed25519, spki)?)?)))
+fn public(kind: KeyType, spki: &[u8]) -> Result<Box<dyn PublicKey>> {
+    Ok(Box::new(Public(valid_point(&public_parts::of_kind(kind, spki)?)?)))
 }
 
 /// The point of an Ed25519 public key: on the curve, and not of small order. Under a key of small order anybody can

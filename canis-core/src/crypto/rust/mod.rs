@@ -5,13 +5,13 @@ mod digest;
 mod ec;
 mod ed25519;
 mod kdf;
-mod keys;
 mod mac;
 mod pss;
 mod random;
 mod rsa;
 
 use super::Provider;
+use super::key_pairs::KeyPairs;
 
 #[cfg(feature = "aws-lc")]
 pub(super) use ed25519::valid_point as valid_edwards_point;
@@ -25,5 +25,5 @@ pub static RUST: Provider = Provider {
     digest: &digest::Sha,
     mac: &mac::Hmac,
     kdf: &kdf::Derivation,
-    keys: &keys::KeyPairs,
+    keys: &KeyPairs { rsa: rsa::RSA, ec: ec::EC, edwards: ed25519::EDWARDS },
 };

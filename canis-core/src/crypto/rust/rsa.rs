@@ -2,6 +2,7 @@
 //! public key, so that a fault does not give a factor away.
 
 use super::{RUST, pss};
+use crate::crypto::key_pairs::Maker;
 use crate::crypto::private_info;
 use crate::crypto::public_parts::{self, PublicParts};
 use crate::crypto::refusal::{
@@ -19,7 +20,10 @@ use rsa::traits::{PaddingScheme, PublicKeyParts, SignatureScheme};
 use rsa::{BoxedUint, RsaPrivateKey, RsaPublicKey, hazmat};
 use zeroize::Zeroizing;
 
-pub(super) fn generate(kind: KeyType) -> Result<SecretBytes> {
+/// RSA keys.
+pub(super) const RSA: Maker = Maker { generate, private, public };
+
+fn generate(kind: KeyType) -> Result<SecretBytes> {
     // The crate's generator takes only a source of randomness that cannot fail. Asking the kernel once first keeps
     // that honest: getrandom(2) does not fail any more once it has answered.
     RUST.random.fill(&mut [0; 32])?;
@@ -29,7 +33,7 @@ pub(super) fn generate(kind: KeyType) -> Result<SecretBytes> {
     Ok(SecretBytes::copied_from(der.as_bytes()))
 }
 
-pub(super) fn private(kind: KeyType, pkcs8: &[u8]) -> Result<Box<dyn PrivateKey>> {
+fn private(kind: KeyType, pkcs8: &[u8]) -> Result<Box<dyn PrivateKey>> {
     let info = private_info::parse(kind, pkcs8)?;
     let key = RsaPrivateKey::from_pkcs8_der(pkcs8)
         .map_err(|_| bad_private_key("it is no RSAPrivateKey of two primes, or its numbers do not fit"))?;
@@ -45,7 +49,7 @@ pub(super) fn private(kind: KeyType, pkcs8: &[u8]) -> Result<Box<dyn PrivateKey>
     Ok(Box::new(Private { key, spki }))
 }
 
-pub(super) fn public(kind: KeyType, spki: &[u8]) -> Result<Box<dyn PublicKey>> {
+fn public(kind: KeyType, spki: &[u8]) -> Result<Box<dyn PublicKey>> {
     let PublicParts::Rsa { modulus, exponent } = public_parts::of_kind(kind, spki)? else {
         return Err(bad_public_key("it is not RSA"));
     };

@@ -1,0 +1,112 @@
+//! Key pairs of all families behind one [`Keys`]: a provider fills in one [`Maker`] for each family.
+
+use super::refusal::unsupported;
+use super::{Hash, Keys, PrivateKey, PublicKey, SignScheme, digest_info};
+use crate::secret::SecretBytes;
+use canis_proto::{Error, Family, KeyType, Result};
+
+type Parse<Key> = fn(KeyType, &[u8]) -> Result<Box<Key>>;
+
+/// What a provider can do with one family; the functions of [`Keys`] for a type of that family.
+pub(super) struct Maker {
+    pub(super) generate: fn(KeyType) -> Result<SecretBytes>,
+    pub(super) private: Parse<dyn PrivateKey>,
+    pub(super) public: Parse<dyn PublicKey>,
+}
+
+/// The families of a provider.
+pub(super) struct KeyPairs {
+    pub(super) rsa: Maker,
+    pub(super) ec: Maker,
+    pub(super) edwards: Maker,
+}
+
+impl KeyPairs {
+    fn maker(&self, kind: KeyType) -> Result<&Maker> {
+        match kind.family() {
+            Family::Aes => Err(unsupported("an AES key is no key pair")),
+            Family::Rsa => Ok(&self.rsa),
+            Family::Ec => Ok(&self.ec),
+            Family::Edwards => Ok(&self.edwards),
+        }
+    }
+}
+
+impl Keys for KeyPairs {
+    fn generate(&self, kind: KeyType) -> Result<SecretBytes> {
+        let pkcs8 = (self.maker(kind)?.generate)(kind)?;
+        check_pair(self, kind, pkcs8.expose())?;
+        Ok(pkcs8)
+    }
+
+    fn private(&self, kind: KeyType, pkcs8: &[u8]) -> Result<Box<dyn PrivateKey>> {
+        (self.maker(kind)?.private)(kind, pkcs8)
+    }
+
+    fn public(&self, kind: KeyType, spki: &[u8]) -> Result<Box<dyn PublicKey>> {
+        (self.maker(kind)?.public)(kind, spki)
+    }
+}
+
+/// The pairwise consistency test of a fresh key pair (FIPS 140-3, implementation guidance 10.3.A): one signature is
+/// made by the private half and checked by the public half, both parsed from what will be stored.
+fn check_pair(keys: &dyn Keys, kind: KeyType, pkcs8: &[u8]) -> Result<()> {
+    let private = keys.private(kind, pkcs8)?;
+    let public = keys.public(kind, private.public_spki())?;
+    let digest = [0x5a; 32];
+    let info = digest_info::encode(Hash::Sha256, &digest)?;
+    let (scheme, input) = match kind.family() {
+        Family::Rsa => (SignScheme::RsaPkcs1, info.as_slice()),
+        Family::Edwards => (SignScheme::Ed25519, digest.as_slice()),
+        Family::Ec | Family::Aes => (SignScheme::Ecdsa, digest.as_slice()),
+    };
+    let mut signature = vec![0; private.signature_len()];
+    let len = private.sign(scheme, input, &mut signature)?;
+    if public.verify(scheme, input, signature.get(..len).unwrap_or_default())? {
+        Ok(())
+    } else {
+        Err(Error::internal(format!("a fresh {kind} key pair failed its pairwise consistency test")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::{Oaep, RUST};
+
+    /// Signs like a key whose two halves do not belong together.
+    struct Torn(Box<dyn PrivateKey>);
+
+    impl PrivateKey for Torn {
+        fn public_spki(&self) -> &[u8] {
+            self.0.public_spki()
+        }
+        fn signature_len(&self) -> usize {
+            self.0.signature_len()
+        }
+        fn sign(&self, scheme: SignScheme, _: &[u8], out: &mut [u8]) -> Result<usize> {
+            self.0.sign(scheme, b"something else", out)
+        }
+        fn decrypt_oaep(&self, scheme: Oaep<'_>, ciphertext: &[u8], out: &mut [u8]) -> Result<usize> {
+            self.0.decrypt_oaep(scheme, ciphertext, out)
+        }
+    }
+
+    /// A pair that does not fit is not handed out.
+    #[test]
+    fn a_torn_pair_is_found() {
+        fn maker() -> Maker {
+            Maker {
+                generate: |kind| RUST.keys.generate(kind),
+                private: |kind, pkcs8| Ok(Box::new(Torn(RUST.keys.private(kind, pkcs8)?))),
+                public: |kind, spki| RUST.keys.public(kind, spki),
+            }
+        }
+        let torn = KeyPairs { rsa: maker(), ec: maker(), edwards: maker() };
+        for kind in [KeyType::EcdsaP256, KeyType::EcdsaP384, KeyType::Ed25519] {
+            let error = torn.generate(kind).err().map(|e| e.message);
+            let expected = format!("a fresh {kind} key pair failed its pairwise consistency test");
+            assert_eq!(error, Some(expected));
+        }
+    }
+}
