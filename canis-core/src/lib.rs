@@ -1,4 +1,21 @@
-//! The keeper of keys.
+//! The keeper of keys: key material sealed under a root key, and one door to it, [`Core`].
 
+mod application;
+mod caller;
+pub mod clock;
+mod core;
 pub mod crypto;
+pub mod datadir;
+mod keyring;
+pub mod object;
+mod ops;
+pub mod root;
 pub mod secret;
+pub mod setup;
+pub mod store;
+pub mod token;
+
+pub use application::Application;
+pub use caller::Caller;
+pub use core::{Core, Resource, Run};
+pub use crypto::default_provider;

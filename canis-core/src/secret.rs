@@ -142,7 +142,9 @@ mod tests {
     fn keeps_truncates_and_compares() {
         let mut secret = SecretBytes::copied_from(b"0123456789");
         assert_eq!((secret.len(), secret.is_empty()), (10, false));
-        assert!(secret.equals(b"0123456789") && !secret.equals(b"0123456780") && !secret.equals(b"012345678"));
+        assert!(
+            secret.equals(b"0123456789") && !secret.equals(b"0123456780") && !secret.equals(b"012345678")
+        );
         secret.expose_mut()[0] = b'x';
         let secret = secret.truncated(3);
         assert_eq!(secret.expose(), b"x12");

@@ -183,10 +183,14 @@ operations! {
 
     /// Make a token, or wipe one (C_InitToken).
     InitToken = 32, "token.init", Some(C::Admin), Long, false;
-    /// Set a PIN (C_InitPIN, C_SetPIN).
-    SetPin = 33, "token.set-pin", None, Long, false;
+    /// Set the user PIN as security officer (C_InitPIN).
+    InitUserPin = 33, "token.init-pin", None, Long, false;
     /// Log in with a PIN (C_Login).
     Login = 34, "token.login", None, Long, false;
+    /// Change one's own PIN (C_SetPIN).
+    ChangePin = 47, "token.change-pin", None, Long, false;
+    /// Log out (C_Logout).
+    Logout = 48, "token.logout", None, Short, false;
     /// The tokens there are (C_GetSlotList, C_GetTokenInfo).
     ListTokens = 35, "token.list", None, Long, false;
     /// Make an object from its attributes (C_CreateObject).
@@ -201,6 +205,8 @@ operations! {
     UpdateObject = 40, "object.update", Some(C::Update), Long, false;
     /// Destroy an object (C_DestroyObject).
     DestroyObject = 41, "object.destroy", Some(C::Delete), Long, false;
+    /// Open an object's key for one use (C_SignInit and its like).
+    OpenKey = 46, "object.open", Some(C::Read), Long, false;
     /// Encrypt with an object's key and the caller's mechanism.
     UseToEncrypt = 42, "object.encrypt", Some(C::Encrypt), Short, false;
     /// Decrypt with an object's key and the caller's mechanism.

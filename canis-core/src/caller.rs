@@ -1,0 +1,64 @@
+//! Who asks: a bearer of a token, a PKCS#11 application, or nobody yet.
+
+use crate::application::Application;
+use canis_proto::{Capabilities, Error, ErrorCode, Id, Result};
+use std::sync::Arc;
+
+/// The caller of an operation: its tenant and what it was granted.
+#[derive(Clone)]
+pub struct Caller {
+    tenant: Option<Id>,
+    capabilities: Capabilities,
+    application: Option<Arc<Application>>,
+}
+
+impl Caller {
+    /// Nobody: may ask for the status only.
+    #[must_use]
+    pub fn anonymous() -> Self {
+        Caller { tenant: None, capabilities: Capabilities::NONE, application: None }
+    }
+
+    /// The bearer of a token.
+    pub(crate) fn bearer(tenant: Id, capabilities: Capabilities) -> Self {
+        Caller { tenant: Some(tenant), capabilities, application: None }
+    }
+
+    /// A PKCS#11 application looking at one token. What it may do depends on who is logged in.
+    #[must_use]
+    pub fn pkcs11(application: &Arc<Application>, token: Id) -> Self {
+        Caller {
+            tenant: Some(token),
+            capabilities: Capabilities::ALL,
+            application: Some(Arc::clone(application)),
+        }
+    }
+
+    /// A PKCS#11 application looking at the slots, at no token in particular.
+    #[must_use]
+    pub fn pkcs11_slots(application: &Arc<Application>) -> Self {
+        Caller { tenant: None, capabilities: Capabilities::ALL, application: Some(Arc::clone(application)) }
+    }
+
+    /// What it was granted.
+    pub(crate) fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+
+    /// Its tenant.
+    pub(crate) fn tenant(&self) -> Result<Id> {
+        self.tenant.ok_or_else(|| {
+            Error::new(
+                ErrorCode::Unauthenticated,
+                "present a token first; `status` is all that is answered without one",
+            )
+        })
+    }
+
+    /// Its application; only the PKCS#11 door has one.
+    pub(crate) fn application(&self) -> Result<&Arc<Application>> {
+        self.application.as_ref().ok_or_else(|| {
+            Error::new(ErrorCode::OperationNotSupported, "this operation is asked through PKCS#11 only")
+        })
+    }
+}

@@ -1,0 +1,153 @@
+//! The one door to keys: `call` = allow → run. Whatever a program asks, by whatever door, comes through here.
+
+use crate::application::Application;
+use crate::caller::Caller;
+use crate::clock::Clock;
+use crate::crypto::{Provider, selftest};
+use crate::keyring::Keyring;
+use crate::root::Credential;
+use crate::store::Store;
+use canis_proto::{Error, ErrorCode, Id, Operation, Result};
+use std::fmt;
+use std::sync::Arc;
+
+/// A keeper of keys over one store. Synchronous; shared by all threads.
+pub struct Core {
+    keyring: Keyring,
+}
+
+/// What an operation is about: a path as policies and audit name it.
+#[derive(Clone, Copy)]
+pub enum Resource<'a> {
+    /// The store and server.
+    System,
+    /// Keys in general.
+    Keys,
+    /// One key.
+    Key(&'a str),
+    /// The tenant as a token.
+    Token,
+    /// An object.
+    Object(Id),
+}
+
+impl fmt::Display for Resource<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Resource::System => f.write_str("sys"),
+            Resource::Keys => f.write_str("kms/keys"),
+            Resource::Key(name) => write!(f, "kms/keys/{}", canis_proto::quote(name)),
+            Resource::Token => f.write_str("sys/token"),
+            Resource::Object(id) => write!(f, "kms/objects/{id}"),
+        }
+    }
+}
+
+/// An operation that this core can run. One file in `ops` implements it for each.
+pub trait Run: Operation {
+    /// What it is about.
+    fn resource(&self) -> Resource<'_>;
+
+    /// Runs it. The caller has been allowed to.
+    ///
+    /// # Errors
+    /// Those of the operation.
+    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Self::Answer>;
+}
+
+impl Core {
+    /// Opens a store with `provider`, whose known-answer tests run first.
+    ///
+    /// # Errors
+    /// `internal` if the provider fails its self-test, `store_format`, `store_unavailable`.
+    pub fn open(store: Arc<dyn Store>, provider: &'static Provider, clock: Arc<dyn Clock>) -> Result<Self> {
+        selftest::run(provider)?;
+        Ok(Core { keyring: Keyring::new(store, provider, clock)? })
+    }
+
+    /// Opens the store with a root's credential. Slow: Argon2id, or the HSM.
+    ///
+    /// # Errors
+    /// `root_credential_wrong`, `root_unavailable`, `invalid_argument` if the store has no such root.
+    pub fn unseal(&self, credential: &Credential) -> Result<()> {
+        self.keyring.unseal(credential)
+    }
+
+    /// Whether the store has a root.
+    #[must_use]
+    pub fn has_root(&self) -> bool {
+        self.keyring.has_root()
+    }
+
+    /// Whether the root key is absent though the store has a root.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        self.keyring.is_sealed()
+    }
+
+    /// Tells people why the store is sealed.
+    pub fn set_sealed_reason(&self, reason: impl Into<String>) {
+        self.keyring.set_sealed_reason(reason.into());
+    }
+
+    /// The provider in use; digests and random bytes need no key and are used directly.
+    #[must_use]
+    pub fn provider(&self) -> &'static Provider {
+        self.keyring.provider
+    }
+
+    /// The caller that a bearer token stands for.
+    ///
+    /// # Errors
+    /// `unauthenticated`, alike for every kind of wrong token; `sealed`.
+    pub fn authenticate(&self, token: &str) -> Result<Caller> {
+        self.keyring.authenticate(token)
+    }
+
+    /// A new PKCS#11 application.
+    #[must_use]
+    pub fn application(&self) -> Arc<Application> {
+        Arc::default()
+    }
+
+    /// Runs an operation if the caller may.
+    ///
+    /// # Errors
+    /// `permission_denied` naming capability and resource, and those of the operation.
+    pub fn call<R: Run>(&self, caller: &Caller, request: R) -> Result<R::Answer> {
+        allow(caller, &request)?;
+        request.run(&self.keyring, caller)
+    }
+
+    /// Looks whether another process changed the store.
+    ///
+    /// # Errors
+    /// `store_unavailable`.
+    pub fn poll(&self) -> Result<()> {
+        self.keyring.store.poll()
+    }
+
+    /// Before fork: waits for store calls in flight, lets go of the store's files, blocks new calls.
+    pub fn pause_for_fork(&self) {
+        self.keyring.store.pause();
+    }
+
+    /// After fork, in the parent. The child forgets the core without dropping it.
+    pub fn resume_after_fork(&self) {
+        self.keyring.store.resume();
+    }
+}
+
+fn allow<R: Run>(caller: &Caller, request: &R) -> Result<()> {
+    match R::ID.row().capability {
+        Some(needed) if !caller.capabilities().allows(needed) => {
+            // Nobody yet, or somebody without the right.
+            caller.tenant()?;
+            Err(Error::new(
+                ErrorCode::PermissionDenied,
+                format!("you lack the capability `{needed}` on {}", request.resource()),
+            ))
+        }
+        _ => Ok(()),
+    }
+}

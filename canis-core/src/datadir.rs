@@ -1,0 +1,289 @@
+//! A store's directory: which file is what, who holds it, and where the root's credential is found.
+//!
+//! Programs use this; [`crate::Core`] itself knows no path. `canis.toml` looks like
+//!
+//! ```toml
+//! [root]
+//! kind = "hsm"                       # or "passphrase", "keyfile"
+//! file = "/etc/canis/softhsm.pin"    # the PIN, passphrase or key file
+//! ```
+
+use crate::clock::SystemClock;
+use crate::crypto::default_provider;
+use crate::root::Credential;
+use crate::secret::SecretBytes;
+use crate::setup;
+use crate::store::sqlite::SqliteStore;
+use canis_proto::{Error, ErrorCode, Result};
+use serde::{Deserialize, Serialize};
+use std::fs::{File, TryLockError};
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// The largest credential file read, in bytes.
+const LARGEST_CREDENTIAL: u64 = 4096;
+
+/// A store's directory.
+#[derive(Clone, Debug)]
+pub struct DataDir {
+    path: PathBuf,
+}
+
+/// Held while a server uses the directory; dropping it lets go.
+pub struct DirLock {
+    _file: File,
+}
+
+/// `canis.toml`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where the root's credential is found; without it the store stays sealed until somebody brings one.
+    pub root: Option<RootSource>,
+}
+
+/// Where a root's credential is found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum RootSource {
+    /// A file that holds the passphrase; a newline at its end is not part of it.
+    Passphrase {
+        /// Its path.
+        file: PathBuf,
+    },
+    /// A file of 32 bytes.
+    Keyfile {
+        /// Its path.
+        file: PathBuf,
+    },
+    /// A file that holds the token's user PIN; a newline at its end is not part of it.
+    Hsm {
+        /// Its path.
+        file: PathBuf,
+    },
+}
+
+impl RootSource {
+    /// Reads the credential.
+    ///
+    /// # Errors
+    /// `root_unavailable` naming the file.
+    pub fn credential(&self) -> Result<Credential> {
+        match self {
+            RootSource::Passphrase { file } => Ok(Credential::Passphrase(read_line(file)?)),
+            RootSource::Keyfile { file } => Ok(Credential::Keyfile(read_secret(file)?)),
+            RootSource::Hsm { file } => Ok(Credential::HsmPin(read_line(file)?)),
+        }
+    }
+}
+
+impl DataDir {
+    /// The directory at `path`; it need not exist yet.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        DataDir { path: path.into() }
+    }
+
+    /// The directory itself.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store_path(&self) -> PathBuf {
+        self.path.join("canis.dat")
+    }
+
+    /// Locked by a running server.
+    #[must_use]
+    pub fn lock_path(&self) -> PathBuf {
+        self.path.join("canis.lock")
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config_path(&self) -> PathBuf {
+        self.path.join("canis.toml")
+    }
+
+    /// The certificate of the private CA, for clients.
+    #[must_use]
+    pub fn ca_path(&self) -> PathBuf {
+        self.path.join("ca.pem")
+    }
+
+    /// The server's certificate.
+    #[must_use]
+    pub fn cert_path(&self) -> PathBuf {
+        self.path.join("server.pem")
+    }
+
+    /// The server's private key.
+    #[must_use]
+    pub fn key_path(&self) -> PathBuf {
+        self.path.join("server.key")
+    }
+
+    /// Whether there is a store.
+    #[must_use]
+    pub fn store_exists(&self) -> bool {
+        self.store_path().exists()
+    }
+
+    /// Takes the directory for one server.
+    ///
+    /// # Errors
+    /// `store_locked` if another process holds it, `store_unavailable` if the file cannot be made.
+    pub fn lock(&self) -> Result<DirLock> {
+        let path = self.lock_path();
+        let opened = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path);
+        let file = opened.map_err(|e| unavailable(&path, &e))?;
+        match file.try_lock() {
+            Ok(()) => Ok(DirLock { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(Error::new(
+                ErrorCode::StoreLocked,
+                format!(
+                    "{} is held by a running canis-server; stop it, or use another directory",
+                    self.path.display()
+                ),
+            )),
+            Err(TryLockError::Error(e)) => Err(unavailable(&path, &e)),
+        }
+    }
+
+    /// Whether a server holds the directory now.
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        // A shared try: readers do not stand in each other's way, and a server's lock refuses it.
+        let Ok(file) = File::open(self.lock_path()) else { return false };
+        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+    }
+
+    /// Opens the store.
+    ///
+    /// # Errors
+    /// `store_unavailable` if there is none, and those of [`SqliteStore::open`].
+    pub fn open_store(&self) -> Result<SqliteStore> {
+        if !self.store_exists() {
+            return Err(Error::new(
+                ErrorCode::StoreUnavailable,
+                format!(
+                    "there is no store in {}; make one with `canis init --data {0}`",
+                    self.path.display()
+                ),
+            ));
+        }
+        SqliteStore::open(&self.store_path())
+    }
+
+    /// Opens the store, or makes one without a root.
+    ///
+    /// # Errors
+    /// Those of [`SqliteStore::open`] and [`SqliteStore::create`].
+    pub fn open_or_create_store(&self) -> Result<SqliteStore> {
+        if !self.store_exists() {
+            std::fs::DirBuilder::new()
+                .recursive(true)
+                .create(&self.path)
+                .map_err(|e| unavailable(&self.path, &e))?;
+            match setup::create_rootless(self, default_provider(), &SystemClock) {
+                // Another process was first: its store is as good.
+                Err(e) if e.code == ErrorCode::StoreExists => {}
+                made => made?,
+            }
+        }
+        self.open_store()
+    }
+
+    /// Fails if there is a store.
+    pub(crate) fn refuse_existing_store(&self) -> Result<()> {
+        if !self.store_exists() {
+            return Ok(());
+        }
+        let shown = self.store_path();
+        Err(Error::new(
+            ErrorCode::StoreExists,
+            format!("{} exists already; it was left as it is", shown.display()),
+        ))
+    }
+
+    /// Reads `canis.toml`; without the file nothing is configured.
+    ///
+    /// # Errors
+    /// `invalid_argument` naming file and line, `store_unavailable` if it cannot be read.
+    pub fn read_config(&self) -> Result<Config> {
+        let path = self.config_path();
+        match std::fs::read_to_string(&path) {
+            Ok(text) => toml::from_str(&text)
+                .map_err(|e| Error::invalid(format!("{}: {}", path.display(), e.to_string().trim()))),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Config::default()),
+            Err(e) => Err(unavailable(&path, &e)),
+        }
+    }
+
+    /// Writes `canis.toml`.
+    ///
+    /// # Errors
+    /// `store_full`, `store_unavailable`.
+    pub fn write_config(&self, config: &Config) -> Result<()> {
+        let path = self.config_path();
+        let text =
+            toml::to_string(config).map_err(|e| Error::internal(format!("cannot write canis.toml: {e}")))?;
+        let write = || -> std::io::Result<()> {
+            let mut file = File::options().create(true).truncate(true).write(true).mode(0o600).open(&path)?;
+            file.write_all(text.as_bytes())?;
+            file.sync_all()
+        };
+        write().map_err(|e| unavailable(&path, &e))
+    }
+}
+
+/// Reads a secret file as it is.
+///
+/// # Errors
+/// `root_unavailable` naming the file.
+pub fn read_secret(path: &Path) -> Result<SecretBytes> {
+    let fail = |what: String| {
+        Error::new(ErrorCode::RootUnavailable, format!("cannot read {}: {what}", path.display()))
+    };
+    let file = File::open(path).map_err(|e| fail(e.to_string()))?;
+    let len = file.metadata().map_err(|e| fail(e.to_string()))?.len();
+    if len > LARGEST_CREDENTIAL {
+        return Err(fail(format!("it has {len} bytes; no credential is longer than {LARGEST_CREDENTIAL}")));
+    }
+    // One byte more than a plain file has, so that one that grows is noticed; pipes report no length.
+    let room = usize::try_from(LARGEST_CREDENTIAL + 1).unwrap_or(usize::MAX);
+    let mut secret = SecretBytes::zeroed(room);
+    let mut filled = 0;
+    let mut file = file;
+    while filled < room {
+        match file.read(&mut secret.expose_mut()[filled..]).map_err(|e| fail(e.to_string()))? {
+            0 => return Ok(secret.truncated(filled)),
+            read => filled += read,
+        }
+    }
+    Err(fail(format!("it is longer than {LARGEST_CREDENTIAL} bytes")))
+}
+
+/// Reads a secret of one line; the newline at its end is not part of it.
+///
+/// # Errors
+/// `root_unavailable` naming the file.
+pub fn read_line(path: &Path) -> Result<SecretBytes> {
+    let secret = read_secret(path)?;
+    let bytes = secret.expose();
+    let line = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    let len = line.strip_suffix(b"\r").unwrap_or(line).len();
+    Ok(secret.truncated(len))
+}
+
+fn unavailable(path: &Path, error: &std::io::Error) -> Error {
+    let code = if error.raw_os_error() == Some(libc::ENOSPC) {
+        ErrorCode::StoreFull
+    } else {
+        ErrorCode::StoreUnavailable
+    };
+    Error::new(code, format!("{}: {error}", path.display()))
+}

@@ -1,0 +1,221 @@
+//! Keys and their versions: rows ⇄ metadata, material ⇄ sealed.
+
+use super::Keyring;
+use super::ready::{ApiKey, ReadyKey};
+use super::record::KeyRecord;
+use super::seal::{Place, fresh_id};
+use super::store_rows::agree;
+use super::tenant::OpenTenant;
+use crate::secret::SecretBytes;
+use crate::store::{KeyRow, Row, VersionRow};
+use canis_proto::{Error, ErrorCode, Id, KeyState, KeyType, Result, Usage};
+use std::sync::Arc;
+
+/// A key's metadata, authenticated.
+#[derive(Clone)]
+pub(crate) struct Key {
+    pub(crate) id: Id,
+    pub(crate) revision: u64,
+    pub(crate) kind: KeyType,
+    pub(crate) state: KeyState,
+    pub(crate) usage: Usage,
+    pub(crate) record: KeyRecord,
+    /// The store's generation before the row was read; a later commit makes it stale.
+    generation: u64,
+}
+
+fn place(tenant: Id, id: Id, revision: u64) -> Place<'static> {
+    Place { tenant, table: "kms_keys", row: id, version: 0, kind: "key", revision }
+}
+
+/// The place of a version; its clear columns are part of it, so that editing one breaks the seal.
+fn version_kind(key: Id, kind: KeyType, created_at: i64) -> String {
+    format!("{key} {kind} {created_at}")
+}
+
+impl Keyring {
+    /// A key of this tenant by its name.
+    ///
+    /// # Errors
+    /// `key_not_found`, `store_tampered`.
+    pub(crate) fn key(&self, tenant: &OpenTenant, name: &str) -> Result<Arc<Key>> {
+        let cached = (tenant.id, name.to_owned());
+        let generation = self.store.generation();
+        if let Some(key) = self.keys.get(&cached)
+            && key.generation == generation
+        {
+            return Ok(key);
+        }
+        let row = self.store.key_by_name(tenant.id, name)?.filter(|row| row.deleted_at.is_none());
+        let row = row.ok_or_else(|| {
+            Error::new(
+                ErrorCode::KeyNotFound,
+                format!("there is no key named `{}`", canis_proto::quote(name)),
+            )
+        })?;
+        let key = Arc::new(self.read_key(tenant, &row, generation)?);
+        self.keys.insert(cached, Arc::clone(&key));
+        Ok(key)
+    }
+
+    /// A key by its id; destroyed ones too.
+    pub(crate) fn key_by_id(&self, tenant: &OpenTenant, id: Id) -> Result<Key> {
+        let generation = self.store.generation();
+        let row = self.store.key(id)?.filter(|row| row.tenant_id == tenant.id);
+        let row = row.ok_or_else(|| Error::new(ErrorCode::KeyNotFound, format!("there is no key {id}")))?;
+        self.read_key(tenant, &row, generation)
+    }
+
+    /// Opens a key's row and compares every clear column with the sealed copy.
+    pub(crate) fn read_key(&self, tenant: &OpenTenant, row: &KeyRow, generation: u64) -> Result<Key> {
+        let place = place(tenant.id, row.id, row.revision);
+        let record = KeyRecord::decode(&tenant.rows.open(&place, &row.sealed)?)?;
+        let kind = KeyType::from_number(record.kind).ok_or_else(|| place.tampered())?;
+        let state = KeyState::from_number(record.state).ok_or_else(|| place.tampered())?;
+        let usage = Usage::from_bits(record.usage).ok_or_else(|| place.tampered())?;
+        let clear = clear_columns(tenant.id, row.id, row.revision, &record, kind, state);
+        agree(&place, "tenant_id", &row.tenant_id, &clear.tenant_id)?;
+        agree(&place, "name", &row.name, &clear.name)?;
+        agree(&place, "key_type", &row.key_type, &clear.key_type)?;
+        agree(&place, "current_version", &row.current_version, &clear.current_version)?;
+        agree(&place, "min_decryption_version", &row.min_decryption_version, &clear.min_decryption_version)?;
+        agree(&place, "min_encryption_version", &row.min_encryption_version, &clear.min_encryption_version)?;
+        agree(&place, "deletion_allowed", &row.deletion_allowed, &clear.deletion_allowed)?;
+        agree(&place, "exportable", &row.exportable, &clear.exportable)?;
+        agree(&place, "created_at", &row.created_at, &clear.created_at)?;
+        agree(&place, "updated_at", &row.updated_at, &clear.updated_at)?;
+        agree(&place, "deleted_at", &row.deleted_at, &clear.deleted_at)?;
+        agree(&place, "state", &row.state, &clear.state)?;
+        Ok(Key { id: row.id, revision: row.revision, kind, state, usage, record, generation })
+    }
+
+    /// The row of a key at `revision`.
+    pub(crate) fn key_row(
+        &self,
+        tenant: &OpenTenant,
+        id: Id,
+        revision: u64,
+        record: &KeyRecord,
+    ) -> Result<Row> {
+        let bug = || Error::internal("a key record with unknown numbers was about to be written");
+        let kind = KeyType::from_number(record.kind).ok_or_else(bug)?;
+        let state = KeyState::from_number(record.state).ok_or_else(bug)?;
+        let mut row = clear_columns(tenant.id, id, revision, record, kind, state);
+        row.sealed = tenant.rows.seal(&place(tenant.id, id, revision), &record.encode()?)?;
+        Ok(Row::Key(row))
+    }
+
+    /// The row of a new version.
+    pub(crate) fn version_row(
+        &self,
+        tenant: &OpenTenant,
+        key: Id,
+        kind: KeyType,
+        version: u32,
+        material: &SecretBytes,
+        now: i64,
+    ) -> Result<Row> {
+        let id = fresh_id(self.provider)?;
+        let columns = version_kind(key, kind, now);
+        let place = Place {
+            tenant: tenant.id,
+            table: "kms_key_versions",
+            row: id,
+            version,
+            kind: &columns,
+            revision: 1,
+        };
+        let encrypted_material = tenant.rows.seal(&place, material.expose())?;
+        Ok(Row::Version(VersionRow { id, key_id: key, version, encrypted_material, created_at: now }))
+    }
+
+    /// A version of a key, ready for use.
+    ///
+    /// # Errors
+    /// `version_not_found`, `store_tampered`.
+    pub(crate) fn ready(&self, tenant: &OpenTenant, key: &Key, version: u32) -> Result<Arc<ReadyKey>> {
+        if let Some(ready) = self.ready.get(&(key.id, version)) {
+            return Ok(ready);
+        }
+        let row = self.store.version(key.id, version)?.ok_or_else(|| {
+            Error::new(
+                ErrorCode::VersionNotFound,
+                format!("key `{}` has no version {version}", key.record.name),
+            )
+        })?;
+        let columns = version_kind(row.key_id, key.kind, row.created_at);
+        let place = Place {
+            tenant: tenant.id,
+            table: "kms_key_versions",
+            row: row.id,
+            version: row.version,
+            kind: &columns,
+            revision: 1,
+        };
+        let material = tenant.rows.open_secret(&place, &row.encrypted_material)?;
+        let api = Some(ApiKey::new(tenant, key, version));
+        let ready = Arc::new(ReadyKey::new(self.provider, key.kind, &material, api)?);
+        self.ready.insert((key.id, version), Arc::clone(&ready));
+        Ok(ready)
+    }
+
+    /// Forgets a key's ready versions and metadata; the last use that still runs wipes them.
+    pub(crate) fn forget_keys(&self) {
+        self.keys.clear();
+        self.ready.clear();
+    }
+}
+
+fn clear_columns(tenant: Id, id: Id, revision: u64, r: &KeyRecord, kind: KeyType, state: KeyState) -> KeyRow {
+    // Destroying frees the name; the sealed copy keeps it.
+    let name = if r.deleted_at.is_some() { format!("~{id}") } else { r.name.clone() };
+    KeyRow {
+        id,
+        tenant_id: tenant,
+        name,
+        key_type: kind.name().to_owned(),
+        current_version: r.current_version,
+        min_decryption_version: r.min_decryption_version,
+        min_encryption_version: r.min_encryption_version,
+        deletion_allowed: r.deletion_allowed,
+        exportable: r.exportable,
+        created_at: r.created_at,
+        updated_at: r.updated_at,
+        deleted_at: r.deleted_at,
+        state: state.name().to_owned(),
+        revision,
+        sealed: Vec::new(),
+    }
+}
+
+impl Key {
+    /// Refuses a use that the key's state, usage or type forbids.
+    ///
+    /// # Errors
+    /// `operation_not_supported` if no key of its type can, `operation_not_allowed` otherwise.
+    pub(crate) fn require(&self, usage: Usage, verb: &str) -> Result<()> {
+        let name = &self.record.name;
+        if !self.kind.possible_usage().allows(usage) {
+            return Err(Error::new(
+                ErrorCode::OperationNotSupported,
+                format!("key `{name}` is of type {}, which cannot {verb}", self.kind),
+            ));
+        }
+        if !self.state.allowed_usage().allows(usage) {
+            return Err(Error::new(
+                ErrorCode::OperationNotAllowed,
+                format!("key `{name}` is {}; it cannot {verb} in this state", self.state),
+            ));
+        }
+        if !self.usage.allows(usage) {
+            return Err(Error::new(
+                ErrorCode::OperationNotAllowed,
+                format!(
+                    "key `{name}` is not to be used to {verb}; its usage is {}",
+                    self.usage.names().collect::<Vec<_>>().join(", ")
+                ),
+            ));
+        }
+        Ok(())
+    }
+}

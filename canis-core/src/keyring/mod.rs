@@ -1,0 +1,179 @@
+//! Keys and what they stand on: root keys, open tenants, sealed rows, ready keys.
+//!
+//! Only `ops` use a [`Keyring`]; the one door to them is [`crate::Core::call`].
+
+use crate::clock::Clock;
+use crate::crypto::Provider;
+use crate::crypto::xaes::XaesKey;
+use crate::root::{Credential, open_slot};
+use crate::secret::SecretBytes;
+use crate::store::Store;
+use canis_proto::{Error, ErrorCode, Id, Result};
+use quick_cache::sync::Cache;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+pub(crate) mod key;
+pub(crate) mod object;
+mod pin;
+pub(crate) mod ready;
+pub(crate) mod record;
+pub(crate) mod seal;
+pub(crate) mod store_rows;
+pub(crate) mod tenant;
+
+use key::Key;
+use ready::ReadyKey;
+use record::StoreFacts;
+use seal::{RowSealer, derive_xaes};
+use tenant::OpenTenant;
+
+/// How many keys' metadata and ready keys stay in memory; older ones are dropped and wiped.
+const CACHED_KEYS: usize = 10_000;
+
+/// The name of the row that describes the store.
+pub(crate) const FACTS: &str = "store";
+
+/// Everything that keys stand on. Public in name only: no other crate can get hold of one.
+pub struct Keyring {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) provider: &'static Provider,
+    pub(crate) clock: Arc<dyn Clock>,
+    facts: StoreFacts,
+    root: RwLock<RootState>,
+    /// Why the store is sealed, for people.
+    reason: Mutex<String>,
+    open: RwLock<HashMap<Id, Arc<OpenTenant>>>,
+    keys: Cache<(Id, String), Arc<Key>>,
+    ready: Cache<(Id, u32), Arc<ReadyKey>>,
+}
+
+/// Whether the root key is at hand.
+#[derive(Clone)]
+enum RootState {
+    /// The store has no root slot: tenants are protected by their PINs alone.
+    Rootless,
+    /// The root key is absent.
+    Sealed,
+    /// The keys derived from the root key.
+    Open(Arc<RootKeys>),
+}
+
+/// What the root key opens; one HKDF label each (docs/storage.md).
+pub(crate) struct RootKeys {
+    pub(crate) rows: RowSealer,
+    pub(crate) tenant_wrap: XaesKey,
+    pub(crate) pin_outer: XaesKey,
+}
+
+impl RootKeys {
+    pub(crate) fn new(provider: &'static Provider, root_key: &SecretBytes) -> Result<Self> {
+        Ok(RootKeys {
+            rows: RowSealer::new(provider, root_key)?,
+            tenant_wrap: derive_xaes(provider, root_key, "canis/v1/tenant-wrap")?,
+            pin_outer: derive_xaes(provider, root_key, "canis/v1/pin-outer")?,
+        })
+    }
+}
+
+impl Keyring {
+    /// Looks at the store; nothing of it is opened yet.
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        provider: &'static Provider,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
+        let row = store.meta(FACTS)?.ok_or_else(|| {
+            Error::new(
+                ErrorCode::StoreFormat,
+                "the store does not say what it is; was `canis init` interrupted?",
+            )
+        })?;
+        let root = if store.root_slots()?.is_empty() { RootState::Rootless } else { RootState::Sealed };
+        Ok(Keyring {
+            facts: StoreFacts::decode(&row.body)?,
+            root: RwLock::new(root),
+            reason: Mutex::new("the store was not unsealed yet".into()),
+            open: RwLock::default(),
+            keys: Cache::new(CACHED_KEYS),
+            ready: Cache::new(CACHED_KEYS),
+            store,
+            provider,
+            clock,
+        })
+    }
+
+    /// The store's id.
+    pub(crate) fn store_id(&self) -> Id {
+        Id(self.facts.id)
+    }
+
+    /// Whether there is a root at all.
+    pub(crate) fn has_root(&self) -> bool {
+        !matches!(self.root_state(), RootState::Rootless)
+    }
+
+    /// Whether the root key is absent though there is a root.
+    pub(crate) fn is_sealed(&self) -> bool {
+        matches!(self.root_state(), RootState::Sealed)
+    }
+
+    /// Why it is sealed.
+    pub(crate) fn sealed_reason(&self) -> String {
+        self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Says why it is sealed.
+    pub(crate) fn set_sealed_reason(&self, reason: String) {
+        *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+    }
+
+    /// Opens the store with the first slot of the credential's kind that it fits.
+    pub(crate) fn unseal(&self, credential: &Credential) -> Result<()> {
+        let slots = self.store.root_slots()?;
+        let mut refusal = Error::invalid(format!(
+            "the store has no {} root; its roots are: {}",
+            credential.kind(),
+            slots.iter().map(|s| s.kind.as_str()).collect::<Vec<_>>().join(", ")
+        ));
+        for slot in slots.iter().filter(|s| s.kind == credential.kind()) {
+            match open_slot(self.provider, self.store_id(), slot, credential) {
+                Ok(key) => {
+                    self.hold_root(RootKeys::new(self.provider, &key)?);
+                    return Ok(());
+                }
+                Err(error) => refusal = error,
+            }
+        }
+        Err(refusal)
+    }
+
+    /// Holds the root's keys from now on.
+    pub(crate) fn hold_root(&self, keys: RootKeys) {
+        *self.root.write().unwrap_or_else(PoisonError::into_inner) = RootState::Open(Arc::new(keys));
+        self.set_sealed_reason(String::new());
+    }
+
+    /// The root's keys.
+    ///
+    /// # Errors
+    /// `sealed`, with the reason; `operation_not_allowed` in a store without a root.
+    pub(crate) fn root_keys(&self) -> Result<Arc<RootKeys>> {
+        match self.root_state() {
+            RootState::Open(keys) => Ok(keys),
+            RootState::Sealed => Err(self.sealed_error()),
+            RootState::Rootless => Err(Error::new(
+                ErrorCode::OperationNotAllowed,
+                "this store has no root; add one with `canis init`",
+            )),
+        }
+    }
+
+    fn root_state(&self) -> RootState {
+        self.root.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn sealed_error(&self) -> Error {
+        Error::new(ErrorCode::Sealed, format!("the store is sealed: {}", self.sealed_reason()))
+    }
+}

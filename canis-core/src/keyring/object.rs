@@ -1,0 +1,94 @@
+//! Object rows: sealed if private, clear and authenticated if public.
+//!
+//! Public objects must be visible before anybody logs in, so they cannot be sealed under the tenant key. Their row
+//! carries two tags: the tenant's MAC (zeros until somebody logged in wrote it) and the store's. The tenant's is
+//! checked whenever the tenant is open.
+
+use super::Keyring;
+use super::record::ObjectRecord;
+use super::seal::Place;
+use super::store_rows::agree;
+use super::tenant::OpenTenant;
+use crate::object::{Class, Content, Object};
+use crate::store::{ObjectRow, Row};
+use canis_proto::{Id, Result};
+
+const NO_TAG: [u8; 32] = [0; 32];
+
+fn place(tenant: Id, id: Id, version: u32, revision: u64) -> Place<'static> {
+    Place { tenant, table: "objects", row: id, version, kind: "object", revision }
+}
+
+impl Keyring {
+    /// The row of an object at its revision.
+    pub(crate) fn object_row(&self, tenant: Id, object: &Object) -> Result<Row> {
+        let content = &object.content;
+        let version = object.key.map_or(0, |(_, version)| version);
+        let place = place(tenant, object.id, version, object.revision);
+        let record = crate::object::to_record(content, object.key).encode()?;
+        let (body, seal) = if content.private {
+            (self.tenant(tenant)?.rows.seal(&place, &record)?, Vec::new())
+        } else {
+            let tag = self.tenant_if_open(tenant).map_or(NO_TAG, |open| open.rows.tag(&place, &record));
+            let seal = [tag, self.store_tag(&place, &record)?].concat();
+            (record, seal)
+        };
+        Ok(Row::Object(ObjectRow {
+            id: object.id,
+            tenant_id: tenant,
+            class: content.class as u8,
+            private: content.private,
+            label: content.label.clone(),
+            cka_id: content.id.clone(),
+            key_id: object.key.map(|(id, _)| id),
+            version,
+            revision: object.revision,
+            body,
+            seal,
+        }))
+    }
+
+    /// Reads an object's row; a private one needs the open tenant.
+    pub(crate) fn read_object(&self, row: &ObjectRow, open: Option<&OpenTenant>) -> Result<Object> {
+        let place = place(row.tenant_id, row.id, row.version, row.revision);
+        let record = match (row.private, open) {
+            (true, Some(tenant)) => tenant.rows.open(&place, &row.body)?,
+            (true, None) => self.tenant(row.tenant_id)?.rows.open(&place, &row.body)?,
+            (false, _) => self.check_public(&place, row, open)?,
+        };
+        let record = ObjectRecord::decode(&record)?;
+        let (mut content, key) = crate::object::from_record(record).ok_or_else(|| place.tampered())?;
+        // Trust is taken only from what the tenant key has authenticated.
+        let proven = row.private || (open.is_some() && !row.seal.starts_with(&NO_TAG));
+        if let Some(facts) = content.key.as_mut().filter(|_| !proven) {
+            facts.trusted = false;
+        }
+        agree(&place, "class", &Class::from_number(row.class), &Some(content.class))?;
+        agree(&place, "private", &row.private, &content.private)?;
+        agree(&place, "label", &row.label, &content.label)?;
+        agree(&place, "cka_id", &row.cka_id, &content.id)?;
+        agree(&place, "key_id", &row.key_id, &key.map(|(id, _)| id))?;
+        Ok(Object { id: row.id, revision: row.revision, session: None, key, content })
+    }
+
+    fn check_public(&self, place: &Place<'_>, row: &ObjectRow, open: Option<&OpenTenant>) -> Result<Vec<u8>> {
+        let Some((by_tenant, by_store)) = row.seal.split_first_chunk::<32>() else {
+            return Err(place.tampered());
+        };
+        let fits = match open {
+            Some(tenant) if *by_tenant != NO_TAG => tenant.rows.tag_fits(place, &row.body, by_tenant),
+            _ => {
+                let tag = self.store_tag(place, &row.body)?;
+                subtle::ConstantTimeEq::ct_eq(&tag[..], by_store).into()
+            }
+        };
+        if fits { Ok(row.body.clone()) } else { Err(place.tampered()) }
+    }
+}
+
+impl Content {
+    /// Whether only a logged-in user may see or use it.
+    pub(crate) fn needs_login(&self) -> bool {
+        self.private || self.class.is_secret()
+    }
+}

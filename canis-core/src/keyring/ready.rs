@@ -1,0 +1,79 @@
+//! Ready keys: parsed once, precomputed, shared by all threads, wiped when dropped.
+
+use super::key::Key;
+use super::seal::xaes_key;
+use super::tenant::OpenTenant;
+use crate::crypto::xaes::XaesKey;
+use crate::crypto::{GcmKey, PrivateKey, Provider, PublicKey};
+use crate::secret::SecretBytes;
+use canis_proto::{Family, Id, KeyType, Result};
+
+/// A key version that can be used at once.
+pub(crate) struct ReadyKey {
+    pub(crate) material: ReadyMaterial,
+}
+
+/// What it is made of.
+pub(crate) enum ReadyMaterial {
+    /// An AES key: as the standards use it, and the key derived from it for ciphertexts of the API.
+    Aes {
+        /// CKM_AES_GCM.
+        gcm: Box<dyn GcmKey>,
+        /// `canis:v1:`; absent for session objects, which have no name.
+        api: Option<XaesKey>,
+    },
+    /// A key pair.
+    Pair {
+        /// The private half.
+        private: Box<dyn PrivateKey>,
+        /// The public half.
+        public: Box<dyn PublicKey>,
+    },
+}
+
+impl ReadyKey {
+    /// Parses `material`. `api` names the key version for ciphertexts of the API.
+    pub(crate) fn new(
+        provider: &'static Provider,
+        kind: KeyType,
+        material: &SecretBytes,
+        api: Option<ApiKey>,
+    ) -> Result<Self> {
+        let material = match kind.family() {
+            Family::Aes => ReadyMaterial::Aes {
+                gcm: provider.cipher.aes_gcm(material.expose())?,
+                api: api.map(|place| place.derive(provider, material)).transpose()?,
+            },
+            Family::Rsa | Family::Ec | Family::Edwards => {
+                let private = provider.keys.private(kind, material.expose())?;
+                let public = provider.keys.public(kind, private.public_spki())?;
+                ReadyMaterial::Pair { private, public }
+            }
+        };
+        Ok(ReadyKey { material })
+    }
+}
+
+/// Which key version an API key is derived for.
+pub(crate) struct ApiKey {
+    tenant: Id,
+    key: Id,
+    version: u32,
+}
+
+impl ApiKey {
+    pub(crate) fn new(tenant: &OpenTenant, key: &Key, version: u32) -> Self {
+        ApiKey { tenant: tenant.id, key: key.id, version }
+    }
+
+    /// The API never uses AES material directly: raw AES at another door would otherwise give its message keys away.
+    fn derive(&self, provider: &'static Provider, material: &SecretBytes) -> Result<XaesKey> {
+        let mut info = b"canis/v1/api-aead".to_vec();
+        info.extend_from_slice(&self.tenant.0);
+        info.extend_from_slice(&self.key.0);
+        info.extend_from_slice(&self.version.to_be_bytes());
+        let key =
+            SecretBytes::filled(32, |out| provider.kdf.hkdf_sha256(material.expose(), &[], &info, out))?;
+        xaes_key(provider, &key)
+    }
+}

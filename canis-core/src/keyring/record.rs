@@ -1,0 +1,227 @@
+//! The records inside sealed columns: versioned enums in bincode's layout, read to the last byte or not at all.
+//!
+//! A record is decoded only after it was authenticated. A new shape is a new variant at the end; old ones stay
+//! readable for ever, and a file of each released format is kept in the tests.
+
+use canis_proto::{Error, ErrorCode, Result};
+use wincode::{SchemaRead, SchemaWrite};
+
+/// A versioned record.
+macro_rules! record {
+    ($(#[doc = $doc:literal])+ $stored:ident, $v1:ident, $what:literal, { $($(#[doc = $fdoc:literal])+ $field:ident: $type:ty,)+ }) => {
+        $(#[doc = $doc])+
+        #[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
+        pub(crate) struct $v1 { $($(#[doc = $fdoc])+ pub(crate) $field: $type,)+ }
+
+        #[derive(SchemaRead, SchemaWrite)]
+        enum $stored { V1($v1) }
+
+        impl $v1 {
+            /// The bytes.
+            pub(crate) fn encode(&self) -> Result<Vec<u8>> {
+                wincode::serialize(&$stored::V1(self.clone()))
+                    .map_err(|e| Error::internal(format!("cannot write the record of {}: {e}", $what)))
+            }
+
+            /// Reads all of `bytes`.
+            pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
+                match wincode::deserialize_exact(bytes) {
+                    Ok($stored::V1(record)) => Ok(record),
+                    Err(_) => Err(Error::new(
+                        ErrorCode::StoreFormat,
+                        format!("the record of {} is of a format this CANIS does not know", $what),
+                    )),
+                }
+            }
+        }
+    };
+}
+
+record! {
+    /// Facts about the store.
+    StoredFacts, StoreFacts, "the store", {
+        /// Its id.
+        id: [u8; 16],
+        /// When it was made, in microseconds since 1970-01-01 UTC.
+        created_at: i64,
+    }
+}
+
+record! {
+    /// A root slot.
+    StoredRootSlot, RootSlot, "a root slot", {
+        /// What is needed besides the credential.
+        parameters: RootParameters,
+        /// The root key wrapped by the root.
+        sealed: Vec<u8>,
+        /// Commits to the root key, so that no slot can open to another one.
+        commitment: [u8; 32],
+    }
+}
+
+/// What a root needs to know besides the credential.
+#[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
+pub(crate) enum RootParameters {
+    /// Argon2id over a passphrase.
+    Passphrase {
+        /// Random.
+        salt: [u8; 16],
+        /// KiB.
+        memory: u32,
+        /// Passes.
+        passes: u32,
+    },
+    /// A file of 32 random bytes.
+    Keyfile,
+    /// A key inside a PKCS#11 HSM.
+    Hsm {
+        /// The vendor's library.
+        module: String,
+        /// The token's label.
+        token: String,
+        /// The key's label.
+        key: String,
+    },
+}
+
+record! {
+    /// A tenant.
+    StoredTenant, Tenant, "a tenant", {
+        /// Its name.
+        name: String,
+        /// Its slot.
+        slot: u32,
+        /// 1 root, 2 PIN and root, 3 PIN.
+        protection: u8,
+        /// The tenant key wrapped under the root key; empty for PIN-protected tenants.
+        wrapped_key: Vec<u8>,
+        /// Commits to the tenant key.
+        commitment: [u8; 32],
+        /// When it was made.
+        created_at: i64,
+    }
+}
+
+record! {
+    /// A PIN and its counters.
+    StoredPin, Pin, "a PIN", {
+        /// Argon2id's salt.
+        salt: [u8; 16],
+        /// Argon2id's memory in KiB.
+        memory: u32,
+        /// Argon2id's passes.
+        passes: u32,
+        /// What the PIN opens: the tenant key, or nothing (the seal alone proves the PIN).
+        sealed: Vec<u8>,
+        /// Wrong tries since the last right one.
+        failures: u32,
+        /// No try before this time, in microseconds since 1970-01-01 UTC.
+        not_before: i64,
+    }
+}
+
+record! {
+    /// A bearer token.
+    StoredToken, Token, "a token", {
+        /// SHA-256 of the secret half.
+        hash: [u8; 32],
+        /// The capabilities' bits.
+        capabilities: u16,
+        /// When it was made.
+        created_at: i64,
+        /// When it ends.
+        expires_at: Option<i64>,
+    }
+}
+
+record! {
+    /// A key.
+    StoredKey, KeyRecord, "a key", {
+        /// Its name; kept here when the row's name is freed.
+        name: String,
+        /// The type's number.
+        kind: u8,
+        /// The state's number.
+        state: u8,
+        /// Usage bits.
+        usage: u8,
+        /// The version that encrypts and signs.
+        current_version: u32,
+        /// The oldest version that may decrypt.
+        min_decryption_version: u32,
+        /// The oldest version that may encrypt; 0 is only the current one.
+        min_encryption_version: u32,
+        /// Whether it may be destroyed.
+        deletion_allowed: bool,
+        /// Whether it may leave, wrapped.
+        exportable: bool,
+        /// Whether it may leave in plain too.
+        allow_plaintext_backup: bool,
+        /// When it was made.
+        created_at: i64,
+        /// The last change.
+        updated_at: i64,
+        /// When it was destroyed.
+        deleted_at: Option<i64>,
+    }
+}
+
+record! {
+    /// An object.
+    StoredObject, ObjectRecord, "an object", {
+        /// The class's number.
+        class: u8,
+        /// Flags: 1 private, 2 modifiable, 4 copyable, 8 destroyable.
+        flags: u8,
+        /// CKA_LABEL.
+        label: Vec<u8>,
+        /// CKA_ID.
+        cka_id: Vec<u8>,
+        /// The key it shows.
+        key_id: Option<[u8; 16]>,
+        /// The version it shows.
+        version: u32,
+        /// What it says about its key.
+        facts: Option<FactsRecord>,
+        /// Further attributes, by type.
+        attributes: Vec<(u64, Vec<u8>)>,
+    }
+}
+
+/// What an object says about its key.
+#[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
+pub(crate) struct FactsRecord {
+    /// The type's number.
+    pub(crate) kind: u8,
+    /// Usage bits.
+    pub(crate) usage: u8,
+    /// Flags, see `object::record`.
+    pub(crate) flags: u16,
+    /// CKA_KEY_GEN_MECHANISM.
+    pub(crate) mechanism: u64,
+    /// SubjectPublicKeyInfo.
+    pub(crate) spki: Vec<u8>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_exact_and_in_bincodes_layout() {
+        let token = Token { hash: [7; 32], capabilities: 3, created_at: -1, expires_at: Some(5) };
+        let bytes = token.encode().unwrap();
+        // bincode's legacy layout: u32 variant, fields in order, little endian, Option as one byte.
+        assert_eq!(&bytes[..4], [0, 0, 0, 0]);
+        assert_eq!(&bytes[4..36], [7; 32]);
+        assert_eq!(&bytes[36..38], [3, 0]);
+        assert_eq!(&bytes[38..46], [0xff; 8]);
+        assert_eq!(&bytes[46..], [1, 5, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(Token::decode(&bytes), Ok(token));
+        for cut in 0..bytes.len() {
+            assert!(Token::decode(&bytes[..cut]).is_err());
+        }
+        let longer: Vec<u8> = bytes.iter().copied().chain([0]).collect();
+        assert!(Token::decode(&longer).is_err());
+    }
+}

@@ -1,0 +1,82 @@
+//! Rows of the store as a whole: tenants, PINs, tokens, sealed facts. Under a root they are sealed; without one they
+//! carry a checksum only, and docs/storage.md says what an owner of the file could then reset.
+
+use super::seal::{Place, checksum};
+use super::{Keyring, RootState};
+use crate::store::Row;
+use canis_proto::{ErrorCode, Id, Result};
+use subtle::ConstantTimeEq;
+
+/// The first byte of such a row says how it is protected.
+const CHECKSUMMED: u8 = 0;
+const SEALED: u8 = 1;
+
+/// Where a store row stands.
+pub(crate) fn place(table: &'static str, tenant: Id, row: Id, revision: u64) -> Place<'static> {
+    Place { tenant, table, row, version: 0, kind: table, revision }
+}
+
+impl Keyring {
+    /// Protects a store row.
+    pub(crate) fn seal_store_row(&self, place: &Place<'_>, record: &[u8]) -> Result<Vec<u8>> {
+        let mut row = Vec::with_capacity(record.len() + 41);
+        match self.root_state() {
+            RootState::Open(keys) => {
+                row.push(SEALED);
+                row.extend(keys.rows.seal(place, record)?);
+            }
+            RootState::Rootless => {
+                row.push(CHECKSUMMED);
+                row.extend(checksum(self.provider, place, record));
+                row.extend(record);
+            }
+            RootState::Sealed => return Err(self.sealed_error()),
+        }
+        Ok(row)
+    }
+
+    /// Reads a store row back; a row protected in another way than the store's is refused.
+    pub(crate) fn open_store_row(&self, place: &Place<'_>, row: &[u8]) -> Result<Vec<u8>> {
+        match (self.root_state(), row.split_first()) {
+            (RootState::Open(keys), Some((&SEALED, sealed))) => keys.rows.open(place, sealed),
+            (RootState::Rootless, Some((&CHECKSUMMED, rest))) => match rest.split_first_chunk::<32>() {
+                Some((sum, record)) if checksum(self.provider, place, record).ct_eq(sum).into() => {
+                    Ok(record.to_vec())
+                }
+                _ => Err(place.tampered()),
+            },
+            (RootState::Sealed, _) => Err(self.sealed_error()),
+            _ => Err(place.tampered()),
+        }
+    }
+
+    /// What authenticates a clear row while its tenant is locked: the root's MAC, or a checksum without a root.
+    pub(crate) fn store_tag(&self, place: &Place<'_>, record: &[u8]) -> Result<[u8; 32]> {
+        match self.root_state() {
+            RootState::Open(keys) => Ok(keys.rows.tag(place, record)),
+            RootState::Rootless => Ok(checksum(self.provider, place, record)),
+            RootState::Sealed => Err(self.sealed_error()),
+        }
+    }
+
+    /// Writes rows that stand alone.
+    pub(crate) fn put(&self, rows: impl IntoIterator<Item = Row>) -> Result<()> {
+        let changes: Vec<_> = rows.into_iter().map(crate::store::Change::Put).collect();
+        self.store.commit(&changes)
+    }
+}
+
+/// Fails for a clear column that differs from the sealed copy, naming it.
+pub(crate) fn agree<T: PartialEq>(place: &Place<'_>, column: &str, clear: &T, sealed: &T) -> Result<()> {
+    if clear == sealed {
+        return Ok(());
+    }
+    Err(canis_proto::Error::new(
+        ErrorCode::StoreTampered,
+        format!(
+            "column {column} of the {} row {} was changed by other hands; the row is refused. \
+             Restore it from a backup",
+            place.table, place.row
+        ),
+    ))
+}

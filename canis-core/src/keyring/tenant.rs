@@ -1,0 +1,173 @@
+//! Tenants: isolated sets of keys, each under a random key of its own.
+
+use super::record::Tenant;
+use super::seal::{RowSealer, commitment, fresh_id, fresh_key, open_secret};
+use super::store_rows::{agree, place};
+use super::{Keyring, RootKeys};
+use crate::crypto::Provider;
+use crate::secret::SecretBytes;
+use crate::store::{Row, TenantRow};
+use canis_proto::value::Value;
+use canis_proto::{Error, ErrorCode, Id, Result};
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, PoisonError};
+use subtle::ConstantTimeEq;
+
+/// What a tenant key is wrapped under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Protection {
+    /// The root key. A PIN is a credential only.
+    Root = 1,
+    /// A PIN, and the root key around it.
+    RootAndPin = 2,
+    /// A PIN alone, in a store without a root.
+    Pin = 3,
+}
+
+impl Protection {
+    pub(crate) fn from_number(number: u8) -> Option<Self> {
+        [Protection::Root, Protection::RootAndPin, Protection::Pin].into_iter().find(|p| *p as u8 == number)
+    }
+}
+
+/// A tenant whose key is at hand.
+pub(crate) struct OpenTenant {
+    pub(crate) id: Id,
+    pub(crate) key: SecretBytes,
+    pub(crate) rows: RowSealer,
+    /// How many applications are logged in; a PIN-protected tenant closes when the last one leaves.
+    pub(crate) logins: AtomicUsize,
+}
+
+/// A tenant's row, read and authenticated.
+pub(crate) struct TenantInfo {
+    pub(crate) id: Id,
+    pub(crate) revision: u64,
+    pub(crate) protection: Protection,
+    pub(crate) record: Tenant,
+}
+
+/// What the wrapped tenant key is bound to.
+fn wrap_context(tenant: Id) -> Vec<u8> {
+    Value::Array(vec![Value::from("canis/v1/tenant-key"), Value::from(&tenant.0[..])]).encode()
+}
+
+impl Keyring {
+    /// Reads every tenant.
+    pub(crate) fn tenants(&self) -> Result<Vec<TenantInfo>> {
+        self.store.tenants()?.iter().map(|row| self.read_tenant(row)).collect()
+    }
+
+    /// Reads one tenant.
+    pub(crate) fn tenant_info(&self, id: Id) -> Result<TenantInfo> {
+        let row = self
+            .store
+            .tenant(id)?
+            .ok_or_else(|| Error::new(ErrorCode::TenantNotFound, "there is no such token"))?;
+        self.read_tenant(&row)
+    }
+
+    fn read_tenant(&self, row: &TenantRow) -> Result<TenantInfo> {
+        let place = place("tenants", Id::STORE, row.id, row.revision);
+        let record = Tenant::decode(&self.open_store_row(&place, &row.sealed)?)?;
+        agree(&place, "name", &row.name, &record.name)?;
+        agree(&place, "slot", &row.slot, &record.slot)?;
+        let protection = Protection::from_number(record.protection).ok_or_else(|| place.tampered())?;
+        Ok(TenantInfo { id: row.id, revision: row.revision, protection, record })
+    }
+
+    /// The row of a tenant at `revision`.
+    pub(crate) fn tenant_row(&self, id: Id, revision: u64, record: &Tenant) -> Result<Row> {
+        let place = place("tenants", Id::STORE, id, revision);
+        Ok(Row::Tenant(TenantRow {
+            id,
+            name: record.name.clone(),
+            slot: record.slot,
+            revision,
+            sealed: self.seal_store_row(&place, &record.encode()?)?,
+        }))
+    }
+
+    /// The tenant, opened by the root if that is enough.
+    ///
+    /// # Errors
+    /// `sealed`, `tenant_locked`, `tenant_not_found`, `store_tampered`.
+    pub(crate) fn tenant(&self, id: Id) -> Result<Arc<OpenTenant>> {
+        if let Some(tenant) = self.tenant_if_open(id) {
+            return Ok(tenant);
+        }
+        let info = self.tenant_info(id)?;
+        match info.protection {
+            Protection::Root => {
+                let keys = self.root_keys()?;
+                let key = unwrap_by_root(&keys, &info)?;
+                self.admit(&info, key)
+            }
+            Protection::RootAndPin | Protection::Pin => Err(Error::new(
+                ErrorCode::TenantLocked,
+                format!("token `{}` opens with its PIN only; log in to it first", info.record.name),
+            )),
+        }
+    }
+
+    /// The tenant, if its key is at hand.
+    pub(crate) fn tenant_if_open(&self, id: Id) -> Option<Arc<OpenTenant>> {
+        self.open.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    /// Takes a tenant key that a PIN or the root has opened, checking that it is the tenant's.
+    pub(crate) fn admit(&self, info: &TenantInfo, key: SecretBytes) -> Result<Arc<OpenTenant>> {
+        if !bool::from(commitment(self.provider, &key)?.ct_eq(&info.record.commitment)) {
+            return Err(place("tenants", Id::STORE, info.id, info.revision).tampered());
+        }
+        let rows = RowSealer::new(self.provider, &key)?;
+        let opened = Arc::new(OpenTenant { id: info.id, key, rows, logins: AtomicUsize::new(0) });
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        Ok(open.entry(info.id).or_insert(opened).clone())
+    }
+
+    /// Forgets a tenant's key and everything it opened.
+    pub(crate) fn close_tenant(&self, id: Id) {
+        self.open.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        self.forget_keys();
+    }
+}
+
+fn unwrap_by_root(keys: &RootKeys, info: &TenantInfo) -> Result<SecretBytes> {
+    open_secret(&keys.tenant_wrap, &wrap_context(info.id), &info.record.wrapped_key)
+        .map_err(|_| place("tenants", Id::STORE, info.id, info.revision).tampered())
+}
+
+/// A new tenant: its id, its record and its key.
+pub(crate) struct NewTenant {
+    pub(crate) id: Id,
+    pub(crate) record: Tenant,
+    pub(crate) key: SecretBytes,
+}
+
+/// Draws a tenant. Under `root` its key is wrapped by it; else a PIN slot must hold it.
+pub(crate) fn new_tenant(
+    provider: &'static Provider,
+    root: Option<&RootKeys>,
+    name: &str,
+    slot: u32,
+    protection: Protection,
+    now: i64,
+) -> Result<NewTenant> {
+    let id = fresh_id(provider)?;
+    let key = fresh_key(provider)?;
+    let wrapped_key = match root {
+        Some(keys) => keys.tenant_wrap.seal_to_vec(&wrap_context(id), key.expose())?,
+        None => Vec::new(),
+    };
+    let record = Tenant {
+        name: name.to_owned(),
+        slot,
+        protection: protection as u8,
+        wrapped_key,
+        commitment: commitment(provider, &key)?,
+        created_at: now,
+    };
+    Ok(NewTenant { id, record, key })
+}

@@ -1,0 +1,284 @@
+//! Objects: what PKCS#11 shows of keys, certificates and data, with attributes; and the operations on them.
+
+use crate::crypto::{Oaep, PublicKey, SignScheme};
+use crate::keyring::ready::ReadyKey;
+use canis_proto::{Id, KeyType, Operation, OperationId, Usage};
+use std::sync::Arc;
+
+mod record;
+
+pub(crate) use record::{from_record, to_record};
+
+/// CKA_CLASS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Class {
+    /// CKO_DATA.
+    Data = 0,
+    /// CKO_CERTIFICATE.
+    Certificate = 1,
+    /// CKO_PUBLIC_KEY.
+    PublicKey = 2,
+    /// CKO_PRIVATE_KEY.
+    PrivateKey = 3,
+    /// CKO_SECRET_KEY.
+    SecretKey = 4,
+}
+
+impl Class {
+    pub(crate) fn from_number(number: u8) -> Option<Self> {
+        use Class::{Certificate, Data, PrivateKey, PublicKey, SecretKey};
+        [Data, Certificate, PublicKey, PrivateKey, SecretKey].into_iter().find(|c| *c as u8 == number)
+    }
+
+    /// Whether it holds material that must not be seen.
+    #[must_use]
+    pub fn is_secret(self) -> bool {
+        matches!(self, Class::PrivateKey | Class::SecretKey)
+    }
+}
+
+/// An object as its reader sees it.
+#[derive(Clone, Debug)]
+pub struct Object {
+    /// Its id, CKA_UNIQUE_ID.
+    pub id: Id,
+    /// Counts changes, from 1.
+    pub revision: u64,
+    /// The session it lives in; `None` for token objects.
+    pub session: Option<u64>,
+    /// The key and version it shows; lone public keys, certificates and data show none.
+    pub key: Option<(Id, u32)>,
+    /// Its attributes.
+    pub content: Content,
+}
+
+/// An object's attributes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// CKA_CLASS; never changes.
+    pub class: Class,
+    /// CKA_PRIVATE: seen only after login.
+    pub private: bool,
+    /// CKA_MODIFIABLE.
+    pub modifiable: bool,
+    /// CKA_COPYABLE.
+    pub copyable: bool,
+    /// CKA_DESTROYABLE.
+    pub destroyable: bool,
+    /// CKA_LABEL.
+    pub label: Vec<u8>,
+    /// CKA_ID.
+    pub id: Vec<u8>,
+    /// What it says about its key; `None` for certificates and data.
+    pub key: Option<KeyFacts>,
+    /// Everything else, verbatim, sorted by type.
+    pub attributes: Vec<(u64, Vec<u8>)>,
+}
+
+/// What an object says about its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyFacts {
+    /// CKA_KEY_TYPE and size.
+    pub kind: KeyType,
+    /// CKA_ENCRYPT, CKA_SIGN and so on.
+    pub usage: Usage,
+    /// CKA_TRUSTED; only the security officer sets it.
+    pub trusted: bool,
+    /// CKA_SENSITIVE; can only be switched on.
+    pub sensitive: bool,
+    /// CKA_ALWAYS_SENSITIVE; computed.
+    pub always_sensitive: bool,
+    /// CKA_EXTRACTABLE; can only be switched off.
+    pub extractable: bool,
+    /// CKA_NEVER_EXTRACTABLE; computed.
+    pub never_extractable: bool,
+    /// CKA_LOCAL; computed.
+    pub local: bool,
+    /// CKA_ALWAYS_AUTHENTICATE.
+    pub always_authenticate: bool,
+    /// CKA_WRAP_WITH_TRUSTED; can only be switched on.
+    pub wrap_with_trusted: bool,
+    /// CKA_KEY_GEN_MECHANISM, or CK_UNAVAILABLE_INFORMATION.
+    pub mechanism: u64,
+    /// SubjectPublicKeyInfo, DER; empty for secret keys.
+    pub spki: Vec<u8>,
+}
+
+/// A key opened for one kind of use.
+pub struct KeyHandle {
+    pub(crate) facts: KeyFacts,
+    pub(crate) usage: Usage,
+    pub(crate) key: HandleKey,
+}
+
+pub(crate) enum HandleKey {
+    /// A private or secret key.
+    Ready(Arc<ReadyKey>),
+    /// A public key.
+    Public(Box<dyn PublicKey>),
+}
+
+impl KeyHandle {
+    /// What the object says about the key.
+    #[must_use]
+    pub fn facts(&self) -> &KeyFacts {
+        &self.facts
+    }
+
+    /// The length of its signatures and RSA blocks in bytes: the modulus; r ‖ s; 64 for Ed25519; 0 for AES.
+    #[must_use]
+    pub fn signature_len(&self) -> usize {
+        match self.facts.kind.family() {
+            canis_proto::Family::Aes => 0,
+            canis_proto::Family::Rsa => self.facts.kind.bits() / 8,
+            canis_proto::Family::Ec | canis_proto::Family::Edwards => self.facts.kind.bits() / 4,
+        }
+    }
+}
+
+/// How to encrypt with the caller's mechanism.
+#[derive(Clone, Copy)]
+pub enum CipherScheme<'a> {
+    /// CKM_AES_GCM with a 12-byte IV and a 16-byte tag; the output is ciphertext ‖ tag.
+    AesGcm {
+        /// The caller's IV.
+        iv: &'a [u8; 12],
+        /// The caller's AAD.
+        aad: &'a [u8],
+    },
+    /// CKM_RSA_PKCS_OAEP.
+    RsaOaep(Oaep<'a>),
+}
+
+macro_rules! operation {
+    ($(#[doc = $doc:literal])+ $name:ident $(<$life:lifetime>)? => $answer:ty { $($(#[doc = $fdoc:literal])+ $field:ident: $type:ty,)* }) => {
+        $(#[doc = $doc])+
+        pub struct $name $(<$life>)? { $($(#[doc = $fdoc])+ pub $field: $type,)* }
+
+        impl $(<$life>)? Operation for $name $(<$life>)? {
+            const ID: OperationId = OperationId::$name;
+            type Answer = $answer;
+        }
+    };
+}
+
+operation! {
+    /// Makes a certificate, data object or public key.
+    CreateObject => Id {
+        /// The session it lives in; `None` for a token object.
+        session: Option<u64>,
+        /// Its attributes.
+        content: Content,
+    }
+}
+operation! {
+    /// Makes a key or key pair and the objects that show it.
+    GenerateObjects => (Id, Option<Id>) {
+        /// What kind of key.
+        kind: KeyType,
+        /// The session it lives in; `None` for token objects.
+        session: Option<u64>,
+        /// The private or secret key; what is computed is filled in.
+        secret: Content,
+        /// The public key of a pair.
+        public: Option<Content>,
+    }
+}
+operation! {
+    /// Finds the objects the caller may see.
+    FindObjects<'a> => Vec<Arc<Object>> {
+        /// CKA_CLASS.
+        class: Option<Class>,
+        /// CKA_LABEL.
+        label: Option<&'a [u8]>,
+        /// CKA_ID.
+        id: Option<&'a [u8]>,
+    }
+}
+operation! {
+    /// Reads an object.
+    ReadObject => Arc<Object> {
+        /// Which one.
+        object: Id,
+    }
+}
+operation! {
+    /// Changes an object's attributes.
+    UpdateObject => () {
+        /// Which one.
+        object: Id,
+        /// The revision the change was made from.
+        revision: u64,
+        /// All its attributes as they shall be.
+        content: Content,
+    }
+}
+operation! {
+    /// Destroys an object; with a private or secret token key its material too.
+    DestroyObject => () {
+        /// Which one.
+        object: Id,
+    }
+}
+operation! {
+    /// Opens an object's key for one kind of use.
+    OpenKey => Arc<KeyHandle> {
+        /// The key's object.
+        object: Id,
+        /// One usage.
+        usage: Usage,
+    }
+}
+operation! {
+    /// Signs with an object's key.
+    UseToSign<'a> => usize {
+        /// The key, opened for signing.
+        key: &'a KeyHandle,
+        /// How.
+        scheme: SignScheme,
+        /// What the scheme signs.
+        input: &'a [u8],
+        /// At least `key.signature_len()` bytes.
+        out: &'a mut [u8],
+    }
+}
+operation! {
+    /// Verifies with an object's key.
+    UseToVerify<'a> => bool {
+        /// The key, opened for verifying.
+        key: &'a KeyHandle,
+        /// How.
+        scheme: SignScheme,
+        /// What the scheme signs.
+        input: &'a [u8],
+        /// The signature.
+        signature: &'a [u8],
+    }
+}
+operation! {
+    /// Encrypts with an object's key.
+    UseToEncrypt<'a> => usize {
+        /// The key, opened for encrypting.
+        key: &'a KeyHandle,
+        /// How.
+        cipher: CipherScheme<'a>,
+        /// The plaintext.
+        input: &'a [u8],
+        /// GCM: the input's length and 16 bytes; OAEP: the modulus' length.
+        out: &'a mut [u8],
+    }
+}
+operation! {
+    /// Decrypts with an object's key.
+    UseToDecrypt<'a> => usize {
+        /// The key, opened for decrypting.
+        key: &'a KeyHandle,
+        /// How.
+        cipher: CipherScheme<'a>,
+        /// The ciphertext.
+        input: &'a [u8],
+        /// GCM: the input's length less 16 bytes; OAEP: the modulus' length.
+        out: &'a mut [u8],
+    }
+}

@@ -1,0 +1,144 @@
+//! `key.create`: a key with its first version, and the objects that show it to PKCS#11.
+
+use crate::caller::Caller;
+use crate::core::{Resource, Run};
+use crate::crypto::{Hash, MAX_DIGEST, Provider};
+use crate::keyring::Keyring;
+use crate::keyring::record::KeyRecord;
+use crate::keyring::seal::fresh_id;
+use crate::keyring::tenant::OpenTenant;
+use crate::object::{Class, Content, KeyFacts, Object};
+use crate::secret::SecretBytes;
+use crate::store::Change;
+use canis_proto::answer::{KeyInfo, VersionInfo};
+use canis_proto::message::CreateKey;
+use canis_proto::{Family, Id, KeyName, KeyState, KeyType, Result, Usage};
+
+/// CK_UNAVAILABLE_INFORMATION: the key was made by no PKCS#11 mechanism.
+const NO_MECHANISM: u64 = u64::MAX;
+
+impl Run for CreateKey<'_> {
+    fn resource(&self) -> Resource<'_> {
+        Resource::Key(&self.name)
+    }
+
+    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<KeyInfo> {
+        let name = KeyName::parse(&self.name)?;
+        let tenant = keyring.tenant(caller.tenant()?)?;
+        keyring.refuse_taken(&tenant, &name)?;
+        let now = keyring.clock.now_micros();
+        let record = KeyRecord {
+            name: name.to_string(),
+            kind: self.kind.number(),
+            state: KeyState::Active as u8,
+            usage: self.kind.default_usage().bits(),
+            current_version: 1,
+            min_decryption_version: 1,
+            min_encryption_version: 0,
+            deletion_allowed: true,
+            exportable: self.exportable,
+            allow_plaintext_backup: self.allow_plaintext_backup,
+            created_at: now,
+            updated_at: now,
+            deleted_at: None,
+        };
+        let made = NewMaterial::draw(keyring.provider, self.kind)?;
+        let id = fresh_id(keyring.provider)?;
+        let mut changes = vec![
+            Change::Put(keyring.key_row(&tenant, id, 1, &record)?),
+            Change::Put(keyring.version_row(&tenant, id, self.kind, 1, &made.material, now)?),
+        ];
+        for content in api_objects(keyring.provider, &record, self.kind, id, &made.spki) {
+            let object = Object {
+                id: fresh_id(keyring.provider)?,
+                revision: 1,
+                session: None,
+                key: Some((id, 1)),
+                content,
+            };
+            changes.push(Change::Put(keyring.object_row(tenant.id, &object)?));
+        }
+        keyring.store.commit(&changes)?;
+        let versions = vec![VersionInfo { version: 1, created_at: now }];
+        Ok(super::key_info::info(id, self.kind, KeyState::Active, &record, versions))
+    }
+}
+
+impl Keyring {
+    /// Finds a taken name before anything slow is done; the commit finds it again.
+    fn refuse_taken(&self, tenant: &OpenTenant, name: &KeyName) -> Result<()> {
+        match self.store.key_by_name(tenant.id, name.as_str())? {
+            None => Ok(()),
+            Some(_) => Err(canis_proto::Error::new(
+                canis_proto::ErrorCode::KeyExists,
+                format!("a key named `{name}` exists already"),
+            )),
+        }
+    }
+}
+
+/// Fresh key material.
+pub(super) struct NewMaterial {
+    /// PKCS#8, or the AES key.
+    pub(super) material: SecretBytes,
+    /// The public half; empty for AES.
+    pub(super) spki: Vec<u8>,
+}
+
+impl NewMaterial {
+    pub(super) fn draw(provider: &Provider, kind: KeyType) -> Result<Self> {
+        if kind.family() == Family::Aes {
+            let material = SecretBytes::filled(kind.bits() / 8, |out| provider.random.fill(out))?;
+            return Ok(NewMaterial { material, spki: Vec::new() });
+        }
+        let material = provider.keys.generate(kind)?;
+        let spki = provider.keys.private(kind, material.expose())?.public_spki().to_vec();
+        Ok(NewMaterial { material, spki })
+    }
+}
+
+/// What PKCS#11 shows of a key made through the API: its name as label, and one CKA_ID for both halves.
+fn api_objects(provider: &Provider, record: &KeyRecord, kind: KeyType, key: Id, spki: &[u8]) -> Vec<Content> {
+    let id = if spki.is_empty() { key.0.to_vec() } else { key_identifier(provider, spki) };
+    let usage = Usage::from_bits(record.usage).unwrap_or_default();
+    let secret_half = Usage::DECRYPT.with(Usage::SIGN).with(Usage::UNWRAP).with(Usage::DERIVE);
+    let content = |class, private, usage| Content {
+        class,
+        private,
+        modifiable: true,
+        copyable: true,
+        destroyable: true,
+        label: record.name.clone().into_bytes(),
+        id: id.clone(),
+        key: Some(KeyFacts {
+            kind,
+            usage,
+            trusted: false,
+            sensitive: private && !record.allow_plaintext_backup,
+            always_sensitive: private && !record.allow_plaintext_backup,
+            extractable: !private || record.exportable,
+            never_extractable: private && !record.exportable,
+            local: true,
+            always_authenticate: false,
+            wrap_with_trusted: false,
+            mechanism: NO_MECHANISM,
+            spki: spki.to_vec(),
+        }),
+        attributes: Vec::new(),
+    };
+    if kind.is_asymmetric() {
+        vec![
+            content(Class::PrivateKey, true, usage.intersect(secret_half)),
+            content(Class::PublicKey, false, usage.without(secret_half)),
+        ]
+    } else {
+        vec![content(Class::SecretKey, true, usage)]
+    }
+}
+
+/// CKA_ID of a pair: the first 20 bytes of SHA-256 over the SubjectPublicKeyInfo.
+fn key_identifier(provider: &Provider, spki: &[u8]) -> Vec<u8> {
+    let mut digest = [0; MAX_DIGEST];
+    provider.digest.hash(Hash::Sha256, spki, &mut digest);
+    digest[..20].to_vec()
+}

@@ -1,0 +1,79 @@
+//! `decrypt`: with the version that stands in the ciphertext.
+
+use super::encrypt::{aad, oaep};
+use crate::caller::Caller;
+use crate::core::{Resource, Run};
+use crate::crypto::xaes;
+use crate::keyring::Keyring;
+use crate::keyring::key::Key;
+use crate::keyring::ready::ReadyMaterial;
+use canis_proto::answer::Decrypted;
+use canis_proto::message::Decrypt;
+use canis_proto::text::Sealed;
+use canis_proto::{Error, ErrorCode, Result, Usage};
+
+impl Run for Decrypt<'_> {
+    fn resource(&self) -> Resource<'_> {
+        Resource::Key(&self.name)
+    }
+
+    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Decrypted> {
+        let sealed = Sealed::parse(&self.ciphertext)?;
+        made_by(&sealed, &self.name, "ciphertext")?;
+        let tenant = keyring.tenant(caller.tenant()?)?;
+        let key = keyring.key(&tenant, &self.name)?;
+        key.require(Usage::DECRYPT, "decrypt")?;
+        version_allowed(&key, sealed.version)?;
+        let plaintext = match &keyring.ready(&tenant, &key, sealed.version)?.material {
+            ReadyMaterial::Aes { api: Some(api), .. } => {
+                let len = xaes::plaintext_len(sealed.bytes.len()).ok_or_else(refused)?;
+                let mut plaintext = vec![0; len];
+                let aad = aad(&tenant, &key, sealed.version, &self.context);
+                api.open_from_slice(&aad, &sealed.bytes, &mut plaintext)?;
+                plaintext
+            }
+            ReadyMaterial::Aes { api: None, .. } => {
+                return Err(Error::internal("a named key without its API key"));
+            }
+            ReadyMaterial::Pair { private, .. } => {
+                let mut plaintext = vec![0; key.kind.bits() / 8];
+                let len = private.decrypt_oaep(oaep(&self.context), &sealed.bytes, &mut plaintext)?;
+                plaintext.truncate(len);
+                plaintext
+            }
+        };
+        Ok(Decrypted { plaintext })
+    }
+}
+
+fn refused() -> Error {
+    Error::new(
+        ErrorCode::DecryptionFailed,
+        "the ciphertext, key or context does not fit; nothing was decrypted",
+    )
+}
+
+/// A ciphertext or signature names the key that made it; another key is refused before anything is computed.
+pub(super) fn made_by(sealed: &Sealed, name: &str, what: &str) -> Result<()> {
+    if sealed.name.as_str() == name {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "this {what} was made by key `{}`, not by `{}`",
+        sealed.name,
+        canis_proto::quote(name)
+    )))
+}
+
+fn version_allowed(key: &Key, version: u32) -> Result<()> {
+    if version >= key.record.min_decryption_version {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorCode::VersionNotAllowed,
+        format!(
+            "key `{}` decrypts from version {} on; this ciphertext is of version {version}",
+            key.record.name, key.record.min_decryption_version
+        ),
+    ))
+}

@@ -1,0 +1,73 @@
+//! `encrypt`: under the current version. AES keys by XAES-256-GCM, RSA keys by OAEP.
+
+use crate::caller::Caller;
+use crate::core::{Resource, Run};
+use crate::crypto::{Hash, Oaep};
+use crate::keyring::Keyring;
+use crate::keyring::key::Key;
+use crate::keyring::ready::ReadyMaterial;
+use crate::keyring::tenant::OpenTenant;
+use canis_proto::answer::Encrypted;
+use canis_proto::message::Encrypt;
+use canis_proto::text::Sealed;
+use canis_proto::value::Value;
+use canis_proto::{Error, ErrorCode, KeyName, Result, Usage};
+
+impl Run for Encrypt<'_> {
+    fn resource(&self) -> Resource<'_> {
+        Resource::Key(&self.name)
+    }
+
+    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Encrypted> {
+        let tenant = keyring.tenant(caller.tenant()?)?;
+        let key = keyring.key(&tenant, &self.name)?;
+        key.require(Usage::ENCRYPT, "encrypt")?;
+        let version = key.record.current_version;
+        let bytes = match &keyring.ready(&tenant, &key, version)?.material {
+            ReadyMaterial::Aes { api: Some(api), .. } => {
+                api.seal_to_vec(&aad(&tenant, &key, version, &self.context), &self.plaintext)?
+            }
+            ReadyMaterial::Aes { api: None, .. } => {
+                return Err(Error::internal("a named key without its API key"));
+            }
+            ReadyMaterial::Pair { public, .. } => {
+                fits_oaep(&key, self.plaintext.len())?;
+                public.encrypt_oaep(oaep(&self.context), &self.plaintext)?
+            }
+        };
+        let name = KeyName::parse(&key.record.name)?;
+        Ok(Encrypted { ciphertext: Sealed { name, version, bytes }.to_text() })
+    }
+}
+
+/// What a ciphertext is bound to. The context is the caller's own; it is not in the ciphertext.
+pub(super) fn aad(tenant: &OpenTenant, key: &Key, version: u32, context: &[u8]) -> Vec<u8> {
+    Value::Array(vec![
+        Value::from("canis:v1"),
+        Value::from(&tenant.id.0[..]),
+        Value::from(key.record.name.as_str()),
+        Value::from(version),
+        Value::from(context),
+    ])
+    .encode()
+}
+
+/// RSAES-OAEP with SHA-256 (RFC 8017, section 7.1). The context is the label, so that without one `openssl pkeyutl`
+/// makes and opens the same ciphertexts.
+pub(super) fn oaep(context: &[u8]) -> Oaep<'_> {
+    Oaep { hash: Hash::Sha256, mgf: Hash::Sha256, label: context }
+}
+
+fn fits_oaep(key: &Key, len: usize) -> Result<()> {
+    let most = key.kind.bits() / 8 - 2 * Hash::Sha256.len() - 2;
+    if len <= most {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorCode::TooLarge,
+        format!(
+            "key `{}` ({}) encrypts at most {most} bytes, not {len}; use an aes256-gcm key for more",
+            key.record.name, key.kind
+        ),
+    ))
+}

@@ -1,0 +1,15 @@
+//! The operations, one file each (small ones of one kind together). Only these use keys.
+
+mod authenticate;
+mod create_key;
+mod decrypt;
+mod encrypt;
+mod key_info;
+mod object_edit;
+mod object_find;
+mod object_generate;
+mod object_use;
+mod sign;
+mod status;
+mod token_init;
+mod token_login;

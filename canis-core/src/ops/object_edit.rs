@@ -1,0 +1,154 @@
+//! `object.update`, `object.destroy`.
+
+use crate::caller::Caller;
+use crate::core::{Resource, Run};
+use crate::keyring::Keyring;
+use crate::keyring::record::KeyRecord;
+use crate::object::{Class, Content, DestroyObject, KeyFacts, Object, UpdateObject};
+use crate::store::{Change, ObjectQuery};
+use crate::token::Role;
+use canis_proto::{Error, ErrorCode, Id, KeyState, Result, Usage};
+
+impl Run for UpdateObject {
+    fn resource(&self) -> Resource<'_> {
+        Resource::Object(self.object)
+    }
+
+    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<()> {
+        let (application, token) = (caller.application()?, caller.tenant()?);
+        let old = keyring.visible(caller, self.object)?;
+        keyring.require_login(caller, old.content.needs_login())?;
+        if old.revision != self.revision {
+            return Err(Error::new(ErrorCode::Conflict, "the object was changed meanwhile; read it again"));
+        }
+        check_change(&old.content, &self.content, application.role(token))?;
+        let new = Object {
+            id: old.id,
+            revision: old.revision + 1,
+            session: old.session,
+            key: old.key,
+            content: self.content,
+        };
+        if new.session.is_some() {
+            application.replace(new);
+            return Ok(());
+        }
+        let mut changes = vec![Change::Put(keyring.object_row(token, &new)?)];
+        if let (Some((key, _)), Some(facts)) = (new.key, &new.content.key) {
+            changes.extend(keyring.follow(token, key, &new, facts)?);
+        }
+        keyring.store.commit(&changes)
+    }
+}
+
+impl Keyring {
+    /// The key's own row follows its objects, so that every door sees the same usage and limits.
+    fn follow(&self, token: Id, key: Id, changed: &Object, facts: &KeyFacts) -> Result<Option<Change>> {
+        let tenant = self.tenant(token)?;
+        let row = self.key_by_id(&tenant, key)?;
+        let mut usage = facts.usage;
+        for other in self.store.objects(&ObjectQuery::of_key(token, key))? {
+            if other.id != changed.id {
+                let other = self.read_object(&other, Some(&tenant))?;
+                usage = usage.with(other.content.key.map_or(Usage::NONE, |f| f.usage));
+            }
+        }
+        let mut record = KeyRecord { usage: usage.bits(), ..row.record.clone() };
+        if changed.content.class.is_secret() {
+            record.exportable &= facts.extractable;
+            record.allow_plaintext_backup &= !facts.sensitive;
+        }
+        if record == row.record {
+            return Ok(None);
+        }
+        record.updated_at = self.clock.now_micros();
+        Ok(Some(Change::Put(self.key_row(&tenant, key, row.revision + 1, &record)?)))
+    }
+}
+
+/// What may change: PKCS#11 v3.1, section 4.1.2 and the footnotes of section 4.9's attribute tables.
+fn check_change(old: &Content, new: &Content, role: Option<Role>) -> Result<()> {
+    let refuse =
+        |what: &str| Err(Error::new(ErrorCode::AttributeReadOnly, format!("{what} cannot be changed so")));
+    if !old.modifiable {
+        return refuse("an object with CKA_MODIFIABLE false");
+    }
+    if old.class != new.class || old.private != new.private {
+        return refuse("CKA_CLASS or CKA_PRIVATE");
+    }
+    match (&old.key, &new.key) {
+        (None, None) => Ok(()),
+        (Some(old), Some(new)) => check_facts(old, new, role).map_or(Ok(()), refuse),
+        _ => refuse("CKA_KEY_TYPE"),
+    }
+}
+
+/// The attribute that breaks a rule, if one does.
+fn check_facts(old: &KeyFacts, new: &KeyFacts, role: Option<Role>) -> Option<&'static str> {
+    let rules = [
+        (old.kind != new.kind || old.spki != new.spki, "CKA_KEY_TYPE or the public key"),
+        (old.local != new.local || old.mechanism != new.mechanism, "CKA_LOCAL"),
+        (old.always_sensitive != new.always_sensitive, "CKA_ALWAYS_SENSITIVE"),
+        (old.never_extractable != new.never_extractable, "CKA_NEVER_EXTRACTABLE"),
+        (old.always_authenticate != new.always_authenticate, "CKA_ALWAYS_AUTHENTICATE"),
+        (old.sensitive && !new.sensitive, "CKA_SENSITIVE true"),
+        (!old.extractable && new.extractable, "CKA_EXTRACTABLE false"),
+        (old.wrap_with_trusted && !new.wrap_with_trusted, "CKA_WRAP_WITH_TRUSTED true"),
+        (!old.trusted && new.trusted && role != Some(Role::So), "CKA_TRUSTED"),
+        (!new.kind.possible_usage().allows(new.usage), "a usage that the key type cannot have"),
+    ];
+    rules.into_iter().find(|(broken, _)| *broken).map(|(_, what)| what)
+}
+
+impl Run for DestroyObject {
+    fn resource(&self) -> Resource<'_> {
+        Resource::Object(self.object)
+    }
+
+    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<()> {
+        let (application, token) = (caller.application()?, caller.tenant()?);
+        let object = keyring.visible(caller, self.object)?;
+        keyring.require_login(caller, object.content.needs_login())?;
+        if !object.content.destroyable {
+            return Err(Error::new(ErrorCode::OperationNotAllowed, "CKA_DESTROYABLE is false"));
+        }
+        if object.session.is_some() {
+            application.remove(object.id);
+            return Ok(());
+        }
+        let mut changes = vec![Change::RemoveObject(object.id, object.revision)];
+        let material =
+            object.key.filter(|_| matches!(object.content.class, Class::PrivateKey | Class::SecretKey));
+        if let Some((key, _)) = material {
+            changes.extend(keyring.destroy_key(token, key)?);
+        }
+        keyring.store.commit(&changes)?;
+        if material.is_some() {
+            keyring.forget_keys();
+            keyring.store.purge()?;
+        }
+        Ok(())
+    }
+}
+
+impl Keyring {
+    /// Active → Disabled → Destroyed in one step: the material goes, a tombstone stays, the name is free.
+    fn destroy_key(&self, token: Id, key: Id) -> Result<[Change; 2]> {
+        let tenant = self.tenant(token)?;
+        let old = self.key_by_id(&tenant, key)?;
+        if !old.record.deletion_allowed {
+            return Err(Error::new(
+                ErrorCode::OperationNotAllowed,
+                format!("key `{}` must not be destroyed: deletion_allowed is off", old.record.name),
+            ));
+        }
+        let now = self.clock.now_micros();
+        let record = KeyRecord {
+            state: KeyState::Destroyed as u8,
+            updated_at: now,
+            deleted_at: Some(now),
+            ..old.record.clone()
+        };
+        Ok([Change::Put(self.key_row(&tenant, key, old.revision + 1, &record)?), Change::RemoveVersions(key)])
+    }
+}

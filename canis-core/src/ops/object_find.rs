@@ -1,0 +1,93 @@
+//! `object.find`, `object.read`: what an application may see.
+
+use crate::caller::Caller;
+use crate::core::{Resource, Run};
+use crate::keyring::Keyring;
+use crate::object::{Class, FindObjects, Object, ReadObject};
+use crate::store::ObjectQuery;
+use crate::token::Role;
+use canis_proto::{Error, ErrorCode, Id, Result};
+use std::sync::Arc;
+
+impl Run for FindObjects<'_> {
+    fn resource(&self) -> Resource<'_> {
+        Resource::Token
+    }
+
+    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Vec<Arc<Object>>> {
+        let (application, token) = (caller.application()?, caller.tenant()?);
+        let private = application.role(token) == Some(Role::User);
+        keyring.store.poll()?;
+        let query = ObjectQuery {
+            class: self.class.map(|c| c as u8),
+            label: self.label,
+            cka_id: self.id,
+            ..ObjectQuery::all(token)
+        };
+        let open = keyring.tenant_if_open(token);
+        let rows = keyring.store.objects(&query)?;
+        let mut found = rows
+            .iter()
+            .filter(|row| private || !row.private)
+            .map(|row| keyring.read_object(row, open.as_deref()).map(Arc::new))
+            .collect::<Result<Vec<_>>>()?;
+        let fits = |o: &Arc<Object>| {
+            (private || !o.content.private)
+                && self.class.is_none_or(|c| o.content.class == c)
+                && self.label.is_none_or(|l| o.content.label == l)
+                && self.id.is_none_or(|i| o.content.id == i)
+        };
+        found.extend(application.objects(token).into_iter().filter(fits));
+        Ok(found)
+    }
+}
+
+impl Run for ReadObject {
+    fn resource(&self) -> Resource<'_> {
+        Resource::Object(self.object)
+    }
+
+    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Arc<Object>> {
+        keyring.visible(caller, self.object)
+    }
+}
+
+impl Keyring {
+    /// An object that the caller may see.
+    ///
+    /// # Errors
+    /// `object_not_found`, also for a private object while the user is not logged in.
+    pub(super) fn visible(&self, caller: &Caller, id: Id) -> Result<Arc<Object>> {
+        let (application, token) = (caller.application()?, caller.tenant()?);
+        let private = application.role(token) == Some(Role::User);
+        let hidden =
+            || Error::new(ErrorCode::ObjectNotFound, "there is no such object, or it needs the user's login");
+        if let Some(found) = application.object(token, id) {
+            return if private || !found.object.content.private { Ok(found.object) } else { Err(hidden()) };
+        }
+        let row = self.store.object(id)?.filter(|row| row.tenant_id == token && (private || !row.private));
+        let row = row.ok_or_else(hidden)?;
+        self.read_object(&row, self.tenant_if_open(token).as_deref()).map(Arc::new)
+    }
+
+    /// Refuses what needs the user's login: private objects, and secret keys whatever their CKA_PRIVATE says.
+    pub(super) fn require_login(&self, caller: &Caller, needed: bool) -> Result<()> {
+        if needed && caller.application()?.role(caller.tenant()?) != Some(Role::User) {
+            return Err(Error::new(ErrorCode::LoginRequired, "log in as user first"));
+        }
+        Ok(())
+    }
+}
+
+impl Class {
+    /// How errors call it.
+    pub(super) fn noun(self) -> &'static str {
+        match self {
+            Class::Data => "data object",
+            Class::Certificate => "certificate",
+            Class::PublicKey => "public key",
+            Class::PrivateKey => "private key",
+            Class::SecretKey => "secret key",
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! `sign` with the current version, `verify` with the one in the signature.
+
+use super::decrypt::made_by;
+use crate::caller::Caller;
+use crate::core::{Resource, Run};
+use crate::crypto::{Hash, MAX_DIGEST, Provider, SignScheme, digest_info, ecdsa_der};
+use crate::keyring::Keyring;
+use crate::keyring::key::Key;
+use crate::keyring::ready::ReadyMaterial;
+use canis_proto::answer::{Signed, Verified};
+use canis_proto::message::{Sign, Verify};
+use canis_proto::text::Sealed;
+use canis_proto::{Error, ErrorCode, Family, KeyName, Result, SignatureScheme, Usage};
+use std::borrow::Cow;
+
+impl Run for Sign<'_> {
+    fn resource(&self) -> Resource<'_> {
+        Resource::Key(&self.name)
+    }
+
+    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Signed> {
+        let tenant = keyring.tenant(caller.tenant()?)?;
+        let key = keyring.key(&tenant, &self.name)?;
+        key.require(Usage::SIGN, "sign")?;
+        let scheme = scheme_for(&key, self.scheme)?;
+        let version = key.record.current_version;
+        let ready = keyring.ready(&tenant, &key, version)?;
+        let ReadyMaterial::Pair { private, .. } = &ready.material else {
+            return Err(Error::internal("a signing key without a pair"));
+        };
+        let (how, input) = prepare(keyring.provider, scheme, &self.message)?;
+        let mut signature = vec![0; private.signature_len()];
+        let len = private.sign(how, &input, &mut signature)?;
+        signature.truncate(len);
+        let bytes = if key.kind.family() == Family::Ec { ecdsa_der::to_der(&signature)? } else { signature };
+        let name = KeyName::parse(&key.record.name)?;
+        Ok(Signed { signature: Sealed { name, version, bytes }.to_text() })
+    }
+}
+
+impl Run for Verify<'_> {
+    fn resource(&self) -> Resource<'_> {
+        Resource::Key(&self.name)
+    }
+
+    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Verified> {
+        let sealed = Sealed::parse(&self.signature)?;
+        made_by(&sealed, &self.name, "signature")?;
+        let tenant = keyring.tenant(caller.tenant()?)?;
+        let key = keyring.key(&tenant, &self.name)?;
+        key.require(Usage::VERIFY, "verify")?;
+        let scheme = scheme_for(&key, self.scheme)?;
+        let ready = keyring.ready(&tenant, &key, sealed.version)?;
+        let ReadyMaterial::Pair { public, .. } = &ready.material else {
+            return Err(Error::internal("a verifying key without a pair"));
+        };
+        let signature = match key.kind.family() {
+            // A signature that is no DER is a wrong signature.
+            Family::Ec => match ecdsa_der::from_der(&sealed.bytes, key.kind.bits() / 8) {
+                Some(fixed) => fixed,
+                None => return Ok(Verified { valid: false }),
+            },
+            _ => sealed.bytes,
+        };
+        let (how, input) = prepare(keyring.provider, scheme, &self.message)?;
+        Ok(Verified { valid: public.verify(how, &input, &signature)? })
+    }
+}
+
+/// The scheme asked for, or the type's own.
+fn scheme_for(key: &Key, asked: Option<SignatureScheme>) -> Result<SignatureScheme> {
+    let scheme = asked.or_else(|| SignatureScheme::default_for(key.kind));
+    scheme.filter(|s| s.family() == key.kind.family()).ok_or_else(|| {
+        let shown = scheme.map_or("this", SignatureScheme::name);
+        Error::new(
+            ErrorCode::OperationNotSupported,
+            format!("key `{}` is of type {}, which does not sign by {shown}", key.record.name, key.kind),
+        )
+    })
+}
+
+/// What the seam signs for a message: its digest, its DigestInfo, or the message itself.
+fn prepare<'a>(
+    provider: &Provider,
+    scheme: SignatureScheme,
+    message: &'a [u8],
+) -> Result<(SignScheme, Cow<'a, [u8]>)> {
+    use SignatureScheme as S;
+    let hash = match scheme {
+        S::RsaPssSha256 | S::RsaPkcs1Sha256 | S::EcdsaSha256 => Hash::Sha256,
+        S::RsaPssSha384 | S::RsaPkcs1Sha384 | S::EcdsaSha384 => Hash::Sha384,
+        S::RsaPssSha512 | S::RsaPkcs1Sha512 => Hash::Sha512,
+        S::Ed25519 => return Ok((SignScheme::Ed25519, Cow::Borrowed(message))),
+    };
+    let mut digest = [0; MAX_DIGEST];
+    let len = provider.digest.hash(hash, message, &mut digest);
+    let digest = &digest[..len];
+    Ok(match scheme {
+        S::RsaPkcs1Sha256 | S::RsaPkcs1Sha384 | S::RsaPkcs1Sha512 => {
+            (SignScheme::RsaPkcs1, Cow::Owned(digest_info::encode(hash, digest)?.as_slice().to_vec()))
+        }
+        S::RsaPssSha256 | S::RsaPssSha384 | S::RsaPssSha512 => {
+            (SignScheme::RsaPss { hash, mgf: hash, salt: hash.len() }, Cow::Owned(digest.to_vec()))
+        }
+        S::EcdsaSha256 | S::EcdsaSha384 | S::Ed25519 => (SignScheme::Ecdsa, Cow::Owned(digest.to_vec())),
+    })
+}

@@ -1,0 +1,107 @@
+//! `token.list`, `token.init`: tokens come and are wiped.
+
+use crate::caller::Caller;
+use crate::core::{Resource, Run};
+use crate::keyring::Keyring;
+use crate::keyring::record::Tenant;
+use crate::keyring::tenant::{Protection, TenantInfo, new_tenant};
+use crate::store::{Change, ObjectQuery};
+use crate::token::{InitToken, ListTokens, Role, TokenInfo};
+use canis_proto::{Error, ErrorCode, Id, Result};
+
+/// The longest token label, in bytes (CK_TOKEN_INFO.label).
+const MAX_LABEL: usize = 32;
+/// Slots are numbered from 0; so many are enough for anybody and keep the list bounded.
+const MAX_SLOTS: u32 = 4096;
+
+impl Run for ListTokens {
+    fn resource(&self) -> Resource<'_> {
+        Resource::Token
+    }
+
+    fn run(self, keyring: &Keyring, _: &Caller) -> Result<Vec<TokenInfo>> {
+        keyring.store.poll()?;
+        let describe = |info: TenantInfo| {
+            Ok(TokenInfo {
+                id: info.id,
+                slot: info.record.slot,
+                label: info.record.name,
+                user_pin: keyring.pin_state(info.id, Role::User)?,
+                so_pin: keyring.pin_state(info.id, Role::So)?,
+            })
+        };
+        keyring.tenants()?.into_iter().map(describe).collect()
+    }
+}
+
+impl Run for InitToken<'_> {
+    fn resource(&self) -> Resource<'_> {
+        Resource::Token
+    }
+
+    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Id> {
+        if self.label.is_empty() || self.label.len() > MAX_LABEL {
+            return Err(Error::invalid(format!("a token's label has 1 to {MAX_LABEL} bytes")));
+        }
+        if self.slot >= MAX_SLOTS {
+            return Err(Error::invalid(format!("slots are numbered from 0 to {}", MAX_SLOTS - 1)));
+        }
+        match keyring.tenants()?.into_iter().find(|t| t.record.slot == self.slot) {
+            None => keyring.make_token(&self),
+            Some(old) => keyring.wipe_token(&self, &old, caller),
+        }
+    }
+}
+
+impl Keyring {
+    fn make_token(&self, request: &InitToken<'_>) -> Result<Id> {
+        let protection = if self.has_root() { Protection::RootAndPin } else { Protection::Pin };
+        let now = self.clock.now_micros();
+        let new = new_tenant(self.provider, None, request.label, request.slot, protection, now)?;
+        self.store.commit(&[
+            Change::Put(self.tenant_row(new.id, 1, &new.record)?),
+            Change::Put(self.new_pin_row(new.id, protection, Role::So, request.so_pin, &new.key)?),
+        ])?;
+        Ok(new.id)
+    }
+
+    /// PKCS#11 v2.40, section 5.5, C_InitToken: the SO's PIN must be right; every object that can be destroyed is.
+    fn wipe_token(&self, request: &InitToken<'_>, old: &TenantInfo, caller: &Caller) -> Result<Id> {
+        if old.protection == Protection::Root {
+            return Err(Error::new(
+                ErrorCode::OperationNotAllowed,
+                format!(
+                    "token `{}` belongs to the server and is not initialised through PKCS#11",
+                    old.record.name
+                ),
+            ));
+        }
+        let opened = self.try_pin(old, Role::So, request.so_pin)?;
+        let Some(key) = opened else { return Err(Error::internal("a PIN-protected token without a key")) };
+        let tenant = self.admit(old, key)?;
+        let mut changes = Vec::new();
+        let generation = self.store.generation();
+        for row in self.store.keys(old.id, "", "", usize::MAX)? {
+            if !self.read_key(&tenant, &row, generation)?.record.deletion_allowed {
+                return Err(Error::new(
+                    ErrorCode::OperationNotAllowed,
+                    format!("key `{}` on this token must not be destroyed; nothing was changed", row.name),
+                ));
+            }
+            changes.push(Change::RemoveKey(row.id));
+        }
+        for row in self.store.objects(&ObjectQuery::all(old.id))? {
+            changes.push(Change::RemoveObject(row.id, row.revision));
+        }
+        if let Some((id, revision)) = self.pin_place(old.id, Role::User)? {
+            changes.push(Change::RemovePin(id, revision));
+        }
+        let record = Tenant { name: request.label.to_owned(), ..old.record.clone() };
+        changes.push(Change::Put(self.tenant_row(old.id, old.revision + 1, &record)?));
+        self.store.commit(&changes)?;
+        caller.application()?.forget(old.id);
+        self.close_tenant(old.id);
+        self.store.purge()?;
+        Ok(old.id)
+    }
+}

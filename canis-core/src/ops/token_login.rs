@@ -1,0 +1,109 @@
+//! `token.login`, `token.logout`, `token.init-pin`, `token.change-pin`.
+
+use crate::caller::Caller;
+use crate::core::{Resource, Run};
+use crate::keyring::Keyring;
+use crate::keyring::tenant::{OpenTenant, Protection};
+use crate::secret::SecretBytes;
+use crate::store::Change;
+use crate::token::{ChangePin, InitUserPin, Login, Logout, Role};
+use canis_proto::{Error, ErrorCode, Id, Result};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+impl Run for Login<'_> {
+    fn resource(&self) -> Resource<'_> {
+        Resource::Token
+    }
+
+    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<()> {
+        let (application, token) = (caller.application()?, caller.tenant()?);
+        if application.role(token).is_some() {
+            return Err(Error::new(
+                ErrorCode::OperationNotAllowed,
+                "somebody is logged in to this token already",
+            ));
+        }
+        let tenant = keyring.open_by_pin(token, self.role, self.pin)?;
+        tenant.logins.fetch_add(1, Ordering::AcqRel);
+        application.log_in(token, self.role);
+        Ok(())
+    }
+}
+
+impl Run for Logout {
+    fn resource(&self) -> Resource<'_> {
+        Resource::Token
+    }
+
+    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<()> {
+        let (application, token) = (caller.application()?, caller.tenant()?);
+        if application.log_out(token).is_none() {
+            return Err(Error::new(ErrorCode::LoginRequired, "nobody is logged in to this token"));
+        }
+        keyring.leave(token);
+        Ok(())
+    }
+}
+
+impl Run for InitUserPin<'_> {
+    fn resource(&self) -> Resource<'_> {
+        Resource::Token
+    }
+
+    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<()> {
+        let token = caller.tenant()?;
+        if caller.application()?.role(token) != Some(Role::So) {
+            return Err(Error::new(ErrorCode::LoginRequired, "the security officer must be logged in"));
+        }
+        keyring.set_pin(token, Role::User, self.pin)
+    }
+}
+
+impl Run for ChangePin<'_> {
+    fn resource(&self) -> Resource<'_> {
+        Resource::Token
+    }
+
+    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<()> {
+        let token = caller.tenant()?;
+        // The old PIN proves the caller, whether or not somebody is logged in.
+        let tenant = keyring.tenant_info(token)?;
+        let opened = keyring.try_pin(&tenant, self.role, self.old)?;
+        let key = match &opened {
+            Some(key) => key,
+            None => &keyring.tenant(token)?.key,
+        };
+        let row = keyring.new_pin_row(token, tenant.protection, self.role, self.new, key)?;
+        keyring.store.commit(&[Change::Put(row)])
+    }
+}
+
+impl Keyring {
+    /// Checks the PIN and opens the tenant by it, or by the root.
+    fn open_by_pin(&self, token: Id, role: Role, pin: &SecretBytes) -> Result<Arc<OpenTenant>> {
+        let tenant = self.tenant_info(token)?;
+        match self.try_pin(&tenant, role, pin)? {
+            Some(key) => self.admit(&tenant, key),
+            None => self.tenant(token),
+        }
+    }
+
+    /// Sets a PIN of an open tenant.
+    pub(crate) fn set_pin(&self, token: Id, role: Role, pin: &SecretBytes) -> Result<()> {
+        let info = self.tenant_info(token)?;
+        let tenant = self.tenant(token)?;
+        let row = self.new_pin_row(token, info.protection, role, pin, &tenant.key)?;
+        self.store.commit(&[Change::Put(row)])
+    }
+
+    /// One login less; a tenant that only PINs open closes with the last one.
+    fn leave(&self, token: Id) {
+        let Some(tenant) = self.tenant_if_open(token) else { return };
+        let last = tenant.logins.fetch_sub(1, Ordering::AcqRel) == 1;
+        let by_pin_only = self.tenant_info(token).is_ok_and(|info| info.protection != Protection::Root);
+        if last && by_pin_only {
+            self.close_tenant(token);
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! The store as a model: plain maps, the same rules. Tests run on it; nothing survives the process.
+
+use super::{
+    Change, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, RootSlotRow, Row, Store, TenantRow, TokenRow,
+    VersionRow, conflict,
+};
+use canis_proto::{Error, ErrorCode, Id, Result};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// A store that lives in memory.
+#[derive(Default)]
+pub struct MemoryStore {
+    tables: Mutex<Tables>,
+    generation: AtomicU64,
+}
+
+#[derive(Clone, Default)]
+struct Tables {
+    meta: Vec<MetaRow>,
+    root_slots: Vec<RootSlotRow>,
+    tenants: Vec<TenantRow>,
+    pins: Vec<PinRow>,
+    tokens: Vec<TokenRow>,
+    keys: Vec<KeyRow>,
+    versions: Vec<VersionRow>,
+    objects: Vec<ObjectRow>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        MemoryStore::default()
+    }
+
+    fn read<T>(&self, look: impl FnOnce(&Tables) -> T) -> Result<T> {
+        Ok(look(&self.tables.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+/// Inserts at revision 1, else replaces the row of the revision before.
+fn put<T: Clone>(
+    table: &str,
+    rows: &mut Vec<T>,
+    row: &T,
+    same: impl Fn(&T) -> bool,
+    revision: impl Fn(&T) -> u64,
+    id: &str,
+) -> Result<()> {
+    let place = rows.iter_mut().find(|r| same(r));
+    match (place, revision(row)) {
+        (None, 1) => rows.push(row.clone()),
+        (Some(old), new) if new > 1 && revision(old) == new - 1 => *old = row.clone(),
+        _ => return Err(conflict(table, id)),
+    }
+    Ok(())
+}
+
+impl Tables {
+    fn apply(&mut self, change: &Change) -> Result<()> {
+        match change {
+            Change::Put(row) => self.put(row),
+            Change::RemovePin(id, revision) => {
+                let at = self.pins.iter().position(|r| r.id == *id && r.revision == *revision);
+                at.map(|at| drop(self.pins.remove(at))).ok_or_else(|| conflict("pins", &id.to_string()))
+            }
+            Change::RemoveObject(id, revision) => {
+                let at = self.objects.iter().position(|r| r.id == *id && r.revision == *revision);
+                at.map(|at| drop(self.objects.remove(at))).ok_or_else(|| conflict("objects", &id.to_string()))
+            }
+            Change::RemoveVersions(key) => {
+                self.versions.retain(|r| r.key_id != *key);
+                Ok(())
+            }
+            Change::RemoveKey(key) => {
+                self.versions.retain(|r| r.key_id != *key);
+                self.keys.retain(|r| r.id != *key);
+                Ok(())
+            }
+        }
+    }
+
+    fn put(&mut self, row: &Row) -> Result<()> {
+        match row {
+            Row::Meta(r) => put("meta", &mut self.meta, r, |o| o.name == r.name, |o| o.revision, &r.name),
+            Row::RootSlot(r) => put(
+                "root_slots",
+                &mut self.root_slots,
+                r,
+                |o| o.id == r.id,
+                |o| o.revision,
+                &r.id.to_string(),
+            ),
+            Row::Tenant(r) => {
+                if self.tenants.iter().any(|o| o.slot == r.slot && o.id != r.id) {
+                    return Err(conflict("tenants", &r.id.to_string()));
+                }
+                put("tenants", &mut self.tenants, r, |o| o.id == r.id, |o| o.revision, &r.id.to_string())
+            }
+            Row::Pin(r) => {
+                put("pins", &mut self.pins, r, |o| o.id == r.id, |o| o.revision, &r.id.to_string())
+            }
+            Row::Token(r) => {
+                put("tokens", &mut self.tokens, r, |o| o.id == r.id, |o| o.revision, &r.id.to_string())
+            }
+            Row::Key(r) => {
+                if self.keys.iter().any(|o| o.tenant_id == r.tenant_id && o.name == r.name && o.id != r.id) {
+                    return Err(Error::new(
+                        ErrorCode::KeyExists,
+                        format!("a key named `{}` exists already", r.name),
+                    ));
+                }
+                put("kms_keys", &mut self.keys, r, |o| o.id == r.id, |o| o.revision, &r.id.to_string())
+            }
+            Row::Version(r) => {
+                if self
+                    .versions
+                    .iter()
+                    .any(|o| o.id == r.id || (o.key_id == r.key_id && o.version == r.version))
+                {
+                    return Err(conflict("kms_key_versions", &r.id.to_string()));
+                }
+                self.versions.push(r.clone());
+                Ok(())
+            }
+            Row::Object(r) => {
+                put("objects", &mut self.objects, r, |o| o.id == r.id, |o| o.revision, &r.id.to_string())
+            }
+        }
+    }
+}
+
+impl Store for MemoryStore {
+    fn meta(&self, name: &str) -> Result<Option<MetaRow>> {
+        self.read(|t| t.meta.iter().find(|r| r.name == name).cloned())
+    }
+
+    fn root_slots(&self) -> Result<Vec<RootSlotRow>> {
+        self.read(|t| t.root_slots.clone())
+    }
+
+    fn tenants(&self) -> Result<Vec<TenantRow>> {
+        self.read(|t| {
+            let mut rows = t.tenants.clone();
+            rows.sort_by_key(|r| r.slot);
+            rows
+        })
+    }
+
+    fn tenant(&self, id: Id) -> Result<Option<TenantRow>> {
+        self.read(|t| t.tenants.iter().find(|r| r.id == id).cloned())
+    }
+
+    fn pin(&self, tenant: Id, role: u8) -> Result<Option<PinRow>> {
+        self.read(|t| t.pins.iter().find(|r| r.tenant_id == tenant && r.role == role).cloned())
+    }
+
+    fn token(&self, id: Id) -> Result<Option<TokenRow>> {
+        self.read(|t| t.tokens.iter().find(|r| r.id == id).cloned())
+    }
+
+    fn key(&self, id: Id) -> Result<Option<KeyRow>> {
+        self.read(|t| t.keys.iter().find(|r| r.id == id).cloned())
+    }
+
+    fn key_by_name(&self, tenant: Id, name: &str) -> Result<Option<KeyRow>> {
+        self.read(|t| t.keys.iter().find(|r| r.tenant_id == tenant && r.name == name).cloned())
+    }
+
+    fn keys(&self, tenant: Id, prefix: &str, after: &str, limit: usize) -> Result<Vec<KeyRow>> {
+        self.read(|t| {
+            let mut rows: Vec<_> = t
+                .keys
+                .iter()
+                .filter(|r| r.tenant_id == tenant && r.deleted_at.is_none())
+                .filter(|r| r.name.starts_with(prefix) && r.name.as_str() > after)
+                .cloned()
+                .collect();
+            rows.sort_by(|a, b| a.name.cmp(&b.name));
+            rows.truncate(limit);
+            rows
+        })
+    }
+
+    fn versions(&self, key: Id) -> Result<Vec<VersionRow>> {
+        self.read(|t| {
+            let mut rows: Vec<_> = t.versions.iter().filter(|r| r.key_id == key).cloned().collect();
+            rows.sort_by_key(|r| r.version);
+            rows
+        })
+    }
+
+    fn version(&self, key: Id, version: u32) -> Result<Option<VersionRow>> {
+        self.read(|t| t.versions.iter().find(|r| r.key_id == key && r.version == version).cloned())
+    }
+
+    fn object(&self, id: Id) -> Result<Option<ObjectRow>> {
+        self.read(|t| t.objects.iter().find(|r| r.id == id).cloned())
+    }
+
+    fn objects(&self, query: &ObjectQuery<'_>) -> Result<Vec<ObjectRow>> {
+        let fits = |r: &&ObjectRow| {
+            r.tenant_id == query.tenant
+                && query.class.is_none_or(|c| r.class == c)
+                && query.label.is_none_or(|l| r.label == l)
+                && query.cka_id.is_none_or(|i| r.cka_id == i)
+                && query.key_id.is_none_or(|k| r.key_id == Some(k))
+        };
+        self.read(|t| t.objects.iter().filter(fits).cloned().collect())
+    }
+
+    fn commit(&self, changes: &[Change]) -> Result<()> {
+        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = tables.clone();
+        changes.iter().try_for_each(|change| next.apply(change))?;
+        *tables = next;
+        self.generation.fetch_add(1, Ordering::Release);
+        Ok(())
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    fn poll(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn purge(&self) -> Result<()> {
+        Ok(())
+    }
+}

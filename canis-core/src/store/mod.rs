@@ -1,0 +1,73 @@
+//! The store seam: typed rows, read by id or index, written in transactions.
+//!
+//! A store knows nothing of cryptography: sealed columns are bytes to it. [`memory`] is the model, [`sqlite`] is
+//! `canis.dat`; both pass the same contract tests (`tests/store_contract.rs`).
+
+use canis_proto::{Error, ErrorCode, Id, Result};
+
+pub mod memory;
+mod row;
+pub mod sqlite;
+
+pub use row::{
+    Change, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, RootSlotRow, Row, TenantRow, TokenRow,
+    VersionRow,
+};
+
+/// Where rows live. Synchronous; every call may touch a disk.
+pub trait Store: Send + Sync {
+    /// A named fact about the store.
+    fn meta(&self, name: &str) -> Result<Option<MetaRow>>;
+    /// Every root slot, oldest first.
+    fn root_slots(&self) -> Result<Vec<RootSlotRow>>;
+    /// Every tenant, by slot number.
+    fn tenants(&self) -> Result<Vec<TenantRow>>;
+    /// A tenant.
+    fn tenant(&self, id: Id) -> Result<Option<TenantRow>>;
+    /// A tenant's PIN of one role (1 user, 2 security officer).
+    fn pin(&self, tenant: Id, role: u8) -> Result<Option<PinRow>>;
+    /// A bearer token.
+    fn token(&self, id: Id) -> Result<Option<TokenRow>>;
+    /// A key.
+    fn key(&self, id: Id) -> Result<Option<KeyRow>>;
+    /// A key by name.
+    fn key_by_name(&self, tenant: Id, name: &str) -> Result<Option<KeyRow>>;
+    /// Keys of a tenant whose name starts with `prefix` and is greater than `after`, at most `limit`, by name.
+    /// Destroyed keys are left out.
+    fn keys(&self, tenant: Id, prefix: &str, after: &str, limit: usize) -> Result<Vec<KeyRow>>;
+    /// Every version of a key, oldest first.
+    fn versions(&self, key: Id) -> Result<Vec<VersionRow>>;
+    /// One version of a key.
+    fn version(&self, key: Id, version: u32) -> Result<Option<VersionRow>>;
+    /// An object.
+    fn object(&self, id: Id) -> Result<Option<ObjectRow>>;
+    /// Objects that match, in the order they were made.
+    fn objects(&self, query: &ObjectQuery<'_>) -> Result<Vec<ObjectRow>>;
+
+    /// Applies all changes or none, durably: once this returns `Ok` they survive a crash.
+    ///
+    /// # Errors
+    /// `conflict` if a row's revision is not the expected one, `key_exists` for a taken key name, `store_full`,
+    /// `store_unavailable`. After an error nothing has changed.
+    fn commit(&self, changes: &[Change]) -> Result<()>;
+
+    /// A number that grows with every commit seen so far. Costs nothing.
+    fn generation(&self) -> u64;
+    /// Looks whether another process has committed; if so the generation grows.
+    fn poll(&self) -> Result<()>;
+    /// Makes what was deleted unreadable now: overwritten pages reach the file and the log is emptied.
+    fn purge(&self) -> Result<()>;
+
+    /// Waits for calls in flight, lets go of every file, and blocks new calls until [`Store::resume`]: before fork.
+    fn pause(&self) {}
+    /// Goes on after [`Store::pause`]; the parent calls it after fork, the child forgets the store.
+    fn resume(&self) {}
+}
+
+/// Two writers met: the row is not what the change was computed from.
+pub(crate) fn conflict(table: &str, id: &str) -> Error {
+    Error::new(
+        ErrorCode::Conflict,
+        format!("{table} row {id} was changed by someone else meanwhile; try again"),
+    )
+}

@@ -1,0 +1,212 @@
+//! The rows of each table. Names of the key tables and their columns are those of the key engine's schema.
+
+use canis_proto::Id;
+
+/// A named fact about the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetaRow {
+    /// What it is about.
+    pub name: String,
+    /// Counts changes, from 1.
+    pub revision: u64,
+    /// The record; sealed if it holds a secret.
+    pub body: Vec<u8>,
+}
+
+/// The root key wrapped by one root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RootSlotRow {
+    /// Its id.
+    pub id: Id,
+    /// `passphrase`, `keyfile` or `hsm`.
+    pub kind: String,
+    /// Counts changes, from 1.
+    pub revision: u64,
+    /// The record: parameters, the wrapped key, its commitment.
+    pub body: Vec<u8>,
+}
+
+/// An isolated set of keys; a token to PKCS#11.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantRow {
+    /// Its id.
+    pub id: Id,
+    /// Its name, the token's label; may repeat.
+    pub name: String,
+    /// The PKCS#11 slot it is seen in; never changes.
+    pub slot: u32,
+    /// Counts changes, from 1.
+    pub revision: u64,
+    /// The sealed record.
+    pub sealed: Vec<u8>,
+}
+
+/// A PIN of a tenant and its counters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PinRow {
+    /// Its id.
+    pub id: Id,
+    /// Whose PIN.
+    pub tenant_id: Id,
+    /// 1 user, 2 security officer.
+    pub role: u8,
+    /// Counts changes, from 1.
+    pub revision: u64,
+    /// The sealed record.
+    pub sealed: Vec<u8>,
+}
+
+/// A bearer token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenRow {
+    /// Its id, the public half of the token.
+    pub id: Id,
+    /// The tenant it opens.
+    pub tenant_id: Id,
+    /// Counts changes, from 1.
+    pub revision: u64,
+    /// The sealed record.
+    pub sealed: Vec<u8>,
+}
+
+/// A key. The clear columns serve look-up; the sealed copy is the authority and must agree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRow {
+    /// Its id.
+    pub id: Id,
+    /// Whose key.
+    pub tenant_id: Id,
+    /// Unique within the tenant.
+    pub name: String,
+    /// The type's name.
+    pub key_type: String,
+    /// The version that encrypts and signs.
+    pub current_version: u32,
+    /// The oldest version that may decrypt.
+    pub min_decryption_version: u32,
+    /// The oldest version that may encrypt; 0 is only the current one.
+    pub min_encryption_version: u32,
+    /// Whether it may be destroyed.
+    pub deletion_allowed: bool,
+    /// Whether it may leave, wrapped.
+    pub exportable: bool,
+    /// Microseconds since 1970-01-01 UTC.
+    pub created_at: i64,
+    /// The last change.
+    pub updated_at: i64,
+    /// When it was destroyed.
+    pub deleted_at: Option<i64>,
+    /// The state's name.
+    pub state: String,
+    /// Counts changes, from 1.
+    pub revision: u64,
+    /// The sealed copy.
+    pub sealed: Vec<u8>,
+}
+
+/// A version of a key; written once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VersionRow {
+    /// Its id.
+    pub id: Id,
+    /// Whose version.
+    pub key_id: Id,
+    /// The number, from 1.
+    pub version: u32,
+    /// The sealed key material.
+    pub encrypted_material: Vec<u8>,
+    /// Microseconds since 1970-01-01 UTC.
+    pub created_at: i64,
+}
+
+/// What PKCS#11 shows: a key half, a certificate, a data object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectRow {
+    /// Its id.
+    pub id: Id,
+    /// Whose object.
+    pub tenant_id: Id,
+    /// The class's number.
+    pub class: u8,
+    /// Whether it is seen only after login.
+    pub private: bool,
+    /// CKA_LABEL.
+    pub label: Vec<u8>,
+    /// CKA_ID.
+    pub cka_id: Vec<u8>,
+    /// The key it shows.
+    pub key_id: Option<Id>,
+    /// The version it shows; 0 without a key.
+    pub version: u32,
+    /// Counts changes, from 1.
+    pub revision: u64,
+    /// The record: sealed if private, else clear.
+    pub body: Vec<u8>,
+    /// What authenticates a clear record.
+    pub seal: Vec<u8>,
+}
+
+/// Which objects are asked for; what is `None` is not looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct ObjectQuery<'a> {
+    /// Whose objects.
+    pub tenant: Id,
+    /// The class's number.
+    pub class: Option<u8>,
+    /// CKA_LABEL.
+    pub label: Option<&'a [u8]>,
+    /// CKA_ID.
+    pub cka_id: Option<&'a [u8]>,
+    /// The key they show.
+    pub key_id: Option<Id>,
+}
+
+impl<'a> ObjectQuery<'a> {
+    /// Every object of a tenant.
+    #[must_use]
+    pub fn all(tenant: Id) -> Self {
+        ObjectQuery { tenant, class: None, label: None, cka_id: None, key_id: None }
+    }
+
+    /// The objects that show a key.
+    #[must_use]
+    pub fn of_key(tenant: Id, key: Id) -> Self {
+        ObjectQuery { key_id: Some(key), ..ObjectQuery::all(tenant) }
+    }
+}
+
+/// A row of any table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Row {
+    /// `meta`
+    Meta(MetaRow),
+    /// `root_slots`
+    RootSlot(RootSlotRow),
+    /// `tenants`
+    Tenant(TenantRow),
+    /// `pins`
+    Pin(PinRow),
+    /// `tokens`
+    Token(TokenRow),
+    /// `kms_keys`
+    Key(KeyRow),
+    /// `kms_key_versions`
+    Version(VersionRow),
+    /// `objects`
+    Object(ObjectRow),
+}
+
+/// One change of a transaction. Revision 1 inserts; a higher one replaces the row of the revision before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Writes a row.
+    Put(Row),
+    /// Removes a PIN that has this revision.
+    RemovePin(Id, u64),
+    /// Removes an object that has this revision.
+    RemoveObject(Id, u64),
+    /// Removes every version of a key.
+    RemoveVersions(Id),
+    /// Removes a key and its versions, leaving no tombstone: when a token is initialised anew.
+    RemoveKey(Id),
+}

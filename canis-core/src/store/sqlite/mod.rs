@@ -1,0 +1,247 @@
+//! `canis.dat`: one SQLite file. One writer, a pool of readers, and nothing else ever opens the file.
+//!
+//! Writes take `flock` on `canis.dat.lock` and then BEGIN IMMEDIATE: the flock queues the writers of several
+//! processes fairly, which SQLite's own busy handler does not. `synchronous = FULL` makes a commit durable before it
+//! is answered.
+
+use super::{
+    Change, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, RootSlotRow, Store, TenantRow, TokenRow,
+    VersionRow,
+};
+use canis_proto::{Error, ErrorCode, Id, Result};
+use rusqlite::{OptionalExtension, ToSql};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use table::Table;
+
+mod connection;
+mod pool;
+mod schema;
+mod table;
+mod write;
+
+use pool::Pool;
+
+/// The SQLite filling of the store seam.
+pub struct SqliteStore {
+    path: PathBuf,
+    pool: Pool,
+    generation: AtomicU64,
+    /// SQLite's data_version as last polled; it changes when another connection commits.
+    data_version: AtomicI64,
+}
+
+impl SqliteStore {
+    /// Opens an existing store.
+    ///
+    /// # Errors
+    /// `store_format` for a file that is no CANIS store or of a newer format, `store_unavailable` otherwise.
+    pub fn open(path: &Path) -> Result<Self> {
+        let store = SqliteStore {
+            path: path.to_owned(),
+            pool: Pool::new(path),
+            generation: AtomicU64::new(1),
+            data_version: AtomicI64::new(-1),
+        };
+        store.poll()?;
+        Ok(store)
+    }
+
+    /// Makes an empty store and writes the first rows into it in one transaction. The file appears at `path` whole
+    /// or not at all: it is written beside it and renamed.
+    ///
+    /// # Errors
+    /// `store_exists` if there is one, `store_full`, `store_unavailable`.
+    pub fn create(path: &Path, first: &[Change]) -> Result<()> {
+        let _lock = lock_file(path)?;
+        if path.exists() {
+            return Err(Error::new(
+                ErrorCode::StoreExists,
+                format!("{} exists already; it was left as it is", path.display()),
+            ));
+        }
+        let draft = path.with_extension("dat.new");
+        let leftovers = [draft.clone(), path.with_extension("dat.new-journal")];
+        let clean = || leftovers.iter().for_each(|file| drop(std::fs::remove_file(file)));
+        clean(); // what an init that died may have left
+        let made = write_draft(&draft, first).and_then(|()| publish(&draft, path));
+        if made.is_err() {
+            clean();
+        }
+        made
+    }
+
+    fn one<T: Table>(&self, filter: &str, params: &[&dyn ToSql]) -> Result<Option<T>> {
+        let sql = format!("SELECT {} FROM {} WHERE {filter}", T::COLUMNS.join(", "), T::NAME);
+        self.pool.read(|connection| {
+            connection.prepare_cached(&sql)?.query_row(params, |row| T::read(row)).optional()
+        })
+    }
+
+    fn many<T: Table>(&self, rest: &str, params: &[&dyn ToSql]) -> Result<Vec<T>> {
+        let sql = format!("SELECT {} FROM {} {rest}", T::COLUMNS.join(", "), T::NAME);
+        self.pool.read(|connection| {
+            let mut statement = connection.prepare_cached(&sql)?;
+            let rows = statement.query_map(params, |row| T::read(row))?;
+            rows.collect()
+        })
+    }
+}
+
+fn write_draft(draft: &Path, first: &[Change]) -> Result<()> {
+    let mut connection = connection::create(draft)?;
+    write::commit(draft, &mut connection, first)?;
+    connection.close().map_err(|(_, e)| connection::explain(draft, &e))
+}
+
+/// Renames the finished file into place; it and its name are on the disk before this returns.
+fn publish(draft: &Path, path: &Path) -> Result<()> {
+    let publish = || -> std::io::Result<()> {
+        std::fs::rename(draft, path)?;
+        let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(directory)?.sync_all()
+    };
+    publish().map_err(|e| {
+        Error::new(ErrorCode::StoreUnavailable, format!("cannot put {} in place: {e}", path.display()))
+    })
+}
+
+/// Takes the writers' lock; it is released when the file is dropped.
+fn lock_file(path: &Path) -> Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let place = path.with_extension("dat.lock");
+    let taken =
+        File::options().create(true).truncate(false).write(true).mode(0o600).open(&place).and_then(|file| {
+            file.lock()?;
+            Ok(file)
+        });
+    taken.map_err(|e| {
+        let code = if e.raw_os_error() == Some(libc::ENOSPC) {
+            ErrorCode::StoreFull
+        } else {
+            ErrorCode::StoreUnavailable
+        };
+        Error::new(code, format!("cannot lock {}: {e}", place.display()))
+    })
+}
+
+impl Store for SqliteStore {
+    fn meta(&self, name: &str) -> Result<Option<MetaRow>> {
+        self.one("name = ?1", &[&name])
+    }
+
+    fn root_slots(&self) -> Result<Vec<RootSlotRow>> {
+        self.many("ORDER BY rowid", &[])
+    }
+
+    fn tenants(&self) -> Result<Vec<TenantRow>> {
+        self.many("ORDER BY slot", &[])
+    }
+
+    fn tenant(&self, id: Id) -> Result<Option<TenantRow>> {
+        self.one("id = ?1", &[id.as_bytes()])
+    }
+
+    fn pin(&self, tenant: Id, role: u8) -> Result<Option<PinRow>> {
+        self.one("tenant_id = ?1 AND role = ?2", &[tenant.as_bytes(), &role])
+    }
+
+    fn token(&self, id: Id) -> Result<Option<TokenRow>> {
+        self.one("id = ?1", &[id.as_bytes()])
+    }
+
+    fn key(&self, id: Id) -> Result<Option<KeyRow>> {
+        self.one("id = ?1", &[id.as_bytes()])
+    }
+
+    fn key_by_name(&self, tenant: Id, name: &str) -> Result<Option<KeyRow>> {
+        self.one("tenant_id = ?1 AND name = ?2", &[tenant.as_bytes(), &name])
+    }
+
+    fn keys(&self, tenant: Id, prefix: &str, after: &str, limit: usize) -> Result<Vec<KeyRow>> {
+        // Names are ASCII, so the byte after every name with this prefix is `prefix` and 0x7f.
+        let end = format!("{prefix}\u{7f}");
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.many(
+            "WHERE tenant_id = ?1 AND name >= ?2 AND name < ?3 AND name > ?4 AND deleted_at IS NULL
+             ORDER BY name LIMIT ?5",
+            &[tenant.as_bytes(), &prefix, &end, &after, &limit],
+        )
+    }
+
+    fn versions(&self, key: Id) -> Result<Vec<VersionRow>> {
+        self.many("WHERE key_id = ?1 ORDER BY version", &[key.as_bytes()])
+    }
+
+    fn version(&self, key: Id, version: u32) -> Result<Option<VersionRow>> {
+        self.one("key_id = ?1 AND version = ?2", &[key.as_bytes(), &version])
+    }
+
+    fn object(&self, id: Id) -> Result<Option<ObjectRow>> {
+        self.one("id = ?1", &[id.as_bytes()])
+    }
+
+    fn objects(&self, query: &ObjectQuery<'_>) -> Result<Vec<ObjectRow>> {
+        let mut filter = String::from("WHERE tenant_id = ?1");
+        let mut params: Vec<&dyn ToSql> = vec![query.tenant.as_bytes()];
+        let key = query.key_id.map(|k| k.0);
+        let wanted: [(&str, Option<&dyn ToSql>); 4] = [
+            ("class", query.class.as_ref().map(|v| v as &dyn ToSql)),
+            ("label", query.label.as_ref().map(|v| v as &dyn ToSql)),
+            ("cka_id", query.cka_id.as_ref().map(|v| v as &dyn ToSql)),
+            ("key_id", key.as_ref().map(|v| v as &dyn ToSql)),
+        ];
+        for (column, value) in wanted {
+            if let Some(value) = value {
+                params.push(value);
+                filter.push_str(&format!(" AND {column} = ?{}", params.len()));
+            }
+        }
+        filter.push_str(" ORDER BY rowid");
+        self.many(&filter, &params)
+    }
+
+    fn commit(&self, changes: &[Change]) -> Result<()> {
+        self.pool.write(|connection| {
+            let _lock = lock_file(&self.path)?;
+            write::commit(&self.path, connection, changes)
+        })?;
+        self.generation.fetch_add(1, Ordering::Release);
+        Ok(())
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    fn poll(&self) -> Result<()> {
+        // The writer's own connection: its data_version does not move by commits of its own.
+        let now: i64 = self.pool.write(|connection| {
+            let asked = connection.pragma_query_value(None, "data_version", |row| row.get(0));
+            asked.map_err(|e| connection::explain(&self.path, &e))
+        })?;
+        if self.data_version.swap(now, Ordering::AcqRel) != now {
+            self.generation.fetch_add(1, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    fn purge(&self) -> Result<()> {
+        self.pool.write(|connection| {
+            let _lock = lock_file(&self.path)?;
+            let done = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+            done.map_err(|e| connection::explain(&self.path, &e))
+        })
+    }
+
+    fn pause(&self) {
+        self.pool.pause();
+    }
+
+    fn resume(&self) {
+        self.pool.resume();
+        // A connection opened anew counts data_version from its own start.
+        self.data_version.store(-1, Ordering::Release);
+    }
+}

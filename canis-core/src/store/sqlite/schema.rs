@@ -1,0 +1,85 @@
+//! The tables of `canis.dat`, format 1. Names of the user's key schema are kept; columns are added, never renamed.
+
+/// `PRAGMA application_id`: "CANI".
+pub(super) const APPLICATION_ID: i64 = 0x4341_4E49;
+
+/// `PRAGMA user_version`: the format this code writes.
+pub(super) const FORMAT: i64 = 1;
+
+pub(super) const TABLES: &str = "
+CREATE TABLE meta (
+    name TEXT PRIMARY KEY,
+    revision INTEGER NOT NULL,
+    body BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE root_slots (
+    id BLOB PRIMARY KEY,
+    kind TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    body BLOB NOT NULL
+) STRICT;
+CREATE TABLE tenants (
+    id BLOB PRIMARY KEY,
+    name TEXT NOT NULL,
+    slot INTEGER NOT NULL UNIQUE,
+    revision INTEGER NOT NULL,
+    sealed BLOB NOT NULL
+) STRICT;
+CREATE TABLE pins (
+    id BLOB PRIMARY KEY,
+    tenant_id BLOB NOT NULL REFERENCES tenants(id),
+    role INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    sealed BLOB NOT NULL,
+    UNIQUE (tenant_id, role)
+) STRICT;
+CREATE TABLE tokens (
+    id BLOB PRIMARY KEY,
+    tenant_id BLOB NOT NULL REFERENCES tenants(id),
+    revision INTEGER NOT NULL,
+    sealed BLOB NOT NULL
+) STRICT;
+CREATE TABLE kms_keys (
+    id BLOB PRIMARY KEY,
+    tenant_id BLOB NOT NULL,
+    name TEXT NOT NULL,
+    key_type TEXT NOT NULL,
+    current_version INTEGER NOT NULL DEFAULT 1,
+    min_decryption_version INTEGER NOT NULL DEFAULT 1,
+    min_encryption_version INTEGER NOT NULL DEFAULT 0,
+    deletion_allowed INTEGER NOT NULL DEFAULT 1,
+    exportable INTEGER NOT NULL DEFAULT 0,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    deleted_at INTEGER,
+    state TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    sealed BLOB NOT NULL,
+    UNIQUE (tenant_id, name)
+) STRICT;
+CREATE INDEX idx_kms_keys_name ON kms_keys (tenant_id, name);
+CREATE TABLE kms_key_versions (
+    id BLOB PRIMARY KEY,
+    key_id BLOB NOT NULL REFERENCES kms_keys(id),
+    version INTEGER NOT NULL,
+    encrypted_material BLOB NOT NULL,
+    created_at INTEGER NOT NULL,
+    UNIQUE (key_id, version)
+) STRICT;
+CREATE TABLE objects (
+    id BLOB PRIMARY KEY,
+    tenant_id BLOB NOT NULL REFERENCES tenants(id),
+    class INTEGER NOT NULL,
+    private INTEGER NOT NULL,
+    label BLOB NOT NULL,
+    cka_id BLOB NOT NULL,
+    key_id BLOB,
+    version INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    seal BLOB NOT NULL
+) STRICT;
+CREATE INDEX idx_objects_label ON objects (tenant_id, label);
+CREATE INDEX idx_objects_cka_id ON objects (tenant_id, cka_id);
+CREATE INDEX idx_objects_key ON objects (key_id);
+";

@@ -1,0 +1,117 @@
+//! Tokens: what PKCS#11 shows of tenants, and the operations on their PINs.
+
+use crate::secret::SecretBytes;
+use canis_proto::{Id, Operation, OperationId};
+
+/// The shortest PIN, in bytes.
+pub const MIN_PIN: usize = 4;
+/// The longest PIN, in bytes.
+pub const MAX_PIN: usize = 255;
+/// Wrong PINs in a row before it locks.
+pub const MAX_TRIES: u32 = 10;
+
+/// Who logs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Role {
+    /// CKU_USER: uses keys.
+    User = 1,
+    /// CKU_SO, the security officer: sets the user PIN, uses no keys.
+    So = 2,
+}
+
+/// A PIN as seen from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PinState {
+    /// Whether one was set.
+    pub set: bool,
+    /// How many wrong tries are left; 0 is locked.
+    pub tries_left: u32,
+    /// How many there are after a right one.
+    pub max_tries: u32,
+}
+
+/// A token as seen from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenInfo {
+    /// Its id.
+    pub id: Id,
+    /// Its slot; never changes.
+    pub slot: u32,
+    /// Its label.
+    pub label: String,
+    /// The user's PIN.
+    pub user_pin: PinState,
+    /// The security officer's PIN.
+    pub so_pin: PinState,
+}
+
+/// The tokens of the store, by slot.
+pub struct ListTokens;
+
+impl Operation for ListTokens {
+    const ID: OperationId = OperationId::ListTokens;
+    type Answer = Vec<TokenInfo>;
+}
+
+/// Makes a token in a free slot, or wipes the one that is there (C_InitToken).
+pub struct InitToken<'a> {
+    /// The slot.
+    pub slot: u32,
+    /// The label, UTF-8, at most 32 bytes.
+    pub label: &'a str,
+    /// The new security officer's PIN; for an existing token it must be the one that is set.
+    pub so_pin: &'a SecretBytes,
+}
+
+impl Operation for InitToken<'_> {
+    const ID: OperationId = OperationId::InitToken;
+    type Answer = Id;
+}
+
+/// Sets the user PIN; the security officer must be logged in (C_InitPIN).
+pub struct InitUserPin<'a> {
+    /// The new PIN.
+    pub pin: &'a SecretBytes,
+}
+
+impl Operation for InitUserPin<'_> {
+    const ID: OperationId = OperationId::InitUserPin;
+    type Answer = ();
+}
+
+/// Changes one's own PIN (C_SetPIN).
+pub struct ChangePin<'a> {
+    /// Whose.
+    pub role: Role,
+    /// The PIN that is set.
+    pub old: &'a SecretBytes,
+    /// The new one.
+    pub new: &'a SecretBytes,
+}
+
+impl Operation for ChangePin<'_> {
+    const ID: OperationId = OperationId::ChangePin;
+    type Answer = ();
+}
+
+/// Logs in with a PIN (C_Login).
+pub struct Login<'a> {
+    /// As whom.
+    pub role: Role,
+    /// The PIN.
+    pub pin: &'a SecretBytes,
+}
+
+impl Operation for Login<'_> {
+    const ID: OperationId = OperationId::Login;
+    type Answer = ();
+}
+
+/// Logs out (C_Logout); private session objects are gone.
+pub struct Logout;
+
+impl Operation for Logout {
+    const ID: OperationId = OperationId::Logout;
+    type Answer = ();
+}
