@@ -1,13 +1,13 @@
 //! The vectors that the standards print, on every provider.
 #![allow(clippy::unwrap_used)] // a failing unwrap is a failing test
 
-mod crypto_hex;
+mod crypto_material;
 
 use canis_core::crypto::public_parts::PublicParts;
 use canis_core::crypto::xaes::XaesKey;
 use canis_core::crypto::{Hash, MAX_DIGEST, RUST, SignScheme, providers};
 use canis_proto::KeyType;
-use crypto_hex::hex;
+use crypto_material::hex;
 
 /// FIPS 180-4: a million times "a", in parts of uneven length, and a copy taken on the way.
 #[test]
@@ -155,7 +155,7 @@ fn gcm_and_xaes() {
 /// R6: RFC 8032, section 7.1, all five vectors: imported as PKCS#8, public key and signature as printed.
 #[test]
 fn ed25519() {
-    let long_message = hex(include_str!("crypto_hex/rfc8032_1024.txt"));
+    let long_message = hex(include_str!("crypto_material/rfc8032_1024.txt"));
     let cases: [(&str, &str, &[u8], &str); 4] = [
         (
             "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",

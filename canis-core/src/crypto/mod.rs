@@ -203,11 +203,16 @@ pub trait Keys: Send + Sync {
     /// Parses and precomputes the private key in PKCS#8 DER; checks that it is of `kind` and consistent.
     ///
     /// # Errors
-    /// `invalid_argument` naming what is wrong with it, never any of its bytes.
+    /// `invalid_argument` naming what is wrong with it, never any of its bytes; `invalid_key_type` for an RSA
+    /// modulus of a size that no type has; `operation_not_supported` for a symmetric type.
     fn private(&self, kind: KeyType, pkcs8: &[u8]) -> Result<Box<dyn PrivateKey>>;
 
     /// Parses the public key in SubjectPublicKeyInfo DER; checks that it is of `kind` and valid
-    /// (point on the curve, modulus size, exponent odd and at least 65537).
+    /// (point on the curve and not of small order, modulus size, exponent odd and at least 65537).
+    ///
+    /// # Errors
+    /// `invalid_argument` naming what is wrong with it; `invalid_key_type` for an algorithm, curve or modulus size
+    /// that no type has; `operation_not_supported` for a symmetric type.
     fn public(&self, kind: KeyType, spki: &[u8]) -> Result<Box<dyn PublicKey>>;
 }
 
@@ -223,11 +228,12 @@ pub enum SignScheme {
         hash: Hash,
         /// The hash of MGF1.
         mgf: Hash,
-        /// The salt's length in bytes.
+        /// The salt's length in bytes; a verifier takes no other.
         salt: usize,
     },
     /// ECDSA (FIPS 186-5, section 6.4) over the input as a digest, truncated or zero-extended to the order as the
-    /// standard says; the signature is r ‖ s, each of the field's length.
+    /// standard says, but never empty; the signature is r ‖ s, each of the field's length ([`ecdsa_der`] has the
+    /// other form).
     Ecdsa,
     /// Ed25519 (RFC 8032); the input is the message.
     Ed25519,
@@ -270,7 +276,8 @@ pub trait PublicKey: Send + Sync {
     /// Whether `signature` over `input` is right; the forms are those of [`PrivateKey::sign`].
     ///
     /// # Errors
-    /// `operation_not_supported` for a scheme of another family. A wrong signature of any length is `Ok(false)`.
+    /// `operation_not_supported` for a scheme of another family; `invalid_argument` for an empty ECDSA digest. A wrong
+    /// signature of any length is `Ok(false)`.
     fn verify(&self, scheme: SignScheme, input: &[u8], signature: &[u8]) -> Result<bool>;
 
     /// RSAES-OAEP encryption (RFC 8017, section 7.1.1).

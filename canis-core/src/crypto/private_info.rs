@@ -4,8 +4,9 @@
 use super::refusal::bad_private_key;
 use crate::secret::SecretBytes;
 use canis_proto::{Family, KeyType, Result};
-use der::Decode;
-use pkcs8::{ObjectIdentifier, PrivateKeyInfoRef};
+use der::asn1::{BitStringRef, ObjectIdentifier, OctetStringRef};
+use der::{Decode, Sequence};
+use pkcs8::PrivateKeyInfoRef;
 use zeroize::Zeroizing;
 
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
@@ -38,6 +39,9 @@ pub(super) fn parse(kind: KeyType, pkcs8: &[u8]) -> Result<PrivateInfo<'_>> {
     if !fits {
         return Err(bad_private_key(&format!("its algorithm is not that of {kind}")));
     }
+    if kind.family() == Family::Ec {
+        check_point_form(info.private_key.as_bytes())?;
+    }
     let public = match info.public_key {
         None => None,
         Some(bits) if kind == KeyType::Ed25519 => {
@@ -46,6 +50,27 @@ pub(super) fn parse(kind: KeyType, pkcs8: &[u8]) -> Result<PrivateInfo<'_>> {
         Some(_) => return Err(bad_private_key("PKCS#8 version 2 is taken for Ed25519 only")),
     };
     Ok(PrivateInfo { key: info.private_key.as_bytes(), public })
+}
+
+/// ECPrivateKey (RFC 5915, section 3).
+#[derive(Sequence)]
+struct EcPrivateKey<'a> {
+    version: u8,
+    private_key: &'a OctetStringRef,
+    #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
+    parameters: Option<ObjectIdentifier>,
+    #[asn1(context_specific = "1", tag_mode = "EXPLICIT", optional = "true")]
+    public_key: Option<BitStringRef<'a>>,
+}
+
+/// The public half inside an EC private key may be missing, uncompressed or compressed; AWS-LC would also read the
+/// hybrid form of X9.62, which RFC 5480 forbids and RustCrypto refuses.
+fn check_point_form(key: &[u8]) -> Result<()> {
+    let key = EcPrivateKey::from_der(key).map_err(|_| bad_private_key("it is no ECPrivateKey DER"))?;
+    match key.public_key.map(|bits| bits.as_bytes().and_then(|point| point.first())) {
+        None | Some(Some(2..=4)) => Ok(()),
+        Some(_) => Err(bad_private_key("its public half is in no form of RFC 5480")),
+    }
 }
 
 fn curve(kind: KeyType) -> Option<ObjectIdentifier> {

@@ -116,14 +116,20 @@ pub(super) fn of_kind(kind: KeyType, spki: &[u8]) -> Result<PublicParts> {
     Ok(parts)
 }
 
-/// A big-endian number without its leading zeros.
-pub(super) fn minimal(number: &[u8]) -> &[u8] {
-    let start = number.iter().position(|&b| b != 0).unwrap_or(number.len());
-    &number[start..]
+/// The public half of an RSAPrivateKey (RFC 8017, appendix A.1.2) of `kind`, as SubjectPublicKeyInfo; the numbers
+/// are checked as those of any public key.
+pub(super) fn of_rsa_private(kind: KeyType, key: &[u8]) -> Result<Vec<u8>> {
+    let key = pkcs1::RsaPrivateKey::<UintRef<'_>>::from_der(key)
+        .map_err(|_| super::refusal::bad_private_key("it is no RSAPrivateKey DER"))?;
+    let modulus = key.modulus.as_bytes().to_vec();
+    let exponent = key.public_exponent.as_bytes().to_vec();
+    let spki = PublicParts::Rsa { modulus, exponent }.to_spki()?;
+    of_kind(kind, &spki)?;
+    Ok(spki)
 }
 
 /// The RSA type whose modulus has exactly this size.
-pub(super) fn rsa_type(modulus: &[u8]) -> Result<KeyType> {
+fn rsa_type(modulus: &[u8]) -> Result<KeyType> {
     let bits = modulus.first().map_or(0, |high| modulus.len() * 8 - high.leading_zeros() as usize);
     match bits {
         2048 => Ok(KeyType::Rsa2048),

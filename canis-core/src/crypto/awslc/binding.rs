@@ -120,6 +120,15 @@ fn write_pkcs8(key: &Pkey) -> Result<SecretBytes> {
     }
 }
 
+/// RSA_sign_raw and RSA_verify_raw: key, length and bytes out, room, bytes and length in, padding.
+type RawOperation =
+    unsafe extern "C" fn(*mut lc::RSA, *mut usize, *mut u8, usize, *const u8, usize, c_int) -> c_int;
+/// EVP_PKEY_encrypt_init and EVP_PKEY_decrypt_init.
+type PkeyInit = unsafe extern "C" fn(*mut lc::EVP_PKEY_CTX) -> c_int;
+/// EVP_PKEY_encrypt and EVP_PKEY_decrypt: bytes and length out (room before), bytes and length in.
+type PkeyOperation =
+    unsafe extern "C" fn(*mut lc::EVP_PKEY_CTX, *mut u8, *mut usize, *const u8, usize) -> c_int;
+
 /// An RSA key, whole or public only. Immutable; usable from all threads at once.
 pub(super) struct RsaKey {
     pkey: Pkey,
@@ -182,59 +191,27 @@ impl RsaKey {
         unsafe { lc::RSA_size(self.rsa.as_ptr()) as usize }
     }
 
-    /// Modulus and exponent, big-endian without leading zeros.
-    pub(super) fn numbers(&self) -> Result<(Vec<u8>, Vec<u8>)> {
-        let bytes = |number: *const lc::BIGNUM| {
-            if number.is_null() {
-                return refused();
-            }
-            // SAFETY: the number belongs to the key; BN_bn2bin writes BN_num_bytes bytes.
-            unsafe {
-                let mut out = vec![0; lc::BN_num_bytes(number) as usize];
-                lc::BN_bn2bin(number, out.as_mut_ptr());
-                Ok(out)
-            }
-        };
-        // SAFETY: the key is valid and outlives the borrowed numbers.
-        let (n, e) = unsafe { (lc::RSA_get0_n(self.rsa.as_ptr()), lc::RSA_get0_e(self.rsa.as_ptr())) };
-        Ok((bytes(n)?, bytes(e)?))
-    }
-
     /// RSASSA-PKCS1-v1_5 over `input` as it stands.
     pub(super) fn sign_pkcs1(&self, input: &[u8], out: &mut [u8]) -> Result<usize> {
-        let mut len = 0;
-        // SAFETY: writes at most `out.len()` bytes and sets `len` to their number.
-        done(unsafe {
-            lc::RSA_sign_raw(
-                self.rsa.as_ptr(),
-                &mut len,
-                out.as_mut_ptr(),
-                out.len(),
-                input.as_ptr(),
-                input.len(),
-                lc::RSA_PKCS1_PADDING,
-            )
-        })?;
-        Ok(len)
+        self.padded(lc::RSA_sign_raw, input, out)
     }
 
     /// What an RSASSA-PKCS1-v1_5 signature signs.
     pub(super) fn recover_pkcs1(&self, signature: &[u8]) -> Result<Vec<u8>> {
-        let (mut out, mut len) = (vec![0; self.size()], 0);
-        // SAFETY: writes at most `out.len()` bytes and sets `len` to their number.
-        done(unsafe {
-            lc::RSA_verify_raw(
-                self.rsa.as_ptr(),
-                &mut len,
-                out.as_mut_ptr(),
-                out.len(),
-                signature.as_ptr(),
-                signature.len(),
-                lc::RSA_PKCS1_PADDING,
-            )
-        })?;
+        let mut out = vec![0; self.size()];
+        let len = self.padded(lc::RSA_verify_raw, signature, &mut out)?;
         out.truncate(len);
         Ok(out)
+    }
+
+    fn padded(&self, operation: RawOperation, input: &[u8], out: &mut [u8]) -> Result<usize> {
+        let (key, mut len) = (self.rsa.as_ptr(), 0);
+        let (data, size) = (input.as_ptr(), input.len());
+        // SAFETY: reads exactly the input; writes at most `out.len()` bytes and sets `len` to their number.
+        done(unsafe {
+            operation(key, &mut len, out.as_mut_ptr(), out.len(), data, size, lc::RSA_PKCS1_PADDING)
+        })?;
+        Ok(len)
     }
 
     /// RSASSA-PSS over a digest of `hash`.
@@ -293,37 +270,36 @@ impl RsaKey {
 
     /// RSAES-OAEP decryption into `out`, which has room for the modulus.
     pub(super) fn decrypt_oaep(&self, scheme: Oaep<'_>, ciphertext: &[u8], out: &mut [u8]) -> Result<usize> {
-        let context = self.context()?;
-        let mut len = out.len();
-        // SAFETY: the context is valid; EVP_PKEY_decrypt writes at most `len` bytes.
-        unsafe {
-            done(lc::EVP_PKEY_decrypt_init(context.as_ptr()))?;
-            set_oaep(&context, scheme)?;
-            let (data, size) = (ciphertext.as_ptr(), ciphertext.len());
-            done(lc::EVP_PKEY_decrypt(context.as_ptr(), out.as_mut_ptr(), &mut len, data, size))?;
-        }
-        Ok(len)
+        self.oaep((lc::EVP_PKEY_decrypt_init, lc::EVP_PKEY_decrypt), scheme, ciphertext, out)
     }
 
     /// RSAES-OAEP encryption.
     pub(super) fn encrypt_oaep(&self, scheme: Oaep<'_>, plaintext: &[u8]) -> Result<Vec<u8>> {
-        let context = self.context()?;
         let mut out = vec![0; self.size()];
-        let mut len = out.len();
-        // SAFETY: the context is valid; EVP_PKEY_encrypt writes at most `len` bytes.
-        unsafe {
-            done(lc::EVP_PKEY_encrypt_init(context.as_ptr()))?;
-            set_oaep(&context, scheme)?;
-            let (data, size) = (plaintext.as_ptr(), plaintext.len());
-            done(lc::EVP_PKEY_encrypt(context.as_ptr(), out.as_mut_ptr(), &mut len, data, size))?;
-        }
+        let len =
+            self.oaep((lc::EVP_PKEY_encrypt_init, lc::EVP_PKEY_encrypt), scheme, plaintext, &mut out)?;
         out.truncate(len);
         Ok(out)
     }
 
-    fn context(&self) -> Result<PkeyContext> {
+    fn oaep(
+        &self,
+        (init, operation): (PkeyInit, PkeyOperation),
+        scheme: Oaep<'_>,
+        input: &[u8],
+        out: &mut [u8],
+    ) -> Result<usize> {
         // SAFETY: the key is valid; the context takes a reference of its own.
-        PkeyContext::new(unsafe { lc::EVP_PKEY_CTX_new(self.pkey.as_ptr(), ptr::null_mut()) })
+        let context = PkeyContext::new(unsafe { lc::EVP_PKEY_CTX_new(self.pkey.as_ptr(), ptr::null_mut()) })?;
+        let mut len = out.len();
+        // SAFETY: the context is valid and initialised before it is used; the operation reads exactly the input,
+        // writes at most `len` bytes and sets it to their number.
+        unsafe {
+            done(init(context.as_ptr()))?;
+            set_oaep(&context, scheme)?;
+            done(operation(context.as_ptr(), out.as_mut_ptr(), &mut len, input.as_ptr(), input.len()))?;
+        }
+        Ok(len)
     }
 }
 

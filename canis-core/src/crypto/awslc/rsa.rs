@@ -21,12 +21,9 @@ fn generate(kind: KeyType) -> Result<SecretBytes> {
 }
 
 fn private(kind: KeyType, pkcs8: &[u8]) -> Result<Box<dyn PrivateKey>> {
-    private_info::parse(kind, pkcs8)?;
+    let spki = public_parts::of_rsa_private(kind, private_info::parse(kind, pkcs8)?.key)?;
     let key = RsaKey::from_pkcs8(pkcs8)
         .map_err(|_| bad_private_key("it is no RSAPrivateKey of two primes, or its numbers do not fit"))?;
-    let (modulus, exponent) = key.numbers().map_err(|_| bad_private_key("it has no public numbers"))?;
-    let spki = PublicParts::Rsa { modulus, exponent }.to_spki()?;
-    public_parts::of_kind(kind, &spki)?;
     Ok(Box::new(Private { key, spki }))
 }
 

@@ -35,6 +35,7 @@ fn generate(kind: KeyType) -> Result<SecretBytes> {
 
 fn private(kind: KeyType, pkcs8: &[u8]) -> Result<Box<dyn PrivateKey>> {
     let info = private_info::parse(kind, pkcs8)?;
+    let spki = public_parts::of_rsa_private(kind, info.key)?;
     let key = RsaPrivateKey::from_pkcs8_der(pkcs8)
         .map_err(|_| bad_private_key("it is no RSAPrivateKey of two primes, or its numbers do not fit"))?;
     // The crate computes the CRT numbers anew; a key that came with others has been damaged or tampered with.
@@ -42,10 +43,6 @@ fn private(kind: KeyType, pkcs8: &[u8]) -> Result<Box<dyn PrivateKey>> {
     if again.as_bytes() != info.key {
         return Err(bad_private_key("its CRT numbers do not fit"));
     }
-    let modulus = public_parts::minimal(&key.n_bytes()).to_vec();
-    let exponent = public_parts::minimal(&key.e_bytes()).to_vec();
-    let spki = PublicParts::Rsa { modulus, exponent }.to_spki()?;
-    public_parts::of_kind(kind, &spki)?;
     Ok(Box::new(Private { key, spki }))
 }
 
