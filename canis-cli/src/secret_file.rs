@@ -1,33 +1,31 @@
 //! Files that hold a credential: read into locked memory, with a word about who else can read them.
 
+use canis_core::datadir;
 use canis_core::secret::SecretBytes;
 use canis_proto::{Error, Result};
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 /// The size of a key file.
-pub(crate) const KEYFILE: usize = 32;
-/// No passphrase, PIN or token is longer.
-const MOST: u64 = 64 << 10;
+const KEYFILE: usize = 32;
 
 /// A passphrase, PIN or token: the file's content without the newline that editors add.
 pub(crate) fn read_line(path: &Path, what: &str) -> Result<SecretBytes> {
-    let secret = read(path, what)?;
-    let bytes = secret.expose();
-    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-    let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-    if bytes.is_empty() {
+    warn_of_readers(path);
+    let secret = datadir::read_line(path)
+        .map_err(|error| Error::invalid(format!("{what} file: {}", error.message)))?;
+    if secret.is_empty() {
         return Err(Error::invalid(format!("the {what} file {} is empty", path.display())));
     }
-    let length = bytes.len();
-    Ok(secret.truncated(length))
+    Ok(secret)
 }
 
 /// A key file that is there.
 pub(crate) fn read_keyfile(path: &Path) -> Result<SecretBytes> {
-    let key = read(path, "key")?;
+    warn_of_readers(path);
+    let key = datadir::read_secret(path)?;
     if key.len() != KEYFILE {
         return Err(Error::invalid(format!(
             "the key file {} has {} bytes, not {KEYFILE}; name a file that does not exist to have it made",
@@ -51,25 +49,11 @@ pub(crate) fn make_keyfile(path: &Path) -> Result<SecretBytes> {
     Ok(key)
 }
 
-fn read(path: &Path, what: &str) -> Result<SecretBytes> {
-    let failed = |error: std::io::Error| {
-        Error::invalid(format!("cannot read the {what} file {}: {error}", path.display()))
-    };
-    let file = fs::File::open(path).map_err(failed)?;
-    let metadata = file.metadata().map_err(failed)?;
-    // Pipes and the like (process substitution) have no permissions that matter.
-    if metadata.is_file() && metadata.mode() & 0o077 != 0 {
+/// Pipes and the like (process substitution) have no permissions that matter.
+fn warn_of_readers(path: &Path) {
+    if fs::metadata(path).is_ok_and(|file| file.is_file() && file.mode() & 0o077 != 0) {
         eprintln!("canis: warning: {} can be read by others; `chmod 600` it", path.display());
     }
-    let mut bytes = Vec::with_capacity(MOST as usize + 1);
-    file.take(MOST + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > MOST {
-        return Err(Error::invalid(format!(
-            "the {what} file {} is larger than {MOST} bytes",
-            path.display()
-        )));
-    }
-    Ok(SecretBytes::taken_from(bytes))
 }
 
 #[cfg(test)]

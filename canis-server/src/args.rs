@@ -47,7 +47,7 @@ impl Root {
     pub fn source(self) -> Option<RootSource> {
         let passphrase = self.passphrase_file.map(|file| RootSource::Passphrase { file });
         let keyfile = self.keyfile.map(|file| RootSource::Keyfile { file });
-        let pin = self.pin_file.map(|pin_file| RootSource::Hsm { pin_file });
+        let pin = self.pin_file.map(|file| RootSource::Hsm { file });
         passphrase.or(keyfile).or(pin)
     }
 }

@@ -17,11 +17,11 @@ use tokio_rustls::server::TlsStream;
 use tracing::{Instrument, debug, error, info, warn};
 use zeroize::Zeroizing;
 
-/// Serves one accepted connection until it ends.
-pub(crate) async fn serve(server: Arc<Server>, tcp: TcpStream) {
+/// Serves one accepted connection until it ends; says why it ended.
+pub(crate) async fn serve(server: Arc<Server>, tcp: TcpStream) -> String {
     match handshake(&server, tcp).await {
         Ok(tls) => converse(server, tls).await,
-        Err(why) => info!(why, "handshake failed"),
+        Err(why) => format!("no handshake: {why}"),
     }
 }
 
@@ -49,7 +49,7 @@ async fn refuse_plaintext(mut tcp: TcpStream) -> String {
     "plaintext on the TLS port".to_owned()
 }
 
-async fn converse(server: Arc<Server>, tls: TlsStream<TcpStream>) {
+async fn converse(server: Arc<Server>, tls: TlsStream<TcpStream>) -> String {
     let speaks_canisp = tls.get_ref().1.alpn_protocol() == Some(ALPN);
     let (read, write) = tokio::io::split(tls);
     let mut reader = FrameReader::new(read);
@@ -60,7 +60,7 @@ async fn converse(server: Arc<Server>, tls: TlsStream<TcpStream>) {
     } else {
         End::Refused(Error::new(ErrorCode::ProtocolError, "the client did not offer ALPN `canisp/1`"))
     };
-    info!(end = %describe(&end), "disconnecting");
+    let why = describe(&end);
     let listens = !matches!(end, End::Closed | End::Lost(_));
     connection.close(end).await;
     // The writer ends by its own time-outs.
@@ -68,6 +68,7 @@ async fn converse(server: Arc<Server>, tls: TlsStream<TcpStream>) {
     if listens {
         let _ = timeout(limits::LINGER, reader.discard_all()).await;
     }
+    why
 }
 
 fn describe(end: &End) -> String {

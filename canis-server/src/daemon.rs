@@ -25,6 +25,15 @@ pub fn run(options: Options) -> Result<()> {
     let dir = DataDir::new(options.data);
     let _lock = dir.lock()?;
     let core = Arc::new(Core::open(Arc::new(dir.open_store()?), default_provider(), Arc::new(SystemClock))?);
+    if !core.has_root() {
+        return Err(Error::new(
+            ErrorCode::StoreFormat,
+            format!(
+                "the store in {} has no root: it was made by the PKCS#11 module for itself; `canis init` makes one for a server",
+                dir.path().display()
+            ),
+        ));
+    }
     let tls = tls::acceptor(&dir)?;
     let source = match options.root.source() {
         Some(source) => Some(source),

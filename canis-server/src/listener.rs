@@ -43,6 +43,7 @@ impl Server {
             () = self.accept(&listener, &mut connections) => {}
         }
         drop(listener);
+        while connections.try_join_next().is_some() {}
         info!(connections = connections.len(), "draining");
         let ended = timeout(limits::DRAIN, async { while connections.join_next().await.is_some() {} }).await;
         if ended.is_err() {
@@ -67,8 +68,8 @@ impl Server {
             let server = Arc::clone(self);
             let serve = async move {
                 info!("connected");
-                connection::serve(server, tcp).await;
-                info!("disconnected");
+                let why = connection::serve(server, tcp).await;
+                info!(why, "disconnected");
                 drop(slot);
             };
             connections.spawn(serve.instrument(info_span!("connection", %peer)));

@@ -7,13 +7,15 @@ use crate::{certificates, files, show};
 use canis_core::clock::SystemClock;
 use canis_core::datadir::{Config, DataDir, RootSource};
 use canis_core::default_provider;
+use canis_core::root::NewRoot;
 use canis_core::secret::SecretBytes;
-use canis_core::setup::{self, Created, NewRoot};
+use canis_core::setup::{self, Created};
 use canis_proto::{Error, ErrorCode, Result};
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Under this name the store keeps the CA's private key.
 const CA_KEY: &str = "tls-ca-key";
@@ -37,7 +39,7 @@ pub(crate) fn run(args: Init, json: bool) -> Result<()> {
     let ca_key = certificates::provide(&dir, &args.tls_name, &mut made)?;
     remember_root(&dir, source, &mut made)?;
     let secrets: Vec<(&str, &SecretBytes)> = ca_key.iter().map(|key| (CA_KEY, key)).collect();
-    let created = setup::create(&dir, root, &secrets, default_provider(), &SystemClock)?;
+    let created = setup::create(&dir, root, &secrets, default_provider(), Arc::new(SystemClock))?;
     made.keep();
     report(&dir, &created, json)
 }
@@ -104,7 +106,7 @@ fn root(args: &Init, made: &mut Made) -> Result<(NewRoot, RootSource)> {
                 key_label: args.key_label.clone(),
                 pin: secret_file::read_line(pin_file, "PIN")?,
             };
-            Ok((root, RootSource::Hsm { pin_file: absolute(pin_file)? }))
+            Ok((root, RootSource::Hsm { file: absolute(pin_file)? }))
         }
     }
 }
@@ -125,8 +127,7 @@ fn keyfile(file: &Path, made: &mut Made) -> Result<SecretBytes> {
 /// Lets the server find the credential by itself, if it is in a file that stays.
 fn remember_root(dir: &DataDir, source: RootSource, made: &mut Made) -> Result<()> {
     let path = dir.config_path();
-    let (RootSource::Passphrase { file } | RootSource::Keyfile { file } | RootSource::Hsm { pin_file: file }) =
-        &source;
+    let (RootSource::Passphrase { file } | RootSource::Keyfile { file } | RootSource::Hsm { file }) = &source;
     if path.exists() {
         eprintln!("canis: warning: {} was there and is left as it is", path.display());
         return Ok(());
