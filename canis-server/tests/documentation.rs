@@ -1,0 +1,189 @@
+//! docs/canisp.md is normative, so it must be true: its hex blocks decode and its tables are the code's (R77).
+#![allow(clippy::unwrap_used)] // A test that cannot go on has failed.
+
+use canis_proto::answer::{
+    Decrypted, Encrypted, KeyInfo, KeyList, PublicKeyInfo, Signed, StatusInfo, Verified,
+};
+use canis_proto::frame::{FrameType, HEADER, Header, MAX_HELLO, MAX_PAYLOAD, frame};
+use canis_proto::message::{
+    ClientHello, CreateKey, Decrypt, Encrypt, ListKeys, PublicKey, ServerHello, ShowKey, Sign, Status,
+    Verify, WireAnswer, WireRequest, decode_error, decode_request, encode_error, encode_request,
+};
+use canis_proto::operation::TABLE;
+use canis_proto::value::{Fields, Map, Value};
+use canis_proto::{ErrorCode, KeyType, OperationId, SignatureScheme};
+use canis_server::limits;
+use std::collections::BTreeSet;
+
+const TEXT: &str = include_str!("../../docs/canisp.md");
+
+/// The hex blocks: what each claims to be, and its bytes.
+fn blocks() -> Vec<(String, Vec<u8>)> {
+    let mut blocks = Vec::new();
+    let mut lines = TEXT.lines();
+    while let Some(line) = lines.next() {
+        let Some(what) = line.strip_prefix("```hex ") else { continue };
+        let digits: String =
+            lines.by_ref().take_while(|l| *l != "```").flat_map(str::split_whitespace).collect();
+        let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
+        blocks.push((what.to_owned(), (0..digits.len()).step_by(2).map(byte).collect()));
+    }
+    blocks
+}
+
+fn split(bytes: &[u8]) -> (Header, &[u8]) {
+    let (header, payload) = bytes.split_first_chunk::<HEADER>().unwrap();
+    let header = Header::decode(header, MAX_PAYLOAD).unwrap();
+    assert_eq!(header.length as usize, payload.len());
+    (header, payload)
+}
+
+/// Reads a request as the server does and writes it again as the client does.
+fn request<'a, R: WireRequest<'a>>(args: Map<'a>) -> Vec<u8> {
+    let mut fields = Fields::new("the example", args);
+    let request = R::from_fields(&mut fields).unwrap();
+    fields.finish().unwrap();
+    encode_request(&request)
+}
+
+/// Reads an answer as the client does and writes it again as the server does.
+fn answer<A: WireAnswer>(payload: &[u8]) -> Vec<u8> {
+    let mut fields = Fields::new("the example", Map::decode(payload).unwrap());
+    let answer = A::from_fields(&mut fields).unwrap();
+    fields.finish().unwrap();
+    answer.to_map().encode()
+}
+
+fn request_again(payload: &[u8]) -> (OperationId, Vec<u8>) {
+    let (id, args) = decode_request(payload).unwrap();
+    let again = match id {
+        OperationId::Status => request::<Status>(args),
+        OperationId::CreateKey => request::<CreateKey<'_>>(args),
+        OperationId::ListKeys => request::<ListKeys<'_>>(args),
+        OperationId::ShowKey => request::<ShowKey<'_>>(args),
+        OperationId::PublicKey => request::<PublicKey<'_>>(args),
+        OperationId::Encrypt => request::<Encrypt<'_>>(args),
+        OperationId::Decrypt => request::<Decrypt<'_>>(args),
+        OperationId::Sign => request::<Sign<'_>>(args),
+        OperationId::Verify => request::<Verify<'_>>(args),
+        other => panic!("CANISP does not carry {}", other.row().name),
+    };
+    (id, again)
+}
+
+fn answer_again(id: OperationId, payload: &[u8]) -> Vec<u8> {
+    match id {
+        OperationId::Status => answer::<StatusInfo>(payload),
+        OperationId::CreateKey | OperationId::ShowKey => answer::<KeyInfo>(payload),
+        OperationId::ListKeys => answer::<KeyList>(payload),
+        OperationId::PublicKey => answer::<PublicKeyInfo>(payload),
+        OperationId::Encrypt => answer::<Encrypted>(payload),
+        OperationId::Decrypt => answer::<Decrypted>(payload),
+        OperationId::Sign => answer::<Signed>(payload),
+        OperationId::Verify => answer::<Verified>(payload),
+        other => panic!("CANISP does not carry {}", other.row().name),
+    }
+}
+
+/// Every block is what it claims to be, and the code writes the very same bytes.
+#[test]
+fn hex_blocks_decode() {
+    let mut seen = BTreeSet::new();
+    for (what, bytes) in blocks() {
+        let (header, payload) = split(&bytes);
+        let (kind, operation) = what.split_once(' ').unwrap_or((&what, ""));
+        let (expected, again) = match kind {
+            "client-hello" => (FrameType::Hello, ClientHello::decode(payload).unwrap().encode()),
+            "server-hello" => (FrameType::Hello, ServerHello::decode(payload).unwrap().encode()),
+            "request" => {
+                let (id, again) = request_again(payload);
+                assert_eq!(id.row().name, operation);
+                (FrameType::Request, again)
+            }
+            "response" => {
+                (FrameType::Response, answer_again(OperationId::from_name(operation).unwrap(), payload))
+            }
+            "error" => (FrameType::Error, encode_error(&decode_error(payload))),
+            "goaway" => (FrameType::GoAway, encode_error(&decode_error(payload))),
+            "ping" => (FrameType::Ping, payload.to_vec()),
+            "pong" => (FrameType::Pong, payload.to_vec()),
+            other => panic!("a block claims to be {other}"),
+        };
+        assert_eq!(header.kind, expected, "{what}");
+        assert_eq!(frame(header.kind, header.request, &again), bytes, "{what}");
+        seen.insert(what);
+    }
+    for row in TABLE.iter().filter(|row| row.wire) {
+        for kind in ["request", "response"] {
+            assert!(seen.contains(&format!("{kind} {}", row.name)), "no example of {kind} {}", row.name);
+        }
+    }
+}
+
+/// The server of the examples announces what the real one does.
+#[test]
+fn hello_announces_the_limits() {
+    let (_, bytes) = blocks().into_iter().find(|(what, _)| what == "server-hello").unwrap();
+    let hello = ServerHello::decode(split(&bytes).1).unwrap();
+    assert_eq!((hello.max_payload, hello.max_in_flight), (MAX_PAYLOAD, limits::IN_FLIGHT));
+}
+
+/// Operations, capabilities, error codes, types, schemes and limits stand in the text as in the code.
+#[test]
+fn tables_are_the_codes() {
+    let says = |what: String| assert!(TEXT.contains(&what), "docs/canisp.md does not say `{what}`");
+    for row in TABLE.iter().filter(|row| row.wire) {
+        match row.capability {
+            Some(capability) => says(format!("| `{}` | `{capability}` |", row.name)),
+            None => says(format!("| `{}` | nothing |", row.name)),
+        }
+    }
+    for code in ErrorCode::ALL {
+        says(format!("| {} | `{}` |", code.number(), code.name()));
+    }
+    SignatureScheme::ALL.iter().for_each(|scheme| says(format!("`{scheme}`")));
+    for kind in [
+        KeyType::Aes256,
+        KeyType::Rsa2048,
+        KeyType::Rsa4096,
+        KeyType::EcdsaP256,
+        KeyType::EcdsaP384,
+        KeyType::Ed25519,
+    ] {
+        says(format!("`{kind}`"));
+    }
+    says(format!("| payload | {MAX_PAYLOAD} bytes |"));
+    says(format!("| requests in flight, a connection | {} |", limits::IN_FLIGHT));
+    says(format!("| request bytes in flight, a connection | {} |", limits::IN_FLIGHT_BYTES));
+    says(format!(
+        "| bytes of requests above {} bytes, all connections | {} |",
+        limits::LARGE,
+        limits::LARGE_BYTES
+    ));
+    says(format!("| HELLO payload | {MAX_HELLO} bytes |"));
+    says(format!("| PING payload | {} bytes |", limits::PING));
+    says(format!("| connections | {} |", limits::CONNECTIONS));
+    says(format!("| TLS handshake | {} s |", limits::HANDSHAKE.as_secs()));
+    says(format!("| HELLO | {} s after the handshake |", limits::HELLO.as_secs()));
+    says(format!("| header; payload | {} s each", limits::FRAME.as_secs()));
+    says(format!("| a peer that does not read an answer | {} s |", limits::WRITE.as_secs()));
+    says(format!("| idle, nothing in flight | {} s |", limits::IDLE.as_secs()));
+    says(format!("| draining after SIGTERM | {} s |", limits::DRAIN.as_secs()));
+}
+
+/// R77: strings, integers, maps and arrays of maps cross in one value, and back.
+#[test]
+fn values_of_every_kind_cross() {
+    let inner =
+        Map::new().with("n", -5i64).with("deep", vec![Value::from(Map::new().with("b", &b"\0\xff"[..]))]);
+    let value = Value::from(
+        Map::new()
+            .with("text", "grüße")
+            .with("number", u64::MAX)
+            .with("yes", true)
+            .with("none", Value::Null)
+            .with("maps", vec![Value::from(inner.clone()), Value::from(inner)]),
+    );
+    let bytes = value.encode();
+    assert!(Value::decode(&bytes).unwrap() == value);
+}
