@@ -10,18 +10,25 @@ pub struct Caller {
     tenant: Option<Id>,
     capabilities: Capabilities,
     application: Option<Arc<Application>>,
+    /// Whether it brought a root's credential into this process.
+    owner: bool,
 }
 
 impl Caller {
     /// Nobody: may ask for the status only.
     #[must_use]
     pub fn anonymous() -> Self {
-        Caller { tenant: None, capabilities: Capabilities::NONE, application: None }
+        Caller { tenant: None, capabilities: Capabilities::NONE, application: None, owner: false }
     }
 
     /// The bearer of a token.
     pub(crate) fn bearer(tenant: Id, capabilities: Capabilities) -> Self {
-        Caller { tenant: Some(tenant), capabilities, application: None }
+        Caller { tenant: Some(tenant), capabilities, application: None, owner: false }
+    }
+
+    /// The owner of the store, who opened it here with a root's credential; see [`crate::Core::owner`].
+    pub(crate) fn owner(token: Id) -> Self {
+        Caller { tenant: Some(token), capabilities: Capabilities::ALL, application: None, owner: true }
     }
 
     /// A PKCS#11 application looking at one token. What it may do depends on who is logged in.
@@ -31,13 +38,24 @@ impl Caller {
             tenant: Some(token),
             capabilities: Capabilities::ALL,
             application: Some(Arc::clone(application)),
+            owner: false,
         }
     }
 
     /// A PKCS#11 application looking at the slots, at no token in particular.
     #[must_use]
     pub fn pkcs11_slots(application: &Arc<Application>) -> Self {
-        Caller { tenant: None, capabilities: Capabilities::ALL, application: Some(Arc::clone(application)) }
+        Caller {
+            tenant: None,
+            capabilities: Capabilities::ALL,
+            application: Some(Arc::clone(application)),
+            owner: false,
+        }
+    }
+
+    /// Whether it is the store's owner.
+    pub(crate) fn is_owner(&self) -> bool {
+        self.owner
     }
 
     /// What it was granted.

@@ -104,6 +104,15 @@ impl Core {
         self.keyring.authenticate(token)
     }
 
+    /// The store's owner, looking at one token: whoever unsealed this core with a root's credential.
+    ///
+    /// # Errors
+    /// `sealed`; `operation_not_allowed` in a store without a root.
+    pub fn owner(&self, token: Id) -> Result<Caller> {
+        self.keyring.root_keys()?;
+        Ok(Caller::owner(token))
+    }
+
     /// A new PKCS#11 application.
     #[must_use]
     pub fn application(&self) -> Arc<Application> {

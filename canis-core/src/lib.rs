@@ -19,3 +19,4 @@ pub use application::Application;
 pub use caller::Caller;
 pub use core::{Core, Resource, Run};
 pub use crypto::default_provider;
+pub use ops::{StoreReport, VerifyStore};

@@ -4,7 +4,8 @@ use crate::clock::Clock;
 use crate::crypto::{Provider, selftest};
 use crate::datadir::DataDir;
 use crate::keyring::record::StoreFacts;
-use crate::keyring::seal::{Place, fresh_id, fresh_key};
+use crate::keyring::seal::{fresh_id, fresh_key};
+use crate::keyring::store_rows::sealed_fact;
 use crate::keyring::tenant::{Protection, new_tenant};
 use crate::keyring::{FACTS, Keyring, RootKeys};
 use crate::root::{NewRoot, new_slot};
@@ -52,7 +53,7 @@ pub fn create(
     draft.commit(&first)?;
     let tenant = new_tenant(provider, Some(&keys), DEFAULT_TENANT, 0, Protection::Root, clock.now_micros())?;
     for (name, secret) in secrets {
-        first.push(Change::Put(secret_row(&keys, name, secret)?));
+        first.push(Change::Put(sealed_fact(&keys, name, secret)?));
     }
     let keyring = Keyring::new(draft, provider, clock)?;
     keyring.hold_root(keys);
@@ -77,12 +78,4 @@ fn facts(provider: &'static Provider, clock: &dyn Clock) -> Result<(Id, Row)> {
     let id = fresh_id(provider)?;
     let body = StoreFacts { id: id.0, created_at: clock.now_micros() }.encode()?;
     Ok((id, Row::Meta(MetaRow { name: FACTS.to_owned(), revision: 1, body })))
-}
-
-/// A sealed fact of the store; `meta` rows have names in place of ids.
-fn secret_row(keys: &RootKeys, name: &str, secret: &SecretBytes) -> Result<Row> {
-    let place =
-        Place { tenant: Id::STORE, table: "meta", row: Id::STORE, version: 0, kind: name, revision: 1 };
-    let body = keys.rows.seal(&place, secret.expose())?;
-    Ok(Row::Meta(MetaRow { name: name.to_owned(), revision: 1, body }))
 }

@@ -180,6 +180,8 @@ operations! {
     Sign = 8, "sign", Some(C::Sign), Short, true;
     /// Verify.
     Verify = 9, "verify", Some(C::Verify), Short, true;
+    /// Open every row and name those that were changed by other hands; asked on the store's own host.
+    VerifyStore = 31, "store.verify", Some(C::Admin), Long, false;
 
     /// Make a token, or wipe one (C_InitToken).
     InitToken = 32, "token.init", Some(C::Admin), Long, false;

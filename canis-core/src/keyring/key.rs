@@ -143,6 +143,20 @@ impl Keyring {
                 format!("key `{}` has no version {version}", key.record.name),
             )
         })?;
+        let material = self.open_version(tenant, key, &row)?;
+        let api = Some(ApiKey::new(tenant, key, version));
+        let ready = Arc::new(ReadyKey::new(self.provider, key.kind, &material, api)?);
+        self.ready.insert((key.id, version), Arc::clone(&ready));
+        Ok(ready)
+    }
+
+    /// Opens a version's material.
+    pub(crate) fn open_version(
+        &self,
+        tenant: &OpenTenant,
+        key: &Key,
+        row: &VersionRow,
+    ) -> Result<SecretBytes> {
         let columns = version_kind(row.key_id, key.kind, row.created_at);
         let place = Place {
             tenant: tenant.id,
@@ -152,11 +166,7 @@ impl Keyring {
             kind: &columns,
             revision: 1,
         };
-        let material = tenant.rows.open_secret(&place, &row.encrypted_material)?;
-        let api = Some(ApiKey::new(tenant, key, version));
-        let ready = Arc::new(ReadyKey::new(self.provider, key.kind, &material, api)?);
-        self.ready.insert((key.id, version), Arc::clone(&ready));
-        Ok(ready)
+        tenant.rows.open_secret(&place, &row.encrypted_material)
     }
 
     /// Forgets a key's ready versions and metadata; the last use that still runs wipes them.

@@ -2,8 +2,10 @@
 //! carry a checksum only, and docs/storage.md says what an owner of the file could then reset.
 
 use super::seal::{Place, checksum};
-use super::{Keyring, RootState};
-use crate::store::Row;
+use super::{FACTS, Keyring, RootKeys, RootState};
+use crate::ops::StoreReport;
+use crate::secret::SecretBytes;
+use crate::store::{MetaRow, Row};
 use canis_proto::{ErrorCode, Id, Result};
 use subtle::ConstantTimeEq;
 
@@ -63,6 +65,30 @@ impl Keyring {
     pub(crate) fn put(&self, rows: impl IntoIterator<Item = Row>) -> Result<()> {
         let changes: Vec<_> = rows.into_iter().map(crate::store::Change::Put).collect();
         self.store.commit(&changes)
+    }
+}
+
+/// A fact that holds a secret. `meta` rows have names in place of ids.
+pub(crate) fn sealed_fact(keys: &RootKeys, name: &str, secret: &SecretBytes) -> Result<Row> {
+    let body = keys.rows.seal(&fact_place(name, 1), secret.expose())?;
+    Ok(Row::Meta(MetaRow { name: name.to_owned(), revision: 1, body }))
+}
+
+fn fact_place(name: &str, revision: u64) -> Place<'_> {
+    Place { tenant: Id::STORE, table: "meta", row: Id::STORE, version: 0, kind: name, revision }
+}
+
+impl Keyring {
+    /// Opens every sealed fact.
+    pub(crate) fn verify_meta(&self, report: &mut StoreReport) -> Result<()> {
+        if !self.has_root() {
+            return Ok(()); // without a root there is nothing to seal facts under
+        }
+        let keys = self.root_keys()?;
+        for row in self.store.all_meta()?.iter().filter(|row| row.name != FACTS) {
+            report.note(keys.rows.open_secret(&fact_place(&row.name, row.revision), &row.body))?;
+        }
+        Ok(())
     }
 }
 

@@ -33,14 +33,19 @@ impl Keyring {
         let (id, secret) =
             decoded.split_first_chunk::<16>().filter(|(_, s)| s.len() == SECRET).ok_or_else(refused)?;
         let row = self.store.token(Id(*id))?.ok_or_else(refused)?;
-        let place = place("tokens", row.tenant_id, row.id, row.revision);
-        let record = Token::decode(&self.open_store_row(&place, &row.sealed)?)?;
+        let record = self.read_token(&row)?;
         let fits = bool::from(hash(self.provider, secret).ct_eq(&record.hash));
         let expired = record.expires_at.is_some_and(|end| end <= self.clock.now_micros());
         if !fits || expired {
             return Err(refused());
         }
         Ok(Caller::bearer(row.tenant_id, Capabilities::from_bits(record.capabilities)))
+    }
+
+    /// Opens a token's row.
+    pub(crate) fn read_token(&self, row: &TokenRow) -> Result<Token> {
+        let place = place("tokens", row.tenant_id, row.id, row.revision);
+        Token::decode(&self.open_store_row(&place, &row.sealed)?)
     }
 
     /// Draws a token for a tenant: its row, and its text, which is shown once and kept nowhere.

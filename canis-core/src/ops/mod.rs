@@ -13,3 +13,6 @@ mod sign;
 mod status;
 mod token_init;
 mod token_login;
+mod verify_store;
+
+pub use verify_store::{StoreReport, VerifyStore};

@@ -81,7 +81,7 @@ impl Keyring {
         let tenant = self.admit(old, key)?;
         let mut changes = Vec::new();
         let generation = self.store.generation();
-        for row in self.store.keys(old.id, "", "", usize::MAX)? {
+        for row in self.store.all_keys(old.id)? {
             if !self.read_key(&tenant, &row, generation)?.record.deletion_allowed {
                 return Err(Error::new(
                     ErrorCode::OperationNotAllowed,

@@ -136,6 +136,10 @@ impl Store for MemoryStore {
         self.read(|t| t.meta.iter().find(|r| r.name == name).cloned())
     }
 
+    fn all_meta(&self) -> Result<Vec<MetaRow>> {
+        self.read(|t| t.meta.clone())
+    }
+
     fn root_slots(&self) -> Result<Vec<RootSlotRow>> {
         self.read(|t| t.root_slots.clone())
     }
@@ -160,6 +164,10 @@ impl Store for MemoryStore {
         self.read(|t| t.tokens.iter().find(|r| r.id == id).cloned())
     }
 
+    fn tokens(&self, tenant: Id) -> Result<Vec<TokenRow>> {
+        self.read(|t| t.tokens.iter().filter(|r| r.tenant_id == tenant).cloned().collect())
+    }
+
     fn key(&self, id: Id) -> Result<Option<KeyRow>> {
         self.read(|t| t.keys.iter().find(|r| r.id == id).cloned())
     }
@@ -181,6 +189,10 @@ impl Store for MemoryStore {
             rows.truncate(limit);
             rows
         })
+    }
+
+    fn all_keys(&self, tenant: Id) -> Result<Vec<KeyRow>> {
+        self.read(|t| t.keys.iter().filter(|r| r.tenant_id == tenant).cloned().collect())
     }
 
     fn versions(&self, key: Id) -> Result<Vec<VersionRow>> {

@@ -18,6 +18,8 @@ pub use row::{
 pub trait Store: Send + Sync {
     /// A named fact about the store.
     fn meta(&self, name: &str) -> Result<Option<MetaRow>>;
+    /// Every named fact.
+    fn all_meta(&self) -> Result<Vec<MetaRow>>;
     /// Every root slot, oldest first.
     fn root_slots(&self) -> Result<Vec<RootSlotRow>>;
     /// Every tenant, by slot number.
@@ -28,6 +30,8 @@ pub trait Store: Send + Sync {
     fn pin(&self, tenant: Id, role: u8) -> Result<Option<PinRow>>;
     /// A bearer token.
     fn token(&self, id: Id) -> Result<Option<TokenRow>>;
+    /// A tenant's bearer tokens.
+    fn tokens(&self, tenant: Id) -> Result<Vec<TokenRow>>;
     /// A key.
     fn key(&self, id: Id) -> Result<Option<KeyRow>>;
     /// A key by name.
@@ -35,6 +39,8 @@ pub trait Store: Send + Sync {
     /// Keys of a tenant whose name starts with `prefix` and is greater than `after`, at most `limit`, by name.
     /// Destroyed keys are left out.
     fn keys(&self, tenant: Id, prefix: &str, after: &str, limit: usize) -> Result<Vec<KeyRow>>;
+    /// Every key of a tenant, destroyed ones too.
+    fn all_keys(&self, tenant: Id) -> Result<Vec<KeyRow>>;
     /// Every version of a key, oldest first.
     fn versions(&self, key: Id) -> Result<Vec<VersionRow>>;
     /// One version of a key.

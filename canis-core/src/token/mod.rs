@@ -69,7 +69,7 @@ impl Operation for InitToken<'_> {
     type Answer = Id;
 }
 
-/// Sets the user PIN; the security officer must be logged in (C_InitPIN).
+/// Sets the user PIN; the security officer must be logged in (C_InitPIN), or the store's owner asks.
 pub struct InitUserPin<'a> {
     /// The new PIN.
     pub pin: &'a SecretBytes,

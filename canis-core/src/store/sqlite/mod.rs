@@ -131,6 +131,10 @@ impl Store for SqliteStore {
         self.one("name = ?1", &[&name])
     }
 
+    fn all_meta(&self) -> Result<Vec<MetaRow>> {
+        self.many("ORDER BY name", &[])
+    }
+
     fn root_slots(&self) -> Result<Vec<RootSlotRow>> {
         self.many("ORDER BY rowid", &[])
     }
@@ -151,6 +155,10 @@ impl Store for SqliteStore {
         self.one("id = ?1", &[id.as_bytes()])
     }
 
+    fn tokens(&self, tenant: Id) -> Result<Vec<TokenRow>> {
+        self.many("WHERE tenant_id = ?1 ORDER BY rowid", &[tenant.as_bytes()])
+    }
+
     fn key(&self, id: Id) -> Result<Option<KeyRow>> {
         self.one("id = ?1", &[id.as_bytes()])
     }
@@ -168,6 +176,10 @@ impl Store for SqliteStore {
              ORDER BY name LIMIT ?5",
             &[tenant.as_bytes(), &prefix, &end, &after, &limit],
         )
+    }
+
+    fn all_keys(&self, tenant: Id) -> Result<Vec<KeyRow>> {
+        self.many("WHERE tenant_id = ?1 ORDER BY rowid", &[tenant.as_bytes()])
     }
 
     fn versions(&self, key: Id) -> Result<Vec<VersionRow>> {

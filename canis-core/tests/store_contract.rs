@@ -1,0 +1,192 @@
+//! The contract of the store seam, run for every filling.
+#![allow(clippy::unwrap_used)] // a failed unwrap is the test's failure
+
+use canis_core::store::memory::MemoryStore;
+use canis_core::store::sqlite::SqliteStore;
+use canis_core::store::{
+    Change, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, Row, Store, TenantRow, VersionRow,
+};
+use canis_proto::{ErrorCode, Id};
+
+/// Runs `test` on a fresh store of each kind.
+fn on_every_store(test: impl Fn(&dyn Store)) {
+    test(&MemoryStore::new());
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("canis.dat");
+    SqliteStore::create(&path, &[]).unwrap();
+    test(&SqliteStore::open(&path).unwrap());
+}
+
+fn id(n: u8) -> Id {
+    Id([n; 16])
+}
+
+fn tenant(n: u8) -> Change {
+    let (id, slot) = (id(n), u32::from(n));
+    Change::Put(Row::Tenant(TenantRow { id, name: format!("t{n}"), slot, revision: 1, sealed: vec![n] }))
+}
+
+fn key(n: u8, tenant_id: Id, name: &str) -> KeyRow {
+    KeyRow {
+        id: id(n),
+        tenant_id,
+        name: name.into(),
+        key_type: "aes256-gcm".into(),
+        current_version: 1,
+        min_decryption_version: 1,
+        min_encryption_version: 0,
+        deletion_allowed: true,
+        exportable: false,
+        created_at: -5,
+        updated_at: i64::MAX,
+        deleted_at: None,
+        state: "active".into(),
+        revision: 1,
+        sealed: vec![0, 255],
+    }
+}
+
+fn version(n: u8, key_id: Id, version: u32) -> Change {
+    let row = VersionRow { id: id(n), key_id, version, encrypted_material: vec![n], created_at: 1 };
+    Change::Put(Row::Version(row))
+}
+
+fn object(n: u8, tenant_id: Id, label: &[u8]) -> ObjectRow {
+    ObjectRow {
+        id: id(n),
+        tenant_id,
+        class: n % 5,
+        private: n.is_multiple_of(2),
+        label: label.into(),
+        cka_id: vec![n],
+        key_id: (n > 10).then_some(id(1)),
+        version: 0,
+        revision: 1,
+        body: vec![1, 2, 3],
+        seal: vec![],
+    }
+}
+
+#[test]
+fn rows_come_back_as_they_were_written() {
+    on_every_store(|store| {
+        let row = key(1, id(9), "a/b");
+        store.commit(&[tenant(9), Change::Put(Row::Key(row.clone())), version(2, id(1), 1)]).unwrap();
+        assert_eq!(store.key(id(1)).unwrap(), Some(row.clone()));
+        assert_eq!(store.key_by_name(id(9), "a/b").unwrap(), Some(row));
+        assert_eq!(store.key_by_name(id(8), "a/b").unwrap(), None);
+        assert_eq!(store.version(id(1), 1).unwrap().unwrap().encrypted_material, [2]);
+        assert_eq!(store.version(id(1), 2).unwrap(), None);
+        assert_eq!(store.tenant(id(9)).unwrap().unwrap().name, "t9");
+        let meta = MetaRow { name: "x".into(), revision: 1, body: vec![7] };
+        store.commit(&[Change::Put(Row::Meta(meta.clone()))]).unwrap();
+        assert_eq!(store.meta("x").unwrap(), Some(meta));
+    });
+}
+
+/// R11: a name is unique within its tenant, and free in another.
+#[test]
+fn names_are_unique_within_a_tenant() {
+    on_every_store(|store| {
+        store.commit(&[Change::Put(Row::Key(key(1, id(8), "k")))]).unwrap();
+        let taken = store.commit(&[Change::Put(Row::Key(key(2, id(8), "k")))]).unwrap_err();
+        assert_eq!(taken.code, ErrorCode::KeyExists);
+        assert!(taken.message.contains("`k`"));
+        store.commit(&[Change::Put(Row::Key(key(3, id(7), "k")))]).unwrap();
+    });
+}
+
+#[test]
+fn a_commit_is_all_or_nothing() {
+    on_every_store(|store| {
+        store.commit(&[Change::Put(Row::Key(key(1, id(8), "k")))]).unwrap();
+        let generation = store.generation();
+        let both = [Change::Put(Row::Key(key(2, id(8), "new"))), Change::Put(Row::Key(key(3, id(8), "k")))];
+        store.commit(&both).unwrap_err();
+        assert_eq!(store.key(id(2)).unwrap(), None);
+        assert_eq!(store.generation(), generation);
+    });
+}
+
+#[test]
+fn a_stale_revision_conflicts() {
+    on_every_store(|store| {
+        let first = key(1, id(8), "k");
+        store.commit(&[Change::Put(Row::Key(first.clone()))]).unwrap();
+        let second = KeyRow { revision: 2, state: "disabled".into(), ..first.clone() };
+        store.commit(&[Change::Put(Row::Key(second.clone()))]).unwrap();
+        for stale in [first.clone(), second, KeyRow { revision: 4, ..first }] {
+            let error = store.commit(&[Change::Put(Row::Key(stale))]).unwrap_err();
+            assert_eq!(error.code, ErrorCode::Conflict);
+        }
+        assert_eq!(store.key(id(1)).unwrap().unwrap().state, "disabled");
+    });
+}
+
+#[test]
+fn pages_of_names_by_prefix() {
+    on_every_store(|store| {
+        let names = ["a", "a/1", "a/2", "a0", "b", "a/3"];
+        for (n, name) in (1..).zip(names) {
+            store.commit(&[Change::Put(Row::Key(key(n, id(99), name)))]).unwrap();
+        }
+        let gone = KeyRow { deleted_at: Some(1), name: "~x".into(), revision: 2, ..key(6, id(99), "a/3") };
+        store.commit(&[Change::Put(Row::Key(gone))]).unwrap();
+        let page = |prefix, after, limit| -> Vec<String> {
+            store.keys(id(99), prefix, after, limit).unwrap().into_iter().map(|r| r.name).collect()
+        };
+        assert_eq!(page("", "", 100), ["a", "a/1", "a/2", "a0", "b"]);
+        assert_eq!(page("a/", "", 100), ["a/1", "a/2"]);
+        assert_eq!(page("", "a/1", 2), ["a/2", "a0"]);
+    });
+}
+
+#[test]
+fn objects_by_label_id_class_and_key() {
+    on_every_store(|store| {
+        store.commit(&[tenant(8), tenant(7)]).unwrap();
+        for n in [1, 2, 11] {
+            store.commit(&[Change::Put(Row::Object(object(n, id(8), b"l")))]).unwrap();
+        }
+        store.commit(&[Change::Put(Row::Object(object(3, id(7), b"l")))]).unwrap();
+        let all = ObjectQuery::all(id(8));
+        let ids = |query| -> Vec<Id> { store.objects(&query).unwrap().into_iter().map(|o| o.id).collect() };
+        assert_eq!(ids(all), [id(1), id(2), id(11)]);
+        assert_eq!(ids(ObjectQuery { class: Some(1), ..all }), [id(1), id(11)]);
+        assert_eq!(ids(ObjectQuery { label: Some(b"l"), cka_id: Some(&[2]), ..all }), [id(2)]);
+        assert_eq!(ids(ObjectQuery { label: Some(b""), ..all }), []);
+        assert_eq!(ids(ObjectQuery::of_key(id(8), id(1))), [id(11)]);
+        store.commit(&[Change::RemoveObject(id(2), 9)]).unwrap_err();
+        store.commit(&[Change::RemoveObject(id(2), 1)]).unwrap();
+        assert_eq!(store.object(id(2)).unwrap(), None);
+    });
+}
+
+#[test]
+fn versions_and_keys_are_removed() {
+    on_every_store(|store| {
+        store
+            .commit(&[Change::Put(Row::Key(key(1, id(8), "k"))), version(2, id(1), 1), version(3, id(1), 2)])
+            .unwrap();
+        assert_eq!(store.versions(id(1)).unwrap().iter().map(|v| v.version).collect::<Vec<_>>(), [1, 2]);
+        store.commit(&[version(4, id(1), 2)]).unwrap_err();
+        store.commit(&[Change::RemoveVersions(id(1))]).unwrap();
+        assert!(store.versions(id(1)).unwrap().is_empty());
+        store.commit(&[Change::RemoveKey(id(1))]).unwrap();
+        assert_eq!(store.key(id(1)).unwrap(), None);
+        store.purge().unwrap();
+    });
+}
+
+#[test]
+fn pins_are_replaced_and_removed() {
+    on_every_store(|store| {
+        let row = PinRow { id: id(1), tenant_id: id(8), role: 1, revision: 1, sealed: vec![1] };
+        store.commit(&[tenant(8), Change::Put(Row::Pin(row.clone()))]).unwrap();
+        store.commit(&[Change::Put(Row::Pin(PinRow { revision: 2, ..row }))]).unwrap();
+        assert_eq!(store.pin(id(8), 1).unwrap().unwrap().revision, 2);
+        assert_eq!(store.pin(id(8), 2).unwrap(), None);
+        store.commit(&[Change::RemovePin(id(1), 2)]).unwrap();
+        assert_eq!(store.pin(id(8), 1).unwrap(), None);
+    });
+}

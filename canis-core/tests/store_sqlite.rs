@@ -1,0 +1,119 @@
+//! What only a file can show: wrong files, newer formats, two processes' view, forks.
+#![allow(clippy::unwrap_used)] // a failed unwrap is the test's failure
+
+use canis_core::store::sqlite::SqliteStore;
+use canis_core::store::{Change, MetaRow, Row, Store};
+use canis_proto::ErrorCode;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+fn meta(name: &str, revision: u64) -> Change {
+    Change::Put(Row::Meta(MetaRow { name: name.into(), revision, body: vec![1] }))
+}
+
+fn fresh() -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("canis.dat");
+    SqliteStore::create(&path, &[meta("store", 1)]).unwrap();
+    (dir, path)
+}
+
+fn refusal(path: &std::path::Path) -> canis_proto::Error {
+    SqliteStore::open(path).map(|_| ()).unwrap_err()
+}
+
+#[test]
+fn the_file_is_its_owners_only_and_made_once() {
+    let (_dir, path) = fresh();
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let before = std::fs::read(&path).unwrap();
+    let again = SqliteStore::create(&path, &[]).unwrap_err();
+    assert_eq!(again.code, ErrorCode::StoreExists);
+    assert_eq!(std::fs::read(&path).unwrap(), before, "the store was touched");
+}
+
+#[test]
+fn what_is_no_store_is_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("canis.dat");
+    for content in [&b"not a database, but long enough to look like one of some kind"[..], &[0; 5000], b""] {
+        std::fs::write(&path, content).unwrap();
+        let error = refusal(&path);
+        assert_eq!(error.code, ErrorCode::StoreFormat, "{error}");
+        assert!(error.message.contains("is no CANIS store"), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), content);
+    }
+}
+
+#[test]
+fn a_newer_format_is_refused_with_both_numbers() {
+    let (_dir, path) = fresh();
+    rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 7).unwrap();
+    let error = refusal(&path);
+    assert_eq!(error.code, ErrorCode::StoreFormat);
+    assert!(error.message.contains("format 7") && error.message.contains("format 1"), "{error}");
+}
+
+/// Another connection's commit is seen by the next poll; one's own is not mistaken for it.
+#[test]
+fn polling_sees_other_writers() {
+    let (_dir, path) = fresh();
+    let (one, other) = (SqliteStore::open(&path).unwrap(), SqliteStore::open(&path).unwrap());
+    one.commit(&[meta("a", 1)]).unwrap();
+    let generation = one.generation();
+    one.poll().unwrap();
+    assert_eq!(one.generation(), generation);
+    other.commit(&[meta("b", 1)]).unwrap();
+    one.poll().unwrap();
+    assert!(one.generation() > generation);
+    assert!(one.meta("b").unwrap().is_some());
+}
+
+#[test]
+fn two_writers_lose_nothing() {
+    let (_dir, path) = fresh();
+    let writer = |who: &'static str| {
+        let path = path.clone();
+        std::thread::spawn(move || {
+            let store = SqliteStore::open(&path).unwrap();
+            for n in 0..50 {
+                store.commit(&[meta(&format!("{who}{n}"), 1)]).unwrap();
+            }
+        })
+    };
+    let threads = [writer("a"), writer("b")];
+    threads.into_iter().for_each(|t| t.join().unwrap());
+    let store = SqliteStore::open(&path).unwrap();
+    for n in 0..50 {
+        assert!(
+            store.meta(&format!("a{n}")).unwrap().is_some()
+                && store.meta(&format!("b{n}")).unwrap().is_some()
+        );
+    }
+}
+
+/// Around a fork every file is let go of and calls wait.
+#[test]
+fn pause_lets_go_of_every_file() {
+    let (_dir, path) = fresh();
+    let store = Arc::new(SqliteStore::open(&path).unwrap());
+    store.commit(&[meta("a", 1)]).unwrap();
+    store.meta("a").unwrap();
+    let open_files = || {
+        let fds = std::fs::read_dir("/proc/self/fd").unwrap();
+        let named = |fd: std::io::Result<std::fs::DirEntry>| std::fs::read_link(fd.unwrap().path());
+        fds.filter_map(|fd| named(fd).ok())
+            .filter(|target| target.starts_with(path.parent().unwrap()))
+            .count()
+    };
+    assert!(open_files() > 0);
+    store.pause();
+    assert_eq!(open_files(), 0);
+    let (waiting, done) = (Arc::clone(&store), std::sync::mpsc::channel());
+    std::thread::spawn(move || done.0.send(waiting.meta("a").unwrap().is_some()).unwrap());
+    assert!(done.1.recv_timeout(Duration::from_millis(200)).is_err(), "a call went on while paused");
+    store.resume();
+    assert!(done.1.recv_timeout(Duration::from_secs(10)).unwrap());
+}

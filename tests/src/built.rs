@@ -1,0 +1,30 @@
+//! Where the workspace's own programs are.
+
+use std::path::{Path, PathBuf};
+
+/// A program of the workspace, built with the profile of the running test.
+///
+/// # Panics
+/// If it was not built: `cargo build --workspace` does.
+#[must_use]
+pub fn binary(name: &str) -> PathBuf {
+    beside_tests(name)
+}
+
+/// The PKCS#11 module.
+///
+/// # Panics
+/// If it was not built: `cargo build --workspace` does.
+#[must_use]
+pub fn module() -> PathBuf {
+    beside_tests("libcanis_pkcs11.so")
+}
+
+/// Tests run in `target/<profile>/deps`; what they start lies one directory up.
+fn beside_tests(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap_or_else(|e| panic!("a test without a path: {e}"));
+    let profile = test.parent().and_then(Path::parent).unwrap_or_else(|| panic!("a test outside target/"));
+    let path = profile.join(name);
+    assert!(path.exists(), "{} is not built; run `cargo build --workspace`", path.display());
+    path
+}
