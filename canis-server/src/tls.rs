@@ -6,9 +6,11 @@ use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::NoServerSessionStorage;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use tokio_rustls::TlsAcceptor;
+use tracing::warn;
 
 /// The acceptor for the certificate and key in `dir`.
 pub(crate) fn acceptor(dir: &DataDir) -> Result<TlsAcceptor> {
@@ -18,6 +20,9 @@ pub(crate) fn acceptor(dir: &DataDir) -> Result<TlsAcceptor> {
         .map_err(|error| unusable(&certificate, &error.to_string()))?;
     if chain.is_empty() {
         return Err(unusable(&certificate, "there is no `BEGIN CERTIFICATE` in it"));
+    }
+    if std::fs::metadata(&key).is_ok_and(|file| file.mode() & 0o077 != 0) {
+        warn!(file = %key.display(), "the server's private key can be read by others; `chmod 600` it");
     }
     let private = PrivateKeyDer::from_pem_file(&key).map_err(|error| unusable(&key, &error.to_string()))?;
     let mut config =

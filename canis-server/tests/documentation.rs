@@ -1,6 +1,8 @@
 //! docs/canisp.md is normative, so it must be true: its hex blocks decode and its tables are the code's (R77).
 #![allow(clippy::unwrap_used)] // A test that cannot go on has failed.
 
+mod harness;
+
 use canis_proto::answer::{
     Decrypted, Encrypted, KeyInfo, KeyList, PublicKeyInfo, Signed, StatusInfo, Verified,
 };
@@ -186,4 +188,20 @@ fn values_of_every_kind_cross() {
     );
     let bytes = value.encode();
     assert!(Value::decode(&bytes).unwrap() == value);
+}
+
+/// R79: a client in another language, written from the text alone, in less than 200 lines.
+#[test]
+fn a_stranger_speaks_canisp() {
+    let shared = harness::shared();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/stranger.py");
+    assert!(std::fs::read_to_string(script).unwrap().lines().count() < 200);
+    let output = std::process::Command::new("python3")
+        .arg(script)
+        .env("CANIS_ADDR", &shared.server.addr)
+        .env("CANIS_CACERT", shared.deployment.ca())
+        .env("CANIS_TOKEN", &shared.deployment.token)
+        .output()
+        .unwrap();
+    assert_eq!(harness::stdout(&output), "ok\n");
 }

@@ -98,17 +98,32 @@ impl Deployment {
         server
     }
 
+    /// A running, unsealed server that may open so many files.
+    pub(crate) fn start_limited_to(&self, files: u32) -> Server {
+        let server = self.server_command("127.0.0.1:0");
+        let mut limited = Command::new("sh");
+        limited
+            .args(["-c", &format!("ulimit -n {files}; exec \"$0\" \"$@\"")])
+            .arg(server.get_program())
+            .args(server.get_args())
+            .envs(self.env.iter().cloned());
+        let server = self.spawn(limited);
+        assert_eq!(server.line(), "unsealed", "{}", server.log());
+        server
+    }
+
     /// A running server; whether it is unsealed is in its next line.
     pub(crate) fn start_with(&self, args: &[&str]) -> Server {
+        let mut command = self.server_command("127.0.0.1:0");
+        command.args(args);
+        self.spawn(command)
+    }
+
+    fn spawn(&self, mut command: Command) -> Server {
         let log =
             self.folder.path().join(format!("log-{}", fs::read_dir(self.folder.path()).unwrap().count()));
-        let mut child = self
-            .server_command("127.0.0.1:0")
-            .args(args)
-            .stdout(Stdio::piped())
-            .stderr(fs::File::create(&log).unwrap())
-            .spawn()
-            .unwrap();
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(fs::File::create(&log).unwrap()).spawn().unwrap();
         let (sender, lines) = channel();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         std::thread::spawn(move || {
