@@ -1,1 +1,22 @@
-//! placeholder
+//! The PKCS#11 module: `libcanis_pkcs11.so`, with the keeper of keys inside the host's process.
+//!
+//! `ffi` holds every pointer and every line of unsafe code; it hands slices and typed arguments to `api`, which has
+//! one file per chapter of the standard (PKCS#11 v3.1). What may be asked of which object stands in tables: `rules`
+//! for attributes, `mechanism` for mechanisms, `rv` for return codes.
+
+mod api;
+mod attribute;
+mod config;
+mod ffi;
+mod handles;
+mod log;
+mod mechanism;
+mod message;
+mod module;
+mod object;
+mod pending;
+mod rules;
+mod rv;
+mod session;
+mod template;
+mod token;

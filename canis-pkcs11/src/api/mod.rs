@@ -1,0 +1,14 @@
+//! The functions of the standard in safe Rust, one file per chapter of section 5.
+
+pub(crate) mod decrypt;
+pub(crate) mod digest;
+pub(crate) mod encrypt;
+pub(crate) mod general;
+pub(crate) mod keys;
+pub(crate) mod object;
+pub(crate) mod output;
+pub(crate) mod random;
+pub(crate) mod session;
+pub(crate) mod sign;
+pub(crate) mod slot_token;
+pub(crate) mod verify;

@@ -1,0 +1,226 @@
+//! Objects (section 5.7).
+
+use super::session::session_tag;
+use crate::attribute::Attribute;
+use crate::module::Module;
+use crate::object::{class_of, read};
+use crate::pending::{Done, Operation, Pending, Stage, begin, work};
+use crate::rv::{Instead, Result, fail};
+use crate::session::Session;
+use crate::template::{Template, changed, created};
+use crate::token::Token;
+use canis_core::object::{CreateObject, DestroyObject, FindObjects, Object, ReadObject, UpdateObject};
+use canis_core::token::Role;
+use canis_proto::ErrorCode;
+use pkcs11_sys::*;
+use std::sync::Arc;
+
+/// How often a change is tried again when another process changes the same object at the same time.
+const RETRIES: usize = 8;
+
+/// Where a new object is to live.
+pub(crate) struct Place {
+    /// The token.
+    pub(crate) token: Arc<Token>,
+    /// The session's number in the core for a session object; `None` for a token object.
+    pub(crate) session: Option<u64>,
+    /// Whether the security officer is logged in.
+    pub(crate) so: bool,
+}
+
+/// Finds out where an object with CKA_TOKEN = `on_token` made in a session is to live.
+///
+/// # Errors
+/// CKR_SESSION_READ_ONLY for a token object in a R/O session.
+pub(crate) fn place(module: &Module, handle: CK_SESSION_HANDLE, on_token: bool) -> Result<Place> {
+    let (token, writable) = module.sessions.with(handle, |s| Ok((s.token.clone(), s.writable)))?;
+    if on_token && !writable {
+        return fail(CKR_SESSION_READ_ONLY);
+    }
+    let so = module.keeper()?.application.role(token.id) == Some(Role::So);
+    Ok(Place { token, session: (!on_token).then(|| session_tag(handle)), so })
+}
+
+/// Gives a new object its handle; a session object's is forgotten with its session.
+pub(crate) fn handle_of(
+    module: &Module,
+    session: CK_SESSION_HANDLE,
+    place: &Place,
+    object: canis_proto::Id,
+    private: bool,
+) -> Result<CK_OBJECT_HANDLE> {
+    let handle = module.handles.issue(place.token.id, object, private);
+    if place.session.is_some() {
+        module.sessions.with(session, |s| {
+            s.objects.push(handle);
+            Ok(())
+        })?;
+    }
+    Ok(handle)
+}
+
+/// C_CreateObject.
+pub(crate) fn create(
+    module: &Module,
+    session: CK_SESSION_HANDLE,
+    attributes: &[Attribute<'_>],
+) -> Result<CK_OBJECT_HANDLE> {
+    module.sessions.token(session)?;
+    let template = Template::new(attributes)?;
+    let place = place(module, session, template.boolean(CKA_TOKEN)?.unwrap_or(false))?;
+    let content = created(&template, place.so)?;
+    let private = content.private;
+    let keeper = module.keeper()?;
+    let object = keeper
+        .core
+        .call(&place.token.caller, CreateObject { session: place.session, content })
+        .instead(ErrorCode::InvalidArgument, CKR_ATTRIBUTE_VALUE_INVALID)
+        .instead(ErrorCode::InvalidKeyType, CKR_ATTRIBUTE_VALUE_INVALID)?;
+    handle_of(module, session, &place, object, private)
+}
+
+/// C_DestroyObject.
+pub(crate) fn destroy(module: &Module, session: CK_SESSION_HANDLE, handle: CK_OBJECT_HANDLE) -> Result {
+    let (token, object) = find(module, session, handle)?;
+    check_writable(module, session, &object)?;
+    if !object.content.destroyable {
+        return fail(CKR_ACTION_PROHIBITED);
+    }
+    module.keeper()?.core.call(&token.caller, DestroyObject { object: object.id })?;
+    module.handles.forget(handle);
+    Ok(())
+}
+
+/// C_GetObjectSize: the bytes of its attributes; how many the store takes for them is its own affair.
+pub(crate) fn size(
+    module: &Module,
+    session: CK_SESSION_HANDLE,
+    handle: CK_OBJECT_HANDLE,
+) -> Result<CK_ULONG> {
+    let content = &find(module, session, handle)?.1.content;
+    let key = content.key.as_ref().map_or(0, |key| key.spki.len());
+    let others: usize = content.attributes.iter().map(|(_, value)| value.len()).sum();
+    Ok((content.label.len() + content.id.len() + key + others) as CK_ULONG)
+}
+
+/// The object of a handle, if this application may see it now.
+///
+/// # Errors
+/// CKR_OBJECT_HANDLE_INVALID.
+pub(crate) fn find(
+    module: &Module,
+    session: CK_SESSION_HANDLE,
+    handle: CK_OBJECT_HANDLE,
+) -> Result<(Arc<Token>, Arc<Object>)> {
+    let token = module.sessions.token(session)?;
+    let object = module.handles.object(token.id, handle)?;
+    let object = module
+        .keeper()?
+        .core
+        .call(&token.caller, ReadObject { object })
+        // A private object after logout: its handle is invalid (section 5.6.9).
+        .instead(ErrorCode::LoginRequired, CKR_OBJECT_HANDLE_INVALID)?;
+    Ok((token, object))
+}
+
+/// # Errors
+/// CKR_SESSION_READ_ONLY if a token object is to be changed in a R/O session.
+fn check_writable(module: &Module, session: CK_SESSION_HANDLE, object: &Object) -> Result {
+    let writable = module.sessions.with(session, |s| Ok(s.writable))?;
+    if object.session.is_none() && !writable { fail(CKR_SESSION_READ_ONLY) } else { Ok(()) }
+}
+
+/// C_SetAttributeValue.
+pub(crate) fn set(
+    module: &Module,
+    session: CK_SESSION_HANDLE,
+    handle: CK_OBJECT_HANDLE,
+    attributes: &[Attribute<'_>],
+) -> Result {
+    let mut tries = RETRIES;
+    loop {
+        let (token, object) = find(module, session, handle)?;
+        let template = Template::new(attributes)?;
+        check_writable(module, session, &object)?;
+        if !object.content.modifiable {
+            return fail(CKR_ACTION_PROHIBITED);
+        }
+        let keeper = module.keeper()?;
+        let so = keeper.application.role(token.id) == Some(Role::So);
+        let content = changed(&object, &template, so)?;
+        let update = UpdateObject { object: object.id, revision: object.revision, content };
+        match keeper.core.call(&token.caller, update) {
+            Err(error) if error.code == ErrorCode::Conflict && tries > 0 => tries -= 1,
+            outcome => return Ok(outcome?),
+        }
+    }
+}
+
+/// A search under way: the handles found and not yet given.
+pub(crate) struct Search {
+    rest: std::vec::IntoIter<CK_OBJECT_HANDLE>,
+}
+
+impl Operation for Search {
+    fn place(session: &mut Session) -> &mut Pending<Self> {
+        &mut session.search
+    }
+}
+
+/// C_FindObjectsInit. The core narrows the search by label, id and class; the rest of the template is compared here.
+pub(crate) fn find_init(
+    module: &Module,
+    session: CK_SESSION_HANDLE,
+    attributes: Result<Vec<Attribute<'_>>>,
+) -> Result {
+    begin(module, session, |token| {
+        let attributes = attributes?;
+        let template = Template::new(&attributes)?;
+        let class = match template.number(CKA_CLASS)?.map(class_of) {
+            // Nothing is of a class that CANIS does not have.
+            Some(None) => return Ok(Search { rest: Vec::new().into_iter() }),
+            Some(class) => class,
+            None => None,
+        };
+        let request = FindObjects { class, label: template.bytes(CKA_LABEL), id: template.bytes(CKA_ID) };
+        let found = module.keeper()?.core.call(&token.caller, request)?;
+        let handles = found
+            .iter()
+            .filter(|object| !is_hidden(module, object) && matches(object, &template))
+            .map(|object| module.handles.issue(token.id, object.id, object.content.private));
+        Ok(Search { rest: handles.collect::<Vec<_>>().into_iter() })
+    })
+}
+
+/// Whether the configuration hides keys of this type from searches.
+fn is_hidden(module: &Module, object: &Object) -> bool {
+    object.content.key.as_ref().is_some_and(|key| module.hidden.contains(&key.kind))
+}
+
+fn matches(object: &Object, template: &Template<'_>) -> bool {
+    template
+        .iter()
+        .all(|wanted| read(object, wanted.kind).is_ok_and(|value| value.as_slice() == wanted.value))
+}
+
+/// C_FindObjects: fills the host's array and says how many there were.
+pub(crate) fn find_next(
+    module: &Module,
+    session: CK_SESSION_HANDLE,
+    io: Result<(&mut [CK_OBJECT_HANDLE], &mut CK_ULONG)>,
+) -> Result {
+    work(module, session, Stage::Update, |search: &mut Search| {
+        let (out, count) = io?;
+        *count = 0;
+        for (place, handle) in out.iter_mut().zip(&mut search.rest) {
+            *place = handle;
+            *count += 1;
+        }
+        Ok(Done::Worked)
+    })
+}
+
+/// C_FindObjectsFinal.
+pub(crate) fn find_final(module: &Module, session: CK_SESSION_HANDLE) -> Result {
+    work(module, session, Stage::Last, |_: &mut Search| Ok(Done::Worked))
+}

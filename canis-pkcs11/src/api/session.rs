@@ -1,0 +1,159 @@
+//! Sessions and login (section 5.6).
+
+use super::slot_token::{Slot, look};
+use crate::module::Module;
+use crate::pending::{Operation, cancel};
+use crate::rv::{Instead, Result, fail};
+use crate::session::Session;
+use canis_core::secret::SecretBytes;
+use canis_core::token::{Login, Logout, Role};
+use canis_proto::{ErrorCode, Id};
+use pkcs11_sys::*;
+
+/// C_OpenSession.
+pub(crate) fn open(module: &Module, slot: CK_SLOT_ID, flags: CK_FLAGS) -> Result<CK_SESSION_HANDLE> {
+    if flags & CKF_SERIAL_SESSION == 0 {
+        return fail(CKR_SESSION_PARALLEL_NOT_SUPPORTED);
+    }
+    let token = match look(module, slot)? {
+        Slot::Token(token) => token,
+        Slot::Empty => return fail(CKR_TOKEN_NOT_RECOGNIZED),
+    };
+    let writable = flags & CKF_RW_SESSION != 0;
+    let entry = module.opened.add(module.keeper()?, &token, writable)?;
+    module.sessions.open(Session::new(entry, writable)).inspect_err(|_| {
+        module.opened.remove(token.id, writable);
+    })
+}
+
+/// C_CloseSession. With the last session of a token its login ends, too (section 5.6.2).
+pub(crate) fn close(module: &Module, handle: CK_SESSION_HANDLE) -> Result {
+    let session = module.sessions.close(handle)?;
+    let keeper = module.keeper()?;
+    keeper.application.end_session(session_tag(handle));
+    for object in &session.objects {
+        module.handles.forget(*object);
+    }
+    let last = module.opened.remove(session.token.id, session.writable);
+    if last && keeper.application.role(session.token.id).is_some() {
+        end_login(module, session.token.id);
+        keeper.core.call(&session.token.caller, Logout)?;
+    }
+    Ok(())
+}
+
+/// C_CloseAllSessions.
+pub(crate) fn close_all(module: &Module, slot: CK_SLOT_ID) -> Result {
+    look(module, slot)?;
+    for handle in module.sessions.handles(|session| session.token.slot == slot) {
+        // Another thread may have closed it meanwhile.
+        close(module, handle)
+            .or_else(|f| if f.rv == CKR_SESSION_HANDLE_INVALID { Ok(()) } else { Err(f) })?;
+    }
+    Ok(())
+}
+
+/// The number by which the core knows a session.
+pub(crate) fn session_tag(handle: CK_SESSION_HANDLE) -> u64 {
+    #[allow(clippy::useless_conversion)] // CK_ULONG has 32 bits on some targets.
+    u64::from(handle)
+}
+
+/// C_GetSessionInfo.
+pub(crate) fn info(module: &Module, handle: CK_SESSION_HANDLE) -> Result<CK_SESSION_INFO> {
+    let (token, writable) = module.sessions.with(handle, |s| Ok((s.token.clone(), s.writable)))?;
+    let state = match (module.keeper()?.application.role(token.id), writable) {
+        (None, false) => CKS_RO_PUBLIC_SESSION,
+        (None, true) => CKS_RW_PUBLIC_SESSION,
+        (Some(Role::User), false) => CKS_RO_USER_FUNCTIONS,
+        (Some(Role::User), true) => CKS_RW_USER_FUNCTIONS,
+        (Some(Role::So), _) => CKS_RW_SO_FUNCTIONS,
+    };
+    let flags = if writable { CKF_SERIAL_SESSION | CKF_RW_SESSION } else { CKF_SERIAL_SESSION };
+    Ok(CK_SESSION_INFO { slotID: token.slot, state, flags, ulDeviceError: 0 })
+}
+
+/// C_Login.
+pub(crate) fn login(module: &Module, handle: CK_SESSION_HANDLE, user: CK_USER_TYPE, pin: &[u8]) -> Result {
+    let token = module.sessions.token(handle)?;
+    let role = match user {
+        CKU_USER => Role::User,
+        CKU_SO => Role::So,
+        // Asked for between C_SignInit and C_Sign with a CKA_ALWAYS_AUTHENTICATE key, and there are none.
+        CKU_CONTEXT_SPECIFIC => return fail(CKR_OPERATION_NOT_INITIALIZED),
+        _ => return fail(CKR_USER_TYPE_INVALID),
+    };
+    let keeper = module.keeper()?;
+    match keeper.application.role(token.id) {
+        Some(now) if now == role => return fail(CKR_USER_ALREADY_LOGGED_IN),
+        Some(_) => return fail(CKR_USER_ANOTHER_ALREADY_LOGGED_IN),
+        None => {}
+    }
+    if role == Role::So {
+        module.opened.reserve_for_so(token.id)?;
+    }
+    let pin = SecretBytes::copied_from(pin);
+    let outcome = keeper
+        .core
+        .call(&token.caller, Login { role, pin: &pin })
+        .instead(ErrorCode::PinInvalid, CKR_PIN_INCORRECT);
+    if outcome.is_err() && role == Role::So {
+        module.opened.release_from_so(token.id);
+    }
+    outcome
+}
+
+/// C_Logout.
+pub(crate) fn logout(module: &Module, handle: CK_SESSION_HANDLE) -> Result {
+    let token = module.sessions.token(handle)?;
+    let keeper = module.keeper()?;
+    if keeper.application.role(token.id).is_none() {
+        return fail(CKR_USER_NOT_LOGGED_IN);
+    }
+    end_login(module, token.id);
+    Ok(keeper.core.call(&token.caller, Logout)?)
+}
+
+/// Ends in the module what ends with a login: operations with keys, handles of private objects.
+fn end_login(module: &Module, token: Id) {
+    for handle in module.sessions.handles(|session| session.token.id == token) {
+        // A session that another thread closed meanwhile has nothing left to end.
+        let _ = module.sessions.with(handle, |session| {
+            stop_key_work(session);
+            Ok(())
+        });
+    }
+    module.handles.forget_private(token);
+    module.opened.release_from_so(token);
+}
+
+fn stop_key_work(session: &mut Session) {
+    fn stop<O: Operation>(session: &mut Session) {
+        // One that is at work in another thread may finish its call: it began while the login lasted.
+        let _ = cancel::<O>(session);
+    }
+    stop::<super::encrypt::Encryption>(session);
+    stop::<super::decrypt::Decryption>(session);
+    stop::<super::sign::Signing>(session);
+    stop::<super::verify::Verification>(session);
+    stop::<super::object::Search>(session);
+}
+
+/// C_SessionCancel (v3.0): ends the operations that `flags` name.
+pub(crate) fn session_cancel(module: &Module, handle: CK_SESSION_HANDLE, flags: CK_FLAGS) -> Result {
+    module.sessions.with(handle, |session| {
+        for (flag, stop) in [
+            (CKF_FIND_OBJECTS, cancel::<super::object::Search> as fn(&mut Session) -> Result<bool>),
+            (CKF_ENCRYPT, cancel::<super::encrypt::Encryption>),
+            (CKF_DECRYPT, cancel::<super::decrypt::Decryption>),
+            (CKF_DIGEST, cancel::<super::digest::Digesting>),
+            (CKF_SIGN, cancel::<super::sign::Signing>),
+            (CKF_VERIFY, cancel::<super::verify::Verification>),
+        ] {
+            if flags & flag != 0 {
+                stop(session)?;
+            }
+        }
+        Ok(())
+    })
+}

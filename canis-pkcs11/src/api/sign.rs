@@ -1,0 +1,88 @@
+//! Signatures (section 5.13).
+
+use super::output::{Out, Transfer};
+use crate::mechanism::Mechanism;
+use crate::message::Message;
+use crate::module::Module;
+use crate::pending::{Done, Operation, Pending, Stage, begin, cancel_by_init, work};
+use crate::rv::{Instead, Result, fail};
+use crate::session::Session;
+use crate::token::ReadyKey;
+use canis_core::crypto::SignScheme;
+use canis_core::object::UseToSign;
+use canis_proto::{ErrorCode, Usage};
+use pkcs11_sys::*;
+
+/// A signature under way.
+pub(crate) struct Signing {
+    key: ReadyKey,
+    message: Message,
+}
+
+impl Operation for Signing {
+    fn place(session: &mut Session) -> &mut Pending<Self> {
+        &mut session.sign
+    }
+}
+
+/// C_SignInit.
+pub(crate) fn init(
+    module: &Module,
+    session: CK_SESSION_HANDLE,
+    mechanism: Result<Option<Mechanism<'_>>>,
+    key: CK_OBJECT_HANDLE,
+) -> Result {
+    if let Ok(None) = mechanism {
+        return cancel_by_init::<Signing>(module, session);
+    }
+    begin(module, session, |token| {
+        let Some(mechanism) = mechanism? else { return fail(CKR_ARGUMENTS_BAD) };
+        let signer = mechanism.signs()?;
+        let key = ReadyKey::open(module, token, key, Usage::SIGN, mechanism.row)?;
+        Ok(Signing { key, message: Message::new(module.provider(), signer) })
+    })
+}
+
+/// C_Sign.
+pub(crate) fn whole(module: &Module, session: CK_SESSION_HANDLE, io: Result<Transfer<'_>>) -> Result {
+    work(module, session, Stage::Last, |signing: &mut Signing| {
+        if signing.message.started() {
+            return fail(CKR_OPERATION_NOT_INITIALIZED);
+        }
+        let Transfer { input, mut out } = io?;
+        let Signing { key, message } = signing;
+        let Some(space) = out.space(key.key.signature_len())? else { return Ok(Done::Measured) };
+        let len = message.whole(&input, |input| sign(module, key, message.scheme(), input, space))?;
+        out.wrote(len);
+        Ok(Done::Worked)
+    })
+}
+
+/// C_SignUpdate.
+pub(crate) fn update(module: &Module, session: CK_SESSION_HANDLE, part: Result<&[u8]>) -> Result {
+    work(module, session, Stage::Update, |signing: &mut Signing| {
+        signing.message.push(part?)?;
+        Ok(Done::Worked)
+    })
+}
+
+/// C_SignFinal.
+pub(crate) fn last(module: &Module, session: CK_SESSION_HANDLE, out: Result<Out<'_>>) -> Result {
+    work(module, session, Stage::Last, |signing: &mut Signing| {
+        let mut out = out?;
+        let Signing { key, message } = signing;
+        let Some(space) = out.space(key.key.signature_len())? else { return Ok(Done::Measured) };
+        let scheme = message.scheme();
+        let len = message.finish(|input| sign(module, key, scheme, input, space))?;
+        out.wrote(len);
+        Ok(Done::Worked)
+    })
+}
+
+fn sign(module: &Module, key: &ReadyKey, scheme: SignScheme, input: &[u8], out: &mut [u8]) -> Result<usize> {
+    module
+        .keeper()?
+        .core
+        .call(&key.caller, UseToSign { key: &key.key, scheme, input, out })
+        .instead(ErrorCode::InvalidArgument, CKR_DATA_LEN_RANGE)
+}

@@ -1,0 +1,228 @@
+//! Slots and tokens (section 5.5): one slot for every token of the store, and an empty one for the next.
+
+use super::general::{MANUFACTURER, MODULE, padded};
+use crate::mechanism;
+use crate::module::Module;
+use crate::rv::{Instead, Result, fail};
+use canis_core::secret::SecretBytes;
+use canis_core::token::{
+    ChangePin, InitToken, InitUserPin, ListTokens, MAX_PIN, MIN_PIN, PinState, Role, TokenInfo,
+};
+use canis_proto::ErrorCode;
+use pkcs11_sys::*;
+
+const NO_VERSION: CK_VERSION = CK_VERSION { major: 0, minor: 0 };
+
+/// What is in a slot.
+pub(crate) enum Slot {
+    /// A token.
+    Token(TokenInfo),
+    /// Room for C_InitToken.
+    Empty,
+}
+
+/// C_GetSlotList. All slots hold a token, be it an uninitialised one, so `tokenPresent` makes no difference. Without a
+/// store (a server holds it, or there is no home directory) there are no slots.
+pub(crate) fn list(module: &Module) -> Result<Vec<CK_SLOT_ID>> {
+    if module.keeper.is_none() {
+        return Ok(Vec::new());
+    }
+    let tokens = tokens(module)?;
+    let empty = empty_slot(&tokens);
+    Ok(tokens.iter().map(|token| CK_SLOT_ID::from(token.slot)).chain([empty]).collect())
+}
+
+/// What is in the slot.
+///
+/// # Errors
+/// CKR_SLOT_ID_INVALID.
+pub(crate) fn look(module: &Module, slot: CK_SLOT_ID) -> Result<Slot> {
+    if module.keeper.is_none() {
+        return fail(CKR_SLOT_ID_INVALID);
+    }
+    let mut tokens = tokens(module)?;
+    if let Some(at) = tokens.iter().position(|token| CK_SLOT_ID::from(token.slot) == slot) {
+        return Ok(Slot::Token(tokens.swap_remove(at)));
+    }
+    if slot == empty_slot(&tokens) { Ok(Slot::Empty) } else { fail(CKR_SLOT_ID_INVALID) }
+}
+
+fn tokens(module: &Module) -> Result<Vec<TokenInfo>> {
+    let keeper = module.keeper()?;
+    Ok(keeper.core.call(&keeper.slots, ListTokens)?)
+}
+
+fn empty_slot(tokens: &[TokenInfo]) -> CK_SLOT_ID {
+    tokens.iter().map(|token| CK_SLOT_ID::from(token.slot) + 1).max().unwrap_or(0)
+}
+
+/// C_GetSlotInfo.
+pub(crate) fn slot_info(module: &Module, slot: CK_SLOT_ID) -> Result<CK_SLOT_INFO> {
+    let description = match look(module, slot)? {
+        Slot::Token(token) => format!("CANIS slot {slot}: {}", token.label),
+        Slot::Empty => format!("CANIS slot {slot}"),
+    };
+    Ok(CK_SLOT_INFO {
+        slotDescription: padded(&description),
+        manufacturerID: padded(MANUFACTURER),
+        flags: CKF_TOKEN_PRESENT,
+        hardwareVersion: NO_VERSION,
+        firmwareVersion: MODULE,
+    })
+}
+
+/// C_GetTokenInfo.
+pub(crate) fn token_info(module: &Module, slot: CK_SLOT_ID) -> Result<CK_TOKEN_INFO> {
+    let token = match look(module, slot)? {
+        Slot::Token(token) => Some(token),
+        Slot::Empty => None,
+    };
+    let (read_only, read_write) = token.as_ref().map_or((0, 0), |token| module.opened.counts(token.id));
+    let serial = token.as_ref().map(|token| token.id.to_string().replace('-', "")).unwrap_or_default();
+    Ok(CK_TOKEN_INFO {
+        label: padded(token.as_ref().map_or("", |token| &token.label)),
+        manufacturerID: padded(MANUFACTURER),
+        model: padded("CANIS"),
+        serialNumber: padded(serial.get(..16).unwrap_or_default()),
+        flags: token_flags(token.as_ref()),
+        ulMaxSessionCount: CK_EFFECTIVELY_INFINITE,
+        ulSessionCount: read_only + read_write,
+        ulMaxRwSessionCount: CK_EFFECTIVELY_INFINITE,
+        ulRwSessionCount: read_write,
+        ulMaxPinLen: MAX_PIN as CK_ULONG,
+        ulMinPinLen: MIN_PIN as CK_ULONG,
+        ulTotalPublicMemory: CK_UNAVAILABLE_INFORMATION,
+        ulFreePublicMemory: CK_UNAVAILABLE_INFORMATION,
+        ulTotalPrivateMemory: CK_UNAVAILABLE_INFORMATION,
+        ulFreePrivateMemory: CK_UNAVAILABLE_INFORMATION,
+        hardwareVersion: NO_VERSION,
+        firmwareVersion: MODULE,
+        utcTime: [b' '; 16],
+    })
+}
+
+fn token_flags(token: Option<&TokenInfo>) -> CK_FLAGS {
+    let Some(token) = token else { return CKF_RNG | CKF_LOGIN_REQUIRED };
+    let user = match token.user_pin.set {
+        true => {
+            let names = [CKF_USER_PIN_COUNT_LOW, CKF_USER_PIN_FINAL_TRY, CKF_USER_PIN_LOCKED];
+            CKF_USER_PIN_INITIALIZED | tries(token.user_pin, names)
+        }
+        false => 0,
+    };
+    let so = tries(token.so_pin, [CKF_SO_PIN_COUNT_LOW, CKF_SO_PIN_FINAL_TRY, CKF_SO_PIN_LOCKED]);
+    CKF_RNG | CKF_LOGIN_REQUIRED | CKF_TOKEN_INITIALIZED | user | so
+}
+
+/// The flags that say how many tries a PIN has left: fewer than at first, one, none (section 3.2).
+fn tries(pin: PinState, [low, last, locked]: [CK_FLAGS; 3]) -> CK_FLAGS {
+    match pin.tries_left {
+        0 => locked,
+        1 => low | last,
+        left if left < pin.max_tries => low,
+        _ => 0,
+    }
+}
+
+/// C_GetMechanismList.
+pub(crate) fn mechanisms(module: &Module, slot: CK_SLOT_ID) -> Result<Vec<CK_MECHANISM_TYPE>> {
+    look(module, slot)?;
+    Ok(mechanism::TABLE.iter().map(|row| row.kind).collect())
+}
+
+/// C_GetMechanismInfo.
+pub(crate) fn mechanism_info(
+    module: &Module,
+    slot: CK_SLOT_ID,
+    kind: CK_MECHANISM_TYPE,
+) -> Result<CK_MECHANISM_INFO> {
+    look(module, slot)?;
+    let row = mechanism::row(kind)?;
+    Ok(CK_MECHANISM_INFO { ulMinKeySize: row.sizes.0, ulMaxKeySize: row.sizes.1, flags: row.flags })
+}
+
+/// C_WaitForSlotEvent: slots come and go with C_InitToken only, so there is never an event to report.
+pub(crate) fn wait_for_slot_event(flags: CK_FLAGS) -> Result {
+    fail(if flags & CKF_DONT_BLOCK != 0 { CKR_NO_EVENT } else { CKR_FUNCTION_NOT_SUPPORTED })
+}
+
+/// C_InitToken; `label` is the host's 32 bytes.
+pub(crate) fn init_token(module: &Module, slot: CK_SLOT_ID, pin: &[u8], label: &[u8]) -> Result {
+    let token = match look(module, slot)? {
+        Slot::Token(token) => Some(token.id),
+        Slot::Empty => None,
+    };
+    if token.is_some_and(|id| module.opened.any(id)) {
+        return fail(CKR_SESSION_EXISTS);
+    }
+    let label = std::str::from_utf8(label).map_err(|_| CKR_ARGUMENTS_BAD)?.trim_end_matches(' ');
+    // A PIN that cannot be the right one for an existing token is a wrong PIN; a new one must keep the limits.
+    let so_pin = if token.is_some() { SecretBytes::copied_from(pin) } else { new_pin(pin)? };
+    let slot = u32::try_from(slot).map_err(|_| CKR_SLOT_ID_INVALID)?;
+    let keeper = module.keeper()?;
+    keeper
+        .core
+        .call(&keeper.slots, InitToken { slot, label, so_pin: &so_pin })
+        .instead(ErrorCode::PinInvalid, if token.is_some() { CKR_PIN_INCORRECT } else { CKR_PIN_INVALID })?;
+    if let Some(id) = token {
+        module.handles.forget_token(id);
+    }
+    Ok(())
+}
+
+/// C_InitPIN: the security officer gives the user a PIN.
+pub(crate) fn init_pin(module: &Module, session: CK_SESSION_HANDLE, pin: &[u8]) -> Result {
+    let (token, writable) = module.sessions.with(session, |s| Ok((s.token.clone(), s.writable)))?;
+    if !writable {
+        return fail(CKR_SESSION_READ_ONLY);
+    }
+    let keeper = module.keeper()?;
+    if keeper.application.role(token.id) != Some(Role::So) {
+        return fail(CKR_USER_NOT_LOGGED_IN);
+    }
+    Ok(keeper.core.call(&token.caller, InitUserPin { pin: &new_pin(pin)? })?)
+}
+
+/// C_SetPIN: changes the PIN of who is logged in, the user's if nobody is (section 5.5.8).
+pub(crate) fn set_pin(module: &Module, session: CK_SESSION_HANDLE, old: &[u8], new: &[u8]) -> Result {
+    let (token, writable) = module.sessions.with(session, |s| Ok((s.token.clone(), s.writable)))?;
+    if !writable {
+        return fail(CKR_SESSION_READ_ONLY);
+    }
+    let new = new_pin(new)?;
+    let keeper = module.keeper()?;
+    let role = keeper.application.role(token.id).unwrap_or(Role::User);
+    let old = SecretBytes::copied_from(old);
+    Ok(keeper.core.call(&token.caller, ChangePin { role, old: &old, new: &new })?)
+}
+
+/// A PIN that is to be set.
+///
+/// # Errors
+/// CKR_PIN_LEN_RANGE, and CKR_PIN_INVALID for what is not UTF-8.
+fn new_pin(pin: &[u8]) -> Result<SecretBytes> {
+    if !(MIN_PIN..=MAX_PIN).contains(&pin.len()) {
+        return fail(CKR_PIN_LEN_RANGE);
+    }
+    std::str::from_utf8(pin).map_err(|_| CKR_PIN_INVALID)?;
+    Ok(SecretBytes::copied_from(pin))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pin_flags_count_down() {
+        let flags = |tries_left| tries(PinState { set: true, tries_left, max_tries: 10 }, [1, 2, 4]);
+        assert_eq!([10, 9, 2, 1, 0].map(flags), [0, 1, 1, 3, 4]);
+    }
+
+    #[test]
+    fn new_pins_keep_the_limits() {
+        assert_eq!(new_pin(b"123").map(|_| ()).unwrap_err().rv, CKR_PIN_LEN_RANGE);
+        assert_eq!(new_pin(&[b'1'; 256]).map(|_| ()).unwrap_err().rv, CKR_PIN_LEN_RANGE);
+        assert_eq!(new_pin(&[0xff; 8]).map(|_| ()).unwrap_err().rv, CKR_PIN_INVALID);
+        assert!(new_pin("äöüß".as_bytes()).is_ok());
+    }
+}

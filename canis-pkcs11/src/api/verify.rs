@@ -1,0 +1,92 @@
+//! Verification of signatures (section 5.15).
+
+use crate::mechanism::Mechanism;
+use crate::message::Message;
+use crate::module::Module;
+use crate::pending::{Done, Operation, Pending, Stage, begin, cancel_by_init, work};
+use crate::rv::{Instead, Result, fail};
+use crate::session::Session;
+use crate::token::ReadyKey;
+use canis_core::crypto::SignScheme;
+use canis_core::object::UseToVerify;
+use canis_proto::{ErrorCode, Usage};
+use pkcs11_sys::*;
+
+/// A verification under way.
+pub(crate) struct Verification {
+    key: ReadyKey,
+    message: Message,
+}
+
+impl Operation for Verification {
+    fn place(session: &mut Session) -> &mut Pending<Self> {
+        &mut session.verify
+    }
+}
+
+/// C_VerifyInit.
+pub(crate) fn init(
+    module: &Module,
+    session: CK_SESSION_HANDLE,
+    mechanism: Result<Option<Mechanism<'_>>>,
+    key: CK_OBJECT_HANDLE,
+) -> Result {
+    if let Ok(None) = mechanism {
+        return cancel_by_init::<Verification>(module, session);
+    }
+    begin(module, session, |token| {
+        let Some(mechanism) = mechanism? else { return fail(CKR_ARGUMENTS_BAD) };
+        let signer = mechanism.signs()?;
+        let key = ReadyKey::open(module, token, key, Usage::VERIFY, mechanism.row)?;
+        Ok(Verification { key, message: Message::new(module.provider(), signer) })
+    })
+}
+
+/// C_Verify.
+pub(crate) fn whole(
+    module: &Module,
+    session: CK_SESSION_HANDLE,
+    input: Result<&[u8]>,
+    signature: Result<&[u8]>,
+) -> Result {
+    work(module, session, Stage::Last, |verification: &mut Verification| {
+        if verification.message.started() {
+            return fail(CKR_OPERATION_NOT_INITIALIZED);
+        }
+        let (input, signature) = (input?, signature?);
+        let Verification { key, message } = verification;
+        message.whole(input, |input| verify(module, key, message.scheme(), input, signature))?;
+        Ok(Done::Worked)
+    })
+}
+
+/// C_VerifyUpdate.
+pub(crate) fn update(module: &Module, session: CK_SESSION_HANDLE, part: Result<&[u8]>) -> Result {
+    work(module, session, Stage::Update, |verification: &mut Verification| {
+        verification.message.push(part?)?;
+        Ok(Done::Worked)
+    })
+}
+
+/// C_VerifyFinal.
+pub(crate) fn last(module: &Module, session: CK_SESSION_HANDLE, signature: Result<&[u8]>) -> Result {
+    work(module, session, Stage::Last, |verification: &mut Verification| {
+        let signature = signature?;
+        let Verification { key, message } = verification;
+        let scheme = message.scheme();
+        message.finish(|input| verify(module, key, scheme, input, signature))?;
+        Ok(Done::Worked)
+    })
+}
+
+fn verify(module: &Module, key: &ReadyKey, scheme: SignScheme, input: &[u8], signature: &[u8]) -> Result {
+    if signature.len() != key.key.signature_len() {
+        return fail(CKR_SIGNATURE_LEN_RANGE);
+    }
+    let right = module
+        .keeper()?
+        .core
+        .call(&key.caller, UseToVerify { key: &key.key, scheme, input, signature })
+        .instead(ErrorCode::InvalidArgument, CKR_DATA_LEN_RANGE)?;
+    if right { Ok(()) } else { fail(CKR_SIGNATURE_INVALID) }
+}

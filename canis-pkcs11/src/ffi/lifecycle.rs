@@ -1,0 +1,191 @@
+//! C_Initialize to C_Finalize: the one module of the process, and who is inside it.
+//!
+//! The module is reached by a pointer without a lock. Calls count themselves in and out, spread over counters of their
+//! own cache lines; C_Finalize takes the pointer away, waits for those inside and only then drops the module. After a
+//! fork the child finds the pointer but not the mark (`fork`), and leaves the parent's module where it is.
+
+use super::entry::guarded;
+use super::fork;
+use crate::module::Module;
+use crate::rv::{Fail, Result, fail};
+use crate::session::lock;
+use pkcs11_sys::*;
+use std::cell::{Cell, UnsafeCell};
+use std::ops::Deref;
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+/// Held by C_Initialize, C_Finalize and forks: one of them at a time.
+static CHANGING: Mutex<()> = Mutex::new(());
+
+/// The module, or null.
+static CURRENT: AtomicPtr<Module> = AtomicPtr::new(null_mut());
+
+const STRIPES: usize = 16;
+
+/// How many calls are inside; threads spread over the counters.
+static INSIDE: [Stripe; STRIPES] = [const { Stripe(AtomicUsize::new(0)) }; STRIPES];
+
+#[repr(align(128))]
+struct Stripe(AtomicUsize);
+
+thread_local! {
+    /// This thread's counter; `STRIPES` until it has one.
+    static MINE: Cell<usize> = const { Cell::new(STRIPES) };
+}
+
+/// How long C_Finalize waits for calls in other threads. The standard forbids such calls; a host that makes one that
+/// never ends must still get its answer, and then the module is leaked.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A call inside the module.
+pub(super) struct Inside {
+    module: *const Module,
+    stripe: &'static AtomicUsize,
+}
+
+impl Deref for Inside {
+    type Target = Module;
+
+    fn deref(&self) -> &Module {
+        // SAFETY: the pointer was current after this call was counted in, and C_Finalize drops the module only when
+        // everybody has been counted out.
+        unsafe { &*self.module }
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        self.stripe.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Enters the module if it is initialised in this process.
+pub(super) fn enter() -> Option<Inside> {
+    if !fork::is_marked() {
+        return None;
+    }
+    let stripe = &INSIDE[my_stripe()].0;
+    stripe.fetch_add(1, Ordering::SeqCst);
+    // Looked at after counting in, so that C_Finalize either sees the count or is seen here.
+    let inside = Inside { module: CURRENT.load(Ordering::SeqCst), stripe };
+    if inside.module.is_null() { None } else { Some(inside) }
+}
+
+fn my_stripe() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    MINE.with(|mine| {
+        if mine.get() == STRIPES {
+            mine.set(NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES);
+        }
+        mine.get()
+    })
+}
+
+/// Initialises the module that `open` makes. Of several threads that try, one does and the others are told so.
+///
+/// # Errors
+/// CKR_CRYPTOKI_ALREADY_INITIALIZED, or what `open` fails with.
+pub(super) fn start(open: impl FnOnce() -> Result<Module>) -> Result {
+    let _changing = lock(&CHANGING);
+    if fork::is_marked() && !CURRENT.load(Ordering::SeqCst).is_null() {
+        return fail(CKR_CRYPTOKI_ALREADY_INITIALIZED);
+    }
+    // What a parent left here is not ours to drop: its files and locks belong to it.
+    CURRENT.store(null_mut(), Ordering::SeqCst);
+    let module = Box::new(open()?);
+    fork::mark()?;
+    CURRENT.store(Box::into_raw(module), Ordering::SeqCst);
+    Ok(())
+}
+
+/// Ends the module.
+///
+/// # Errors
+/// CKR_CRYPTOKI_NOT_INITIALIZED.
+pub(super) fn stop() -> Result {
+    let _changing = lock(&CHANGING);
+    if !fork::is_marked() {
+        return fail(CKR_CRYPTOKI_NOT_INITIALIZED);
+    }
+    let module = CURRENT.swap(null_mut(), Ordering::SeqCst);
+    fork::unmark();
+    if module.is_null() {
+        return fail(CKR_CRYPTOKI_NOT_INITIALIZED);
+    }
+    if everybody_left() {
+        // SAFETY: the pointer came from Box::into_raw in `start`, it is no longer current, and nobody is inside.
+        drop(unsafe { Box::from_raw(module) });
+    }
+    Ok(())
+}
+
+fn everybody_left() -> bool {
+    let start = Instant::now();
+    while INSIDE.iter().any(|stripe| stripe.0.load(Ordering::SeqCst) != 0) {
+        if start.elapsed() > PATIENCE {
+            return false;
+        }
+        std::thread::sleep(Duration::from_micros(50));
+    }
+    true
+}
+
+/// The lifecycle lock, held from before a fork until after it.
+struct Held(UnsafeCell<Option<MutexGuard<'static, ()>>>);
+
+// SAFETY: only the thread that holds CHANGING touches the cell: the forking one, and its copy in the child.
+unsafe impl Sync for Held {}
+
+static HELD: Held = Held(UnsafeCell::new(None));
+
+pub(super) fn before_fork() {
+    let guard = lock(&CHANGING);
+    with_current(|module| module.pause());
+    // SAFETY: this thread holds CHANGING.
+    unsafe { *HELD.0.get() = Some(guard) };
+}
+
+pub(super) fn after_fork_in_parent() {
+    with_current(|module| module.resume());
+    release();
+}
+
+pub(super) fn after_fork_in_child() {
+    // The threads that were inside do not exist here.
+    for stripe in &INSIDE {
+        stripe.0.store(0, Ordering::SeqCst);
+    }
+    release();
+}
+
+fn release() {
+    // SAFETY: the thread that forked took the lock in `before_fork` and holds it still, in the child as well.
+    drop(unsafe { (*HELD.0.get()).take() });
+}
+
+/// Runs `f` on the module if there is one in this process. CHANGING is held, so it stays.
+fn with_current(f: impl FnOnce(&Module)) {
+    guarded(|| {
+        let module = CURRENT.load(Ordering::SeqCst);
+        if fork::is_marked() && !module.is_null() {
+            // SAFETY: only `stop` drops the module, and it needs CHANGING.
+            f(unsafe { &*module });
+        }
+        CKR_OK
+    });
+}
+
+/// Whether the host runs with more rights than its user (set-user-id and the like), so that its environment must not
+/// be trusted.
+pub(super) fn host_is_privileged() -> bool {
+    // SAFETY: reads a value that the kernel gave the process.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
+/// The return code of a result that no module has reported.
+pub(super) fn code(result: Result) -> CK_RV {
+    result.map_or_else(|Fail { rv, .. }| rv, |()| CKR_OK)
+}

@@ -1,0 +1,161 @@
+//! The message of an operation: in one piece or in parts, as it stands or through a hash.
+
+use crate::mechanism::Signer;
+use crate::rv::{Result, fail};
+use canis_core::crypto::{Hash, Hasher, MAX_DIGEST, Provider, SignScheme, digest_info};
+use pkcs11_sys::*;
+use zeroize::Zeroizing;
+
+/// The most that is kept of a message that cannot be worked on in parts (AES-GCM, Ed25519): 64 MiB.
+pub(crate) const MAX_KEPT: usize = 64 << 20;
+
+/// A message that is only complete at the end, kept till then and wiped afterwards.
+#[derive(Default)]
+pub(crate) struct Kept {
+    bytes: Option<Zeroizing<Vec<u8>>>,
+}
+
+impl Kept {
+    /// Takes another part.
+    ///
+    /// # Errors
+    /// CKR_DATA_LEN_RANGE above [`MAX_KEPT`].
+    pub(crate) fn push(&mut self, part: &[u8]) -> Result {
+        let bytes = self.bytes.get_or_insert_default();
+        let total = bytes.len() + part.len();
+        if total > MAX_KEPT {
+            return fail(CKR_DATA_LEN_RANGE);
+        }
+        if total > bytes.capacity() {
+            // Growing a Vec leaves the old copy behind unwiped, so the bytes move by hand.
+            let mut larger = Zeroizing::new(Vec::with_capacity(total.next_power_of_two()));
+            larger.extend_from_slice(bytes);
+            *bytes = larger;
+        }
+        bytes.extend_from_slice(part);
+        Ok(())
+    }
+
+    /// Whether a part was given; then the one-piece functions may not be used (section 5.8.2 and its like).
+    pub(crate) fn started(&self) -> bool {
+        self.bytes.is_some()
+    }
+
+    /// The parts so far, in one.
+    pub(crate) fn whole(&self) -> &[u8] {
+        self.bytes.as_ref().map_or(&[], |bytes| bytes.as_slice())
+    }
+}
+
+/// The message of a signature.
+pub(crate) struct Message {
+    provider: &'static Provider,
+    signer: Signer,
+    parts: Parts,
+}
+
+enum Parts {
+    Kept(Kept),
+    Hashing(Option<Box<dyn Hasher>>, Hash),
+}
+
+impl Message {
+    /// An empty message to be signed or verified by `signer`.
+    pub(crate) fn new(provider: &'static Provider, signer: Signer) -> Self {
+        let parts = match signer.hash {
+            None => Parts::Kept(Kept::default()),
+            Some(hash) => Parts::Hashing(None, hash),
+        };
+        Message { provider, signer, parts }
+    }
+
+    /// How to sign it.
+    pub(crate) fn scheme(&self) -> SignScheme {
+        self.signer.scheme
+    }
+
+    /// Takes another part.
+    pub(crate) fn push(&mut self, part: &[u8]) -> Result {
+        match &mut self.parts {
+            Parts::Kept(kept) => kept.push(part),
+            Parts::Hashing(hasher, hash) => {
+                hasher.get_or_insert_with(|| self.provider.digest.start(*hash)).update(part);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether a part was given.
+    pub(crate) fn started(&self) -> bool {
+        match &self.parts {
+            Parts::Kept(kept) => kept.started(),
+            Parts::Hashing(hasher, _) => hasher.is_some(),
+        }
+    }
+
+    /// Gives `f` what the scheme signs for the parts so far.
+    pub(crate) fn finish<T>(&mut self, f: impl FnOnce(&[u8]) -> Result<T>) -> Result<T> {
+        let mut digest = [0; MAX_DIGEST];
+        match &mut self.parts {
+            Parts::Kept(kept) => self.signer.prepare(None, kept.whole(), f),
+            Parts::Hashing(hasher, hash) => {
+                let mut hasher = hasher.take().unwrap_or_else(|| self.provider.digest.start(*hash));
+                let len = hasher.finish(&mut digest);
+                self.signer.prepare(Some(*hash), &digest[..len], f)
+            }
+        }
+    }
+
+    /// Gives `f` what the scheme signs for `message` in one piece.
+    pub(crate) fn whole<T>(&self, message: &[u8], f: impl FnOnce(&[u8]) -> Result<T>) -> Result<T> {
+        match self.signer.hash {
+            None => self.signer.prepare(None, message, f),
+            Some(hash) => {
+                let mut digest = [0; MAX_DIGEST];
+                let len = self.provider.digest.hash(hash, message, &mut digest);
+                self.signer.prepare(Some(hash), &digest[..len], f)
+            }
+        }
+    }
+}
+
+impl Signer {
+    /// The step between message (or digest by `hash`) and the core's input.
+    fn prepare<T>(&self, hash: Option<Hash>, input: &[u8], f: impl FnOnce(&[u8]) -> Result<T>) -> Result<T> {
+        match (self.scheme, hash) {
+            (SignScheme::RsaPkcs1, Some(hash)) => f(digest_info::encode(hash, input)?.as_slice()),
+            // CKM_RSA_PKCS_PSS takes a digest made by the parameter's hash (section 6.1.11).
+            (SignScheme::RsaPss { hash, .. }, None) if input.len() != hash.len() => fail(CKR_DATA_LEN_RANGE),
+            _ => f(input),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use canis_core::crypto::default_provider;
+
+    #[test]
+    fn parts_and_whole_agree() {
+        for scheme in [SignScheme::RsaPkcs1, SignScheme::Ecdsa] {
+            let mut message = Message::new(default_provider(), Signer { hash: Some(Hash::Sha256), scheme });
+            let whole = message.whole(b"abc", |input| Ok(input.to_vec())).unwrap();
+            assert!(!message.started());
+            message.push(b"a").unwrap();
+            message.push(b"").unwrap();
+            message.push(b"bc").unwrap();
+            assert!(message.started());
+            assert_eq!(message.finish(|input| Ok(input.to_vec())).unwrap(), whole);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_streamed_is_kept_to_a_bound() {
+        let mut kept = Kept::default();
+        kept.push(b"ab").unwrap();
+        kept.push(b"cd").unwrap();
+        assert_eq!(kept.whole(), b"abcd");
+        assert_eq!(kept.push(&vec![0; MAX_KEPT - 3]).unwrap_err().rv, CKR_DATA_LEN_RANGE);
+    }
+}

@@ -1,0 +1,93 @@
+//! The module between C_Initialize and C_Finalize.
+
+use crate::config::Settings;
+use crate::handles::Handles;
+use crate::log::Log;
+use crate::rv::{Fail, Result};
+use crate::session::Sessions;
+use crate::token::{Keeper, Opened};
+use canis_core::crypto::{Provider, default_provider};
+use canis_proto::KeyType;
+use pkcs11_sys::*;
+
+/// Everything the module keeps for its host.
+pub(crate) struct Module {
+    /// The log.
+    pub(crate) log: Log,
+    /// The keeper of keys; `None` when there is no store to work on, and then there are no slots.
+    pub(crate) keeper: Option<Keeper>,
+    /// The open sessions.
+    pub(crate) sessions: Sessions,
+    /// The tokens they are open with.
+    pub(crate) opened: Opened,
+    /// The object handles.
+    pub(crate) handles: Handles,
+    /// Types of keys that searches leave out.
+    pub(crate) hidden: Vec<KeyType>,
+}
+
+impl Module {
+    /// Starts from the settings.
+    ///
+    /// # Errors
+    /// A store that stands there and cannot be read.
+    pub(crate) fn open(settings: Settings) -> Result<Module> {
+        let log = Log::open(settings.log.as_ref());
+        let keeper = match &settings.data {
+            Some(directory) => {
+                Keeper::open(directory, &log).inspect_err(|fail| report(&log, "C_Initialize", fail))?
+            }
+            None => {
+                log.line(format_args!("no slots: neither CANIS_DATA nor HOME says where the store is"));
+                None
+            }
+        };
+        Ok(Module {
+            log,
+            keeper,
+            sessions: Sessions::new(),
+            opened: Opened::default(),
+            handles: Handles::default(),
+            hidden: settings.hidden,
+        })
+    }
+
+    /// The keeper of keys.
+    ///
+    /// # Errors
+    /// CKR_SLOT_ID_INVALID: without one there are no slots, so whatever the host asks about cannot be.
+    pub(crate) fn keeper(&self) -> Result<&Keeper> {
+        self.keeper.as_ref().ok_or_else(|| CKR_SLOT_ID_INVALID.into())
+    }
+
+    /// The cryptography for what needs no key.
+    pub(crate) fn provider(&self) -> &'static Provider {
+        default_provider()
+    }
+
+    /// Before a fork: the store lets go of its files.
+    pub(crate) fn pause(&self) {
+        if let Some(keeper) = &self.keeper {
+            keeper.core.pause_for_fork();
+        }
+    }
+
+    /// After a fork, in the parent.
+    pub(crate) fn resume(&self) {
+        if let Some(keeper) = &self.keeper {
+            keeper.core.resume_after_fork();
+        }
+    }
+
+    /// Logs why a function fails, if there is more to say than its return code.
+    pub(crate) fn report(&self, function: &str, fail: &Fail) {
+        report(&self.log, function, fail);
+    }
+}
+
+/// Logs why a function fails, if there is more to say than its return code.
+pub(crate) fn report(log: &Log, function: &str, fail: &Fail) {
+    if let Some(cause) = &fail.cause {
+        log.line(format_args!("{function}: {cause}; the host is told CKR 0x{:x}", fail.rv));
+    }
+}

@@ -1,0 +1,385 @@
+//! Templates: what the host wants an object to be, checked against the rules and made into the core's content.
+
+use crate::attribute::{Attribute, boolean, number};
+use crate::object::{self, class_of, family_number, point, usage};
+use crate::rules::{Change, Given, Rule, rule};
+use crate::rv::{Fail, Result, fail};
+use canis_core::crypto::public_parts::PublicParts;
+use canis_core::object::{Class, Content, KeyFacts, Object};
+use canis_proto::{Family, KeyType, Usage};
+use pkcs11_sys::*;
+
+/// A template without contradictions.
+pub(crate) struct Template<'a> {
+    attributes: &'a [Attribute<'a>],
+}
+
+impl<'a> Template<'a> {
+    /// # Errors
+    /// CKR_TEMPLATE_INCONSISTENT if an attribute stands twice with different values (section 4.1.1, rule 4).
+    pub(crate) fn new(attributes: &'a [Attribute<'a>]) -> Result<Self> {
+        for (at, one) in attributes.iter().enumerate() {
+            if attributes[..at].iter().any(|other| other.kind == one.kind && other.value != one.value) {
+                return fail(CKR_TEMPLATE_INCONSISTENT);
+            }
+        }
+        Ok(Template { attributes })
+    }
+
+    /// The attributes.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Attribute<'a>> {
+        self.attributes.iter()
+    }
+
+    /// An attribute's bytes.
+    pub(crate) fn bytes(&self, kind: CK_ATTRIBUTE_TYPE) -> Option<&'a [u8]> {
+        self.attributes.iter().find(|attribute| attribute.kind == kind).map(|attribute| attribute.value)
+    }
+
+    /// An attribute that is a boolean.
+    pub(crate) fn boolean(&self, kind: CK_ATTRIBUTE_TYPE) -> Result<Option<bool>> {
+        self.bytes(kind).map(boolean).transpose()
+    }
+
+    /// An attribute that is a number.
+    pub(crate) fn number(&self, kind: CK_ATTRIBUTE_TYPE) -> Result<Option<CK_ULONG>> {
+        self.bytes(kind).map(number).transpose()
+    }
+
+    fn needed(&self, kind: CK_ATTRIBUTE_TYPE) -> Result<&'a [u8]> {
+        self.bytes(kind).ok_or_else(|| CKR_TEMPLATE_INCOMPLETE.into())
+    }
+}
+
+/// What C_CreateObject is to make.
+///
+/// # Errors
+/// CKR_FUNCTION_NOT_SUPPORTED for private and secret keys: those are generated, not brought.
+pub(crate) fn created(template: &Template<'_>, so: bool) -> Result<Content> {
+    let class = number(template.needed(CKA_CLASS)?)?;
+    let Some(class) = class_of(class) else { return fail(CKR_ATTRIBUTE_VALUE_INVALID) };
+    let key = match class {
+        Class::PrivateKey | Class::SecretKey => return fail(CKR_FUNCTION_NOT_SUPPORTED),
+        Class::PublicKey => Some(public_key(template)?),
+        Class::Certificate => {
+            check_certificate(template)?;
+            None
+        }
+        Class::Data => None,
+    };
+    let mut content = blank(class, key);
+    fill(&mut content, template, Given::Create, so)?;
+    Ok(content)
+}
+
+/// What C_GenerateKey and C_GenerateKeyPair are to make of a class and type.
+pub(crate) fn generated(
+    class: Class,
+    kind: KeyType,
+    mechanism: CK_MECHANISM_TYPE,
+    template: &Template<'_>,
+    so: bool,
+) -> Result<Content> {
+    #[allow(clippy::useless_conversion)] // CK_ULONG has 32 bits on some targets.
+    let key = KeyFacts { local: true, mechanism: u64::from(mechanism), ..facts(class, kind, Vec::new()) };
+    let mut content = blank(class, Some(key));
+    fill(&mut content, template, Given::Generate, so)?;
+    Ok(content)
+}
+
+/// What an object is after C_SetAttributeValue.
+///
+/// # Errors
+/// CKR_ATTRIBUTE_READ_ONLY for what may not change so.
+pub(crate) fn changed(object: &Object, template: &Template<'_>, so: bool) -> Result<Content> {
+    let mut content = object.content.clone();
+    let family = content.key.as_ref().map(|key| key.kind.family());
+    for attribute in template.iter() {
+        let rule = rule(attribute.kind, content.class, family).ok_or(CKR_ATTRIBUTE_TYPE_INVALID)?;
+        let wanted = rule.format.parse(attribute.value)?;
+        let allowed = match rule.change {
+            Change::Never => false,
+            Change::Free => true,
+            // Setting what is set already changes nothing.
+            Change::Raise => wanted == [CK_TRUE] || object::read(object, rule.kind)?.as_slice() == wanted,
+            Change::Lower => wanted == [CK_FALSE] || object::read(object, rule.kind)?.as_slice() == wanted,
+            Change::BySo => so,
+        };
+        if !allowed {
+            return read_only(rule);
+        }
+        apply(&mut content, rule, wanted);
+    }
+    Ok(content)
+}
+
+/// An object with the defaults of its class; CKA_PRIVATE is true for what holds secrets.
+fn blank(class: Class, key: Option<KeyFacts>) -> Content {
+    Content {
+        class,
+        private: class.is_secret(),
+        modifiable: true,
+        copyable: true,
+        destroyable: true,
+        label: Vec::new(),
+        id: Vec::new(),
+        key,
+        attributes: Vec::new(),
+    }
+}
+
+/// The defaults of a key: it may do all that its type and class can, but wrap no other keys; secrets stay inside.
+fn facts(class: Class, kind: KeyType, spki: Vec<u8>) -> KeyFacts {
+    let secret = class.is_secret();
+    KeyFacts {
+        kind,
+        usage: possible(class, kind).without(Usage::WRAP).without(Usage::UNWRAP),
+        trusted: false,
+        sensitive: secret,
+        always_sensitive: false,
+        extractable: !secret,
+        never_extractable: false,
+        local: false,
+        always_authenticate: false,
+        wrap_with_trusted: false,
+        mechanism: u64::MAX,
+        spki,
+    }
+}
+
+/// What a key of this type can do in an object of this class.
+fn possible(class: Class, kind: KeyType) -> Usage {
+    let public = Usage::ENCRYPT.with(Usage::VERIFY).with(Usage::WRAP);
+    let private = Usage::DECRYPT.with(Usage::SIGN).with(Usage::UNWRAP).with(Usage::DERIVE);
+    kind.possible_usage().intersect(match class {
+        Class::PublicKey => public,
+        Class::PrivateKey => private,
+        _ => Usage::ALL,
+    })
+}
+
+/// Puts a template's attributes into new content.
+fn fill(content: &mut Content, template: &Template<'_>, moment: Given, so: bool) -> Result {
+    let family = content.key.as_ref().map(|key| key.kind.family());
+    for attribute in template.iter() {
+        let rule = rule(attribute.kind, content.class, family).ok_or(CKR_ATTRIBUTE_TYPE_INVALID)?;
+        if rule.given != Given::Both && rule.given != moment {
+            return read_only(rule);
+        }
+        let value = rule.format.parse(attribute.value)?;
+        let on = value == [CK_TRUE];
+        match rule.kind {
+            CKA_CLASS if number(attribute.value)? != object::class_number(content.class) => {
+                return fail(CKR_TEMPLATE_INCONSISTENT);
+            }
+            CKA_KEY_TYPE if Some(number(attribute.value)?) != family.map(family_number) => {
+                return fail(CKR_TEMPLATE_INCONSISTENT);
+            }
+            CKA_TRUSTED if on && !so => return read_only(rule),
+            // Asks for a PIN before every signature, which the module cannot promise yet.
+            CKA_ALWAYS_AUTHENTICATE if on => return fail(CKR_ATTRIBUTE_VALUE_INVALID),
+            _ => apply(content, rule, value),
+        }
+    }
+    Ok(())
+}
+
+fn read_only<T>(rule: &Rule) -> Result<T> {
+    let why = format!("{} cannot be set here, or not to this value, or not by who is logged in", rule.name);
+    Err(Fail::explained(CKR_ATTRIBUTE_READ_ONLY, why))
+}
+
+/// Sets one attribute that has passed its rule. What describes the key itself is not set here: it follows from the key.
+fn apply(content: &mut Content, rule: &Rule, value: Vec<u8>) {
+    let on = value == [CK_TRUE];
+    match rule.kind {
+        CKA_PRIVATE => content.private = on,
+        CKA_MODIFIABLE => content.modifiable = on,
+        CKA_COPYABLE => content.copyable = on,
+        CKA_DESTROYABLE => content.destroyable = on,
+        CKA_LABEL => content.label = value,
+        CKA_ID => content.id = value,
+        CKA_CLASS | CKA_TOKEN => {}
+        _ => {
+            let class = content.class;
+            let known = content.key.as_mut().is_some_and(|key| apply_to_key(key, class, rule.kind, on));
+            if !known {
+                object::keep(content, rule.kind, value);
+            }
+        }
+    }
+}
+
+/// Sets an attribute that is a fact of the key; says whether it was one.
+fn apply_to_key(key: &mut KeyFacts, class: Class, kind: CK_ATTRIBUTE_TYPE, on: bool) -> bool {
+    if let Some(bit) = usage(kind) {
+        // Asking for more than the algorithm can do is common (python-pkcs11 does) and grants nothing.
+        let allowed = on && possible(class, key.kind).allows(bit);
+        key.usage = if allowed { key.usage.with(bit) } else { key.usage.without(bit) };
+        return true;
+    }
+    match kind {
+        CKA_TRUSTED => key.trusted = on,
+        CKA_SENSITIVE => key.sensitive = on,
+        CKA_EXTRACTABLE => key.extractable = on,
+        CKA_WRAP_WITH_TRUSTED => key.wrap_with_trusted = on,
+        CKA_ALWAYS_AUTHENTICATE => key.always_authenticate = on,
+        CKA_SIGN_RECOVER | CKA_VERIFY_RECOVER | CKA_KEY_TYPE | CKA_MODULUS | CKA_MODULUS_BITS
+        | CKA_PUBLIC_EXPONENT | CKA_EC_PARAMS | CKA_EC_POINT | CKA_VALUE_LEN | CKA_PUBLIC_KEY_INFO => {}
+        _ => return false,
+    }
+    true
+}
+
+/// An X.509 certificate must say its type, its subject and its value (section 4.6.3).
+fn check_certificate(template: &Template<'_>) -> Result {
+    if number(template.needed(CKA_CERTIFICATE_TYPE)?)? != CKC_X_509 {
+        return fail(CKR_ATTRIBUTE_VALUE_INVALID);
+    }
+    template.needed(CKA_SUBJECT)?;
+    if template.needed(CKA_VALUE)?.is_empty() { fail(CKR_ATTRIBUTE_VALUE_INVALID) } else { Ok(()) }
+}
+
+/// The public key that a template describes by its numbers.
+fn public_key(template: &Template<'_>) -> Result<KeyFacts> {
+    let family = match number(template.needed(CKA_KEY_TYPE)?)? {
+        CKK_RSA => Family::Rsa,
+        CKK_EC => Family::Ec,
+        CKK_EC_EDWARDS => Family::Edwards,
+        _ => return fail(CKR_ATTRIBUTE_VALUE_INVALID),
+    };
+    let parts = match family {
+        Family::Rsa => PublicParts::Rsa {
+            modulus: significant(template.needed(CKA_MODULUS)?).to_vec(),
+            exponent: significant(template.needed(CKA_PUBLIC_EXPONENT)?).to_vec(),
+        },
+        _ => point_on_curve(family, template)?,
+    };
+    let spki = parts.to_spki().map_err(|_| CKR_ATTRIBUTE_VALUE_INVALID)?;
+    let (kind, _) = PublicParts::from_spki(&spki).map_err(|_| CKR_ATTRIBUTE_VALUE_INVALID)?;
+    match template.bytes(CKA_PUBLIC_KEY_INFO) {
+        Some(info) if !info.is_empty() && info != spki => fail(CKR_TEMPLATE_INCONSISTENT),
+        _ => Ok(facts(Class::PublicKey, kind, spki)),
+    }
+}
+
+fn point_on_curve(family: Family, template: &Template<'_>) -> Result<PublicParts> {
+    let curve = object::curve(template.needed(CKA_EC_PARAMS)?)?;
+    if curve.family() != family {
+        return fail(CKR_TEMPLATE_INCONSISTENT);
+    }
+    let value = template.needed(CKA_EC_POINT)?;
+    if family == Family::Edwards {
+        let point = point(value, 32)?.try_into().map_err(|_| CKR_ATTRIBUTE_VALUE_INVALID)?;
+        return Ok(PublicParts::Edwards { point });
+    }
+    Ok(PublicParts::Ec { curve, point: point(value, 1 + curve.bits() / 4)?.to_vec() })
+}
+
+/// The type of key that a template for C_GenerateKeyPair (its public half) or C_GenerateKey asks for.
+///
+/// # Errors
+/// CKR_TEMPLATE_INCOMPLETE, CKR_KEY_SIZE_RANGE, or what is wrong with the curve.
+pub(crate) fn kind_to_generate(family: Family, template: &Template<'_>) -> Result<KeyType> {
+    match family {
+        Family::Rsa => {
+            // Another exponent than F4 would have to be generated differently; nobody asks for one.
+            if template.bytes(CKA_PUBLIC_EXPONENT).is_some_and(|e| significant(e) != [1, 0, 1]) {
+                return fail(CKR_ATTRIBUTE_VALUE_INVALID);
+            }
+            match number(template.needed(CKA_MODULUS_BITS)?)? {
+                2048 => Ok(KeyType::Rsa2048),
+                3072 => Ok(KeyType::Rsa3072),
+                4096 => Ok(KeyType::Rsa4096),
+                _ => fail(CKR_KEY_SIZE_RANGE),
+            }
+        }
+        Family::Aes => match number(template.needed(CKA_VALUE_LEN)?)? {
+            16 => Ok(KeyType::Aes128),
+            24 => Ok(KeyType::Aes192),
+            32 => Ok(KeyType::Aes256),
+            _ => fail(CKR_KEY_SIZE_RANGE),
+        },
+        Family::Ec | Family::Edwards => {
+            let curve = object::curve(template.needed(CKA_EC_PARAMS)?)?;
+            if curve.family() == family { Ok(curve) } else { fail(CKR_CURVE_NOT_SUPPORTED) }
+        }
+    }
+}
+
+/// A big-endian number without leading zeros.
+fn significant(number: &[u8]) -> &[u8] {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    &number[zeros..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ON: &[u8] = &[1];
+    const OFF: &[u8] = &[0];
+
+    fn attribute(kind: CK_ATTRIBUTE_TYPE, value: &[u8]) -> Attribute<'_> {
+        Attribute { kind, value }
+    }
+
+    fn private(attributes: &[Attribute<'_>]) -> Result<Content> {
+        let template = Template::new(attributes)?;
+        generated(Class::PrivateKey, KeyType::EcdsaP256, CKM_EC_KEY_PAIR_GEN, &template, false)
+    }
+
+    #[test]
+    fn a_plain_template_gives_a_key_that_works_and_stays() {
+        let key = private(&[]).unwrap();
+        let facts = key.key.unwrap();
+        assert!(key.private && facts.sensitive && !facts.extractable && facts.local);
+        assert!(facts.usage.allows(Usage::SIGN) && !facts.usage.allows(Usage::UNWRAP));
+    }
+
+    #[test]
+    fn contradictions_are_refused_and_repetitions_are_not() {
+        let twice = [attribute(CKA_SIGN, ON), attribute(CKA_SIGN, ON)];
+        assert!(private(&twice).is_ok());
+        let torn = [attribute(CKA_SIGN, ON), attribute(CKA_SIGN, OFF)];
+        assert_eq!(private(&torn).unwrap_err().rv, CKR_TEMPLATE_INCONSISTENT);
+        let class = CKO_SECRET_KEY.to_ne_bytes();
+        assert_eq!(private(&[attribute(CKA_CLASS, &class)]).unwrap_err().rv, CKR_TEMPLATE_INCONSISTENT);
+    }
+
+    #[test]
+    fn rules_are_kept_when_objects_are_made() {
+        for (kind, value, rv) in [
+            (CKA_LOCAL, ON, CKR_ATTRIBUTE_READ_ONLY),
+            (CKA_VALUE, &[0; 32], CKR_ATTRIBUTE_READ_ONLY),
+            (CKA_MODULUS, &[0; 32], CKR_ATTRIBUTE_TYPE_INVALID),
+            (CKA_VENDOR_DEFINED | 7, ON, CKR_ATTRIBUTE_TYPE_INVALID),
+            (CKA_SENSITIVE, &[7], CKR_ATTRIBUTE_VALUE_INVALID),
+            (CKA_ALWAYS_AUTHENTICATE, ON, CKR_ATTRIBUTE_VALUE_INVALID),
+        ] {
+            assert_eq!(private(&[attribute(kind, value)]).unwrap_err().rv, rv, "{kind:x}");
+        }
+    }
+
+    #[test]
+    fn one_way_attributes_go_one_way() {
+        let object = Object {
+            id: canis_proto::Id::STORE,
+            revision: 1,
+            session: None,
+            key: None,
+            content: private(&[]).unwrap(),
+        };
+        let change = |kind, value| {
+            let attributes = [attribute(kind, value)];
+            changed(&object, &Template::new(&attributes).unwrap(), false).map(|_| ()).map_err(|f| f.rv)
+        };
+        assert_eq!(change(CKA_SENSITIVE, ON), Ok(()));
+        assert_eq!(change(CKA_SENSITIVE, OFF), Err(CKR_ATTRIBUTE_READ_ONLY));
+        assert_eq!(change(CKA_EXTRACTABLE, OFF), Ok(()));
+        assert_eq!(change(CKA_EXTRACTABLE, ON), Err(CKR_ATTRIBUTE_READ_ONLY));
+        assert_eq!(change(CKA_TOKEN, ON), Err(CKR_ATTRIBUTE_READ_ONLY));
+        assert_eq!(change(CKA_LABEL, b"new"), Ok(()));
+        assert_eq!(change(CKA_MODULUS, b""), Err(CKR_ATTRIBUTE_TYPE_INVALID));
+    }
+}
