@@ -2,8 +2,12 @@
 
 mod built;
 mod run;
+mod server;
 mod softhsm;
+mod sshd;
 
 pub use built::{binary, module};
 pub use run::{Finished, run};
+pub use server::{Server, Site};
 pub use softhsm::SoftHsm;
+pub use sshd::Sshd;

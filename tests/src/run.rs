@@ -25,7 +25,6 @@ impl Finished {
     ///
     /// # Panics
     /// Otherwise, showing all it wrote.
-    #[must_use]
     pub fn ok(self) -> Self {
         assert_eq!(self.code, 0, "stdout: {}\nstderr: {}", self.text(), self.stderr);
         self

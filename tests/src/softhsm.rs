@@ -26,7 +26,8 @@ impl SoftHsm {
         let dir = tempfile::tempdir().unwrap_or_else(|e| panic!("no temporary directory: {e}"));
         let tokens = dir.path().join("tokens");
         let config = format!("directories.tokendir = {}\nlog.level = ERROR\n", tokens.display());
-        let written = std::fs::create_dir(&tokens).and_then(|()| std::fs::write(dir.path().join("softhsm2.conf"), config));
+        let written = std::fs::create_dir(&tokens)
+            .and_then(|()| std::fs::write(dir.path().join("softhsm2.conf"), config));
         written.unwrap_or_else(|e| panic!("cannot write SoftHSM2's configuration: {e}"));
         let hsm = SoftHsm { dir, label: label.to_owned() };
         hsm.add_token(label);
@@ -39,8 +40,17 @@ impl SoftHsm {
     /// If softhsm2-util fails.
     pub fn add_token(&self, label: &str) {
         let mut util = Command::new("softhsm2-util");
-        util.args(["--init-token", "--free", "--so-pin", "softhsm-so-pin", "--pin", Self::PIN, "--label", label]);
-        drop(run(util.env("SOFTHSM2_CONF", self.config()), b"").ok());
+        util.args([
+            "--init-token",
+            "--free",
+            "--so-pin",
+            "softhsm-so-pin",
+            "--pin",
+            Self::PIN,
+            "--label",
+            label,
+        ]);
+        run(util.env("SOFTHSM2_CONF", self.config()), b"").ok();
     }
 
     /// What `SOFTHSM2_CONF` must name.
@@ -61,7 +71,8 @@ impl SoftHsm {
     /// If the directory cannot be renamed.
     pub fn unplug(&self) {
         rename(&self.tokens(), &self.dir.path().join("unplugged"));
-        std::fs::create_dir(self.tokens()).unwrap_or_else(|e| panic!("cannot make an empty token directory: {e}"));
+        std::fs::create_dir(self.tokens())
+            .unwrap_or_else(|e| panic!("cannot make an empty token directory: {e}"));
     }
 
     /// Puts it back.
@@ -69,7 +80,8 @@ impl SoftHsm {
     /// # Panics
     /// If the directory cannot be renamed.
     pub fn plug(&self) {
-        std::fs::remove_dir(self.tokens()).unwrap_or_else(|e| panic!("the token directory was used meanwhile: {e}"));
+        std::fs::remove_dir(self.tokens())
+            .unwrap_or_else(|e| panic!("the token directory was used meanwhile: {e}"));
         rename(&self.dir.path().join("unplugged"), &self.tokens());
     }
 }

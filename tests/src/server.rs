@@ -1,0 +1,225 @@
+//! A real `canis-server` on a free port, and the `canis` program pointed at it.
+
+use crate::built::binary;
+use crate::run::{Finished, run};
+use crate::softhsm::SoftHsm;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long anything may take before a test fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A data directory made by `canis init`.
+pub struct Site {
+    dir: tempfile::TempDir,
+    /// The first token.
+    pub token: String,
+    /// Where the HSM's tokens are, if it has an HSM root.
+    softhsm: Option<PathBuf>,
+}
+
+impl Site {
+    /// A site whose root is an HSM.
+    #[must_use]
+    pub fn with_hsm(hsm: &SoftHsm) -> Self {
+        let dir = temporary();
+        let pin = dir.path().join("hsm.pin");
+        write(&pin, SoftHsm::PIN.as_bytes());
+        let hsm_args =
+            ["--root", "hsm", "--module", SoftHsm::MODULE, "--token-label", &hsm.label, "--pin-file"];
+        let mut site = Site { dir, token: String::new(), softhsm: Some(hsm.config()) };
+        site.init(&[&hsm_args[..], &[&pin.display().to_string()]].concat());
+        site
+    }
+
+    /// A site whose root is a key file.
+    #[must_use]
+    pub fn with_keyfile() -> Self {
+        let dir = temporary();
+        let keyfile = dir.path().join("root.key").display().to_string();
+        let mut site = Site { dir, token: String::new(), softhsm: None };
+        site.init(&["--root", "keyfile", "--keyfile", &keyfile]);
+        site
+    }
+
+    fn init(&mut self, root: &[&str]) {
+        let mut command = self.command("canis");
+        command.args(["init", "--json", "--data"]).arg(self.data()).args(root);
+        let shown = run(&mut command, b"").ok();
+        let json: serde_json::Value =
+            serde_json::from_slice(&shown.stdout).unwrap_or_else(|e| panic!("init printed no JSON: {e}"));
+        self.token = json["token"].as_str().unwrap_or_default().to_owned();
+    }
+
+    /// The data directory.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// A place for a test's own files.
+    #[must_use]
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A program of the workspace, with the HSM in its environment.
+    #[must_use]
+    pub fn command(&self, name: &str) -> Command {
+        self.foreign(binary(name))
+    }
+
+    /// Another program, with the HSM in its environment and this data directory for the PKCS#11 module.
+    #[must_use]
+    pub fn foreign(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command.env("CANIS_DATA", self.data());
+        if let Some(config) = &self.softhsm {
+            command.env("SOFTHSM2_CONF", config);
+        }
+        command
+    }
+
+    /// Starts the server and waits until it listens.
+    #[must_use]
+    pub fn start(&self) -> Server {
+        Server::start(self)
+    }
+}
+
+/// A running server; killed when dropped.
+pub struct Server {
+    child: Child,
+    addr: String,
+    lines: Arc<Mutex<Vec<String>>>,
+    token: String,
+    ca: PathBuf,
+}
+
+impl Server {
+    fn start(site: &Site) -> Self {
+        let mut command = site.command("canis-server");
+        command.arg("--data").arg(site.data()).args(["--listen", "127.0.0.1:0", "--log", "debug"]);
+        let piped = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = piped.spawn().unwrap_or_else(|e| panic!("cannot start canis-server: {e}"));
+        let lines = Arc::default();
+        collect(child.stdout.take(), &lines);
+        collect(child.stderr.take(), &lines);
+        let mut server = Server {
+            child,
+            addr: String::new(),
+            lines,
+            token: site.token.clone(),
+            ca: site.data().join("ca.pem"),
+        };
+        let line = server.wait_for("listening on ");
+        server.addr = line.trim_start_matches("listening on ").to_owned();
+        server
+    }
+
+    /// Starts it and waits until it is unsealed.
+    #[must_use]
+    pub fn unsealed(self) -> Self {
+        self.wait_for("unsealed");
+        self
+    }
+
+    /// Waits for a line that starts with `prefix`.
+    ///
+    /// # Panics
+    /// If none comes.
+    pub fn wait_for(&self, prefix: &str) -> String {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let seen = self.log();
+            if let Some(line) = seen.lines().find(|line| line.starts_with(prefix)) {
+                return line.to_owned();
+            }
+            assert!(Instant::now() < end, "no line `{prefix}…` came; the server wrote:\n{seen}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Everything it wrote so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).join("\n")
+    }
+
+    /// Runs `canis` against it.
+    pub fn canis(&self, args: &[&str], input: &[u8]) -> Finished {
+        let mut command = Command::new(binary("canis"));
+        command
+            .args(args)
+            .env("CANIS_ADDR", &self.addr)
+            .env("CANIS_CACERT", &self.ca)
+            .env("CANIS_TOKEN", &self.token);
+        run(&mut command, input)
+    }
+
+    /// Its address.
+    #[must_use]
+    pub fn addr(&self) -> &str {
+        &self.addr
+    }
+
+    /// The CA's certificate.
+    #[must_use]
+    pub fn ca(&self) -> &Path {
+        &self.ca
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Kills it as a power cut would.
+    pub fn kill(mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+
+    /// Asks it to stop and waits.
+    ///
+    /// # Panics
+    /// If it does not stop well.
+    pub fn stop(mut self) {
+        let pid = self.child.id().to_string();
+        run(Command::new("kill").args(["-TERM", &pid]), b"").ok();
+        let status = self.child.wait().unwrap_or_else(|e| panic!("cannot wait for the server: {e}"));
+        assert!(status.success(), "the server ended with {status}:\n{}", self.log());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn collect(from: Option<impl Read + Send + 'static>, lines: &Arc<Mutex<Vec<String>>>) {
+    let (from, lines) = (from.unwrap_or_else(|| panic!("no pipe")), Arc::clone(lines));
+    std::thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        }
+    });
+}
+
+fn temporary() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap_or_else(|e| panic!("no temporary directory: {e}"))
+}
+
+fn write(path: &Path, bytes: &[u8]) {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let file = std::fs::File::options().create(true).truncate(true).write(true).mode(0o600).open(path);
+    let written = file.and_then(|mut file| file.write_all(bytes));
+    written.unwrap_or_else(|e| panic!("cannot write {}: {e}", path.display()));
+}

@@ -1,0 +1,65 @@
+//! kill -9 at random moments: what was answered is there afterwards.
+#![allow(clippy::unwrap_used)] // a failed unwrap is the test's failure
+
+use canis_tests::{Server, Site};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Creates keys until the server is gone; the names whose creation was answered.
+fn create_until_killed(server: &Arc<Server>, who: usize, round: usize, stop: &AtomicBool) -> Vec<String> {
+    let mut answered = Vec::new();
+    for n in 0.. {
+        let name = format!("r{round}/t{who}/k{n}");
+        if stop.load(Ordering::Acquire)
+            || server.canis(&["key", "create", &name, "--type", "aes256-gcm"], b"").code != 0
+        {
+            break;
+        }
+        answered.push(name);
+    }
+    answered
+}
+
+fn kill(pid: u32) {
+    drop(canis_tests::run(std::process::Command::new("kill").args(["-KILL", &pid.to_string()]), b"").ok());
+}
+
+/// R65, R23: no acknowledged key is lost, none is half there, and what was encrypted before decrypts.
+#[test]
+fn acknowledged_keys_survive_kill_9() {
+    let rounds: usize = std::env::var("CANIS_KILL_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(5);
+    let site = Site::with_keyfile();
+    let mut answered: Vec<String> = Vec::new();
+    let mut ciphertexts: Vec<(String, String)> = Vec::new();
+    for round in 0..rounds {
+        let server = Arc::new(site.start().unsealed());
+        for (name, ciphertext) in &ciphertexts {
+            let plaintext = server.canis(&["decrypt", name], ciphertext.as_bytes()).ok();
+            assert_eq!(plaintext.text(), *name);
+        }
+        let listed = server.canis(&["key", "list", "--json"], b"").ok().text();
+        for name in &answered {
+            assert!(listed.contains(&format!("\"{name}\"")), "{name} was answered and is gone");
+        }
+        if let Some(name) = answered.last() {
+            let ciphertext = server.canis(&["encrypt", name], name.as_bytes()).ok().text();
+            ciphertexts.push((name.clone(), ciphertext));
+        }
+        let stop = Arc::new(AtomicBool::new(false));
+        let workers: Vec<_> = (0..2)
+            .map(|who| {
+                let (server, stop) = (Arc::clone(&server), Arc::clone(&stop));
+                std::thread::spawn(move || create_until_killed(&server, who, round, &stop))
+            })
+            .collect();
+        // Different moments of different rounds; the work itself is what makes them random.
+        std::thread::sleep(Duration::from_millis(50 + 37 * (round as u64 % 7)));
+        kill(server.pid());
+        stop.store(true, Ordering::Release);
+        for worker in workers {
+            answered.extend(worker.join().unwrap());
+        }
+    }
+    assert!(!answered.is_empty());
+}

@@ -1,0 +1,63 @@
+//! One key, three doors: made by the program, used over CANISP, and used through PKCS#11 by programs that know
+//! nothing of CANIS.
+#![allow(clippy::unwrap_used)] // a failed unwrap is the test's failure
+
+use canis_tests::{Site, SoftHsm, Sshd, module, run};
+use std::process::Command;
+
+const PIN: &str = "pin-of-the-user";
+
+/// R93, R90: a key made over CANISP on an HSM-rooted store logs in by ssh through the module.
+#[test]
+fn a_key_made_over_canisp_logs_in_by_ssh() {
+    let hsm = SoftHsm::new("canis-hsm");
+    let site = Site::with_hsm(&hsm);
+    let server = site.start().unsealed();
+    server.canis(&["key", "create", "login/demo", "--type", "ecdsa-p256"], b"").ok();
+    let signature = server.canis(&["sign", "login/demo"], b"message").ok().text();
+    let public = server.canis(&["key", "public", "login/demo"], b"").ok().text();
+
+    // While the server runs, the module shows no slots and says why.
+    let log = site.file("module.log");
+    let mut list = site.foreign("pkcs11-tool");
+    list.args(["--module", &module().display().to_string(), "--list-slots"]).env("CANIS_PKCS11_LOG", &log);
+    let shown = run(&mut list, b"").text();
+    assert!(!shown.contains("default"), "{shown}");
+    assert!(std::fs::read_to_string(&log).unwrap().contains("canis-server"), "the log line says why");
+    server.stop();
+
+    let pin_file = site.file("pin");
+    std::fs::write(&pin_file, PIN).unwrap();
+    let mut set_pin = site.command("canis");
+    set_pin
+        .args(["slot", "set-pin", "--token", "default", "--pin-file"])
+        .arg(&pin_file)
+        .arg("--data")
+        .arg(site.data());
+    run(&mut set_pin, b"").ok();
+
+    let mut keygen = site.foreign("ssh-keygen");
+    let authorized = run(keygen.arg("-D").arg(module()), b"").ok().text();
+    assert!(
+        authorized.starts_with("ecdsa-sha2-nistp256 ") && authorized.contains("login/demo"),
+        "{authorized}"
+    );
+    let sshd = Sshd::start(&authorized);
+    let mut ssh = sshd.ssh(PIN, &["-I", &module().display().to_string()], "echo logged in as $(whoami)");
+    ssh.env("CANIS_DATA", site.data()).env("SOFTHSM2_CONF", hsm.config());
+    let session = run(&mut ssh, b"").ok();
+    assert!(session.text().starts_with("logged in as "), "{session:?}\n{}", sshd.log());
+
+    // The public key that PKCS#11 shows is the one CANISP gave, and the signature made over CANISP is still right.
+    let public_file = site.file("public.pem");
+    std::fs::write(&public_file, &public).unwrap();
+    let mut convert = Command::new("ssh-keygen");
+    let converted = run(convert.args(["-i", "-m", "PKCS8", "-f"]).arg(&public_file), b"").ok().text();
+    let base64 = |line: &str| line.split_whitespace().nth(1).map(str::to_owned);
+    assert_eq!(base64(&converted), base64(&authorized));
+    let server = site.start().unsealed();
+    let verified =
+        server.canis(&["verify", "login/demo", "--signature", signature.trim()], b"message").ok().text();
+    assert_eq!(verified.trim(), "valid");
+    server.stop();
+}
