@@ -4,7 +4,7 @@
 mod store;
 
 use canis_core::crypto::{Keys, PrivateKey, Provider, PublicKey, RUST, Random};
-use canis_core::object::{Class, Content, GenerateObjects, KeyFacts};
+use canis_core::object::{Class, Content, DestroyObject, FindObjects, GenerateObjects, KeyFacts};
 use canis_core::secret::SecretBytes;
 use canis_core::token::{InitUserPin, ListTokens, Login, Role};
 use canis_core::{Caller, VerifyStore};
@@ -133,6 +133,48 @@ fn no_secret_is_readable_in_the_files() {
     // The search itself works: a name that stands in clear is found.
     let found = |file: &str| contains(&std::fs::read(opened.dir.path().join(file)).unwrap(), b"ecdsa-p256");
     assert!(found("canis.dat") || found("canis.dat-wal"));
+}
+
+/// R19: a destroyed key's material is gone from every file, its tombstone stays, and its name is free.
+#[test]
+fn destroyed_material_is_gone() {
+    let opened = filled();
+    let core = &opened.core;
+    let token = core.call(&Caller::anonymous(), ListTokens).unwrap()[0].id;
+    let application = core.application();
+    let user = Caller::pkcs11(&application, token);
+    core.call(&user, Login { role: Role::User, pin: &SecretBytes::copied_from(PIN) }).unwrap();
+    let find = |class| FindObjects { class: Some(class), label: Some(b"signer"), id: None };
+    let object = core.call(&user, find(Class::PrivateKey)).unwrap()[0].id;
+    let material: Vec<u8> = {
+        let sql = "SELECT v.encrypted_material FROM kms_key_versions v JOIN kms_keys k ON k.id = v.key_id
+                   WHERE k.name = 'signer'";
+        Connection::open(opened.dir.path().join("canis.dat"))
+            .unwrap()
+            .query_row(sql, [], |r| r.get(0))
+            .unwrap()
+    };
+    let stands = || {
+        let files =
+            std::fs::read_dir(opened.dir.path()).unwrap().map(|e| std::fs::read(e.unwrap().path()).unwrap());
+        files
+            .filter(|bytes| {
+                contains(bytes, &material[..32]) || contains(bytes, &material[material.len() - 32..])
+            })
+            .count()
+    };
+    assert!(stands() > 0);
+    core.call(&user, DestroyObject { object }).unwrap();
+    assert_eq!(stands(), 0, "the sealed material is still in a file");
+    let state: (String, Option<i64>) = Connection::open(opened.dir.path().join("canis.dat"))
+        .unwrap()
+        .query_row("SELECT state, deleted_at FROM kms_keys WHERE name LIKE '~%'", [], |r| {
+            Ok((r.get(0)?, r.get(1)?))
+        })
+        .unwrap();
+    assert!(state.0 == "destroyed" && state.1.is_some());
+    assert!(core.call(&user, find(Class::PrivateKey)).unwrap().is_empty());
+    opened.create("signer", KeyType::Aes256);
 }
 
 /// Runs SQL on the closed store; how many rows it changed.

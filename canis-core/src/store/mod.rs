@@ -61,7 +61,8 @@ pub trait Store: Send + Sync {
     fn generation(&self) -> u64;
     /// Looks whether another process has committed; if so the generation grows.
     fn poll(&self) -> Result<()>;
-    /// Makes what was deleted unreadable now: overwritten pages reach the file and the log is emptied.
+    /// Makes what was deleted unreadable: overwritten pages reach the file and the log is emptied. Where another
+    /// process is reading, that waits for a later commit.
     fn purge(&self) -> Result<()>;
 
     /// Waits for calls in flight, lets go of every file, and blocks new calls until [`Store::resume`]: before fork.

@@ -12,7 +12,7 @@ use canis_proto::{Error, ErrorCode, Id, Result};
 use rusqlite::{OptionalExtension, ToSql};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use table::Table;
 
 mod connection;
@@ -30,6 +30,8 @@ pub struct SqliteStore {
     generation: AtomicU64,
     /// SQLite's data_version as last polled; it changes when another connection commits.
     data_version: AtomicI64,
+    /// Deleted bytes still stand in the log, because another process was reading it.
+    purge_pending: AtomicBool,
 }
 
 impl SqliteStore {
@@ -43,6 +45,7 @@ impl SqliteStore {
             pool: Pool::new(path),
             generation: AtomicU64::new(1),
             data_version: AtomicI64::new(-1),
+            purge_pending: AtomicBool::new(false),
         };
         store.poll()?;
         Ok(store)
@@ -93,6 +96,12 @@ fn write_draft(draft: &Path, first: &[Change]) -> Result<()> {
     let mut connection = connection::create(draft)?;
     write::commit(draft, &mut connection, first)?;
     connection.close().map_err(|(_, e)| connection::explain(draft, &e))
+}
+
+/// Moves the log into the file and gives its room back; `false` while another process reads the log.
+fn empty_log(path: &Path, connection: &rusqlite::Connection) -> Result<bool> {
+    let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+    busy.map(|busy| !busy).map_err(|e| connection::explain(path, &e))
 }
 
 /// Renames the finished file into place; it and its name are on the disk before this returns.
@@ -217,9 +226,20 @@ impl Store for SqliteStore {
     fn commit(&self, changes: &[Change]) -> Result<()> {
         self.pool.write(|connection| {
             let _lock = lock_file(&self.path)?;
-            write::commit(&self.path, connection, changes)
+            match write::commit(&self.path, connection, changes) {
+                // The log may hold the room that is missing: a PIN's counter that was raised must go down again.
+                Err(full) if full.code == ErrorCode::StoreFull => match empty_log(&self.path, connection) {
+                    Ok(true) => write::commit(&self.path, connection, changes),
+                    _ => Err(full),
+                },
+                done => done,
+            }
         })?;
         self.generation.fetch_add(1, Ordering::Release);
+        if self.purge_pending.load(Ordering::Acquire) {
+            // The change itself is done; what is left of an earlier purge must not fail it.
+            drop(self.purge());
+        }
         Ok(())
     }
 
@@ -242,8 +262,9 @@ impl Store for SqliteStore {
     fn purge(&self) -> Result<()> {
         self.pool.write(|connection| {
             let _lock = lock_file(&self.path)?;
-            let done = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
-            done.map_err(|e| connection::explain(&self.path, &e))
+            let done = empty_log(&self.path, connection)?;
+            self.purge_pending.store(!done, Ordering::Release);
+            Ok(())
         })
     }
 
