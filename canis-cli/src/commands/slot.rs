@@ -2,6 +2,7 @@
 
 use crate::args::{Local, SetPin};
 use crate::{files, local, secret_file, show};
+use canis_core::datadir::DataDir;
 use canis_core::token::{InitUserPin, ListTokens, PinState, TokenInfo};
 use canis_core::{Caller, Core};
 use canis_proto::{Error, ErrorCode, Result, quote};
@@ -18,6 +19,8 @@ pub(crate) fn list(args: &Local, json: bool) -> Result<()> {
 
 pub(crate) fn set_pin(args: &SetPin, json: bool) -> Result<()> {
     let pin = secret_file::read_line(&args.pin_file, "PIN")?;
+    // A running server owns the directory; two owners would not know of each other's changes.
+    let _lock = DataDir::new(&args.local.data).lock()?;
     let core = local::open(&args.local)?;
     let tokens = tokens(&core)?;
     let labelled: Vec<_> = tokens.iter().filter(|token| token.label == args.token).collect();
