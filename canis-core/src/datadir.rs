@@ -18,7 +18,7 @@ use canis_proto::{Error, ErrorCode, Result};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, TryLockError};
 use std::io::{Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// The largest credential file read, in bytes.
@@ -186,6 +186,7 @@ impl DataDir {
         if !self.store_exists() {
             std::fs::DirBuilder::new()
                 .recursive(true)
+                .mode(0o700)
                 .create(&self.path)
                 .map_err(|e| unavailable(&self.path, &e))?;
             match setup::create_rootless(self, default_provider(), &SystemClock) {
