@@ -13,23 +13,35 @@ use rusqlite::{OptionalExtension, ToSql};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 use table::Table;
 
 mod connection;
+mod generation;
 mod pool;
 mod schema;
 mod table;
 mod write;
 
+use generation::GenerationPage;
 use pool::Pool;
+
+/// How long the generation page is trusted without asking SQLite.
+const TRUST: Duration = Duration::from_secs(1);
 
 /// The SQLite filling of the store seam.
 pub struct SqliteStore {
     path: PathBuf,
     pool: Pool,
-    generation: AtomicU64,
+    /// Commits of every process, while the page can be had.
+    page: Option<GenerationPage>,
+    /// Changes seen otherwise: own commits without the page, and what `data_version` told.
+    seen: AtomicU64,
     /// SQLite's data_version as last polled; it changes when another connection commits.
     data_version: AtomicI64,
+    /// When it was polled, in milliseconds since `opened`.
+    polled: AtomicU64,
+    opened: Instant,
     /// Deleted bytes still stand in the log, because another process was reading it.
     purge_pending: AtomicBool,
 }
@@ -43,11 +55,14 @@ impl SqliteStore {
         let store = SqliteStore {
             path: path.to_owned(),
             pool: Pool::new(path),
-            generation: AtomicU64::new(1),
+            page: GenerationPage::open(path),
+            seen: AtomicU64::new(1),
             data_version: AtomicI64::new(-1),
+            polled: AtomicU64::new(0),
+            opened: Instant::now(),
             purge_pending: AtomicBool::new(false),
         };
-        store.poll()?;
+        store.ask_data_version()?;
         Ok(store)
     }
 
@@ -73,6 +88,27 @@ impl SqliteStore {
             clean();
         }
         made
+    }
+
+    /// Asks SQLite whether anybody else has committed.
+    fn ask_data_version(&self) -> Result<()> {
+        // The writer's own connection: its data_version does not move by commits of its own.
+        let now: i64 = self.pool.write(|connection| {
+            let asked = connection.pragma_query_value(None, "data_version", |row| row.get(0));
+            asked.map_err(|e| connection::explain(&self.path, &e))
+        })?;
+        if self.data_version.swap(now, Ordering::AcqRel) != now {
+            self.seen.fetch_add(1, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// Counts a change, so that every cache over this store looks again.
+    fn count_change(&self) {
+        match &self.page {
+            Some(page) => page.bump(),
+            None => drop(self.seen.fetch_add(1, Ordering::AcqRel)),
+        }
     }
 
     fn one<T: Table>(&self, filter: &str, params: &[&dyn ToSql]) -> Result<Option<T>> {
@@ -224,7 +260,9 @@ impl Store for SqliteStore {
     }
 
     fn commit(&self, changes: &[Change]) -> Result<()> {
-        self.pool.write(|connection| {
+        // Counted before and after: a reader that looks between may keep what it read under the first number only.
+        self.count_change();
+        let done = self.pool.write(|connection| {
             let _lock = lock_file(&self.path)?;
             match write::commit(&self.path, connection, changes) {
                 // The log may hold the room that is missing: a PIN's counter that was raised must go down again.
@@ -234,8 +272,9 @@ impl Store for SqliteStore {
                 },
                 done => done,
             }
-        })?;
-        self.generation.fetch_add(1, Ordering::Release);
+        });
+        self.count_change();
+        done?;
         if self.purge_pending.load(Ordering::Acquire) {
             // The change itself is done; what is left of an earlier purge must not fail it.
             drop(self.purge());
@@ -244,19 +283,18 @@ impl Store for SqliteStore {
     }
 
     fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
+        let page = self.page.as_ref().map_or(0, GenerationPage::load);
+        page.wrapping_add(self.seen.load(Ordering::Acquire))
     }
 
     fn poll(&self) -> Result<()> {
-        // The writer's own connection: its data_version does not move by commits of its own.
-        let now: i64 = self.pool.write(|connection| {
-            let asked = connection.pragma_query_value(None, "data_version", |row| row.get(0));
-            asked.map_err(|e| connection::explain(&self.path, &e))
-        })?;
-        if self.data_version.swap(now, Ordering::AcqRel) != now {
-            self.generation.fetch_add(1, Ordering::Release);
+        let now = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let due = now.saturating_sub(self.polled.load(Ordering::Relaxed)) >= TRUST.as_millis() as u64;
+        if self.page.is_some() && !due {
+            return Ok(());
         }
-        Ok(())
+        self.polled.store(now, Ordering::Relaxed);
+        self.ask_data_version()
     }
 
     fn purge(&self) -> Result<()> {
