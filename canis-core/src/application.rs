@@ -5,24 +5,43 @@ use crate::object::Object;
 use crate::token::Role;
 use canis_proto::Id;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One application's state; it is gone with the value.
-#[derive(Default)]
 pub struct Application {
     state: Mutex<State>,
+    /// Another number after every login, logout and change of a session object; opened keys are checked against it.
+    epoch: AtomicU64,
+}
+
+/// Epochs are drawn from one counter, so that no two applications of a process ever have the same: a key that one of
+/// them opened is never current for another.
+static EPOCHS: AtomicU64 = AtomicU64::new(0);
+
+fn next_epoch() -> u64 {
+    EPOCHS.fetch_add(1, Ordering::AcqRel) + 1
+}
+
+impl Default for Application {
+    fn default() -> Self {
+        Application { state: Mutex::default(), epoch: AtomicU64::new(next_epoch()) }
+    }
 }
 
 #[derive(Default)]
 struct State {
     roles: HashMap<Id, Role>,
-    /// Session objects by id, in the order they were made.
-    objects: Vec<SessionObject>,
+    objects: HashMap<Id, SessionObject>,
+    /// How many session objects were made so far.
+    made: u64,
 }
 
 /// An object that lives in a session.
 #[derive(Clone)]
 pub(crate) struct SessionObject {
+    /// The how many-th it is, for their order.
+    number: u64,
     pub(crate) token: Id,
     pub(crate) object: Arc<Object>,
     /// A private or secret key's material.
@@ -36,55 +55,73 @@ impl Application {
         self.state().roles.get(&token).copied()
     }
 
+    /// A number of this application alone, another after every login, logout and change of a session object.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
     /// Destroys the objects of a session.
     pub fn end_session(&self, session: u64) {
-        self.state().objects.retain(|o| o.object.session != Some(session));
+        self.change().objects.retain(|_, o| o.object.session != Some(session));
     }
 
     /// Notes a login.
     pub(crate) fn log_in(&self, token: Id, role: Role) {
-        self.state().roles.insert(token, role);
+        self.change().roles.insert(token, role);
     }
 
     /// Notes a logout: private session objects go. Tells who was logged in.
     pub(crate) fn log_out(&self, token: Id) -> Option<Role> {
-        let mut state = self.state();
-        state.objects.retain(|o| o.token != token || !o.object.content.needs_login());
+        let mut state = self.change();
+        state.objects.retain(|_, o| o.token != token || !o.object.content.needs_login());
         state.roles.remove(&token)
     }
 
     /// Forgets a token that was wiped.
     pub(crate) fn forget(&self, token: Id) {
-        let mut state = self.state();
-        state.objects.retain(|o| o.token != token);
+        let mut state = self.change();
+        state.objects.retain(|_, o| o.token != token);
         state.roles.remove(&token);
     }
 
-    /// The session objects of a token.
+    /// The session objects of a token, in the order they were made.
     pub(crate) fn objects(&self, token: Id) -> Vec<Arc<Object>> {
-        self.state().objects.iter().filter(|o| o.token == token).map(|o| Arc::clone(&o.object)).collect()
+        let state = self.state();
+        let mut found: Vec<_> = state.objects.values().filter(|o| o.token == token).collect();
+        found.sort_by_key(|o| o.number);
+        found.into_iter().map(|o| Arc::clone(&o.object)).collect()
     }
 
     /// One of them.
     pub(crate) fn object(&self, token: Id, id: Id) -> Option<SessionObject> {
-        self.state().objects.iter().find(|o| o.token == token && o.object.id == id).cloned()
+        self.state().objects.get(&id).filter(|o| o.token == token).cloned()
     }
 
     /// Adds one.
-    pub(crate) fn add(&self, object: SessionObject) {
-        self.state().objects.push(object);
+    pub(crate) fn add(&self, token: Id, object: Object, ready: Option<Arc<ReadyKey>>) {
+        let mut state = self.state();
+        state.made += 1;
+        let number = state.made;
+        state.objects.insert(object.id, SessionObject { number, token, object: Arc::new(object), ready });
     }
 
     /// Replaces one's attributes.
     pub(crate) fn replace(&self, object: Object) {
-        if let Some(old) = self.state().objects.iter_mut().find(|o| o.object.id == object.id) {
+        if let Some(old) = self.change().objects.get_mut(&object.id) {
             old.object = Arc::new(object);
         }
     }
 
     /// Destroys one.
     pub(crate) fn remove(&self, id: Id) {
-        self.state().objects.retain(|o| o.object.id != id);
+        self.change().objects.remove(&id);
+    }
+
+    /// The state, about to be changed in a way that opened keys must notice.
+    fn change(&self) -> MutexGuard<'_, State> {
+        let state = self.state();
+        self.epoch.store(next_epoch(), Ordering::Release);
+        state
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -5,6 +5,7 @@ use crate::caller::Caller;
 use crate::clock::Clock;
 use crate::crypto::{Provider, selftest};
 use crate::keyring::Keyring;
+use crate::object::KeyHandle;
 use crate::root::Credential;
 use crate::store::Store;
 use canis_proto::{Error, ErrorCode, Id, Operation, Result};
@@ -126,6 +127,13 @@ impl Core {
     pub fn call<R: Run>(&self, caller: &Caller, request: R) -> Result<R::Answer> {
         allow(caller, &request)?;
         request.run(&self.keyring, caller)
+    }
+
+    /// Whether an opened key may be used on as it is: nobody has changed the store, logged in or out, or changed a
+    /// session object since. Costs two loads; otherwise open the key anew.
+    #[must_use]
+    pub fn is_current(&self, caller: &Caller, key: &KeyHandle) -> bool {
+        self.keyring.since(caller).is_ok_and(|now| now == key.since)
     }
 
     /// Looks whether another process changed the store.

@@ -8,6 +8,7 @@ use canis_core::{Caller, Core};
 use canis_proto::{Error, ErrorCode, Result, quote};
 use serde_json::{Value, json};
 use std::fmt::Write;
+use std::sync::Arc;
 
 pub(crate) fn list(args: &Local, json: bool) -> Result<()> {
     let tokens = tokens(&local::open(args)?)?;
@@ -40,7 +41,7 @@ pub(crate) fn set_pin(args: &SetPin, json: bool) -> Result<()> {
     if json { show::json(&json!({"slot": token.slot, "token": token.label})) } else { Ok(()) }
 }
 
-fn tokens(core: &Core) -> Result<Vec<TokenInfo>> {
+fn tokens(core: &Core) -> Result<Arc<Vec<TokenInfo>>> {
     core.call(&Caller::anonymous(), ListTokens)
 }
 

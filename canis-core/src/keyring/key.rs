@@ -169,8 +169,10 @@ impl Keyring {
         tenant.rows.open_secret(&place, &row.encrypted_material)
     }
 
-    /// Forgets a key's ready versions and metadata; the last use that still runs wipes them.
+    /// Forgets every key, object and handle in memory; the last use that still runs wipes them.
     pub(crate) fn forget_keys(&self) {
+        self.handles.clear();
+        self.objects.clear();
         self.keys.clear();
         self.ready.clear();
     }

@@ -5,10 +5,12 @@
 use crate::clock::Clock;
 use crate::crypto::Provider;
 use crate::crypto::xaes::XaesKey;
+use crate::object::KeyHandle;
 use crate::root::{Credential, open_slot};
 use crate::secret::SecretBytes;
 use crate::store::Store;
-use canis_proto::{Error, ErrorCode, Id, Result};
+use crate::token::TokenInfo;
+use canis_proto::{Error, ErrorCode, Id, Result, Usage};
 use quick_cache::sync::Cache;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -21,8 +23,10 @@ pub(crate) mod record;
 pub(crate) mod seal;
 pub(crate) mod store_rows;
 pub(crate) mod tenant;
+mod token_list;
 
 use key::Key;
+use object::CachedObject;
 use ready::ReadyKey;
 use record::StoreFacts;
 use seal::{RowSealer, derive_xaes};
@@ -46,6 +50,9 @@ pub struct Keyring {
     open: RwLock<HashMap<Id, Arc<OpenTenant>>>,
     keys: Cache<(Id, String), Arc<Key>>,
     ready: Cache<(Id, u32), Arc<ReadyKey>>,
+    objects: Cache<Id, Arc<CachedObject>>,
+    handles: Cache<(Id, Usage), Arc<KeyHandle>>,
+    tokens: Mutex<Option<(u64, Arc<Vec<TokenInfo>>)>>,
 }
 
 /// Whether the root key is at hand.
@@ -97,6 +104,9 @@ impl Keyring {
             open: RwLock::default(),
             keys: Cache::new(CACHED_KEYS),
             ready: Cache::new(CACHED_KEYS),
+            objects: Cache::new(CACHED_KEYS),
+            handles: Cache::new(CACHED_KEYS),
+            tokens: Mutex::new(None),
             store,
             provider,
             clock,

@@ -9,11 +9,23 @@ use super::record::ObjectRecord;
 use super::seal::Place;
 use super::store_rows::agree;
 use super::tenant::OpenTenant;
-use crate::object::{Class, Content, Object};
+use crate::caller::Caller;
+use crate::object::{Class, Content, KeyHandle, Object, Since};
 use crate::store::{ObjectRow, Row};
-use canis_proto::{Id, Result};
+use canis_proto::{Id, Result, Usage};
+use std::sync::Arc;
 
 const NO_TAG: [u8; 32] = [0; 32];
+
+/// An object that was read and authenticated.
+pub(crate) struct CachedObject {
+    /// The store's generation before it was read.
+    generation: u64,
+    /// Whose it is.
+    pub(crate) tenant: Id,
+    /// The object.
+    pub(crate) object: Arc<Object>,
+}
 
 fn place(tenant: Id, id: Id, version: u32, revision: u64) -> Place<'static> {
     Place { tenant, table: "objects", row: id, version, kind: "object", revision }
@@ -69,6 +81,43 @@ impl Keyring {
         agree(&place, "cka_id", &row.cka_id, &content.id)?;
         agree(&place, "key_id", &row.key_id, &key.map(|(id, _)| id))?;
         Ok(Object { id: row.id, revision: row.revision, session: None, key, content })
+    }
+
+    /// The object of a row that was just found, from memory if it was read under this generation before.
+    pub(crate) fn found_object(
+        &self,
+        row: &ObjectRow,
+        open: Option<&OpenTenant>,
+        generation: u64,
+    ) -> Result<Arc<Object>> {
+        if let Some(cached) = self.cached_object(row.id, generation) {
+            return Ok(Arc::clone(&cached.object));
+        }
+        let object = Arc::new(self.read_object(row, open)?);
+        let cached = CachedObject { generation, tenant: row.tenant_id, object: Arc::clone(&object) };
+        self.objects.insert(row.id, Arc::new(cached));
+        Ok(object)
+    }
+
+    /// An object that was read under this generation before.
+    pub(crate) fn cached_object(&self, id: Id, generation: u64) -> Option<Arc<CachedObject>> {
+        self.objects.get(&id).filter(|cached| cached.generation == generation)
+    }
+
+    /// The moment, as opened keys remember it.
+    pub(crate) fn since(&self, caller: &Caller) -> Result<Since> {
+        let epoch = caller.application()?.epoch();
+        Ok(Since { token: caller.tenant()?, generation: self.store.generation(), epoch })
+    }
+
+    /// A key that was opened for this use before, if nothing has changed since.
+    pub(crate) fn opened(&self, object: Id, usage: Usage, since: Since) -> Option<Arc<KeyHandle>> {
+        self.handles.get(&(object, usage)).filter(|opened| opened.since == since)
+    }
+
+    /// Keeps an opened key for the next time.
+    pub(crate) fn keep_opened(&self, object: Id, opened: &Arc<KeyHandle>) {
+        self.handles.insert((object, opened.usage), Arc::clone(opened));
     }
 
     fn check_public(&self, place: &Place<'_>, row: &ObjectRow, open: Option<&OpenTenant>) -> Result<Vec<u8>> {

@@ -123,8 +123,13 @@ impl Keyring {
         }
         let rows = RowSealer::new(self.provider, &key)?;
         let opened = Arc::new(OpenTenant { id: info.id, key, rows, logins: AtomicUsize::new(0) });
-        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-        Ok(open.entry(info.id).or_insert(opened).clone())
+        let admitted = {
+            let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+            open.entry(info.id).or_insert(opened).clone()
+        };
+        // Public objects read while the tenant was locked are looked at again, with the tenant's own MAC.
+        self.forget_keys();
+        Ok(admitted)
     }
 
     /// Forgets a tenant's key and everything it opened.

@@ -110,6 +110,15 @@ pub struct KeyHandle {
     pub(crate) facts: KeyFacts,
     pub(crate) usage: Usage,
     pub(crate) key: HandleKey,
+    pub(crate) since: Since,
+}
+
+/// When a key was opened: whose token's, under which generation of the store, and under which logins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Since {
+    pub(crate) token: Id,
+    pub(crate) generation: u64,
+    pub(crate) epoch: u64,
 }
 
 pub(crate) enum HandleKey {

@@ -24,12 +24,12 @@ impl Run for FindObjects<'_> {
             cka_id: self.id,
             ..ObjectQuery::all(token)
         };
-        let open = keyring.tenant_if_open(token);
+        let (open, generation) = (keyring.tenant_if_open(token), keyring.store.generation());
         let rows = keyring.store.objects(&query)?;
         let mut found = rows
             .iter()
             .filter(|row| private || !row.private)
-            .map(|row| keyring.read_object(row, open.as_deref()).map(Arc::new))
+            .map(|row| keyring.found_object(row, open.as_deref(), generation))
             .collect::<Result<Vec<_>>>()?;
         let fits = |o: &Arc<Object>| {
             (private || !o.content.private)
@@ -65,9 +65,14 @@ impl Keyring {
         if let Some(found) = application.object(token, id) {
             return if private || !found.object.content.private { Ok(found.object) } else { Err(hidden()) };
         }
+        let generation = self.store.generation();
+        if let Some(cached) = self.cached_object(id, generation) {
+            let visible = cached.tenant == token && (private || !cached.object.content.private);
+            return if visible { Ok(Arc::clone(&cached.object)) } else { Err(hidden()) };
+        }
         let row = self.store.object(id)?.filter(|row| row.tenant_id == token && (private || !row.private));
         let row = row.ok_or_else(hidden)?;
-        self.read_object(&row, self.tenant_if_open(token).as_deref()).map(Arc::new)
+        self.found_object(&row, self.tenant_if_open(token).as_deref(), generation)
     }
 
     /// Refuses what needs the user's login: private objects, and secret keys whatever their CKA_PRIVATE says.

@@ -1,7 +1,6 @@
 //! `object.generate`, `object.create`: objects come to be.
 
 use super::create_key::NewMaterial;
-use crate::application::SessionObject;
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
@@ -72,8 +71,11 @@ impl Keyring {
         let ready = Arc::new(ReadyKey::new(self.provider, new.kind, &new.made.material, None)?);
         let add = |content, ready| -> Result<Id> {
             let id = fresh_id(self.provider)?;
-            let object = Arc::new(Object { id, revision: 1, session: Some(session), key: None, content });
-            application.add(SessionObject { token, object, ready });
+            application.add(
+                token,
+                Object { id, revision: 1, session: Some(session), key: None, content },
+                ready,
+            );
             Ok(id)
         };
         let secret = add(new.secret, Some(ready))?;
@@ -149,7 +151,7 @@ impl Run for CreateObject {
         let id = fresh_id(keyring.provider)?;
         let object = Object { id, revision: 1, session: self.session, key: None, content };
         match self.session {
-            Some(_) => application.add(SessionObject { token, object: Arc::new(object), ready: None }),
+            Some(_) => application.add(token, object, None),
             None => keyring.store.commit(&[Change::Put(keyring.object_row(token, &object)?)])?,
         }
         Ok(id)

@@ -18,6 +18,10 @@ impl Run for OpenKey {
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Arc<KeyHandle>> {
         keyring.store.poll()?;
+        let since = keyring.since(caller)?;
+        if let Some(opened) = keyring.opened(self.object, self.usage, since) {
+            return Ok(opened);
+        }
         let object = keyring.visible(caller, self.object)?;
         let Some(facts) = object.content.key.clone() else {
             return Err(Error::new(ErrorCode::ObjectNotFound, "the object is no key"));
@@ -26,16 +30,18 @@ impl Run for OpenKey {
         if !facts.usage.allows(self.usage) {
             return Err(Error::new(
                 ErrorCode::OperationNotAllowed,
-                format!(
-                    "this {} is not to be used to {}",
-                    object.content.class.noun(),
-                    self.usage.names().collect::<String>()
-                ),
+                format!("this {} is not to be used to {}", object.content.class.noun(), verb(self.usage)),
             ));
         }
         let key = keyring.handle_key(caller, &object, self.usage)?;
-        Ok(Arc::new(KeyHandle { facts, usage: self.usage, key }))
+        let opened = Arc::new(KeyHandle { facts, usage: self.usage, key, since });
+        keyring.keep_opened(self.object, &opened);
+        Ok(opened)
     }
+}
+
+fn verb(usage: Usage) -> String {
+    usage.names().collect::<Vec<_>>().join(" or ")
 }
 
 impl Keyring {
@@ -54,7 +60,7 @@ impl Keyring {
         };
         let tenant = self.tenant(token)?;
         let key = self.key_by_id(&tenant, key)?;
-        key.require(usage, &usage.names().collect::<String>())?;
+        key.require(usage, &verb(usage))?;
         Ok(HandleKey::Ready(self.ready(&tenant, &key, version)?))
     }
 
@@ -65,7 +71,7 @@ impl Keyring {
         let key = self.key_by_id(&tenant, key)?;
         match key.state {
             KeyState::Destroyed => Ok(()),
-            _ => key.require(usage, &usage.names().collect::<String>()),
+            _ => key.require(usage, &verb(usage)),
         }
     }
 }

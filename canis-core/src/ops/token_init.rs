@@ -8,6 +8,7 @@ use crate::keyring::tenant::{Protection, TenantInfo, new_tenant};
 use crate::store::{Change, ObjectQuery};
 use crate::token::{InitToken, ListTokens, Role, TokenInfo};
 use canis_proto::{Error, ErrorCode, Id, Result};
+use std::sync::Arc;
 
 /// The longest token label, in bytes (CK_TOKEN_INFO.label).
 const MAX_LABEL: usize = 32;
@@ -19,18 +20,9 @@ impl Run for ListTokens {
         Resource::Token
     }
 
-    fn run(self, keyring: &Keyring, _: &Caller) -> Result<Vec<TokenInfo>> {
+    fn run(self, keyring: &Keyring, _: &Caller) -> Result<Arc<Vec<TokenInfo>>> {
         keyring.store.poll()?;
-        let describe = |info: TenantInfo| {
-            Ok(TokenInfo {
-                id: info.id,
-                slot: info.record.slot,
-                label: info.record.name,
-                user_pin: keyring.pin_state(info.id, Role::User)?,
-                so_pin: keyring.pin_state(info.id, Role::So)?,
-            })
-        };
-        keyring.tenants()?.into_iter().map(describe).collect()
+        keyring.token_list()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::secret::SecretBytes;
 use canis_proto::{Id, Operation, OperationId};
+use std::sync::Arc;
 
 /// The shortest PIN, in bytes.
 pub const MIN_PIN: usize = 4;
@@ -51,7 +52,7 @@ pub struct ListTokens;
 
 impl Operation for ListTokens {
     const ID: OperationId = OperationId::ListTokens;
-    type Answer = Vec<TokenInfo>;
+    type Answer = Arc<Vec<TokenInfo>>;
 }
 
 /// Makes a token in a free slot, or wipes the one that is there (C_InitToken).

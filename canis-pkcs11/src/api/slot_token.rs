@@ -10,6 +10,7 @@ use canis_core::token::{
 };
 use canis_proto::ErrorCode;
 use pkcs11_sys::*;
+use std::sync::Arc;
 
 const NO_VERSION: CK_VERSION = CK_VERSION { major: 0, minor: 0 };
 
@@ -40,14 +41,14 @@ pub(crate) fn look(module: &Module, slot: CK_SLOT_ID) -> Result<Slot> {
     if module.keeper.is_none() {
         return fail(CKR_SLOT_ID_INVALID);
     }
-    let mut tokens = tokens(module)?;
-    if let Some(at) = tokens.iter().position(|token| CK_SLOT_ID::from(token.slot) == slot) {
-        return Ok(Slot::Token(tokens.swap_remove(at)));
+    let tokens = tokens(module)?;
+    if let Some(token) = tokens.iter().find(|token| CK_SLOT_ID::from(token.slot) == slot) {
+        return Ok(Slot::Token(token.clone()));
     }
     if slot == empty_slot(&tokens) { Ok(Slot::Empty) } else { fail(CKR_SLOT_ID_INVALID) }
 }
 
-fn tokens(module: &Module) -> Result<Vec<TokenInfo>> {
+fn tokens(module: &Module) -> Result<Arc<Vec<TokenInfo>>> {
     let keeper = module.keeper()?;
     Ok(keeper.core.call(&keeper.slots, ListTokens)?)
 }
