@@ -21,6 +21,7 @@ use pkcs11_sys::{
     CK_C_INITIALIZE_ARGS, CK_CHAR, CK_FLAGS, CK_FUNCTION_LIST, CK_FUNCTION_LIST_3_0, CK_INTERFACE, CK_RV,
     CK_ULONG, CK_UTF8CHAR, CK_VERSION, CK_VOID_PTR, CKR_ARGUMENTS_BAD, CKR_FUNCTION_FAILED, CKR_OK,
 };
+use std::cell::UnsafeCell;
 use std::ffi::CStr;
 
 const LEGACY: CK_VERSION = CK_VERSION { major: 2, minor: 40 };
@@ -64,13 +65,15 @@ lists! {
     ;
 }
 
-/// The interfaces, the newest first: that is the one a host gets that does not say which it wants.
-struct Interfaces([CK_INTERFACE; 2]);
+/// The interfaces, the newest first: that is the one a host gets that does not say which it wants. They stand in memory
+/// that can be written to, because the standard's pointers are not const and OpenSC's pkcs11-spy (up to 0.25) puts its
+/// own list into what it is given.
+struct Interfaces(UnsafeCell<[CK_INTERFACE; 2]>);
 
-// SAFETY: the pointers lead to statics that nobody writes to.
+// SAFETY: the module only copies from it and gives out pointers; what hosts do to it is between them.
 unsafe impl Sync for Interfaces {}
 
-static INTERFACES: Interfaces = Interfaces([
+static INTERFACES: Interfaces = Interfaces(UnsafeCell::new([
     CK_INTERFACE {
         pInterfaceName: NAME.as_ptr() as *mut CK_CHAR,
         pFunctionList: (&raw const LIST_3_0) as CK_VOID_PTR,
@@ -81,7 +84,7 @@ static INTERFACES: Interfaces = Interfaces([
         pFunctionList: (&raw const LIST_2_40) as CK_VOID_PTR,
         flags: 0,
     },
-]);
+]));
 
 const VERSIONS: [CK_VERSION; 2] = [CRYPTOKI, LEGACY];
 
@@ -101,8 +104,8 @@ pub(super) unsafe extern "C" fn C_GetInterfaceList(
     count: *mut CK_ULONG,
 ) -> CK_RV {
     guarded(|| {
-        // SAFETY: the host's pointers.
-        code(unsafe { list(&INTERFACES.0, interfaces, count) })
+        // SAFETY: the interfaces are there for good; the host's pointers.
+        code(unsafe { list(&INTERFACES.0.get().read(), interfaces, count) })
     })
 }
 
@@ -126,7 +129,7 @@ pub(super) unsafe extern "C" fn C_GetInterface(
             // No flag is known that an interface could have; fork-safety in the standard's sense it does not.
             match VERSIONS.iter().position(fits) {
                 Some(at) if named && flags == 0 => {
-                    *interface = (&raw const INTERFACES.0[at]).cast_mut();
+                    *interface = INTERFACES.0.get().cast::<CK_INTERFACE>().wrapping_add(at);
                     Ok(())
                 }
                 _ => fail(CKR_FUNCTION_FAILED),

@@ -1,0 +1,18 @@
+//! The module from outside: through the client crate, through bare pointers, and by the programs people use.
+//!
+//! The tests of this process share one initialised module and make a token each; programs get a directory each.
+// Loading the library and calling it with wrong pointers is the point of some of these tests.
+#![allow(unsafe_code)]
+
+mod ciphers;
+mod engine;
+mod harness;
+mod keys;
+mod misuse;
+mod objects;
+mod processes;
+mod raw;
+mod signatures;
+mod ssh;
+mod tokens;
+mod tools;

@@ -1,0 +1,143 @@
+//! The module as a guest in processes: forks, races, unloading, exits, a running server, silence.
+
+use crate::harness::{Home, compile, library, said, succeed};
+use std::fs::File;
+use std::process::{Command, Stdio};
+
+fn home() -> Home {
+    let home = Home::with_token("guest");
+    home.tool_as_user(&["--keypairgen", "--key-type", "EC:prime256v1", "--label", "key", "--id", "01"]);
+    home
+}
+
+/// Compiles and runs a C program on a token with one P-256 key; it must say that it came to its end, and nothing on
+/// stderr.
+fn run(name: &str, arguments: &[&str]) -> Home {
+    let home = home();
+    let program = compile(&home, name);
+    let said = succeed(home.command(program).arg(library()).args(arguments));
+    assert_eq!(said, "done\n");
+    home
+}
+
+/// R93: nginx, ssh-agent and others fork after C_Initialize.
+#[test]
+fn a_child_starts_anew_and_the_parent_goes_on() {
+    let home = run("fork", &["40"]);
+    let listed = home.tool_as_user(&["-O"]);
+    assert!(listed.contains("Private Key Object") && !listed.contains("written"), "{listed}");
+}
+
+#[test]
+fn racing_initialisations_have_one_winner() {
+    run("race", &[]);
+}
+
+#[test]
+fn finalize_under_fire_does_not_crash() {
+    run("finalize", &[]);
+}
+
+#[test]
+fn a_thread_may_end_after_dlclose() {
+    run("unload", &[]);
+}
+
+#[test]
+fn hosts_leave_without_goodbye() {
+    run("leave", &[]);
+    run("leave", &["with a busy thread"]);
+}
+
+/// Nothing but the three entry points is exported, and no C_… is taken from elsewhere.
+#[test]
+fn the_library_exports_its_entry_points_only() {
+    let defined = succeed(Command::new("nm").args(["-D", "--defined-only"]).arg(library()));
+    let names: Vec<_> = defined.lines().filter_map(|line| line.split_whitespace().last()).collect();
+    assert_eq!(names, ["C_GetFunctionList", "C_GetInterface", "C_GetInterfaceList"]);
+    let undefined = succeed(Command::new("nm").args(["-D", "--undefined-only"]).arg(library()));
+    assert!(!undefined.contains(" C_") && !undefined.contains("EVP_"), "{undefined}");
+    let dynamic = succeed(Command::new("readelf").args(["-d"]).arg(library()));
+    assert!(dynamic.contains("NODELETE"), "{dynamic}");
+}
+
+/// While a server holds the directory there are no slots, and the log says why; afterwards they are back.
+#[test]
+fn a_running_server_keeps_the_slots_away() {
+    let home = home();
+    let lock =
+        File::options().create(true).truncate(false).write(true).open(home.path("data/canis.lock")).unwrap();
+    lock.try_lock().unwrap();
+    let listed =
+        said(&home.command("pkcs11-tool").arg("--module").arg(library()).arg("-L").output().unwrap());
+    assert!(listed.contains("No slots") && !listed.contains("guest"), "{listed}");
+    assert!(home.log().contains("no slots: a running canis-server holds"), "{}", home.log());
+    lock.unlock().unwrap();
+    assert!(home.tool(&["-L"]).contains("guest"));
+}
+
+/// Without any setting the store is in the user's data directory, and nothing is written anywhere else.
+#[test]
+fn no_set_up_is_needed_and_nothing_is_said() {
+    let home = Home::new();
+    let mut tool = home.command("pkcs11-tool");
+    tool.env_remove("CANIS_DATA").env_remove("CANIS_PKCS11_LOG").env_remove("XDG_DATA_HOME");
+    let output = tool.arg("--module").arg(library()).arg("-L").output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", said(&output));
+    assert!(home.path(".local/share/canis/canis.dat").exists());
+    assert!(!home.path("log").exists() && !home.path("data").exists());
+}
+
+/// The configuration file: the store, the log, and keys hidden from searches.
+#[test]
+fn a_configuration_file_is_obeyed() {
+    let home = home();
+    home.tool_as_user(&["--keypairgen", "--key-type", "EC:edwards25519", "--label", "edwards"]);
+    let file = home.path("canis-pkcs11.toml");
+    let (data, log) = (home.path("data"), home.path("other-log"));
+    let text = format!("data = {data:?}\nlog = {log:?}\nhide_key_types = [\"ed25519\"]\n");
+    std::fs::write(&file, text).unwrap();
+    let with_file = |home: &Home| {
+        let mut tool = home.command("pkcs11-tool");
+        tool.env_remove("CANIS_DATA").env_remove("CANIS_PKCS11_LOG").env("CANIS_PKCS11_CONF", &file);
+        tool.arg("--module").arg(library()).args(["--login", "--pin", "1234", "-O"]);
+        tool.output().unwrap()
+    };
+    let listed = said(&with_file(&home));
+    assert!(listed.contains("label:      key") && !listed.contains("edwards"), "{listed}");
+    assert!(std::fs::read_to_string(&log).unwrap().contains("working on the store"));
+    std::fs::write(&file, "dta = 1").unwrap();
+    assert!(!with_file(&home).status.success());
+    assert!(home.tool_as_user(&["-O"]).contains("edwards"));
+}
+
+/// A store that is no store is refused with a reason, and left as it is.
+#[test]
+fn a_file_that_is_no_store_is_left_alone() {
+    let home = Home::new();
+    std::fs::create_dir(home.path("data")).unwrap();
+    std::fs::write(home.path("data/canis.dat"), b"precious notes").unwrap();
+    let output = home.command("pkcs11-tool").arg("--module").arg(library()).arg("-L").output().unwrap();
+    assert!(!output.status.success(), "{}", said(&output));
+    assert!(home.log().contains("C_Initialize"), "{}", home.log());
+    assert_eq!(std::fs::read(home.path("data/canis.dat")).unwrap(), b"precious notes");
+}
+
+/// Several programs work on one store at the same time.
+#[test]
+fn processes_share_a_store() {
+    let home = home();
+    let start = |label: &str| {
+        let mut tool = home.command("pkcs11-tool");
+        tool.arg("--module").arg(library()).args(["--login", "--pin", "1234", "--keypairgen"]);
+        tool.args(["--key-type", "EC:secp384r1", "--label", label]);
+        tool.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let labels: Vec<_> = (0..3).map(|n| format!("made-{n}")).collect();
+    for child in labels.iter().map(|label| start(label)).collect::<Vec<_>>() {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+    }
+    let listed = home.tool_as_user(&["-O"]);
+    assert!(labels.iter().all(|label| listed.contains(label.as_str())), "{listed}");
+}
