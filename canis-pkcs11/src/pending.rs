@@ -3,11 +3,13 @@
 //! An operation is moved out of its session while it works, so no lock is held over cryptography; meanwhile the
 //! session says `Busy`, and another thread that uses the same session at the same time is told CKR_OPERATION_ACTIVE.
 
+use crate::mechanism::Row;
 use crate::module::Module;
 use crate::rv::{Fail, Result, fail};
 use crate::session::Session;
-use crate::token::Token;
+use crate::token::{ReadyKey, Token, Wanted};
 use pkcs11_sys::*;
+use std::sync::Arc;
 
 /// The place of one kind of operation in a session.
 #[derive(Default)]
@@ -25,6 +27,11 @@ pub(crate) enum Pending<O> {
 pub(crate) trait Operation: Sized {
     /// Where sessions keep it.
     fn place(session: &mut Session) -> &mut Pending<Self>;
+
+    /// Its key, for the session's next operation.
+    fn into_key(self) -> Option<ReadyKey> {
+        None
+    }
 }
 
 /// Which call works on the operation.
@@ -56,25 +63,59 @@ fn ends(stage: Stage, outcome: &Result<Done>) -> bool {
     }
 }
 
-/// Begins an operation that `make` makes for the session's token, without the session's lock.
+/// Begins an operation that `make` makes of what `take` takes from the session, without the session's lock.
 ///
 /// # Errors
 /// CKR_OPERATION_ACTIVE, or what `make` fails with.
-pub(crate) fn begin<O: Operation>(
+pub(crate) fn begin<O: Operation, T>(
     module: &Module,
     handle: CK_SESSION_HANDLE,
-    make: impl FnOnce(&Token) -> Result<O>,
+    take: impl FnOnce(&mut Session) -> T,
+    make: impl FnOnce(T) -> Result<O>,
 ) -> Result {
-    let token = module.sessions.with(handle, |session| {
+    let taken = module.sessions.with(handle, |session| {
         if !matches!(O::place(session), Pending::Idle) {
             return fail(CKR_OPERATION_ACTIVE);
         }
         *O::place(session) = Pending::Busy;
-        Ok(session.token.clone())
+        Ok(take(session))
     })?;
     let place = Busy::<O>::new(module, handle);
-    place.leave(Pending::Active(make(&token)?));
+    place.leave(Pending::Active(make(taken)?));
     Ok(())
+}
+
+/// Begins an operation with a key. The session's last key is used on if it is the same and nothing has changed since:
+/// then no map is looked at and no counter is shared with other threads.
+///
+/// # Errors
+/// CKR_OPERATION_ACTIVE, what `mechanism` fails with, or those of [`ReadyKey::open`].
+pub(crate) fn begin_with_key<O: Operation, M>(
+    module: &Module,
+    handle: CK_SESSION_HANDLE,
+    wanted: Wanted,
+    mechanism: impl FnOnce() -> Result<(&'static Row, M)>,
+    make: impl FnOnce(ReadyKey, M) -> O,
+) -> Result {
+    let core = &module.keeper()?.core;
+    let take = |session: &mut Session| match session.last_key.take() {
+        Some(key) if key.is(wanted) && key.is_current(core) => Held::Key(key),
+        _ => Held::Token(session.token.clone()),
+    };
+    begin(module, handle, take, |held| {
+        let (row, parsed) = mechanism()?;
+        let key = match held {
+            Held::Key(key) if key.is_for(row) => key,
+            Held::Key(_) => ReadyKey::open(module, &*module.sessions.token(handle)?, wanted, row)?,
+            Held::Token(token) => ReadyKey::open(module, &token, wanted, row)?,
+        };
+        Ok(make(key, parsed))
+    })
+}
+
+enum Held {
+    Key(ReadyKey),
+    Token(Arc<Token>),
 }
 
 /// Ends the active operation unfinished: C_…Init with a NULL mechanism (section 5.8.1) or C_SessionCancel. Says
@@ -127,7 +168,9 @@ pub(crate) fn work<O: Operation>(
     })?;
     let place = Busy::<O>::new(module, handle);
     let outcome = work(&mut operation);
-    if !ends(stage, &outcome) {
+    if ends(stage, &outcome) {
+        place.finish(operation.into_key().filter(|_| outcome.is_ok()));
+    } else {
         place.leave(Pending::Active(operation));
     }
     outcome.map(|_| ())
@@ -147,6 +190,16 @@ impl<'a, O: Operation> Busy<'a, O> {
 
     fn leave(self, pending: Pending<O>) {
         self.settle(|session| *O::place(session) = pending);
+        std::mem::forget(self);
+    }
+
+    fn finish(self, key: Option<ReadyKey>) {
+        self.settle(|session| {
+            *O::place(session) = Pending::Idle;
+            if key.is_some() {
+                session.last_key = key;
+            }
+        });
         std::mem::forget(self);
     }
 

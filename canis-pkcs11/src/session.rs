@@ -11,7 +11,7 @@ use crate::api::sign::Signing;
 use crate::api::verify::Verification;
 use crate::pending::Pending;
 use crate::rv::{Result, fail};
-use crate::token::Token;
+use crate::token::{ReadyKey, Token};
 use pkcs11_sys::*;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -34,6 +34,8 @@ pub(crate) struct Session {
     pub(crate) sign: Pending<Signing>,
     pub(crate) verify: Pending<Verification>,
     pub(crate) search: Pending<Search>,
+    /// The key of the last operation that ended well; the next one often uses it again.
+    pub(crate) last_key: Option<ReadyKey>,
 }
 
 impl Session {
@@ -49,6 +51,7 @@ impl Session {
             sign: Pending::Idle,
             verify: Pending::Idle,
             search: Pending::Idle,
+            last_key: None,
         }
     }
 }

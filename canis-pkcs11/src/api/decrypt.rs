@@ -5,10 +5,10 @@ use super::output::{Out, Transfer};
 use crate::mechanism::{Cipher, Mechanism};
 use crate::message::Kept;
 use crate::module::Module;
-use crate::pending::{Done, Operation, Pending, Stage, begin, cancel_by_init, work};
+use crate::pending::{Done, Operation, Pending, Stage, begin_with_key, cancel_by_init, work};
 use crate::rv::{Instead, Result, fail};
 use crate::session::Session;
-use crate::token::ReadyKey;
+use crate::token::{ReadyKey, Wanted};
 use canis_core::crypto::GCM_TAG;
 use canis_core::object::UseToDecrypt;
 use canis_proto::{ErrorCode, Usage};
@@ -27,6 +27,10 @@ impl Operation for Decryption {
     fn place(session: &mut Session) -> &mut Pending<Self> {
         &mut session.decrypt
     }
+
+    fn into_key(self) -> Option<ReadyKey> {
+        Some(self.key)
+    }
 }
 
 /// C_DecryptInit.
@@ -39,11 +43,15 @@ pub(crate) fn init(
     if let Ok(None) = mechanism {
         return cancel_by_init::<Decryption>(module, session);
     }
-    begin(module, session, |token| {
+    let wanted = Wanted { handle: key, usage: Usage::DECRYPT };
+    let parse = || {
         let Some(mechanism) = mechanism? else { return fail(CKR_ARGUMENTS_BAD) };
-        let cipher = mechanism.ciphers()?;
-        let key = ReadyKey::open(module, token, key, Usage::DECRYPT, mechanism.row)?;
-        Ok(Decryption { key, cipher, kept: Kept::default() })
+        Ok((mechanism.row, mechanism.ciphers()?))
+    };
+    begin_with_key(module, session, wanted, parse, |key, cipher| Decryption {
+        key,
+        cipher,
+        kept: Kept::default(),
     })
 }
 

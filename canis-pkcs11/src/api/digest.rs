@@ -37,10 +37,15 @@ pub(crate) fn init(
     if let Ok(None) = mechanism {
         return cancel_by_init::<Digesting>(module, session);
     }
-    begin(module, session, |_| {
-        let Some(mechanism) = mechanism? else { return fail(CKR_ARGUMENTS_BAD) };
-        Ok(Digesting { provider: module.provider(), hash: mechanism.digests()?, parts: None })
-    })
+    begin(
+        module,
+        session,
+        |_| (),
+        |()| {
+            let Some(mechanism) = mechanism? else { return fail(CKR_ARGUMENTS_BAD) };
+            Ok(Digesting { provider: module.provider(), hash: mechanism.digests()?, parts: None })
+        },
+    )
 }
 
 /// C_Digest.

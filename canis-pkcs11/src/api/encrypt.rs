@@ -4,10 +4,10 @@ use super::output::{Out, Transfer};
 use crate::mechanism::{Cipher, Mechanism};
 use crate::message::Kept;
 use crate::module::Module;
-use crate::pending::{Done, Operation, Pending, Stage, begin, cancel_by_init, work};
+use crate::pending::{Done, Operation, Pending, Stage, begin_with_key, cancel_by_init, work};
 use crate::rv::{Instead, Result, fail};
 use crate::session::Session;
-use crate::token::ReadyKey;
+use crate::token::{ReadyKey, Wanted};
 use canis_core::crypto::{GCM_TAG, Oaep};
 use canis_core::object::{CipherScheme, UseToEncrypt};
 use canis_proto::{ErrorCode, Usage};
@@ -23,6 +23,10 @@ pub(crate) struct Encryption {
 impl Operation for Encryption {
     fn place(session: &mut Session) -> &mut Pending<Self> {
         &mut session.encrypt
+    }
+
+    fn into_key(self) -> Option<ReadyKey> {
+        Some(self.key)
     }
 }
 
@@ -60,11 +64,15 @@ pub(crate) fn init(
     if let Ok(None) = mechanism {
         return cancel_by_init::<Encryption>(module, session);
     }
-    begin(module, session, |token| {
+    let wanted = Wanted { handle: key, usage: Usage::ENCRYPT };
+    let parse = || {
         let Some(mechanism) = mechanism? else { return fail(CKR_ARGUMENTS_BAD) };
-        let cipher = mechanism.ciphers()?;
-        let key = ReadyKey::open(module, token, key, Usage::ENCRYPT, mechanism.row)?;
-        Ok(Encryption { key, cipher, kept: Kept::default() })
+        Ok((mechanism.row, mechanism.ciphers()?))
+    };
+    begin_with_key(module, session, wanted, parse, |key, cipher| Encryption {
+        key,
+        cipher,
+        kept: Kept::default(),
     })
 }
 

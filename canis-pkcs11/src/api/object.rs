@@ -173,23 +173,28 @@ pub(crate) fn find_init(
     session: CK_SESSION_HANDLE,
     attributes: Result<Vec<Attribute<'_>>>,
 ) -> Result {
-    begin(module, session, |token| {
-        let attributes = attributes?;
-        let template = Template::new(&attributes)?;
-        let class = match template.number(CKA_CLASS)?.map(class_of) {
-            // Nothing is of a class that CANIS does not have.
-            Some(None) => return Ok(Search { rest: Vec::new().into_iter() }),
-            Some(class) => class,
-            None => None,
-        };
-        let request = FindObjects { class, label: template.bytes(CKA_LABEL), id: template.bytes(CKA_ID) };
-        let found = module.keeper()?.core.call(&token.caller, request)?;
-        let handles = found
-            .iter()
-            .filter(|object| !is_hidden(module, object) && matches(object, &template))
-            .map(|object| module.handles.issue(token.id, object.id, object.content.private));
-        Ok(Search { rest: handles.collect::<Vec<_>>().into_iter() })
-    })
+    begin(
+        module,
+        session,
+        |session| session.token.clone(),
+        |token| {
+            let attributes = attributes?;
+            let template = Template::new(&attributes)?;
+            let class = match template.number(CKA_CLASS)?.map(class_of) {
+                // Nothing is of a class that CANIS does not have.
+                Some(None) => return Ok(Search { rest: Vec::new().into_iter() }),
+                Some(class) => class,
+                None => None,
+            };
+            let request = FindObjects { class, label: template.bytes(CKA_LABEL), id: template.bytes(CKA_ID) };
+            let found = module.keeper()?.core.call(&token.caller, request)?;
+            let handles = found
+                .iter()
+                .filter(|object| !is_hidden(module, object) && matches(object, &template))
+                .map(|object| module.handles.issue(token.id, object.id, object.content.private));
+            Ok(Search { rest: handles.collect::<Vec<_>>().into_iter() })
+        },
+    )
 }
 
 /// Whether the configuration hides keys of this type from searches.

@@ -5,15 +5,10 @@ use crate::module::Module;
 use crate::pending::{Operation, cancel};
 use crate::rv::{Instead, Result, fail};
 use crate::session::Session;
-use crate::token::Token;
 use canis_core::secret::SecretBytes;
 use canis_core::token::{Login, Logout, Role};
 use canis_proto::{ErrorCode, Id};
 use pkcs11_sys::*;
-use std::time::Duration;
-
-/// How often a login is tried that meets those of other processes.
-const LOGIN_TRIES: u32 = 20;
 
 /// C_OpenSession.
 pub(crate) fn open(module: &Module, slot: CK_SLOT_ID, flags: CK_FLAGS) -> Result<CK_SESSION_HANDLE> {
@@ -98,28 +93,16 @@ pub(crate) fn login(module: &Module, handle: CK_SESSION_HANDLE, user: CK_USER_TY
         module.opened.reserve_for_so(token.id)?;
     }
     let pin = SecretBytes::copied_from(pin);
-    let outcome = try_login(module, &token, role, &pin).instead(ErrorCode::PinInvalid, CKR_PIN_INCORRECT);
+    let turn = keeper.turn_to_try_a_pin();
+    let outcome = keeper
+        .core
+        .call(&token.caller, Login { role, pin: &pin })
+        .instead(ErrorCode::PinInvalid, CKR_PIN_INCORRECT);
+    drop(turn);
     if outcome.is_err() && role == Role::So {
         module.opened.release_from_so(token.id);
     }
     outcome
-}
-
-/// Logs in; tries again when another process counted its own try in the same moment, as the workers of a server do that
-/// all start at once.
-fn try_login(module: &Module, token: &Token, role: Role, pin: &SecretBytes) -> Result {
-    let keeper = module.keeper()?;
-    let mut tries = LOGIN_TRIES;
-    loop {
-        match keeper.core.call(&token.caller, Login { role, pin }) {
-            Err(error) if error.code == ErrorCode::Conflict && tries > 1 => tries -= 1,
-            outcome => return Ok(outcome?),
-        }
-        // A different pause in each process, or they would meet again.
-        let mut pause = [0];
-        module.provider().random.fill(&mut pause)?;
-        std::thread::sleep(Duration::from_millis(u64::from(pause[0] / 4)));
-    }
 }
 
 /// C_Logout.
@@ -151,6 +134,7 @@ fn stop_key_work(session: &mut Session) {
         // One that is at work in another thread may finish its call: it began while the login lasted.
         let _ = cancel::<O>(session);
     }
+    session.last_key = None;
     stop::<super::encrypt::Encryption>(session);
     stop::<super::decrypt::Decryption>(session);
     stop::<super::sign::Signing>(session);

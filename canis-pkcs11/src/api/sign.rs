@@ -4,10 +4,10 @@ use super::output::{Out, Transfer};
 use crate::mechanism::Mechanism;
 use crate::message::Message;
 use crate::module::Module;
-use crate::pending::{Done, Operation, Pending, Stage, begin, cancel_by_init, work};
+use crate::pending::{Done, Operation, Pending, Stage, begin_with_key, cancel_by_init, work};
 use crate::rv::{Instead, Result, fail};
 use crate::session::Session;
-use crate::token::ReadyKey;
+use crate::token::{ReadyKey, Wanted};
 use canis_core::crypto::SignScheme;
 use canis_core::object::UseToSign;
 use canis_proto::{ErrorCode, Usage};
@@ -23,6 +23,10 @@ impl Operation for Signing {
     fn place(session: &mut Session) -> &mut Pending<Self> {
         &mut session.sign
     }
+
+    fn into_key(self) -> Option<ReadyKey> {
+        Some(self.key)
+    }
 }
 
 /// C_SignInit.
@@ -35,11 +39,14 @@ pub(crate) fn init(
     if let Ok(None) = mechanism {
         return cancel_by_init::<Signing>(module, session);
     }
-    begin(module, session, |token| {
+    let wanted = Wanted { handle: key, usage: Usage::SIGN };
+    let parse = || {
         let Some(mechanism) = mechanism? else { return fail(CKR_ARGUMENTS_BAD) };
-        let signer = mechanism.signs()?;
-        let key = ReadyKey::open(module, token, key, Usage::SIGN, mechanism.row)?;
-        Ok(Signing { key, message: Message::new(module.provider(), signer) })
+        Ok((mechanism.row, mechanism.signs()?))
+    };
+    begin_with_key(module, session, wanted, parse, |key, signer| Signing {
+        key,
+        message: Message::new(module.provider(), signer),
     })
 }
 

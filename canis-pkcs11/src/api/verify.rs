@@ -3,10 +3,10 @@
 use crate::mechanism::Mechanism;
 use crate::message::Message;
 use crate::module::Module;
-use crate::pending::{Done, Operation, Pending, Stage, begin, cancel_by_init, work};
+use crate::pending::{Done, Operation, Pending, Stage, begin_with_key, cancel_by_init, work};
 use crate::rv::{Instead, Result, fail};
 use crate::session::Session;
-use crate::token::ReadyKey;
+use crate::token::{ReadyKey, Wanted};
 use canis_core::crypto::SignScheme;
 use canis_core::object::UseToVerify;
 use canis_proto::{ErrorCode, Usage};
@@ -22,6 +22,10 @@ impl Operation for Verification {
     fn place(session: &mut Session) -> &mut Pending<Self> {
         &mut session.verify
     }
+
+    fn into_key(self) -> Option<ReadyKey> {
+        Some(self.key)
+    }
 }
 
 /// C_VerifyInit.
@@ -34,11 +38,14 @@ pub(crate) fn init(
     if let Ok(None) = mechanism {
         return cancel_by_init::<Verification>(module, session);
     }
-    begin(module, session, |token| {
+    let wanted = Wanted { handle: key, usage: Usage::VERIFY };
+    let parse = || {
         let Some(mechanism) = mechanism? else { return fail(CKR_ARGUMENTS_BAD) };
-        let signer = mechanism.signs()?;
-        let key = ReadyKey::open(module, token, key, Usage::VERIFY, mechanism.row)?;
-        Ok(Verification { key, message: Message::new(module.provider(), signer) })
+        Ok((mechanism.row, mechanism.signs()?))
+    };
+    begin_with_key(module, session, wanted, parse, |key, signer| Verification {
+        key,
+        message: Message::new(module.provider(), signer),
     })
 }
 

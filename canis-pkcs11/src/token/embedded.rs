@@ -5,9 +5,11 @@ use crate::rv::Result;
 use canis_core::clock::SystemClock;
 use canis_core::datadir::DataDir;
 use canis_core::{Application, Caller, Core, default_provider};
-use canis_proto::Id;
+use canis_proto::{Error, ErrorCode, Id};
+use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// The keeper of keys and what it knows of this host.
 pub(crate) struct Keeper {
@@ -17,13 +19,31 @@ pub(crate) struct Keeper {
     pub(crate) application: Arc<Application>,
     /// This host, as it looks at the slots.
     pub(crate) slots: Caller,
+    directory: DataDir,
+}
+
+/// How long a login waits for its turn; then it is tried at once with the others.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// A turn at trying a PIN, of one process at a time.
+pub(crate) struct Turn {
+    locked: Option<File>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        // Said, not left to the closing of the file: a child forked meanwhile has the same open file.
+        if let Some(file) = &self.locked {
+            let _ = file.unlock();
+        }
+    }
 }
 
 impl Keeper {
-    /// Opens the store in a directory, or makes one; `None` if a server holds it.
+    /// Opens the store in a directory, or makes one; `None` if a server holds it, none can be made, or it stays sealed.
     ///
     /// # Errors
-    /// A directory that cannot be made, a file that is no store or cannot be read.
+    /// A file that is no store or cannot be read.
     pub(crate) fn open(directory: &Path, log: &Log) -> Result<Option<Keeper>> {
         let directory = DataDir::new(directory);
         let shown = directory.path().display();
@@ -33,15 +53,42 @@ impl Keeper {
             ));
             return Ok(None);
         }
-        let store = directory.open_or_create_store()?;
+        let store = match directory.open_or_create_store() {
+            Ok(store) => store,
+            // Modules are loaded on suspicion, also in processes that may write nowhere.
+            Err(error) if !directory.store_exists() => {
+                log.line(format_args!(
+                    "no slots: there is no store in {shown} and none can be made: {error}"
+                ));
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        };
         let core = Core::open(Arc::new(store), default_provider(), Arc::new(SystemClock))?;
-        if core.has_root() {
-            unseal(&core, &directory, log);
+        if let Err(error) = unseal(&core, &directory) {
+            log.line(format_args!("no slots: the store in {shown} is sealed: {error}"));
+            return Ok(None);
         }
         log.line(format_args!("working on the store in {shown}"));
         let application = core.application();
         let slots = Caller::pkcs11_slots(&application);
-        Ok(Some(Keeper { core, application, slots }))
+        Ok(Some(Keeper { core, application, slots, directory }))
+    }
+
+    /// Waits until no other process tries a PIN. Tries are counted before they are looked at, so the workers of a
+    /// server that all log in at once would look like somebody who guesses. The lock is on the directory itself.
+    pub(crate) fn turn_to_try_a_pin(&self) -> Turn {
+        let locked = File::open(self.directory.path()).ok().filter(|file| {
+            let start = Instant::now();
+            while matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
+                if start.elapsed() > LONGEST_WAIT {
+                    return false;
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            true
+        });
+        Turn { locked }
     }
 
     /// This host, as it looks at one token.
@@ -50,17 +97,17 @@ impl Keeper {
     }
 }
 
-/// Opens the store's root with the credential that the directory's configuration names. Without it the slots can still
-/// be listed; the log says what is missing, and tokens that need the root refuse the login.
-fn unseal(core: &Core, directory: &DataDir, log: &Log) {
-    let unsealed = directory.read_config().and_then(|config| match config.root {
+/// Opens the store's root, if it has one, with the credential that the directory's configuration names. What the store
+/// says about its tokens is sealed, too, so without the root there is nothing to show.
+fn unseal(core: &Core, directory: &DataDir) -> Result<(), Error> {
+    if !core.has_root() {
+        return Ok(());
+    }
+    match directory.read_config()?.root {
         Some(source) => core.unseal(&source.credential()?),
         None => {
-            log.line(format_args!("the store is sealed: canis.toml names no credential of its root"));
-            Ok(())
+            let file = directory.config_path();
+            Err(Error::new(ErrorCode::Sealed, format!("{} names no credential of its root", file.display())))
         }
-    });
-    if let Err(error) = unsealed {
-        log.line(format_args!("the store stays sealed: {error}"));
     }
 }

@@ -6,9 +6,9 @@ use crate::module::Module;
 use crate::object::kept;
 use crate::rv::{Fail, Instead, Result, fail};
 use crate::session::lock;
-use canis_core::Caller;
 use canis_core::object::{Class, KeyHandle, OpenKey, ReadObject};
 use canis_core::token::TokenInfo;
+use canis_core::{Caller, Core};
 use canis_proto::{ErrorCode, Id, Usage};
 use pkcs11_sys::*;
 use std::collections::HashMap;
@@ -114,12 +114,24 @@ impl Entry {
     }
 }
 
+/// Which key, and what for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// Its handle.
+    pub(crate) handle: CK_OBJECT_HANDLE,
+    /// One usage.
+    pub(crate) usage: Usage,
+}
+
 /// A key opened for one kind of use.
 pub(crate) struct ReadyKey {
     /// The key.
     pub(crate) key: Arc<KeyHandle>,
     /// Who uses it; a copy of its own, so that threads share no reference count while they work.
     pub(crate) caller: Caller,
+    wanted: Wanted,
+    /// The mechanism that was checked against the key.
+    mechanism: CK_MECHANISM_TYPE,
 }
 
 impl ReadyKey {
@@ -128,13 +140,8 @@ impl ReadyKey {
     /// # Errors
     /// CKR_KEY_HANDLE_INVALID, CKR_KEY_TYPE_INCONSISTENT, CKR_KEY_FUNCTION_NOT_PERMITTED, CKR_USER_NOT_LOGGED_IN, or
     /// CKR_MECHANISM_INVALID when CKA_ALLOWED_MECHANISMS leaves the mechanism out.
-    pub(crate) fn open(
-        module: &Module,
-        token: &Token,
-        handle: CK_OBJECT_HANDLE,
-        usage: Usage,
-        mechanism: &Row,
-    ) -> Result<ReadyKey> {
+    pub(crate) fn open(module: &Module, token: &Token, wanted: Wanted, mechanism: &Row) -> Result<ReadyKey> {
+        let Wanted { handle, usage } = wanted;
         let object = module.handles.object(token.id, handle).map_err(|_| CKR_KEY_HANDLE_INVALID)?;
         let core = &module.keeper()?.core;
         let shown = core
@@ -155,7 +162,22 @@ impl ReadyKey {
         let key = core
             .call(&token.caller, OpenKey { object, usage })
             .instead(ErrorCode::ObjectNotFound, CKR_KEY_HANDLE_INVALID)?;
-        Ok(ReadyKey { key, caller: token.caller.clone() })
+        Ok(ReadyKey { key, caller: token.caller.clone(), wanted, mechanism: mechanism.kind })
+    }
+
+    /// Whether it is the key that is wanted, opened for that use.
+    pub(crate) fn is(&self, wanted: Wanted) -> bool {
+        self.wanted == wanted
+    }
+
+    /// Whether it was checked for this mechanism.
+    pub(crate) fn is_for(&self, mechanism: &Row) -> bool {
+        self.mechanism == mechanism.kind
+    }
+
+    /// Whether it may be used as it is: nothing has changed since it was opened.
+    pub(crate) fn is_current(&self, core: &Core) -> bool {
+        core.is_current(&self.caller, &self.key)
     }
 }
 
