@@ -101,12 +101,23 @@ pub(crate) fn compile(home: &Home, name: &str) -> PathBuf {
     program
 }
 
+/// A directory for this process. Those of processes that have ended are cleared away: a static is never dropped.
+fn own_directory() -> PathBuf {
+    let all = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pkcs11-in-process");
+    std::fs::create_dir_all(&all).unwrap();
+    for left in std::fs::read_dir(&all).unwrap().flatten() {
+        if !Path::new("/proc").join(left.file_name()).exists() {
+            let _ = std::fs::remove_dir_all(left.path());
+        }
+    }
+    all.join(std::process::id().to_string())
+}
+
 /// The module of this process, initialised once, with a store of its own.
 pub(crate) fn module() -> &'static Pkcs11 {
     static MODULE: OnceLock<Pkcs11> = OnceLock::new();
     MODULE.get_or_init(|| {
-        let data = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pkcs11-in-process");
-        let _ = std::fs::remove_dir_all(&data);
+        let data = own_directory();
         // SAFETY: tests that start programs read the environment through the same lock of the standard library, and
         // the module reads it only within `initialize` below.
         unsafe { std::env::set_var("CANIS_DATA", &data) };

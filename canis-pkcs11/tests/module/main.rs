@@ -3,6 +3,7 @@
 //! The tests of this process share one initialised module and make a token each; programs get a directory each.
 // Loading the library and calling it with wrong pointers is the point of some of these tests.
 #![allow(unsafe_code)]
+#![allow(clippy::unwrap_used)] // A test that cannot go on has failed.
 
 mod ciphers;
 mod engine;

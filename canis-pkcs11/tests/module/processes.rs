@@ -1,8 +1,14 @@
 //! The module as a guest in processes: forks, races, unloading, exits, a running server, silence.
 
 use crate::harness::{Home, compile, library, said, succeed};
+use canis_core::clock::SystemClock;
+use canis_core::datadir::{Config, DataDir, RootSource};
+use canis_core::root::NewRoot;
+use canis_core::secret::SecretBytes;
+use canis_core::{default_provider, setup};
 use std::fs::File;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 fn home() -> Home {
     let home = Home::with_token("guest");
@@ -111,6 +117,46 @@ fn a_configuration_file_is_obeyed() {
     assert!(home.tool_as_user(&["-O"]).contains("edwards"));
 }
 
+/// Where no store can be made there are no slots; the host goes on.
+#[test]
+fn no_store_and_no_place_for_one() {
+    let home = Home::new();
+    let mut tool = home.command("pkcs11-tool");
+    let text = said(
+        &tool.env("CANIS_DATA", "/dev/null/canis").arg("--module").arg(library()).arg("-L").output().unwrap(),
+    );
+    assert!(text.contains("No slots"), "{text}");
+    assert!(home.log().contains("none can be made"), "{}", home.log());
+}
+
+/// A store with a root: `canis.toml` names its credential and the module opens it; without it there are no slots, and the
+/// log says what is missing.
+#[test]
+fn a_store_with_a_root_is_opened_by_its_configuration() {
+    let home = Home::new();
+    let directory = DataDir::new(home.path("data"));
+    std::fs::create_dir(home.path("data")).unwrap();
+    std::fs::write(home.path("root.key"), [7; 32]).unwrap();
+    let root = NewRoot::Keyfile { key: SecretBytes::copied_from(&[7; 32]) };
+    setup::create(&directory, root, &[], default_provider(), Arc::new(SystemClock)).unwrap();
+    let source = RootSource::Keyfile { file: home.path("root.key") };
+    directory.write_config(&Config { root: Some(source) }).unwrap();
+
+    let slot = home.tool(&["-L"]).matches("Slot ").count() - 1;
+    let slot = slot.to_string();
+    home.tool(&["--init-token", "--slot", &slot, "--label", "rooted", "--so-pin", "12345678"]);
+    let so = ["--token-label", "rooted", "--login", "--login-type", "so", "--so-pin", "12345678"];
+    home.tool(&[&so[..], &["--init-pin", "--pin", "1234"]].concat());
+    let key = ["--keypairgen", "--key-type", "EC:prime256v1", "--label", "key"];
+    home.tool_as_user(&[&["--token-label", "rooted"], &key[..]].concat());
+    assert!(home.tool_as_user(&["--token-label", "rooted", "-O"]).contains("label:      key"));
+
+    std::fs::remove_file(home.path("root.key")).unwrap();
+    let text = said(&home.command("pkcs11-tool").arg("--module").arg(library()).arg("-L").output().unwrap());
+    assert!(text.contains("No slots") && !text.contains("rooted"), "{text}");
+    assert!(home.log().contains("is sealed: cannot read"), "{}", home.log());
+}
+
 /// A store that is no store is refused with a reason, and left as it is.
 #[test]
 fn a_file_that_is_no_store_is_left_alone() {
@@ -123,7 +169,7 @@ fn a_file_that_is_no_store_is_left_alone() {
     assert_eq!(std::fs::read(home.path("data/canis.dat")).unwrap(), b"precious notes");
 }
 
-/// Several programs work on one store at the same time.
+/// Eight programs log in at the same moment, as the workers of a server do, and write to one store.
 #[test]
 fn processes_share_a_store() {
     let home = home();
@@ -133,7 +179,7 @@ fn processes_share_a_store() {
         tool.args(["--key-type", "EC:secp384r1", "--label", label]);
         tool.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     };
-    let labels: Vec<_> = (0..3).map(|n| format!("made-{n}")).collect();
+    let labels: Vec<_> = (0..8).map(|n| format!("made-{n}")).collect();
     for child in labels.iter().map(|label| start(label)).collect::<Vec<_>>() {
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{}", said(&output));

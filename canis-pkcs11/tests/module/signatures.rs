@@ -1,13 +1,13 @@
 //! Every signature mechanism: in one piece, in parts, empty, wrong.
 
-use crate::harness::{refused, user_session};
+use crate::harness::{PIN, library, pin, refused, succeed, user_session};
 use crate::keys::{self, Pair};
 use cryptoki::error::RvError;
 use cryptoki::mechanism::eddsa::{EddsaParams, EddsaSignatureScheme};
 use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsPssParams};
 use cryptoki::mechanism::{Mechanism, MechanismType};
 use cryptoki::object::{Attribute, ObjectHandle};
-use cryptoki::session::Session;
+use cryptoki::session::{Session, UserType};
 
 fn pss(hash: MechanismType, mgf: PkcsMgfType, salt: u64) -> PkcsPssParams {
     PkcsPssParams { hash_alg: hash, mgf, s_len: salt.into() }
@@ -180,6 +180,50 @@ fn keys_are_refused_for_what_they_are_not_for() {
     let narrow = keys::pair(&session, &Mechanism::EccKeyPairGen, &[keys::P256], &[narrow]);
     refused(session.sign(&Mechanism::Ecdsa, narrow.private, b""), RvError::MechanismInvalid);
     session.sign(&Mechanism::EcdsaSha256, narrow.private, b"").unwrap();
-    session.destroy_object(ec.private).unwrap();
-    refused(session.sign(&Mechanism::Ecdsa, ec.private, b""), RvError::KeyHandleInvalid);
+}
+
+/// A change is seen by the very next operation, also in a session that has just used the key: attributes, destruction,
+/// logout; for keys of the session and of the token.
+#[test]
+fn a_key_that_was_just_used_obeys_at_once() {
+    let session = user_session("at-once");
+    for on_token in [false, true] {
+        let here = [Attribute::Token(on_token)];
+        let public = [Attribute::from(keys::P256), here[0].clone()];
+        let fresh = || keys::pair(&session, &Mechanism::EccKeyPairGen, &public, &here);
+        let sign = |pair: Pair| session.sign(&Mechanism::EcdsaSha256, pair.private, b"message");
+        let pair = fresh();
+        let signature = sign(pair).unwrap();
+        session.update_attributes(pair.private, &[Attribute::Sign(false)]).unwrap();
+        refused(sign(pair), RvError::KeyFunctionNotPermitted);
+        session.update_attributes(pair.private, &[Attribute::Sign(true)]).unwrap();
+        sign(pair).unwrap();
+        session.destroy_object(pair.private).unwrap();
+        refused(sign(pair), RvError::KeyHandleInvalid);
+        let verify = || session.verify(&Mechanism::EcdsaSha256, pair.public, b"message", &signature);
+        verify().unwrap();
+        session.destroy_object(pair.public).unwrap();
+        refused(verify(), RvError::KeyHandleInvalid);
+
+        let pair = fresh();
+        sign(pair).unwrap();
+        session.logout().unwrap();
+        refused(sign(pair), RvError::KeyHandleInvalid);
+        session.login(UserType::User, Some(&pin(PIN))).unwrap();
+        refused(sign(pair), RvError::KeyHandleInvalid);
+    }
+}
+
+/// Another process destroys a key that this one has just used.
+#[test]
+fn a_change_by_another_process_is_seen_at_once() {
+    let session = user_session("other-process");
+    let here = [Attribute::Token(true), Attribute::Id(vec![0x42])];
+    let public = [&[Attribute::from(keys::P256)], &here[..]].concat();
+    let pair = keys::pair(&session, &Mechanism::EccKeyPairGen, &public, &here);
+    session.sign(&Mechanism::EcdsaSha256, pair.private, b"message").unwrap();
+    let mut tool = std::process::Command::new("pkcs11-tool");
+    tool.arg("--module").arg(library()).args(["--token-label", "other-process", "--login", "--pin", PIN]);
+    succeed(tool.args(["--delete-object", "--type", "privkey", "--id", "42"]));
+    refused(session.sign(&Mechanism::EcdsaSha256, pair.private, b"message"), RvError::KeyHandleInvalid);
 }
