@@ -1,5 +1,6 @@
 //! The command line of `canis`. Credentials are never arguments: other users of the machine can read those.
 
+use crate::bench::args::BenchCommand;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -63,6 +64,11 @@ pub(crate) enum Command {
     Sign(Sign),
     /// Verify a signature: prints `valid` (exit 0) or `invalid` (exit 1).
     Verify(Verify),
+    /// Measure PKCS#11 modules and what is below ours.
+    Bench {
+        #[command(subcommand)]
+        command: BenchCommand,
+    },
 }
 
 #[derive(Subcommand)]
@@ -96,18 +102,20 @@ pub(crate) struct Local {
 }
 
 /// Where the root's credential is; without a flag, `canis.toml` in the data directory says it.
-#[derive(Args)]
-#[group(multiple = false)]
+#[derive(Args, Clone)]
 pub(crate) struct RootFile {
     /// Open the store with the passphrase in this file.
-    #[arg(long, value_name = "F")]
+    #[arg(long, value_name = "F", conflicts_with_all = ["keyfile", "hsm_pin_file"])]
     pub(crate) passphrase_file: Option<PathBuf>,
     /// Open the store with the 32 bytes in this file.
-    #[arg(long, value_name = "F")]
+    #[arg(long, value_name = "F", conflicts_with = "hsm_pin_file")]
     pub(crate) keyfile: Option<PathBuf>,
     /// Open the store with the HSM's PIN in this file.
     #[arg(long, value_name = "F")]
     pub(crate) hsm_pin_file: Option<PathBuf>,
+    /// The HSM's PKCS#11 module, if not the one that canis.toml names.
+    #[arg(long, value_name = "PATH", requires = "hsm_pin_file")]
+    pub(crate) module: Option<PathBuf>,
 }
 
 #[derive(Args)]

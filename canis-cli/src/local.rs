@@ -2,7 +2,7 @@
 
 use crate::args::{Local, RootFile};
 use canis_core::clock::SystemClock;
-use canis_core::datadir::{DataDir, RootSource};
+use canis_core::datadir::{DataDir, RootFlags};
 use canis_core::{Core, default_provider};
 use canis_proto::{Error, ErrorCode, Result};
 use std::sync::Arc;
@@ -12,10 +12,7 @@ pub(crate) fn open(local: &Local) -> Result<Core> {
     let dir = DataDir::new(&local.data);
     let core = Core::open(Arc::new(dir.open_store()?), default_provider(), Arc::new(SystemClock))?;
     if core.has_root() {
-        let source = match source(&local.root) {
-            Some(source) => Some(source),
-            None => dir.read_config()?.root,
-        };
+        let source = dir.read_config()?.root_source(flags(&local.root))?;
         let Some(source) = source else {
             return Err(Error::new(
                 ErrorCode::Sealed,
@@ -27,9 +24,7 @@ pub(crate) fn open(local: &Local) -> Result<Core> {
     Ok(core)
 }
 
-fn source(root: &RootFile) -> Option<RootSource> {
-    let passphrase = root.passphrase_file.clone().map(|file| RootSource::Passphrase { file });
-    let keyfile = root.keyfile.clone().map(|file| RootSource::Keyfile { file });
-    let pin = root.hsm_pin_file.clone().map(|file| RootSource::Hsm { file });
-    passphrase.or(keyfile).or(pin)
+fn flags(root: &RootFile) -> RootFlags {
+    let RootFile { passphrase_file, keyfile, hsm_pin_file, module } = root.clone();
+    RootFlags { passphrase_file, keyfile, pin_file: hsm_pin_file, module }
 }

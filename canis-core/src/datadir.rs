@@ -4,8 +4,9 @@
 //!
 //! ```toml
 //! [root]
-//! kind = "hsm"                       # or "passphrase", "keyfile"
-//! file = "/etc/canis/softhsm.pin"    # the PIN, passphrase or key file
+//! kind = "hsm"                                      # or "passphrase", "keyfile"
+//! module = "/usr/lib/softhsm/libsofthsm2.so"        # hsm only
+//! file = "/etc/canis/softhsm.pin"                   # the PIN, passphrase or key file
 //! ```
 
 use crate::clock::SystemClock;
@@ -57,11 +58,52 @@ pub enum RootSource {
         /// Its path.
         file: PathBuf,
     },
-    /// A file that holds the token's user PIN; a newline at its end is not part of it.
+    /// An HSM's library, and a file that holds the token's user PIN; a newline at its end is not part of it.
     Hsm {
-        /// Its path.
+        /// The vendor's library.
+        module: PathBuf,
+        /// The path of the file.
         file: PathBuf,
     },
+}
+
+/// The credential flags that programs have in common.
+#[derive(Clone, Debug, Default)]
+pub struct RootFlags {
+    /// `--passphrase-file`
+    pub passphrase_file: Option<PathBuf>,
+    /// `--keyfile`
+    pub keyfile: Option<PathBuf>,
+    /// `--pin-file`
+    pub pin_file: Option<PathBuf>,
+    /// `--module`
+    pub module: Option<PathBuf>,
+}
+
+impl Config {
+    /// Where the credential is: as the flags say, else as the file says. A PIN without a module goes to the configured
+    /// one.
+    ///
+    /// # Errors
+    /// `invalid_argument` for a PIN file without any module.
+    pub fn root_source(self, flags: RootFlags) -> Result<Option<RootSource>> {
+        let RootFlags { passphrase_file, keyfile, pin_file, module } = flags;
+        if let Some(file) = passphrase_file {
+            return Ok(Some(RootSource::Passphrase { file }));
+        }
+        if let Some(file) = keyfile {
+            return Ok(Some(RootSource::Keyfile { file }));
+        }
+        let Some(file) = pin_file else { return Ok(self.root) };
+        match (module, self.root) {
+            (Some(module), _) | (None, Some(RootSource::Hsm { module, .. })) => {
+                Ok(Some(RootSource::Hsm { module, file }))
+            }
+            (None, _) => {
+                Err(Error::invalid("a PIN needs the HSM's module; give --module, or name it in canis.toml"))
+            }
+        }
+    }
 }
 
 impl RootSource {
@@ -73,7 +115,9 @@ impl RootSource {
         match self {
             RootSource::Passphrase { file } => Ok(Credential::Passphrase(read_line(file)?)),
             RootSource::Keyfile { file } => Ok(Credential::Keyfile(read_secret(file)?)),
-            RootSource::Hsm { file } => Ok(Credential::HsmPin(read_line(file)?)),
+            RootSource::Hsm { module, file } => {
+                Ok(Credential::Hsm { module: module.clone(), pin: read_line(file)? })
+            }
         }
     }
 }

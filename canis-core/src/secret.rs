@@ -1,7 +1,7 @@
 //! The only home of plain key bytes: locked into memory, left out of core dumps, wiped when dropped.
 //!
 //! Unsafe lives here because the kernel's memory calls are unsafe; see each SAFETY line.
-#![allow(unsafe_code)] // DESIGN: `secret` is one of the rooms that may; nothing else in the core's plain rooms does.
+#![allow(unsafe_code)] // One of the rooms that may (ARCHITECTURE.md): memory cannot be locked in safe Rust.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
@@ -129,9 +129,13 @@ impl Drop for SecretBytes {
     }
 }
 
+/// Whole pages for `len` bytes. More than the address space holds ends the process, as every allocation of that size.
 fn layout(len: usize) -> Layout {
-    let size = len.max(1).div_ceil(PAGE) * PAGE;
-    Layout::from_size_align(size, PAGE).unwrap_or_else(|_| Layout::new::<[u8; PAGE]>())
+    let size = len.max(1).checked_next_multiple_of(PAGE);
+    match size.and_then(|size| Layout::from_size_align(size, PAGE).ok()) {
+        Some(layout) => layout,
+        None => handle_alloc_error(Layout::new::<[u8; PAGE]>()),
+    }
 }
 
 #[cfg(test)]

@@ -25,6 +25,10 @@ fn hsm(token: &str, pin: &str) -> NewRoot {
     }
 }
 
+fn hsm_credential(pin: &str) -> Credential {
+    Credential::Hsm { module: SoftHsm::MODULE.into(), pin: secret(pin.as_bytes()) }
+}
+
 fn create(dir: &Path, root: NewRoot) -> canis_proto::Result<String> {
     let made = setup::create(&DataDir::new(dir), root, &[], default_provider(), Arc::new(SystemClock))?;
     Ok(String::from_utf8(made.token.expose().to_vec()).unwrap())
@@ -119,11 +123,9 @@ fn in_hsm_process(name: &str, test: impl FnOnce()) {
 fn softhsm() {
     in_hsm_process("softhsm", || {
         // The wrong PIN is tried once only: a real HSM would lock.
-        contract(
-            hsm("canis-root", SoftHsm::PIN),
-            &|| Credential::HsmPin(secret(SoftHsm::PIN.as_bytes())),
-            &|| Credential::HsmPin(secret(b"wrong-pin")),
-        );
+        contract(hsm("canis-root", SoftHsm::PIN), &|| hsm_credential(SoftHsm::PIN), &|| {
+            hsm_credential("wrong-pin")
+        });
     });
 }
 
@@ -163,7 +165,7 @@ fn softhsm_missing() {
         let tokens = std::path::PathBuf::from(std::env::var_os("TOKENS").unwrap());
         std::fs::rename(&tokens, tokens.with_extension("away")).unwrap();
         std::fs::create_dir(&tokens).unwrap();
-        let gone = open(dir.path()).unseal(&Credential::HsmPin(secret(SoftHsm::PIN.as_bytes()))).unwrap_err();
+        let gone = open(dir.path()).unseal(&hsm_credential(SoftHsm::PIN)).unwrap_err();
         assert!(gone.code == ErrorCode::RootUnavailable && gone.message.contains("`canis-root`"), "{gone}");
     });
 }
@@ -190,5 +192,27 @@ fn softhsm_key_attributes() {
         assert_eq!(listed.matches("Secret Key Object").count(), 1, "{listed}");
         assert!(listed.contains("AES length 32") && listed.contains("canis-root"), "{listed}");
         assert!(listed.contains("sensitive, always sensitive, never extractable"), "{listed}");
+    });
+}
+
+/// A key that is there already under the label is used only if it is as good as one made by CANIS.
+#[test]
+fn softhsm_weak_key() {
+    in_hsm_process("softhsm_weak_key", || {
+        let mut tool = std::process::Command::new("pkcs11-tool");
+        tool.args([
+            "--module",
+            SoftHsm::MODULE,
+            "--token-label",
+            "canis-root",
+            "--login",
+            "--pin",
+            SoftHsm::PIN,
+        ]);
+        tool.args(["--keygen", "--key-type", "AES:16", "--label", "canis-root", "--extractable"]);
+        canis_tests::run(&mut tool, b"").ok();
+        let dir = tempfile::tempdir().unwrap();
+        let refused = create(dir.path(), hsm("canis-root", SoftHsm::PIN)).unwrap_err();
+        assert!(refused.message.contains("not an AES-256 key"), "{refused}");
     });
 }

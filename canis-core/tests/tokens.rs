@@ -350,3 +350,99 @@ fn wiping_a_token() {
     assert_eq!(code(token.login(Role::User, USER)), ErrorCode::PinNotInitialized);
     assert_eq!(token.core.call(&token.caller(), ListTokens).unwrap()[0].label, "again");
 }
+
+/// Rows that were kept from before a wipe do not open in the token that took its place.
+#[test]
+fn rows_from_before_a_wipe_stay_closed() {
+    let token = Token::new();
+    token.login(Role::User, USER).unwrap();
+    token.generate("k", None).unwrap();
+    let sql = |statement: &str| {
+        let store = rusqlite::Connection::open(token.dir.path().join("canis.dat")).unwrap();
+        store.execute_batch(statement).unwrap();
+    };
+    sql("CREATE TABLE kept AS SELECT * FROM objects WHERE private = 1");
+    token.core.call(&token.caller(), InitToken { slot: 0, label: "again", so_pin: &pin(SO) }).unwrap();
+    token.login(Role::So, SO).unwrap();
+    token.core.call(&token.caller(), InitUserPin { pin: &pin(USER) }).unwrap();
+    token.core.call(&token.caller(), Logout).unwrap();
+    sql("INSERT INTO objects SELECT * FROM kept");
+    token.login(Role::User, USER).unwrap();
+    let found = token.core.call(&token.caller(), FindObjects { class: None, label: None, id: None });
+    assert_eq!(code(found), ErrorCode::StoreTampered);
+}
+
+/// Right PINs given at one moment by many processes all open the token, and count against nobody.
+#[test]
+fn right_pins_at_one_moment() {
+    let token = Token::new();
+    let threads: Vec<_> = (0..12)
+        .map(|_| {
+            let store = DataDir::new(token.dir.path()).open_store().unwrap();
+            let clock = Arc::<TestClock>::clone(&token.clock);
+            let core = Core::open(Arc::new(store), default_provider(), clock).unwrap();
+            let caller = Caller::pkcs11(&core.application(), token.id);
+            std::thread::spawn(move || core.call(&caller, Login { role: Role::User, pin: &pin(USER) }))
+        })
+        .collect();
+    for thread in threads {
+        thread.join().unwrap().unwrap();
+    }
+    assert_eq!(token.core.call(&token.caller(), ListTokens).unwrap()[0].user_pin.tries_left, MAX_TRIES);
+}
+
+/// Putting the clock back does not keep the right PIN out for ever; the counter goes on counting.
+#[test]
+fn a_clock_that_was_ahead() {
+    let token = Token::new();
+    token.clock.advance(365 * 24 * 3600);
+    for _ in 0..6 {
+        assert_eq!(code(token.login(Role::User, b"wrong")), ErrorCode::PinIncorrect);
+        token.clock.advance(1025);
+    }
+    token.clock.advance(-365 * 24 * 3600);
+    token.login(Role::User, USER).unwrap();
+}
+
+/// The public half is seen by everybody and changed by the user only: its usage counts for the key's own.
+#[test]
+fn the_public_half_is_changed_by_the_user_only() {
+    let token = Token::new();
+    token.login(Role::User, USER).unwrap();
+    let (_, public) = token.generate("k", None).unwrap();
+    let change = |usage| {
+        token.change(public, |content| content.key.as_mut().into_iter().for_each(|f| f.usage = usage))
+    };
+    assert_eq!(code(change(Usage::SIGN)), ErrorCode::AttributeReadOnly);
+    change(Usage::NONE).unwrap();
+    token.core.call(&token.caller(), Logout).unwrap();
+    assert_eq!(code(change(Usage::VERIFY)), ErrorCode::LoginRequired);
+}
+
+/// Only the security officer makes a certificate trusted, and trust that no login has authenticated is not shown.
+#[test]
+fn trusted_certificates() {
+    const CKA_TRUSTED: u64 = 0x86;
+    let token = Token::new();
+    let certificate = |trusted: u8| Content {
+        class: Class::Certificate,
+        key: None,
+        attributes: vec![(0x11, vec![1, 2, 3]), (CKA_TRUSTED, vec![trusted])],
+        ..content(Class::PublicKey, "cert", Usage::NONE)
+    };
+    let create = |trusted| {
+        token.core.call(&token.caller(), CreateObject { session: None, content: certificate(trusted) })
+    };
+    assert_eq!(code(create(1)), ErrorCode::AttributeReadOnly);
+    token.login(Role::User, USER).unwrap();
+    assert_eq!(code(create(1)), ErrorCode::AttributeReadOnly);
+    let plain = create(0).unwrap();
+    let trust = |content: &mut Content| content.attributes[1].1 = vec![1];
+    assert_eq!(code(token.change(plain, trust)), ErrorCode::AttributeReadOnly);
+    token.core.call(&token.caller(), Logout).unwrap();
+    token.login(Role::So, SO).unwrap();
+    let trusted = create(1).unwrap();
+    assert!(token.read(trusted).unwrap().content.is_trusted());
+    token.core.call(&token.caller(), Logout).unwrap();
+    assert!(!token.read(trusted).unwrap().content.is_trusted(), "nobody is logged in to authenticate it");
+}

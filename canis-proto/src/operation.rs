@@ -22,15 +22,21 @@ pub enum Capability {
     Sign = 6,
     /// Verify.
     Verify = 7,
+    /// Rotate keys.
+    Rotate = 8,
+    /// Let key material out, wrapped or plain.
+    Export = 9,
+    /// Bring key material in.
+    Import = 10,
     /// List names.
-    List = 8,
+    List = 11,
     /// Tenants, PINs and the store itself.
-    Admin = 9,
+    Admin = 12,
 }
 
 impl Capability {
     /// Every capability.
-    pub const ALL: [Capability; 10] = [
+    pub const ALL: [Capability; 13] = [
         Capability::Create,
         Capability::Read,
         Capability::Update,
@@ -39,6 +45,9 @@ impl Capability {
         Capability::Decrypt,
         Capability::Sign,
         Capability::Verify,
+        Capability::Rotate,
+        Capability::Export,
+        Capability::Import,
         Capability::List,
         Capability::Admin,
     ];
@@ -55,6 +64,9 @@ impl Capability {
             Capability::Decrypt => "decrypt",
             Capability::Sign => "sign",
             Capability::Verify => "verify",
+            Capability::Rotate => "rotate",
+            Capability::Export => "export",
+            Capability::Import => "import",
             Capability::List => "list",
             Capability::Admin => "admin",
         }

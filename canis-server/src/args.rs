@@ -1,6 +1,6 @@
 //! The command line of `canis-server`.
 
-use canis_core::datadir::RootSource;
+use canis_core::datadir::RootFlags;
 use clap::{Args, Parser, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -28,27 +28,27 @@ pub struct Options {
 
 /// Where the root's credential is; without a flag, `canis.toml` in the data directory says it.
 #[derive(Args)]
-#[group(multiple = false)]
 pub struct Root {
     /// Unseal with the passphrase in this file.
-    #[arg(long, value_name = "F")]
+    #[arg(long, value_name = "F", conflicts_with_all = ["keyfile", "pin_file"])]
     passphrase_file: Option<PathBuf>,
     /// Unseal with the 32 bytes in this file.
-    #[arg(long, value_name = "F")]
+    #[arg(long, value_name = "F", conflicts_with = "pin_file")]
     keyfile: Option<PathBuf>,
     /// Unseal with the HSM's PIN in this file.
     #[arg(long, value_name = "F")]
     pin_file: Option<PathBuf>,
+    /// The HSM's PKCS#11 module, if not the one that canis.toml names.
+    #[arg(long, value_name = "PATH", requires = "pin_file")]
+    module: Option<PathBuf>,
 }
 
 impl Root {
-    /// The flag that was given, if any.
+    /// The flags as the data directory's configuration takes them.
     #[must_use]
-    pub fn source(self) -> Option<RootSource> {
-        let passphrase = self.passphrase_file.map(|file| RootSource::Passphrase { file });
-        let keyfile = self.keyfile.map(|file| RootSource::Keyfile { file });
-        let pin = self.pin_file.map(|file| RootSource::Hsm { file });
-        passphrase.or(keyfile).or(pin)
+    pub fn flags(self) -> RootFlags {
+        let Root { passphrase_file, keyfile, pin_file, module } = self;
+        RootFlags { passphrase_file, keyfile, pin_file, module }
     }
 }
 
@@ -72,8 +72,8 @@ mod tests {
         let parse =
             |more: &[&str]| Options::try_parse_from([&["canis-server", "--data", "d"], more].concat());
         assert!(parse(&["--keyfile", "k", "--pin-file", "p"]).is_err());
-        let source = parse(&["--keyfile", "k"]).unwrap().root.source();
-        assert!(matches!(source, Some(RootSource::Keyfile { .. })));
-        assert!(parse(&[]).unwrap().root.source().is_none());
+        assert!(parse(&["--module", "m"]).is_err());
+        assert!(parse(&["--keyfile", "k"]).unwrap().root.flags().keyfile.is_some());
+        assert!(parse(&["--module", "m", "--pin-file", "p"]).is_ok());
     }
 }

@@ -35,10 +35,7 @@ pub fn run(options: Options) -> Result<()> {
         ));
     }
     let tls = tls::acceptor(&dir)?;
-    let source = match options.root.source() {
-        Some(source) => Some(source),
-        None => dir.read_config()?.root,
-    };
+    let source = dir.read_config()?.root_source(options.root.flags())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(Pool::threads())

@@ -100,13 +100,14 @@ fn root(args: &Init, made: &mut Made) -> Result<(NewRoot, RootSource)> {
         }
         RootKind::Hsm => {
             let pin_file = args.pin_file.as_deref().ok_or_else(missing)?;
+            let module = absolute(args.module.as_deref().ok_or_else(missing)?)?;
             let root = NewRoot::Hsm {
-                module: absolute(args.module.as_deref().ok_or_else(missing)?)?,
+                module: module.clone(),
                 token_label: args.token_label.clone().ok_or_else(missing)?,
                 key_label: args.key_label.clone(),
                 pin: secret_file::read_line(pin_file, "PIN")?,
             };
-            Ok((root, RootSource::Hsm { file: absolute(pin_file)? }))
+            Ok((root, RootSource::Hsm { module, file: absolute(pin_file)? }))
         }
     }
 }
@@ -127,7 +128,8 @@ fn keyfile(file: &Path, made: &mut Made) -> Result<SecretBytes> {
 /// Lets the server find the credential by itself, if it is in a file that stays.
 fn remember_root(dir: &DataDir, source: RootSource, made: &mut Made) -> Result<()> {
     let path = dir.config_path();
-    let (RootSource::Passphrase { file } | RootSource::Keyfile { file } | RootSource::Hsm { file }) = &source;
+    let (RootSource::Passphrase { file } | RootSource::Keyfile { file } | RootSource::Hsm { file, .. }) =
+        &source;
     if path.exists() {
         eprintln!("canis: warning: {} was there and is left as it is", path.display());
         return Ok(());

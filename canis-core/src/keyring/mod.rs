@@ -174,7 +174,7 @@ impl Keyring {
             RootState::Sealed => Err(self.sealed_error()),
             RootState::Rootless => Err(Error::new(
                 ErrorCode::OperationNotAllowed,
-                "this store has no root; add one with `canis init`",
+                "this store has no root: the PKCS#11 module made it for itself",
             )),
         }
     }

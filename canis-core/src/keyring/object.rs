@@ -72,8 +72,8 @@ impl Keyring {
         let (mut content, key) = crate::object::from_record(record).ok_or_else(|| place.tampered())?;
         // Trust is taken only from what the tenant key has authenticated.
         let proven = row.private || (open.is_some() && !row.seal.starts_with(&NO_TAG));
-        if let Some(facts) = content.key.as_mut().filter(|_| !proven) {
-            facts.trusted = false;
+        if !proven {
+            content.distrust();
         }
         agree(&place, "class", &Class::from_number(row.class), &Some(content.class))?;
         agree(&place, "private", &row.private, &content.private)?;

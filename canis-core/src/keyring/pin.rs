@@ -1,7 +1,8 @@
 //! PINs: Argon2id over the PIN opens the tenant key, or proves the PIN where the root holds the key.
 //!
 //! Why this is safe here: the try is counted and committed before Argon2id runs, so that killing the process saves
-//! no try; the counter is per PIN and ends in a lock; under a root the slot is wrapped once more by a key of the
+//! no try; tries take turns, so that right PINs given at one moment do not count against each other; the counter is
+//! per PIN and ends in a lock; under a root the slot is wrapped once more by a key of the
 //! root, so that a stolen file alone cannot be searched.
 
 use super::record::Pin;
@@ -23,6 +24,8 @@ const PASSES: u32 = 2;
 const MOST_MEMORY_KIB: u32 = 1024 * 1024;
 /// From this many failures on, each further try must wait, twice as long each time.
 const FREE_TRIES: u32 = 5;
+/// The longest such wait, in microseconds.
+const LONGEST_DELAY: i64 = 1024 * 1_000_000;
 
 struct StoredPin {
     id: Id,
@@ -58,6 +61,7 @@ impl Keyring {
         pin: &SecretBytes,
     ) -> Result<Option<SecretBytes>> {
         check_length(pin)?;
+        let _turn = self.store.pin_turn()?;
         let stored = self.stored_pin(tenant.id, role)?.ok_or_else(|| {
             Error::new(
                 ErrorCode::PinNotInitialized,
@@ -122,7 +126,8 @@ impl Keyring {
             return Err(Error::new(ErrorCode::PinLocked, "the PIN is locked after ten wrong tries"));
         }
         let wait = record.not_before.saturating_sub(self.clock.now_micros());
-        if wait > 0 {
+        // A longer wait than any that is set means that the clock was put back; the counter still protects.
+        if wait > 0 && wait <= LONGEST_DELAY {
             return Err(Error::new(
                 ErrorCode::PinDelayed,
                 format!("too many wrong PINs; the next try is allowed in {} s", wait / 1_000_000 + 1),
@@ -131,11 +136,11 @@ impl Keyring {
         Ok(())
     }
 
-    /// Commits the try before the PIN is looked at. Two tries at once conflict, and one of them is refused.
+    /// Commits the try before the PIN is looked at.
     fn count_try(&self, tenant: Id, role: Role, stored: StoredPin) -> Result<StoredPin> {
         let failures = stored.record.failures + 1;
         let delay = match failures.checked_sub(FREE_TRIES) {
-            Some(late) => 1_000_000_i64 << late.min(10),
+            Some(late) => (1_000_000_i64 << late.min(10)).min(LONGEST_DELAY),
             None => 0,
         };
         let record = Pin { failures, not_before: self.clock.now_micros() + delay, ..stored.record };

@@ -75,8 +75,6 @@ pub(crate) enum RootParameters {
     Keyfile,
     /// A key inside a PKCS#11 HSM.
     Hsm {
-        /// The vendor's library.
-        module: String,
         /// The token's label.
         token: String,
         /// The key's label.

@@ -61,6 +61,12 @@ impl Keyring {
         }
     }
 
+    /// Makes what was just deleted unreadable. The deletion itself is done and answered either way; what could not be
+    /// purged now is purged by a later commit.
+    pub(crate) fn purge(&self) {
+        drop(self.store.purge());
+    }
+
     /// Writes rows that stand alone.
     pub(crate) fn put(&self, rows: impl IntoIterator<Item = Row>) -> Result<()> {
         let changes: Vec<_> = rows.into_iter().map(crate::store::Change::Put).collect();

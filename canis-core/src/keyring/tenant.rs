@@ -34,6 +34,7 @@ impl Protection {
 /// A tenant whose key is at hand.
 pub(crate) struct OpenTenant {
     pub(crate) id: Id,
+    pub(crate) protection: Protection,
     pub(crate) key: SecretBytes,
     pub(crate) rows: RowSealer,
     /// How many applications are logged in; a PIN-protected tenant closes when the last one leaves.
@@ -122,7 +123,8 @@ impl Keyring {
             return Err(place("tenants", Id::STORE, info.id, info.revision).tampered());
         }
         let rows = RowSealer::new(self.provider, &key)?;
-        let opened = Arc::new(OpenTenant { id: info.id, key, rows, logins: AtomicUsize::new(0) });
+        let (id, protection) = (info.id, info.protection);
+        let opened = Arc::new(OpenTenant { id, protection, key, rows, logins: AtomicUsize::new(0) });
         let admitted = {
             let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
             open.entry(info.id).or_insert(opened).clone()

@@ -31,6 +31,19 @@ impl Class {
         [Data, Certificate, PublicKey, PrivateKey, SecretKey].into_iter().find(|c| *c as u8 == number)
     }
 
+    /// What a key of this class and type can be used for: the public half encrypts, verifies and wraps, the private
+    /// half does the reverse.
+    #[must_use]
+    pub fn possible_usage(self, kind: KeyType) -> Usage {
+        let public = Usage::ENCRYPT.with(Usage::VERIFY).with(Usage::WRAP);
+        match self {
+            Class::SecretKey => kind.possible_usage(),
+            Class::PublicKey => kind.possible_usage().intersect(public),
+            Class::PrivateKey => kind.possible_usage().without(public),
+            Class::Data | Class::Certificate => Usage::NONE,
+        }
+    }
+
     /// Whether it holds material that must not be seen.
     #[must_use]
     pub fn is_secret(self) -> bool {
@@ -74,6 +87,28 @@ pub struct Content {
     pub key: Option<KeyFacts>,
     /// Everything else, verbatim, sorted by type.
     pub attributes: Vec<(u64, Vec<u8>)>,
+}
+
+/// CKA_TRUSTED; an attribute of certificates, a fact of keys.
+const CKA_TRUSTED: u64 = 0x86;
+
+impl Content {
+    /// Whether it says of itself that it is trusted.
+    #[must_use]
+    pub fn is_trusted(&self) -> bool {
+        let claimed = |(kind, value): &(u64, Vec<u8>)| *kind == CKA_TRUSTED && value.iter().any(|b| *b != 0);
+        self.key.as_ref().is_some_and(|facts| facts.trusted) || self.attributes.iter().any(claimed)
+    }
+
+    /// Takes the claim away.
+    pub(crate) fn distrust(&mut self) {
+        if let Some(facts) = &mut self.key {
+            facts.trusted = false;
+        }
+        for (_, value) in self.attributes.iter_mut().filter(|(kind, _)| *kind == CKA_TRUSTED) {
+            value.fill(0);
+        }
+    }
 }
 
 /// What an object says about its key.

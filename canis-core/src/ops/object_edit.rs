@@ -18,6 +18,10 @@ impl Run for UpdateObject {
         let (application, token) = (caller.application()?, caller.tenant()?);
         let old = keyring.visible(caller, self.object)?;
         keyring.require_login(caller, old.content.needs_login())?;
+        if old.key.is_some() && application.role(token).is_none() {
+            // The public half of a key counts for the key's own usage: it is not for everybody to change.
+            return Err(Error::new(ErrorCode::LoginRequired, "log in first: the object is half of a key"));
+        }
         if old.revision != self.revision {
             return Err(Error::new(ErrorCode::Conflict, "the object was changed meanwhile; read it again"));
         }
@@ -77,8 +81,16 @@ fn check_change(old: &Content, new: &Content, role: Option<Role>) -> Result<()> 
         return refuse("CKA_CLASS or CKA_PRIVATE");
     }
     match (&old.key, &new.key) {
+        (None, None) if !old.is_trusted() && new.is_trusted() && role != Some(Role::So) => {
+            refuse("CKA_TRUSTED")
+        }
         (None, None) => Ok(()),
-        (Some(old), Some(new)) => check_facts(old, new, role).map_or(Ok(()), refuse),
+        (Some(old_facts), Some(new_facts)) => {
+            if !new.class.possible_usage(new_facts.kind).allows(new_facts.usage) {
+                return refuse("a usage that objects of this class and key type cannot have");
+            }
+            check_facts(old_facts, new_facts, role).map_or(Ok(()), refuse)
+        }
         _ => refuse("CKA_KEY_TYPE"),
     }
 }
@@ -95,7 +107,7 @@ fn check_facts(old: &KeyFacts, new: &KeyFacts, role: Option<Role>) -> Option<&'s
         (!old.extractable && new.extractable, "CKA_EXTRACTABLE false"),
         (old.wrap_with_trusted && !new.wrap_with_trusted, "CKA_WRAP_WITH_TRUSTED true"),
         (!old.trusted && new.trusted && role != Some(Role::So), "CKA_TRUSTED"),
-        (!new.kind.possible_usage().allows(new.usage), "a usage that the key type cannot have"),
+        (old.usage != new.usage && role == Some(Role::So), "the usage of keys by the security officer"),
     ];
     rules.into_iter().find(|(broken, _)| *broken).map(|(_, what)| what)
 }
@@ -125,7 +137,7 @@ impl Run for DestroyObject {
         keyring.store.commit(&changes)?;
         if material.is_some() {
             keyring.forget_keys();
-            keyring.store.purge()?;
+            keyring.purge();
         }
         Ok(())
     }

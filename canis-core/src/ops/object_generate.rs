@@ -8,7 +8,7 @@ use crate::keyring::ready::ReadyKey;
 use crate::keyring::record::KeyRecord;
 use crate::keyring::seal::fresh_id;
 use crate::keyring::tenant::OpenTenant;
-use crate::object::{Content, CreateObject, GenerateObjects, KeyFacts, Object};
+use crate::object::{Class, Content, CreateObject, GenerateObjects, KeyFacts, Object};
 use crate::store::Change;
 use crate::token::Role;
 use canis_proto::{Error, ErrorCode, Id, KeyName, KeyState, KeyType, Result, Usage};
@@ -31,7 +31,7 @@ impl Run for GenerateObjects {
         let generated = Generated { kind, made, secret, public };
         match self.session {
             Some(session) => keyring.keep_in_session(caller, session, generated),
-            None => keyring.keep_in_token(caller, generated),
+            None => keyring.keep_in_token(caller, &generated),
         }
     }
 }
@@ -45,9 +45,9 @@ struct Generated {
 
 /// Fills in what is computed, and checks that the usage is one the type can have.
 fn generated(mut content: Content, kind: KeyType, spki: &[u8]) -> Result<Content> {
-    let secret = content.class.is_secret();
+    let (class, secret) = (content.class, content.class.is_secret());
     let facts = content.key.as_mut().ok_or_else(|| Error::internal("a key object without facts"))?;
-    if !kind.possible_usage().allows(facts.usage) {
+    if !class.possible_usage(kind).allows(facts.usage) {
         return Err(Error::new(
             ErrorCode::OperationNotSupported,
             format!(
@@ -83,14 +83,29 @@ impl Keyring {
         Ok((secret, public))
     }
 
-    fn keep_in_token(&self, caller: &Caller, new: Generated) -> Result<(Id, Option<Id>)> {
+    /// Under its label's name if that is free, else under a name of its own.
+    fn keep_in_token(&self, caller: &Caller, new: &Generated) -> Result<(Id, Option<Id>)> {
         let tenant = self.tenant(caller.tenant()?)?;
+        let wished = self.free_name(&tenant, &new.secret.label)?;
+        match self.keep_named(&tenant, new, wished) {
+            // Somebody else took the name since it was looked for.
+            Err(e) if e.code == ErrorCode::KeyExists => self.keep_named(&tenant, new, None),
+            done => done,
+        }
+    }
+
+    fn keep_named(
+        &self,
+        tenant: &OpenTenant,
+        new: &Generated,
+        name: Option<String>,
+    ) -> Result<(Id, Option<Id>)> {
         let now = self.clock.now_micros();
         let key = fresh_id(self.provider)?;
         let facts = new.secret.key.as_ref().ok_or_else(|| Error::internal("a key object without facts"))?;
         let public_usage = new.public.as_ref().and_then(|c| c.key.as_ref()).map_or(Usage::NONE, |f| f.usage);
         let record = KeyRecord {
-            name: self.name_for(&tenant, &new.secret.label, key)?,
+            name: name.unwrap_or_else(|| format!("p11/{key}")),
             kind: new.kind.number(),
             state: KeyState::Active as u8,
             usage: facts.usage.with(public_usage).bits(),
@@ -105,28 +120,29 @@ impl Keyring {
             deleted_at: None,
         };
         let mut changes = vec![
-            Change::Put(self.key_row(&tenant, key, 1, &record)?),
-            Change::Put(self.version_row(&tenant, key, new.kind, 1, &new.made.material, now)?),
+            Change::Put(self.key_row(tenant, key, 1, &record)?),
+            Change::Put(self.version_row(tenant, key, new.kind, 1, &new.made.material, now)?),
         ];
-        let mut add = |content| -> Result<Id> {
+        let mut add = |content: &Content| -> Result<Id> {
+            let content = content.clone();
             let id = fresh_id(self.provider)?;
             let object = Object { id, revision: 1, session: None, key: Some((key, 1)), content };
             changes.push(Change::Put(self.object_row(tenant.id, &object)?));
             Ok(id)
         };
-        let secret = add(new.secret)?;
-        let public = new.public.map(add).transpose()?;
+        let secret = add(&new.secret)?;
+        let public = new.public.as_ref().map(add).transpose()?;
         self.store.commit(&changes)?;
         Ok((secret, public))
     }
 
     /// A key made through PKCS#11 takes its label as name if that is a free, valid name.
-    fn name_for(&self, tenant: &OpenTenant, label: &[u8], key: Id) -> Result<String> {
-        let wished = std::str::from_utf8(label).ok().and_then(|label| KeyName::parse(label).ok());
-        match wished {
-            Some(name) if self.store.key_by_name(tenant.id, name.as_str())?.is_none() => Ok(name.to_string()),
-            _ => Ok(format!("p11/{key}")),
-        }
+    fn free_name(&self, tenant: &OpenTenant, label: &[u8]) -> Result<Option<String>> {
+        let Some(name) = std::str::from_utf8(label).ok().and_then(|label| KeyName::parse(label).ok()) else {
+            return Ok(None);
+        };
+        let free = self.store.key_by_name(tenant.id, name.as_str())?.is_none();
+        Ok(free.then(|| name.to_string()))
     }
 }
 
@@ -145,8 +161,14 @@ impl Run for CreateObject {
             ));
         }
         keyring.require_login(caller, content.private)?;
+        if content.is_trusted() && application.role(token) != Some(Role::So) {
+            return Err(Error::new(
+                ErrorCode::AttributeReadOnly,
+                "only the security officer makes objects trusted",
+            ));
+        }
         if let Some(facts) = &mut content.key {
-            check_public(keyring, facts, application.role(token))?;
+            check_public(keyring, facts)?;
         }
         let id = fresh_id(keyring.provider)?;
         let object = Object { id, revision: 1, session: self.session, key: None, content };
@@ -158,14 +180,17 @@ impl Run for CreateObject {
     }
 }
 
-/// A public key from outside: valid, not local, trusted only by the security officer's word.
-fn check_public(keyring: &Keyring, facts: &mut KeyFacts, role: Option<Role>) -> Result<()> {
+/// A public key from outside: valid, of a usage that public keys can have, and not local.
+fn check_public(keyring: &Keyring, facts: &mut KeyFacts) -> Result<()> {
     keyring.provider.keys.public(facts.kind, &facts.spki)?;
+    if !Class::PublicKey.possible_usage(facts.kind).allows(facts.usage) {
+        return Err(Error::new(
+            ErrorCode::OperationNotSupported,
+            format!("a public key of type {} cannot be used so", facts.kind),
+        ));
+    }
     facts.local = false;
     facts.always_sensitive = false;
     facts.never_extractable = false;
-    if facts.trusted && role != Some(Role::So) {
-        return Err(Error::new(ErrorCode::AttributeReadOnly, "only the security officer makes keys trusted"));
-    }
     Ok(())
 }

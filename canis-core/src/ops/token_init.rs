@@ -3,7 +3,6 @@
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
-use crate::keyring::record::Tenant;
 use crate::keyring::tenant::{Protection, TenantInfo, new_tenant};
 use crate::store::{Change, ObjectQuery};
 use crate::token::{InitToken, ListTokens, Role, TokenInfo};
@@ -88,12 +87,21 @@ impl Keyring {
         if let Some((id, revision)) = self.pin_place(old.id, Role::User)? {
             changes.push(Change::RemovePin(id, revision));
         }
-        let record = Tenant { name: request.label.to_owned(), ..old.record.clone() };
-        changes.push(Change::Put(self.tenant_row(old.id, old.revision + 1, &record)?));
+        // A new tenant key: rows of an older copy of the file must not open again in the wiped token.
+        let now = self.clock.now_micros();
+        let new = new_tenant(self.provider, None, request.label, request.slot, old.protection, now)?;
+        changes.push(Change::Put(self.tenant_row(old.id, old.revision + 1, &new.record)?));
+        changes.push(Change::Put(self.new_pin_row(
+            old.id,
+            old.protection,
+            Role::So,
+            request.so_pin,
+            &new.key,
+        )?));
         self.store.commit(&changes)?;
         caller.application()?.forget(old.id);
         self.close_tenant(old.id);
-        self.store.purge()?;
+        self.purge();
         Ok(old.id)
     }
 }

@@ -101,8 +101,7 @@ impl Keyring {
     fn leave(&self, token: Id) {
         let Some(tenant) = self.tenant_if_open(token) else { return };
         let last = tenant.logins.fetch_sub(1, Ordering::AcqRel) == 1;
-        let by_pin_only = self.tenant_info(token).is_ok_and(|info| info.protection != Protection::Root);
-        if last && by_pin_only {
+        if last && tenant.protection != Protection::Root {
             self.close_tenant(token);
         }
     }

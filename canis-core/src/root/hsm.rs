@@ -3,7 +3,7 @@
 //! The HSM is asked at init and unseal only. Each time the vendor's library is loaded, initialised, asked and
 //! finalised again, so that no session, login or thread of it stays in the process.
 
-use super::{Credential, Root};
+use super::Root;
 use crate::crypto::{GCM_NONCE, Provider};
 use crate::secret::SecretBytes;
 use canis_proto::{Error, ErrorCode, Result};
@@ -11,30 +11,44 @@ use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error as Pkcs11Error, RvError};
 use cryptoki::mechanism::Mechanism;
 use cryptoki::mechanism::aead::GcmParams;
-use cryptoki::object::{Attribute, KeyType, ObjectClass, ObjectHandle};
+use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::{Session, UserType};
 use cryptoki::types::AuthPin;
+use std::path::Path;
 
 pub(super) const KIND: &str = "hsm";
 const TAG_BITS: u64 = 128;
 
 pub(super) struct HsmRoot<'a> {
     pub(super) provider: &'static Provider,
-    pub(super) module: &'a str,
+    pub(super) module: &'a Path,
     pub(super) token: &'a str,
     pub(super) key: &'a str,
     pub(super) pin: &'a SecretBytes,
 }
 
 /// Makes the wrapping key inside the token unless one with the label is there.
-pub(super) fn ensure_key(module: &str, token: &str, key: &str, credential: &Credential) -> Result<()> {
-    let Credential::HsmPin(pin) = credential else {
-        return Err(Error::invalid("an HSM slot needs the token's PIN"));
-    };
+pub(super) fn ensure_key(module: &Path, token: &str, key: &str, pin: &SecretBytes) -> Result<()> {
     with_session(module, token, pin, |session| match find_key(session, token, key)? {
-        Some(_) => Ok(()),
+        Some(handle) => check_key(session, token, key, handle),
         None => generate_key(session, token, key),
     })
+}
+
+/// A key that was there already must be as good as one made here.
+fn check_key(session: &Session, token: &str, label: &str, key: ObjectHandle) -> Result<()> {
+    let asked = [AttributeType::Sensitive, AttributeType::Extractable, AttributeType::ValueLen];
+    let found = session
+        .get_attributes(key, &asked)
+        .map_err(|e| unavailable(&format!("token `{token}` does not describe key `{label}`"), &e))?;
+    let good = [Attribute::Sensitive(true), Attribute::Extractable(false), Attribute::ValueLen(32u64.into())];
+    if good.iter().all(|attribute| found.contains(attribute)) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "key `{label}` on token `{token}` is not an AES-256 key that is sensitive and not extractable; \
+         choose another --key-label"
+    )))
 }
 
 impl Root for HsmRoot<'_> {
@@ -62,14 +76,7 @@ impl Root for HsmRoot<'_> {
             let parameters = gcm(&mut nonce, context)?;
             let opened = session.decrypt(&Mechanism::AesGcm(parameters), handle, wrapped);
             opened.map(SecretBytes::taken_from).map_err(|e| match e {
-                // Vendors answer a wrong tag with different codes; what matters is that the token did answer.
-                Pkcs11Error::Pkcs11(
-                    RvError::EncryptedDataInvalid
-                    | RvError::GeneralError
-                    | RvError::DataInvalid
-                    | RvError::FunctionFailed,
-                    _,
-                ) => Error::new(
+                Pkcs11Error::Pkcs11(RvError::EncryptedDataInvalid | RvError::DataInvalid, _) => Error::new(
                     ErrorCode::RootCredentialWrong,
                     format!(
                         "key `{}` on token `{}` is not the one that wrapped this store's root key",
@@ -107,14 +114,17 @@ fn gcm<'a>(nonce: &'a mut [u8; GCM_NONCE], context: &'a [u8]) -> Result<GcmParam
 
 /// Loads the library, logs in to the token, runs `work`, and leaves nothing behind.
 fn with_session<T>(
-    module: &str,
+    module: &Path,
     token: &str,
     pin: &SecretBytes,
     work: impl FnOnce(&Session) -> Result<T>,
 ) -> Result<T> {
     let library = Pkcs11::new(module).map_err(|e| {
         unavailable(
-            &format!("cannot load the PKCS#11 module {module}; is the path right and the package installed"),
+            &format!(
+                "cannot load the PKCS#11 module {}; is the path right and the package installed",
+                module.display()
+            ),
             &e,
         )
     })?;
@@ -123,9 +133,19 @@ fn with_session<T>(
         Ok(()) => true,
         // The host process uses this module too: it stays initialised when we are done.
         Err(Pkcs11Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => false,
-        Err(e) => return Err(unavailable(&format!("the PKCS#11 module {module} does not initialise"), &e)),
+        Err(e) => {
+            let what = format!("the PKCS#11 module {} does not initialise", module.display());
+            return Err(unavailable(&what, &e));
+        }
     };
-    let result = log_in(&library, token, pin).and_then(|session| work(&session));
+    let result = log_in(&library, token, pin).and_then(|(session, login_is_ours)| {
+        let result = work(&session);
+        if login_is_ours && !ours {
+            // The host's own sessions must not find themselves logged in by us.
+            drop(session.logout());
+        }
+        result
+    });
     if ours {
         // A library that cannot be finalised changes nothing for the answer we hold.
         drop(library.finalize());
@@ -133,7 +153,8 @@ fn with_session<T>(
     result
 }
 
-fn log_in(library: &Pkcs11, token: &str, pin: &SecretBytes) -> Result<Session> {
+/// A session that is logged in, and whether it was not before.
+fn log_in(library: &Pkcs11, token: &str, pin: &SecretBytes) -> Result<(Session, bool)> {
     let slots = library
         .get_slots_with_initialized_token()
         .map_err(|e| unavailable("the PKCS#11 module cannot list its tokens", &e))?;
@@ -162,7 +183,8 @@ fn log_in(library: &Pkcs11, token: &str, pin: &SecretBytes) -> Result<Session> {
     let pin =
         std::str::from_utf8(pin.expose()).map_err(|_| Error::invalid("the token's PIN is not UTF-8"))?;
     match session.login(UserType::User, Some(&AuthPin::new(pin.into()))) {
-        Ok(()) | Err(Pkcs11Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(session),
+        Ok(()) => Ok((session, true)),
+        Err(Pkcs11Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok((session, false)),
         Err(Pkcs11Error::Pkcs11(RvError::PinIncorrect | RvError::PinLenRange | RvError::PinInvalid, _)) => {
             Err(Error::new(
                 ErrorCode::RootCredentialWrong,

@@ -32,8 +32,14 @@ pub enum Credential {
     Passphrase(SecretBytes),
     /// The 32 bytes of a key file.
     Keyfile(SecretBytes),
-    /// The user PIN of the HSM's token.
-    HsmPin(SecretBytes),
+    /// For an HSM. The library is named by whoever brings the PIN, never by the store: a file from elsewhere must not
+    /// say what code runs here and gets the PIN.
+    Hsm {
+        /// The vendor's library.
+        module: PathBuf,
+        /// The user PIN of the token.
+        pin: SecretBytes,
+    },
 }
 
 /// A root slot to be made.
@@ -67,7 +73,7 @@ impl Credential {
         match self {
             Credential::Passphrase(_) => passphrase::KIND,
             Credential::Keyfile(_) => keyfile::KIND,
-            Credential::HsmPin(_) => hsm::KIND,
+            Credential::Hsm { .. } => hsm::KIND,
         }
     }
 }
@@ -85,8 +91,9 @@ pub(crate) fn new_slot(
     let (parameters, credential) = parameters(provider, new)?;
     let kind = credential.kind();
     let root = root(provider, &parameters, &credential)?;
-    if let RootParameters::Hsm { module, token, key } = &parameters {
-        hsm::ensure_key(module, token, key, &credential)?;
+    if let (RootParameters::Hsm { token, key }, Credential::Hsm { module, pin }) = (&parameters, &credential)
+    {
+        hsm::ensure_key(module, token, key, pin)?;
     }
     let id = fresh_id(provider)?;
     let sealed = root.seal(root_key, &context(store, id, kind))?;
@@ -141,10 +148,8 @@ fn parameters(provider: &Provider, new: NewRoot) -> Result<(RootParameters, Cred
         }
         NewRoot::Keyfile { key } => Ok((RootParameters::Keyfile, Credential::Keyfile(key))),
         NewRoot::Hsm { module, token_label, key_label, pin } => {
-            let module =
-                module.to_str().ok_or_else(|| Error::invalid("the module's path is not UTF-8"))?.to_owned();
-            let parameters = RootParameters::Hsm { module, token: token_label, key: key_label };
-            Ok((parameters, Credential::HsmPin(pin)))
+            let parameters = RootParameters::Hsm { token: token_label, key: key_label };
+            Ok((parameters, Credential::Hsm { module, pin }))
         }
     }
 }
@@ -161,7 +166,7 @@ fn root<'a>(
         (RootParameters::Keyfile, Credential::Keyfile(key)) => {
             Ok(Box::new(keyfile::KeyfileRoot::new(provider, key)?))
         }
-        (RootParameters::Hsm { module, token, key }, Credential::HsmPin(pin)) => {
+        (RootParameters::Hsm { token, key }, Credential::Hsm { module, pin }) => {
             Ok(Box::new(hsm::HsmRoot { provider, module, token, key, pin }))
         }
         _ => Err(Error::invalid("this credential is not of the slot's kind")),

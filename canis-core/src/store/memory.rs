@@ -2,7 +2,7 @@
 
 use super::{
     Change, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, RootSlotRow, Row, Store, TenantRow, TokenRow,
-    VersionRow, conflict,
+    Turn, VersionRow, conflict,
 };
 use canis_proto::{Error, ErrorCode, Id, Result};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -237,6 +237,10 @@ impl Store for MemoryStore {
 
     fn poll(&self) -> Result<()> {
         Ok(())
+    }
+
+    fn pin_turn(&self) -> Result<Turn> {
+        Ok(Turn::alone())
     }
 
     fn purge(&self) -> Result<()> {

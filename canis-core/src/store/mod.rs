@@ -4,6 +4,7 @@
 //! `canis.dat`; both pass the same contract tests (`tests/store_contract.rs`).
 
 use canis_proto::{Error, ErrorCode, Id, Result};
+use std::fs::File;
 
 pub mod memory;
 mod row;
@@ -65,10 +66,34 @@ pub trait Store: Send + Sync {
     /// process is reading, that waits for a later commit.
     fn purge(&self) -> Result<()>;
 
+    /// Waits until no other process or thread is trying a PIN, and keeps them waiting until the turn is dropped. Tries
+    /// in flight would otherwise count against each other.
+    ///
+    /// # Errors
+    /// `store_unavailable` if somebody does not end its turn.
+    fn pin_turn(&self) -> Result<Turn>;
+
     /// Waits for calls in flight, lets go of every file, and blocks new calls until [`Store::resume`]: before fork.
     fn pause(&self) {}
     /// Goes on after [`Store::pause`]; the parent calls it after fork, the child forgets the store.
     fn resume(&self) {}
+}
+
+/// A turn at trying a PIN; over when dropped.
+pub struct Turn {
+    _file: Option<File>,
+}
+
+impl Turn {
+    /// A turn that lasts as long as the lock on this file.
+    pub(crate) fn held(file: File) -> Self {
+        Turn { _file: Some(file) }
+    }
+
+    /// A turn in a store that has one user.
+    pub(crate) fn alone() -> Self {
+        Turn { _file: None }
+    }
 }
 
 /// Two writers met: the row is not what the change was computed from.

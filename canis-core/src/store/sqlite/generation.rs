@@ -3,8 +3,9 @@
 //! Looking at it costs a load, so it is looked at for every use of a key. It is a hint: a writer that dies between its
 //! commit and the page would leave it behind, so SQLite's own `data_version` is asked as well, once a second. Without
 //! the page (no room for it, a read-only directory) `data_version` is asked each time.
-#![allow(unsafe_code)] // DESIGN: the generation page is one of the rooms that may; a mapping cannot be had otherwise.
+#![allow(unsafe_code)] // One of the rooms that may (ARCHITECTURE.md): memory cannot be mapped in safe Rust.
 
+use super::lock_file;
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -37,9 +38,12 @@ impl GenerationPage {
             .open(place)
             .ok()?;
         if file.metadata().ok()?.len() < SIZE as u64 {
-            // Written, not only lengthened: a hole in a file on a full disk would end the process at first use. Two
-            // processes that do this at once write the same zeros before either has counted.
-            file.write_all_at(&[0; SIZE], 0).ok()?;
+            // Under the writers' lock, so that nobody clears what another has counted.
+            let _lock = lock_file(path).ok()?;
+            if file.metadata().ok()?.len() < SIZE as u64 {
+                // Written, not only lengthened: a hole in a file on a full disk would end the process at first use.
+                file.write_all_at(&[0; SIZE], 0).ok()?;
+            }
         }
         let access = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: asks for a fresh mapping of an open file, at an address of the kernel's choice.

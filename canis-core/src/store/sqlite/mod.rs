@@ -5,7 +5,7 @@
 //! is answered.
 
 use super::{
-    Change, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, RootSlotRow, Store, TenantRow, TokenRow,
+    Change, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, RootSlotRow, Store, TenantRow, TokenRow, Turn,
     VersionRow,
 };
 use canis_proto::{Error, ErrorCode, Id, Result};
@@ -18,6 +18,7 @@ use table::Table;
 
 mod connection;
 mod generation;
+mod lock;
 mod pool;
 mod schema;
 mod table;
@@ -154,21 +155,7 @@ fn publish(draft: &Path, path: &Path) -> Result<()> {
 
 /// Takes the writers' lock; it is released when the file is dropped.
 fn lock_file(path: &Path) -> Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let place = path.with_extension("dat.lock");
-    let taken =
-        File::options().create(true).truncate(false).write(true).mode(0o600).open(&place).and_then(|file| {
-            file.lock()?;
-            Ok(file)
-        });
-    taken.map_err(|e| {
-        let code = if e.raw_os_error() == Some(libc::ENOSPC) {
-            ErrorCode::StoreFull
-        } else {
-            ErrorCode::StoreUnavailable
-        };
-        Error::new(code, format!("cannot lock {}: {e}", place.display()))
-    })
+    lock::take(&path.with_extension("dat.lock"))
 }
 
 impl Store for SqliteStore {
@@ -300,10 +287,15 @@ impl Store for SqliteStore {
     fn purge(&self) -> Result<()> {
         self.pool.write(|connection| {
             let _lock = lock_file(&self.path)?;
+            self.purge_pending.store(true, Ordering::Release);
             let done = empty_log(&self.path, connection)?;
             self.purge_pending.store(!done, Ordering::Release);
             Ok(())
         })
+    }
+
+    fn pin_turn(&self) -> Result<Turn> {
+        lock::take(&self.path.with_extension("dat.pin")).map(Turn::held)
     }
 
     fn pause(&self) {
