@@ -202,7 +202,6 @@ fn login_decides_what_is_seen() {
 
     session.login(UserType::So, Some(&pin(SO_PIN))).unwrap();
     assert_eq!(session.find_objects(&[]).unwrap(), [pair.public], "the security officer uses no keys");
-    session.update_attributes(pair.public, &[Attribute::Trusted(true)]).unwrap();
     session.logout().unwrap();
     session.login(UserType::User, Some(&pin(PIN))).unwrap();
     let found = session.find_objects(&[Attribute::Class(ObjectClass::PRIVATE_KEY)]).unwrap();
@@ -210,6 +209,24 @@ fn login_decides_what_is_seen() {
     session.sign(&Mechanism::Ecdsa, found[0], b"x").unwrap();
     session.destroy_object(found[0]).unwrap();
     refused(session.destroy_object(found[0]), RvError::ObjectHandleInvalid);
+}
+
+/// Only the security officer says that a certificate is trusted.
+#[test]
+fn trust_is_the_security_officers_to_give() {
+    let slot = token("trust");
+    let session = module().open_rw_session(slot).unwrap();
+    let trusted = [Attribute::Trusted(true)];
+    session.login(UserType::User, Some(&pin(PIN))).unwrap();
+    let cert = session.create_object(&certificate()).unwrap();
+    refused(session.update_attributes(cert, &trusted), RvError::AttributeReadOnly);
+    let claimed = [&certificate()[..], &trusted].concat();
+    refused(session.create_object(&claimed), RvError::AttributeReadOnly);
+    session.logout().unwrap();
+    session.login(UserType::So, Some(&pin(SO_PIN))).unwrap();
+    session.update_attributes(cert, &trusted).unwrap();
+    assert_eq!(read(&session, cert, AttributeType::Trusted), trusted[0]);
+    assert_eq!(session.find_objects(&trusted).unwrap(), [cert]);
 }
 
 /// A private key with CKA_PRIVATE = false is seen by everybody and used by the user only.
