@@ -4,7 +4,6 @@
 //! `canis.dat`; both pass the same contract tests (`tests/store_contract.rs`).
 
 use canis_proto::{Error, ErrorCode, Id, Result};
-use std::fs::File;
 
 pub mod memory;
 mod row;
@@ -81,18 +80,18 @@ pub trait Store: Send + Sync {
 
 /// A turn at trying a PIN; over when dropped.
 pub struct Turn {
-    _file: Option<File>,
+    _lock: Option<sqlite::Lock>,
 }
 
 impl Turn {
-    /// A turn that lasts as long as the lock on this file.
-    pub(crate) fn held(file: File) -> Self {
-        Turn { _file: Some(file) }
+    /// A turn that lasts as long as the lock.
+    pub(crate) fn held(lock: sqlite::Lock) -> Self {
+        Turn { _lock: Some(lock) }
     }
 
     /// A turn in a store that has one user.
     pub(crate) fn alone() -> Self {
-        Turn { _file: None }
+        Turn { _lock: None }
     }
 }
 

@@ -25,6 +25,7 @@ mod table;
 mod write;
 
 use generation::GenerationPage;
+pub(crate) use lock::Lock;
 use pool::Pool;
 
 /// How long the generation page is trusted without asking SQLite.
@@ -154,7 +155,7 @@ fn publish(draft: &Path, path: &Path) -> Result<()> {
 }
 
 /// Takes the writers' lock; it is released when the file is dropped.
-fn lock_file(path: &Path) -> Result<File> {
+fn lock_file(path: &Path) -> Result<Lock> {
     lock::take(&path.with_extension("dat.lock"))
 }
 
