@@ -93,12 +93,10 @@ pub(crate) fn login(module: &Module, handle: CK_SESSION_HANDLE, user: CK_USER_TY
         module.opened.reserve_for_so(token.id)?;
     }
     let pin = SecretBytes::copied_from(pin);
-    let turn = keeper.turn_to_try_a_pin();
     let outcome = keeper
         .core
         .call(&token.caller, Login { role, pin: &pin })
         .instead(ErrorCode::PinInvalid, CKR_PIN_INCORRECT);
-    drop(turn);
     if outcome.is_err() && role == Role::So {
         module.opened.release_from_so(token.id);
     }

@@ -194,7 +194,6 @@ pub(crate) fn set_pin(module: &Module, session: CK_SESSION_HANDLE, old: &[u8], n
     let keeper = module.keeper()?;
     let role = keeper.application.role(token.id).unwrap_or(Role::User);
     let old = SecretBytes::copied_from(old);
-    let _turn = keeper.turn_to_try_a_pin();
     Ok(keeper.core.call(&token.caller, ChangePin { role, old: &old, new: &new })?)
 }
 

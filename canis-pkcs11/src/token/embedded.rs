@@ -6,10 +6,8 @@ use canis_core::clock::SystemClock;
 use canis_core::datadir::DataDir;
 use canis_core::{Application, Caller, Core, default_provider};
 use canis_proto::{Error, ErrorCode, Id};
-use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 /// The keeper of keys and what it knows of this host.
 pub(crate) struct Keeper {
@@ -19,24 +17,6 @@ pub(crate) struct Keeper {
     pub(crate) application: Arc<Application>,
     /// This host, as it looks at the slots.
     pub(crate) slots: Caller,
-    directory: DataDir,
-}
-
-/// How long a login waits for its turn; then it is tried at once with the others.
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
-
-/// A turn at trying a PIN, of one process at a time.
-pub(crate) struct Turn {
-    locked: Option<File>,
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        // Said, not left to the closing of the file: a child forked meanwhile has the same open file.
-        if let Some(file) = &self.locked {
-            let _ = file.unlock();
-        }
-    }
 }
 
 impl Keeper {
@@ -72,23 +52,7 @@ impl Keeper {
         log.line(format_args!("working on the store in {shown}"));
         let application = core.application();
         let slots = Caller::pkcs11_slots(&application);
-        Ok(Some(Keeper { core, application, slots, directory }))
-    }
-
-    /// Waits until no other process tries a PIN. Tries are counted before they are looked at, so the workers of a
-    /// server that all log in at once would look like somebody who guesses. The lock is on the directory itself.
-    pub(crate) fn turn_to_try_a_pin(&self) -> Turn {
-        let locked = File::open(self.directory.path()).ok().filter(|file| {
-            let start = Instant::now();
-            while matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
-                if start.elapsed() > LONGEST_WAIT {
-                    return false;
-                }
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            true
-        });
-        Turn { locked }
+        Ok(Some(Keeper { core, application, slots }))
     }
 
     /// This host, as it looks at one token.
