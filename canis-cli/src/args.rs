@@ -49,6 +49,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: SlotCommand,
     },
+    /// Look after a data directory's store.
+    Store {
+        #[command(subcommand)]
+        command: StoreCommand,
+    },
     /// Show the state of the server and its store.
     Status,
     /// Make and look at keys.
@@ -81,6 +86,12 @@ pub(crate) enum KeyCommand {
     Show(KeyName),
     /// Print a key's public key as PEM.
     Public(PublicKey),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Open every row and name those that were changed by other hands: prints `whole` (exit 0), or the rows (exit 1).
+    Verify(Local),
 }
 
 #[derive(Subcommand)]

@@ -31,9 +31,16 @@ pub struct DataDir {
     path: PathBuf,
 }
 
-/// Held while a server uses the directory; dropping it lets go.
+/// Held while a process uses the directory; dropping it lets go.
 pub struct DirLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for DirLock {
+    fn drop(&mut self) {
+        // Said, not left to the closing of the file: a forked child has the same open file.
+        drop(self.file.unlock());
+    }
 }
 
 /// `canis.toml`.
@@ -176,23 +183,42 @@ impl DataDir {
         self.store_path().exists()
     }
 
-    /// Takes the directory for one server.
+    /// Takes the directory for one server, alone.
     ///
     /// # Errors
-    /// `store_locked` if another process holds it, `store_unavailable` if the file cannot be made.
+    /// `store_locked` if another process uses it, `store_unavailable` if the file cannot be made.
     pub fn lock(&self) -> Result<DirLock> {
+        self.take(
+            File::try_lock,
+            "is in use: by a running canis-server, or by a program that has loaded the PKCS#11 module \
+             (`fuser` on its canis.lock names it). Stop that, or use another directory",
+        )
+    }
+
+    /// Keeps servers off the directory while this process works on its store itself; others may do so as well.
+    ///
+    /// # Errors
+    /// `store_locked` if a server holds it, `store_unavailable` if the file cannot be made.
+    pub fn share(&self) -> Result<DirLock> {
+        self.take(
+            File::try_lock_shared,
+            "is held by a running canis-server; stop it, or use another directory",
+        )
+    }
+
+    fn take(
+        &self,
+        lock: fn(&File) -> std::result::Result<(), TryLockError>,
+        refusal: &str,
+    ) -> Result<DirLock> {
         let path = self.lock_path();
         let opened = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path);
         let file = opened.map_err(|e| unavailable(&path, &e))?;
-        match file.try_lock() {
-            Ok(()) => Ok(DirLock { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(Error::new(
-                ErrorCode::StoreLocked,
-                format!(
-                    "{} is held by a running canis-server; stop it, or use another directory",
-                    self.path.display()
-                ),
-            )),
+        match lock(&file) {
+            Ok(()) => Ok(DirLock { file }),
+            Err(TryLockError::WouldBlock) => {
+                Err(Error::new(ErrorCode::StoreLocked, format!("{} {refusal}", self.path.display())))
+            }
             Err(TryLockError::Error(e)) => Err(unavailable(&path, &e)),
         }
     }

@@ -9,6 +9,7 @@ use canis_proto::frame::{ALPN, FrameType, Header, MAX_HELLO, MAX_PAYLOAD};
 use canis_proto::message::{ClientHello, ServerHello};
 use canis_proto::{Blame, Cost, Error, ErrorCode, OperationId, Result};
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -85,6 +86,7 @@ struct Connection {
     session: Arc<Session>,
     places: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
+    since: Instant,
 }
 
 impl Connection {
@@ -95,6 +97,7 @@ impl Connection {
             session: Arc::new(Session::new(None)),
             places: Arc::new(Semaphore::new(limits::IN_FLIGHT as usize)),
             bytes: Arc::new(Semaphore::new(limits::IN_FLIGHT_BYTES as usize)),
+            since: Instant::now(),
         }
     }
 
@@ -164,14 +167,22 @@ impl Connection {
     /// Waits for a frame, for the server's end, for the writer's, or for too long.
     async fn frame_begins<R: AsyncRead + Unpin>(&self, reader: &mut FrameReader<R>) -> Result<u8, End> {
         loop {
+            let known = self.session.is_authenticated();
+            let wait =
+                if known { limits::IDLE } else { limits::STRANGER.saturating_sub(self.since.elapsed()) };
             tokio::select! {
                 biased;
                 () = self.server.draining() => {
                     return Err(End::GoAway(Error::new(ErrorCode::Unavailable, "the server is stopping")));
                 }
                 () = self.outbox.closed() => return Err(End::Lost("the peer does not read".into())),
+                () = tokio::time::sleep(wait), if wait.is_zero() => {}
                 first = reader.first_byte() => return first,
-                () = tokio::time::sleep(limits::IDLE) => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+            if !known && !self.session.is_authenticated() {
+                let why = format!("{} s without a token that is known", limits::STRANGER.as_secs());
+                return Err(End::GoAway(Error::new(ErrorCode::Unauthenticated, why)));
             }
             if self.places.available_permits() == limits::IN_FLIGHT as usize {
                 let why = format!("nothing was asked for {} s", limits::IDLE.as_secs());

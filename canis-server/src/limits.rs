@@ -24,6 +24,9 @@ pub const HELLO: Duration = Duration::from_secs(10);
 pub const FRAME: Duration = Duration::from_secs(60);
 /// Without a frame and with nothing in flight.
 pub const IDLE: Duration = Duration::from_secs(600);
+/// The whole life of a connection whose token is not known to be right, so that nobody can fill the server with
+/// strangers: none was given, or the store is sealed and none can be checked.
+pub const STRANGER: Duration = Duration::from_secs(30);
 /// For the peer to take one frame of ours.
 pub const WRITE: Duration = Duration::from_secs(60);
 /// From SIGTERM to the end, whatever is still in flight then.

@@ -23,6 +23,11 @@ pub(crate) async fn run(core: Arc<Core>, source: Option<RootSource>) {
         match attempt(Arc::clone(&core), Arc::clone(&source)).await {
             Ok(()) => {
                 info!("unsealed");
+                if canis_core::secret::some_secret_is_swappable() {
+                    warn!(
+                        "some secrets could not be locked into memory; raise RLIMIT_MEMLOCK (systemd: LimitMEMLOCK=)"
+                    );
+                }
                 daemon::say("unsealed");
                 return;
             }

@@ -48,6 +48,26 @@ fn silence_times_out() {
     still_serves(&shared);
 }
 
+/// R61, R81: a stranger keeps no place for long, however lively it is.
+#[test]
+fn strangers_are_let_go_of() {
+    let shared = shared();
+    let mut stranger = Raw::greeted_as(&shared, None);
+    let began = Instant::now();
+    let goaway = loop {
+        stranger.frame(FrameType::Ping, 1, b"still here");
+        let (header, payload) = stranger.read().unwrap();
+        if header.kind == FrameType::GoAway {
+            break canis_proto::message::decode_error(&payload);
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "a stranger is served for ever");
+        std::thread::sleep(Duration::from_millis(500));
+    };
+    assert_eq!(goaway.code, ErrorCode::Unauthenticated);
+    assert!(began.elapsed() > Duration::from_secs(20));
+    still_serves(&shared);
+}
+
 /// R81: connections that break in the middle of a record or frame.
 #[test]
 fn cut_connections_are_forgotten() {

@@ -170,6 +170,10 @@ fn tables_are_the_codes() {
     says(format!("| header; payload | {} s each", limits::FRAME.as_secs()));
     says(format!("| a peer that does not read an answer | {} s |", limits::WRITE.as_secs()));
     says(format!("| idle, nothing in flight | {} s |", limits::IDLE.as_secs()));
+    says(format!(
+        "| connection without a token that is known to be right | {} s |",
+        limits::STRANGER.as_secs()
+    ));
     says(format!("| draining after SIGTERM | {} s |", limits::DRAIN.as_secs()));
 }
 

@@ -6,3 +6,4 @@ pub(crate) mod key;
 pub(crate) mod signing;
 pub(crate) mod slot;
 pub(crate) mod status;
+pub(crate) mod store;

@@ -21,7 +21,7 @@ pub(crate) fn list(args: &Local, json: bool) -> Result<()> {
 pub(crate) fn set_pin(args: &SetPin, json: bool) -> Result<()> {
     let pin = secret_file::read_line(&args.pin_file, "PIN")?;
     // A running server owns the directory; two owners would not know of each other's changes.
-    let _lock = DataDir::new(&args.local.data).lock()?;
+    let _share = DataDir::new(&args.local.data).share()?;
     let core = local::open(&args.local)?;
     let tokens = tokens(&core)?;
     let labelled: Vec<_> = tokens.iter().filter(|token| token.label == args.token).collect();

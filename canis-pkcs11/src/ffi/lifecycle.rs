@@ -36,6 +36,28 @@ thread_local! {
     static MINE: Cell<usize> = const { Cell::new(STRIPES) };
 }
 
+thread_local! {
+    /// Whether this thread is opening the module and so holds CHANGING. An HSM's library that forks a helper then comes
+    /// back to `before_fork`, which must not wait for the lock that its own thread holds.
+    static OPENING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The time in which OPENING is set; it ends with the value, also by a panic.
+struct Opening;
+
+impl Opening {
+    fn begin() -> Self {
+        OPENING.set(true);
+        Opening
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        OPENING.set(false);
+    }
+}
+
 /// How long C_Finalize waits for calls in other threads. The standard forbids such calls; a host that makes one that
 /// never ends must still get its answer, and then the module is leaked.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -95,7 +117,9 @@ pub(super) fn start(open: impl FnOnce() -> Result<Module>) -> Result {
     }
     // What a parent left here is not ours to drop: its files and locks belong to it.
     CURRENT.store(null_mut(), Ordering::SeqCst);
+    let opening = Opening::begin();
     let module = Box::new(open()?);
+    drop(opening);
     fork::mark()?;
     CURRENT.store(Box::into_raw(module), Ordering::SeqCst);
     Ok(())
@@ -142,6 +166,9 @@ unsafe impl Sync for Held {}
 static HELD: Held = Held(UnsafeCell::new(None));
 
 pub(super) fn before_fork() {
+    if OPENING.get() {
+        return;
+    }
     let guard = lock(&CHANGING);
     with_current(|module| module.pause());
     // SAFETY: this thread holds CHANGING.
@@ -188,4 +215,23 @@ pub(super) fn host_is_privileged() -> bool {
 /// The return code of a result that no module has reported.
 pub(super) fn code(result: Result) -> CK_RV {
     result.map_or_else(|Fail { rv, .. }| rv, |()| CKR_OK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An HSM's library may fork a helper while C_Initialize unseals the store by it.
+    #[test]
+    fn a_fork_while_the_module_opens_does_not_wait_for_itself() {
+        let refused = start(|| {
+            before_fork();
+            after_fork_in_parent();
+            fail(CKR_TOKEN_NOT_PRESENT)
+        });
+        assert_eq!(refused.unwrap_err().rv, CKR_TOKEN_NOT_PRESENT);
+        before_fork();
+        after_fork_in_parent();
+        assert!(CHANGING.try_lock().is_ok(), "the lock was given back");
+    }
 }

@@ -3,7 +3,7 @@
 use crate::log::Log;
 use crate::rv::Result;
 use canis_core::clock::SystemClock;
-use canis_core::datadir::DataDir;
+use canis_core::datadir::{DataDir, DirLock};
 use canis_core::{Application, Caller, Core, default_provider};
 use canis_proto::{Error, ErrorCode, Id};
 use std::path::Path;
@@ -17,6 +17,8 @@ pub(crate) struct Keeper {
     pub(crate) application: Arc<Application>,
     /// This host, as it looks at the slots.
     pub(crate) slots: Caller,
+    /// Keeps servers off the directory.
+    _share: DirLock,
 }
 
 impl Keeper {
@@ -44,6 +46,14 @@ impl Keeper {
             }
             Err(error) => return Err(error.into()),
         };
+        // Only now is there a directory for sure. A server that came in between holds it already.
+        let share = match directory.share() {
+            Err(error) if error.code == ErrorCode::StoreLocked => {
+                log.line(format_args!("no slots: {error}"));
+                return Ok(None);
+            }
+            shared => shared?,
+        };
         let core = Core::open(Arc::new(store), default_provider(), Arc::new(SystemClock))?;
         if let Err(error) = unseal(&core, &directory) {
             log.line(format_args!("no slots: the store in {shown} is sealed: {error}"));
@@ -52,7 +62,7 @@ impl Keeper {
         log.line(format_args!("working on the store in {shown}"));
         let application = core.application();
         let slots = Caller::pkcs11_slots(&application);
-        Ok(Some(Keeper { core, application, slots }))
+        Ok(Some(Keeper { core, application, slots, _share: share }))
     }
 
     /// This host, as it looks at one token.
