@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod bench;
 mod certificates;
 mod commands;
 mod connect;
@@ -50,6 +51,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Decrypt(args) => commands::encryption::decrypt(&connection, &args, json)?,
         Command::Sign(args) => commands::signing::sign(&connection, &args, json)?,
         Command::Verify(args) => return commands::signing::verify(&connection, &args, json),
+        Command::Bench { command } => bench::run(&command, json)?,
     }
     Ok(ExitCode::SUCCESS)
 }

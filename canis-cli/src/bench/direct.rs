@@ -1,0 +1,201 @@
+//! A crypto provider, called without any PKCS#11 in between, as a subject.
+
+use super::measure::{Place, Step, Subject, compare};
+use super::module::Login;
+use super::operation::{Kind, Op};
+use super::plan::{Effort, Keep, Measured, Target};
+use super::steps::{DIGEST, digest_info, message_len};
+use super::worker::progress;
+use canis_core::crypto::{
+    GCM_NONCE, GCM_TAG, GcmKey, Hash, MAX_DIGEST, Oaep, PrivateKey, Provider, PublicKey, SignScheme,
+};
+use canis_core::default_provider;
+use canis_proto::{Error, ErrorCode, KeyType, Result};
+
+/// A provider with keys.
+pub(super) struct Direct {
+    provider: &'static Provider,
+    keys: Vec<(Kind, Key)>,
+}
+
+enum Key {
+    Pair(Box<dyn PrivateKey>, Box<dyn PublicKey>),
+    Gcm(Box<dyn GcmKey>),
+}
+
+/// The operations that a provider does.
+pub(super) const OPS: &[Op] = &[
+    Op::Rsa2048Sign,
+    Op::Rsa2048Pss,
+    Op::Rsa2048Oaep,
+    Op::Rsa4096Sign,
+    Op::P256Sign,
+    Op::P256Verify,
+    Op::P384Sign,
+    Op::Ed25519Sign,
+    Op::Ed25519Verify,
+    Op::Gcm1K,
+    Op::Gcm1M,
+    Op::Sha256Of1K,
+    Op::Sha256Of16K,
+    Op::Random,
+];
+
+/// The module (A) and the provider that it is built on (B), in turns.
+pub(super) fn measure(target: &Target, effort: &Effort) -> Result<Measured> {
+    let login = Login::new(target)?;
+    let module = login.module(&effort.ops, Keep::Session, None);
+    let [provider] = with_same_keys([default_provider()], &effort.ops)?;
+    let names = vec![module.name.clone(), provider.provider.name.to_owned()];
+    Ok(Measured { names, rows: rows(&module, &provider, effort) })
+}
+
+/// Two providers in turns.
+pub(super) fn providers(a: &'static Provider, b: &'static Provider, effort: &Effort) -> Result<Measured> {
+    let names = vec![a.name.to_owned(), b.name.to_owned()];
+    let [a, b] = with_same_keys([a, b], &effort.ops)?;
+    Ok(Measured { names, rows: rows(&a, &b, effort) })
+}
+
+fn rows(a: &dyn Subject, b: &dyn Subject, effort: &Effort) -> Vec<super::plan::Row> {
+    let mut rows = Vec::new();
+    for op in &effort.ops {
+        progress(op.title());
+        rows.extend(compare(a, Some(b), *op, Place { keys: None, objects: None }, effort));
+    }
+    progress("");
+    rows
+}
+
+/// Keys are made once, by the default provider: making RSA keys is slow with the other.
+fn with_same_keys<const N: usize>(providers: [&'static Provider; N], ops: &[Op]) -> Result<[Direct; N]> {
+    let mut directs = providers.map(|provider| Direct { provider, keys: Vec::new() });
+    for kind in ops.iter().filter_map(|op| op.key()) {
+        if directs.iter().any(|direct| direct.keys.iter().any(|(made, _)| *made == kind)) {
+            continue;
+        }
+        let Some(key_type) = key_type(kind) else { continue };
+        let secret = match key_type {
+            KeyType::Aes256 => canis_core::secret::SecretBytes::copied_from(&DIGEST[..32]),
+            _ => default_provider().keys.generate(key_type)?,
+        };
+        for direct in &mut directs {
+            let key = ready(direct.provider, key_type, secret.expose())?;
+            direct.keys.push((kind, key));
+        }
+    }
+    Ok(directs)
+}
+
+fn key_type(kind: Kind) -> Option<KeyType> {
+    match kind {
+        Kind::Rsa(2048) => Some(KeyType::Rsa2048),
+        Kind::Rsa(4096) => Some(KeyType::Rsa4096),
+        Kind::P256 => Some(KeyType::EcdsaP256),
+        Kind::P384 => Some(KeyType::EcdsaP384),
+        Kind::Ed25519 => Some(KeyType::Ed25519),
+        Kind::Aes => Some(KeyType::Aes256),
+        Kind::Rsa(_) | Kind::Secret => None,
+    }
+}
+
+fn ready(provider: &Provider, key_type: KeyType, secret: &[u8]) -> Result<Key> {
+    if key_type == KeyType::Aes256 {
+        return provider.cipher.aes_gcm(secret).map(Key::Gcm);
+    }
+    let private = provider.keys.private(key_type, secret)?;
+    let public = provider.keys.public(key_type, private.public_spki())?;
+    Ok(Key::Pair(private, public))
+}
+
+impl Direct {
+    fn key(&self, op: Op) -> Result<&Key> {
+        let found = self.keys.iter().find(|(kind, _)| Some(*kind) == op.key());
+        found.map(|(_, key)| key).ok_or_else(lacking)
+    }
+
+    fn pair(&self, op: Op) -> Result<(&dyn PrivateKey, &dyn PublicKey)> {
+        match self.key(op)? {
+            Key::Pair(private, public) => Ok((&**private, &**public)),
+            Key::Gcm(_) => Err(lacking()),
+        }
+    }
+}
+
+fn lacking() -> Error {
+    Error::new(ErrorCode::OperationNotSupported, "not at the provider's seam")
+}
+
+impl Subject for Direct {
+    fn step(&self, op: Op) -> Result<Step<'_>> {
+        match op {
+            Op::Rsa2048Sign | Op::Rsa4096Sign => sign(self.pair(op)?, SignScheme::RsaPkcs1, digest_info()),
+            Op::Rsa2048Pss => {
+                let scheme = SignScheme::RsaPss { hash: Hash::Sha256, mgf: Hash::Sha256, salt: 32 };
+                sign(self.pair(op)?, scheme, DIGEST[..32].to_vec())
+            }
+            Op::Rsa2048Oaep => decrypt(self.pair(op)?),
+            Op::P256Sign => sign(self.pair(op)?, SignScheme::Ecdsa, DIGEST[..32].to_vec()),
+            Op::P384Sign => sign(self.pair(op)?, SignScheme::Ecdsa, DIGEST.to_vec()),
+            Op::Ed25519Sign => sign(self.pair(op)?, SignScheme::Ed25519, DIGEST[..32].to_vec()),
+            Op::P256Verify => verify(self.pair(op)?, SignScheme::Ecdsa),
+            Op::Ed25519Verify => verify(self.pair(op)?, SignScheme::Ed25519),
+            Op::Gcm1K | Op::Gcm1M => match self.key(op)? {
+                Key::Gcm(key) => Ok(encrypt(&**key, message_len(op))),
+                Key::Pair(..) => Err(lacking()),
+            },
+            Op::Sha256Of1K | Op::Sha256Of16K => Ok(digest(self.provider, message_len(op))),
+            Op::Random => {
+                let mut bytes = [0; 32];
+                Ok(Box::new(move || self.provider.random.fill(&mut bytes)))
+            }
+            _ => Err(lacking()),
+        }
+    }
+}
+
+type Pair<'a> = (&'a dyn PrivateKey, &'a dyn PublicKey);
+
+fn sign((key, _): Pair<'_>, scheme: SignScheme, input: Vec<u8>) -> Result<Step<'_>> {
+    let mut signature = vec![0; key.signature_len()];
+    Ok(Box::new(move || key.sign(scheme, &input, &mut signature).map(drop)))
+}
+
+fn verify((private, public): Pair<'_>, scheme: SignScheme) -> Result<Step<'_>> {
+    let mut signature = vec![0; private.signature_len()];
+    let len = private.sign(scheme, &DIGEST[..32], &mut signature)?;
+    signature.truncate(len);
+    Ok(Box::new(move || match public.verify(scheme, &DIGEST[..32], &signature)? {
+        true => Ok(()),
+        false => Err(Error::internal("a good signature is refused")),
+    }))
+}
+
+fn decrypt((private, public): Pair<'_>) -> Result<Step<'_>> {
+    let scheme = Oaep { hash: Hash::Sha1, mgf: Hash::Sha1, label: b"" };
+    let sealed = public.encrypt_oaep(scheme, &DIGEST[..32])?;
+    let mut plain = vec![0; private.signature_len()];
+    Ok(Box::new(move || private.decrypt_oaep(scheme, &sealed, &mut plain).map(drop)))
+}
+
+/// Into memory of its own each time, as the PKCS#11 client library does it.
+fn encrypt(key: &dyn GcmKey, len: usize) -> Step<'_> {
+    let message = vec![0; len];
+    let (mut nonce, mut count) = ([0; GCM_NONCE], 0_u64);
+    Box::new(move || {
+        count += 1;
+        nonce[4..].copy_from_slice(&count.to_be_bytes());
+        let mut sealed = vec![0; len + GCM_TAG];
+        let Some((ciphertext, tag)) = sealed.split_last_chunk_mut::<GCM_TAG>() else { return Err(lacking()) };
+        key.seal(&nonce, &[], &message, ciphertext, tag)
+    })
+}
+
+fn digest(provider: &'static Provider, len: usize) -> Step<'static> {
+    let message = vec![0; len];
+    let mut out = [0; MAX_DIGEST];
+    Box::new(move || {
+        provider.digest.hash(Hash::Sha256, &message, &mut out);
+        Ok(())
+    })
+}
