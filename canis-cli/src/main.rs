@@ -12,7 +12,7 @@ mod rollback;
 mod secret_file;
 mod show;
 
-use args::{Cli, Command, KeyCommand, SlotCommand};
+use args::{Cli, Command, KeyCommand, SlotCommand, StoreCommand};
 use canis_proto::Result;
 use clap::Parser;
 use std::process::ExitCode;
@@ -40,6 +40,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
             SlotCommand::List(args) => commands::slot::list(&args, json)?,
             SlotCommand::SetPin(args) => commands::slot::set_pin(&args, json)?,
         },
+        Command::Store { command: StoreCommand::Verify(args) } => {
+            return commands::store::verify(&args, json);
+        }
         Command::Status => commands::status::run(&connection, json)?,
         Command::Key { command } => match command {
             KeyCommand::Create(args) => commands::key::create(&connection, &args, json)?,
