@@ -2,9 +2,10 @@
 
 use crate::tls::Stream;
 use crate::{Config, failure, frames, tls};
+use canis_proto::fields::Fields;
 use canis_proto::frame::{FrameType, Header};
 use canis_proto::message::{ClientHello, ServerHello, WireAnswer, WireRequest, decode_error, encode_request};
-use canis_proto::value::{Fields, Map};
+use canis_proto::value::Map;
 use canis_proto::{Error, ErrorCode, Result};
 use std::borrow::Cow;
 use std::time::Duration;

@@ -1,7 +1,8 @@
 //! What the operations answer.
 
+use crate::fields::Fields;
 use crate::message::{WireAnswer, parse};
-use crate::value::{Fields, Map, Value};
+use crate::value::{Map, Value};
 use crate::{KeyState, KeyType, Result, Usage};
 
 macro_rules! answer {

@@ -2,6 +2,7 @@
 
 pub mod answer;
 mod error;
+pub mod fields;
 pub mod frame;
 mod id;
 mod key;

@@ -5,9 +5,10 @@
 //! answer are ignored, so that a newer server can say more.
 
 use crate::answer::{Decrypted, Encrypted, KeyInfo, KeyList, PublicKeyInfo, Signed, StatusInfo, Verified};
+use crate::fields::Fields;
 use crate::operation::{Operation, OperationId};
 use crate::signature::SignatureScheme;
-use crate::value::{Fields, Map, Value};
+use crate::value::{Map, Value};
 use crate::{Error, ErrorCode, KeyState, KeyType, Result, Usage};
 use std::borrow::Cow;
 
@@ -177,7 +178,7 @@ pub(crate) mod parse {
         Cow, Error, Fields, KeyState, KeyType, Map, Result, SignatureScheme, Usage, Value, WireAnswer,
     };
     use crate::answer::{KeyInfo, VersionInfo};
-    use crate::value::FromValue;
+    use crate::fields::FromValue;
 
     pub(crate) fn required<'a, T: FromValue<'a>>(fields: &mut Fields<'a>, key: &str) -> Result<T> {
         fields.required(key)

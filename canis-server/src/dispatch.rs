@@ -2,12 +2,13 @@
 
 use crate::session::Session;
 use canis_core::{Core, Run};
+use canis_proto::fields::Fields;
 use canis_proto::frame::MAX_PAYLOAD;
 use canis_proto::message::{
     CreateKey, Decrypt, Encrypt, ListKeys, PublicKey, ShowKey, Sign, Status, Verify, WireAnswer, WireRequest,
     decode_request,
 };
-use canis_proto::value::{Fields, Map};
+use canis_proto::value::Map;
 use canis_proto::{Error, ErrorCode, Operation, OperationId, Result};
 use zeroize::Zeroizing;
 

@@ -6,13 +6,14 @@ mod harness;
 use canis_proto::answer::{
     Decrypted, Encrypted, KeyInfo, KeyList, PublicKeyInfo, Signed, StatusInfo, Verified,
 };
+use canis_proto::fields::Fields;
 use canis_proto::frame::{FrameType, HEADER, Header, MAX_HELLO, MAX_PAYLOAD, frame};
 use canis_proto::message::{
     ClientHello, CreateKey, Decrypt, Encrypt, ListKeys, PublicKey, ServerHello, ShowKey, Sign, Status,
     Verify, WireAnswer, WireRequest, decode_error, decode_request, encode_error, encode_request,
 };
 use canis_proto::operation::TABLE;
-use canis_proto::value::{Fields, Map, Value};
+use canis_proto::value::{Map, Value};
 use canis_proto::{ErrorCode, KeyType, OperationId, SignatureScheme};
 use canis_server::limits;
 use std::collections::BTreeSet;
