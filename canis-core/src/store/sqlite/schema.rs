@@ -79,6 +79,7 @@ CREATE TABLE objects (
     body BLOB NOT NULL,
     seal BLOB NOT NULL
 ) STRICT;
+CREATE INDEX idx_objects_class ON objects (tenant_id, class);
 CREATE INDEX idx_objects_label ON objects (tenant_id, label);
 CREATE INDEX idx_objects_cka_id ON objects (tenant_id, cka_id);
 CREATE INDEX idx_objects_key ON objects (key_id);
