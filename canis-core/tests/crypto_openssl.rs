@@ -77,9 +77,14 @@ fn digest(provider: &Provider, hash: Hash) -> Vec<u8> {
 fn name(hash: Hash) -> &'static str {
     match hash {
         Hash::Sha1 => "sha1",
+        Hash::Sha224 => "sha224",
         Hash::Sha256 => "sha256",
         Hash::Sha384 => "sha384",
         Hash::Sha512 => "sha512",
+        Hash::Sha3_224 => "sha3-224",
+        Hash::Sha3_256 => "sha3-256",
+        Hash::Sha3_384 => "sha3-384",
+        Hash::Sha3_512 => "sha3-512",
     }
 }
 

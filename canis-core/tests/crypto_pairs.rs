@@ -53,8 +53,8 @@ fn schemes(family: Family) -> Vec<(SignScheme, Vec<u8>)> {
                     SignScheme::RsaPkcs1,
                     digest_info::encode(hash, &digest).unwrap().as_slice().to_vec(),
                 ));
-                for mgf in Hash::ALL {
-                    for salt in [0, 20, hash.len()] {
+                for mgf in [hash, Hash::Sha1, Hash::Sha512] {
+                    for salt in [0, hash.len()] {
                         all.push((SignScheme::RsaPss { hash, mgf, salt }, digest.clone()));
                     }
                 }
@@ -107,7 +107,7 @@ fn oaep_crosses() {
             let private = to.keys.private(pair.kind, pair.pkcs8.expose()).unwrap();
             let mut out = vec![0; private.signature_len()];
             for hash in Hash::ALL {
-                for mgf in Hash::ALL {
+                for mgf in [hash, Hash::Sha1, Hash::Sha3_512] {
                     for label in [&b""[..], b"a label"] {
                         let scheme = Oaep { hash, mgf, label };
                         let most = pair.kind.bits() / 8 - 2 * hash.len() - 2;

@@ -8,12 +8,18 @@ use canis_proto::{Error, Result};
 
 const SHA1: [u8; 15] =
     [0x30, 0x21, 0x30, 0x09, 0x06, 0x05, 0x2b, 0x0e, 0x03, 0x02, 0x1a, 0x05, 0x00, 0x04, 0x14];
-const SHA256: [u8; 19] = sha2(0x31, 0x01, 0x20);
-const SHA384: [u8; 19] = sha2(0x41, 0x02, 0x30);
-const SHA512: [u8; 19] = sha2(0x51, 0x03, 0x40);
+const SHA224: [u8; 19] = nist(0x2d, 0x04, 0x1c);
+const SHA256: [u8; 19] = nist(0x31, 0x01, 0x20);
+const SHA384: [u8; 19] = nist(0x41, 0x02, 0x30);
+const SHA512: [u8; 19] = nist(0x51, 0x03, 0x40);
+const SHA3_224: [u8; 19] = nist(0x2d, 0x07, 0x1c);
+const SHA3_256: [u8; 19] = nist(0x31, 0x08, 0x20);
+const SHA3_384: [u8; 19] = nist(0x41, 0x09, 0x30);
+const SHA3_512: [u8; 19] = nist(0x51, 0x0a, 0x40);
 
-/// The prefixes of the SHA-2 family differ in the outer length, the last arc of the OID and the digest's length.
-const fn sha2(outer: u8, arc: u8, digest: u8) -> [u8; 19] {
+/// The prefixes of SHA-2 and SHA-3 (RFC 9688 for the latter) differ in the outer length, the last arc of the OID and
+/// the digest's length.
+const fn nist(outer: u8, arc: u8, digest: u8) -> [u8; 19] {
     [
         0x30, outer, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, arc, 0x05, 0x00,
         0x04, digest,
@@ -23,9 +29,14 @@ const fn sha2(outer: u8, arc: u8, digest: u8) -> [u8; 19] {
 const fn prefix(hash: Hash) -> &'static [u8] {
     match hash {
         Hash::Sha1 => &SHA1,
+        Hash::Sha224 => &SHA224,
         Hash::Sha256 => &SHA256,
         Hash::Sha384 => &SHA384,
         Hash::Sha512 => &SHA512,
+        Hash::Sha3_224 => &SHA3_224,
+        Hash::Sha3_256 => &SHA3_256,
+        Hash::Sha3_384 => &SHA3_384,
+        Hash::Sha3_512 => &SHA3_512,
     }
 }
 

@@ -1,6 +1,8 @@
 //! What the crypto tests share: one key of each sort, and hexadecimal digits.
 #![allow(dead_code)] // each test file takes what it needs
 
+pub(crate) mod vectors;
+
 use canis_core::crypto::providers;
 use canis_core::secret::SecretBytes;
 use canis_proto::KeyType;

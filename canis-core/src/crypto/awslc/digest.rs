@@ -1,27 +1,42 @@
-//! SHA-1 and SHA-2.
+//! SHA-1, SHA-2 and SHA-3. SHA3-224 is RustCrypto's: `aws-lc-rs` leaves it out.
 
-use crate::crypto::{Digest, Hash, Hasher, MAX_DIGEST};
-use aws_lc_rs::digest::{self, Algorithm, Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256, SHA384, SHA512};
+use crate::crypto::{Digest, Hash, Hasher, MAX_DIGEST, RUST};
+use aws_lc_rs::digest::{
+    self, Algorithm, Context, SHA1_FOR_LEGACY_USE_ONLY, SHA3_256, SHA3_384, SHA3_512, SHA224, SHA256, SHA384,
+    SHA512,
+};
 
 /// The hash functions.
 pub(super) struct Sha;
 
-fn algorithm(hash: Hash) -> &'static Algorithm {
+/// The library's algorithm, if it has it.
+fn algorithm(hash: Hash) -> Option<&'static Algorithm> {
     match hash {
-        Hash::Sha1 => &SHA1_FOR_LEGACY_USE_ONLY,
-        Hash::Sha256 => &SHA256,
-        Hash::Sha384 => &SHA384,
-        Hash::Sha512 => &SHA512,
+        Hash::Sha1 => Some(&SHA1_FOR_LEGACY_USE_ONLY),
+        Hash::Sha224 => Some(&SHA224),
+        Hash::Sha256 => Some(&SHA256),
+        Hash::Sha384 => Some(&SHA384),
+        Hash::Sha512 => Some(&SHA512),
+        Hash::Sha3_224 => None,
+        Hash::Sha3_256 => Some(&SHA3_256),
+        Hash::Sha3_384 => Some(&SHA3_384),
+        Hash::Sha3_512 => Some(&SHA3_512),
     }
 }
 
 impl Digest for Sha {
     fn start(&self, hash: Hash) -> Box<dyn Hasher> {
-        Box::new(Running(Context::new(algorithm(hash))))
+        match algorithm(hash) {
+            Some(algorithm) => Box::new(Running(Context::new(algorithm))),
+            None => RUST.digest.start(hash),
+        }
     }
 
     fn hash(&self, hash: Hash, input: &[u8], out: &mut [u8; MAX_DIGEST]) -> usize {
-        write(&digest::digest(algorithm(hash), input), out)
+        match algorithm(hash) {
+            Some(algorithm) => write(&digest::digest(algorithm, input), out),
+            None => RUST.digest.hash(hash, input, out),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The default provider, built on AWS-LC: what it does better than RustCrypto. The rest is taken from there.
 //!
-//! `binding` is the one file that calls the C library itself; the others go through `aws-lc-rs`.
+//! `binding` is the one folder that calls the C library itself; the others go through `aws-lc-rs`.
 
 mod binding;
 mod cipher;

@@ -1,19 +1,36 @@
-//! SHA-1 and SHA-2, by the `sha1` and `sha2` crates.
+//! SHA-1, SHA-2 and SHA-3, by the `sha1`, `sha2` and `sha3` crates.
 
 use crate::crypto::{Digest, Hash, Hasher, MAX_DIGEST};
 use sha2::Digest as _;
+
+/// The body with the crate's type for a hash in the place of `$type`.
+macro_rules! by_hash {
+    (@with $type:ident, $concrete:ty, $body:expr) => {{
+        type $type = $concrete;
+        $body
+    }};
+    ($hash:expr, $type:ident => $body:expr) => {
+        match $hash {
+            Hash::Sha1 => by_hash!(@with $type, sha1::Sha1, $body),
+            Hash::Sha224 => by_hash!(@with $type, sha2::Sha224, $body),
+            Hash::Sha256 => by_hash!(@with $type, sha2::Sha256, $body),
+            Hash::Sha384 => by_hash!(@with $type, sha2::Sha384, $body),
+            Hash::Sha512 => by_hash!(@with $type, sha2::Sha512, $body),
+            Hash::Sha3_224 => by_hash!(@with $type, sha3::Sha3_224, $body),
+            Hash::Sha3_256 => by_hash!(@with $type, sha3::Sha3_256, $body),
+            Hash::Sha3_384 => by_hash!(@with $type, sha3::Sha3_384, $body),
+            Hash::Sha3_512 => by_hash!(@with $type, sha3::Sha3_512, $body),
+        }
+    };
+}
+pub(super) use by_hash;
 
 /// The hash functions.
 pub(super) struct Sha;
 
 impl Digest for Sha {
     fn start(&self, hash: Hash) -> Box<dyn Hasher> {
-        match hash {
-            Hash::Sha1 => Box::new(Running(sha1::Sha1::new())),
-            Hash::Sha256 => Box::new(Running(sha2::Sha256::new())),
-            Hash::Sha384 => Box::new(Running(sha2::Sha384::new())),
-            Hash::Sha512 => Box::new(Running(sha2::Sha512::new())),
-        }
+        by_hash!(hash, D => Box::new(Running(D::new())))
     }
 }
 

@@ -6,6 +6,8 @@ mod ec;
 mod ed25519;
 mod kdf;
 mod mac;
+mod mgf1;
+mod oaep;
 mod pss;
 mod random;
 mod rsa;

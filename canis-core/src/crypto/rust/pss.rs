@@ -2,6 +2,7 @@
 //! same hash for the message and MGF1.
 
 use super::RUST;
+use super::mgf1::mask;
 use crate::crypto::{Hash, MAX_DIGEST};
 use canis_proto::{Error, Result};
 use subtle::ConstantTimeEq;
@@ -59,16 +60,4 @@ fn salted_hash(hash: Hash, digest: &[u8], salt: &[u8]) -> [u8; MAX_DIGEST] {
     hasher.update(salt);
     hasher.finish(&mut out);
     out
-}
-
-/// XORs MGF1 of `seed` (appendix B.2.1) over `target`.
-fn mask(mgf: Hash, seed: &[u8], target: &mut [u8]) {
-    for (counter, chunk) in (0u32..).zip(target.chunks_mut(mgf.len())) {
-        let mut out = [0; MAX_DIGEST];
-        let mut hasher = RUST.digest.start(mgf);
-        hasher.update(seed);
-        hasher.update(&counter.to_be_bytes());
-        hasher.finish(&mut out);
-        chunk.iter_mut().zip(out).for_each(|(byte, mask)| *byte ^= mask);
-    }
 }

@@ -1,7 +1,7 @@
 //! RSA (RFC 8017), by the `rsa` crate. Private operations are blinded with fresh randomness and checked against the
 //! public key, so that a fault does not give a factor away.
 
-use super::{RUST, pss};
+use super::{RUST, oaep, pss};
 use crate::crypto::key_pairs::Maker;
 use crate::crypto::private_info;
 use crate::crypto::public_parts::{self, PublicParts};
@@ -16,7 +16,7 @@ use getrandom::rand_core::UnwrapErr;
 use pkcs8::{DecodePrivateKey, EncodePrivateKey};
 use rsa::pkcs1::EncodeRsaPrivateKey;
 use rsa::pkcs1v15::Pkcs1v15Sign;
-use rsa::traits::{PaddingScheme, PublicKeyParts, SignatureScheme};
+use rsa::traits::{PublicKeyParts, SignatureScheme};
 use rsa::{BoxedUint, RsaPrivateKey, RsaPublicKey, hazmat};
 use zeroize::Zeroizing;
 
@@ -56,30 +56,6 @@ fn public(kind: KeyType, spki: &[u8]) -> Result<Box<dyn PublicKey>> {
     Ok(Box::new(Public(key)))
 }
 
-/// The padding of RFC 8017 with the crate's types for the two hashes, handed to the body as `$oaep`.
-macro_rules! with_oaep {
-    ($scheme:expr, |$oaep:ident| $body:expr) => {
-        match $scheme.hash {
-            Hash::Sha1 => with_oaep!(@mgf $scheme, sha1::Sha1, |$oaep| $body),
-            Hash::Sha256 => with_oaep!(@mgf $scheme, sha2::Sha256, |$oaep| $body),
-            Hash::Sha384 => with_oaep!(@mgf $scheme, sha2::Sha384, |$oaep| $body),
-            Hash::Sha512 => with_oaep!(@mgf $scheme, sha2::Sha512, |$oaep| $body),
-        }
-    };
-    (@mgf $scheme:expr, $hash:ty, |$oaep:ident| $body:expr) => {
-        match $scheme.mgf {
-            Hash::Sha1 => with_oaep!(@new $scheme, $hash, sha1::Sha1, |$oaep| $body),
-            Hash::Sha256 => with_oaep!(@new $scheme, $hash, sha2::Sha256, |$oaep| $body),
-            Hash::Sha384 => with_oaep!(@new $scheme, $hash, sha2::Sha384, |$oaep| $body),
-            Hash::Sha512 => with_oaep!(@new $scheme, $hash, sha2::Sha512, |$oaep| $body),
-        }
-    };
-    (@new $scheme:expr, $hash:ty, $mgf:ty, |$oaep:ident| $body:expr) => {{
-        let $oaep = rsa::Oaep::<$hash, $mgf>::new_with_mgf_hash_and_label($scheme.label);
-        $body
-    }};
-}
-
 struct Private {
     key: RsaPrivateKey,
     spki: Vec<u8>,
@@ -101,11 +77,18 @@ impl Private {
         let mut random = vec![0; salt];
         RUST.random.fill(&mut random)?;
         let encoded = pss::encode(hash, mgf, digest, &random, self.key.size())?;
-        let number = BoxedUint::from_be_slice(&encoded, self.key.n_bits_precision())
-            .map_err(|_| Error::internal("a PSS encoding is larger than its modulus"))?;
-        let signature =
-            hazmat::rsa_decrypt_and_check(&self.key, Some(&mut SysRng), &number).map_err(no_signature)?;
-        Ok(signature.to_be_bytes().into_vec())
+        self.raw(&encoded).map_err(|()| Error::internal("RSA gave no signature"))
+    }
+
+    /// The private operation on a block of the modulus' length; checked with the public one before it is answered.
+    fn raw(&self, block: &[u8]) -> std::result::Result<Vec<u8>, ()> {
+        let number = BoxedUint::from_be_slice(block, self.key.n_bits_precision()).map_err(|_| ())?;
+        if block.len() != self.key.size() || number >= *self.key.n().as_ref() {
+            return Err(());
+        }
+        hazmat::rsa_decrypt_and_check(&self.key, Some(&mut SysRng), &number)
+            .map(|number| number.to_be_bytes().into_vec())
+            .map_err(|_| ())
     }
 }
 
@@ -138,13 +121,9 @@ impl PrivateKey for Private {
 
     fn decrypt_oaep(&self, scheme: Oaep<'_>, ciphertext: &[u8], out: &mut [u8]) -> Result<usize> {
         let out = room(out, self.key.size())?;
-        if ciphertext.len() != self.key.size() {
-            return Err(decryption_failed());
-        }
-        let plaintext = with_oaep!(scheme, |oaep| oaep.decrypt(Some(&mut SysRng), &self.key, ciphertext))
-            .map(Zeroizing::new)
-            .map_err(|_| decryption_failed())?;
-        out[..plaintext.len()].copy_from_slice(&plaintext);
+        let mut encoded = self.raw(ciphertext).map(Zeroizing::new).map_err(|()| decryption_failed())?;
+        let plaintext = oaep::decode(scheme, &mut encoded)?;
+        out[..plaintext.len()].copy_from_slice(plaintext);
         Ok(plaintext.len())
     }
 }
@@ -153,14 +132,18 @@ struct Public(RsaPublicKey);
 
 impl Public {
     fn verify_pss(&self, hash: Hash, mgf: Hash, salt: usize, digest: &[u8], signature: &[u8]) -> bool {
-        if signature.len() != self.0.size() || digest.len() != hash.len() {
-            return false;
+        digest.len() == hash.len()
+            && self.raw(signature).is_some_and(|encoded| pss::verify(hash, mgf, digest, salt, &encoded))
+    }
+
+    /// The public operation on a block of the modulus' length; `None` for another length and for a number that is
+    /// not below the modulus.
+    fn raw(&self, block: &[u8]) -> Option<Vec<u8>> {
+        let number = BoxedUint::from_be_slice(block, self.0.n_bits_precision()).ok()?;
+        if block.len() != self.0.size() || number >= *self.0.n().as_ref() {
+            return None;
         }
-        match BoxedUint::from_be_slice(signature, self.0.n_bits_precision()) {
-            Ok(number) if number < *self.0.n().as_ref() => hazmat::rsa_encrypt(&self.0, &number)
-                .is_ok_and(|encoded| pss::verify(hash, mgf, digest, salt, &encoded.to_be_bytes())),
-            _ => false,
-        }
+        hazmat::rsa_encrypt(&self.0, &number).ok().map(|number| number.to_be_bytes().into_vec())
     }
 }
 
@@ -176,13 +159,7 @@ impl PublicKey for Public {
     }
 
     fn encrypt_oaep(&self, scheme: Oaep<'_>, plaintext: &[u8]) -> Result<Vec<u8>> {
-        with_oaep!(scheme, |oaep| oaep.encrypt(&mut SysRng, &self.0, plaintext)).map_err(
-            |error| match error {
-                rsa::Error::MessageTooLong => {
-                    Error::invalid("the plaintext is too long for this key and hash")
-                }
-                _ => Error::internal("RSA gave no ciphertext"),
-            },
-        )
+        let encoded = oaep::encode(scheme, plaintext, self.0.size())?;
+        self.raw(&encoded).ok_or_else(|| Error::internal("RSA gave no ciphertext"))
     }
 }
