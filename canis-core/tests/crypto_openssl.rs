@@ -4,7 +4,8 @@
 
 use canis_core::crypto::public_parts::PublicParts;
 use canis_core::crypto::{
-    Hash, MAX_DIGEST, Oaep, PrivateKey, Provider, PublicKey, SignScheme, digest_info, ecdsa_der, providers,
+    BlockMode, CipherStream, Direction, Hash, MAX_DIGEST, Oaep, PrivateKey, Provider, PublicKey, SignScheme,
+    digest_info, ecdsa_der, providers,
 };
 use canis_proto::{ErrorCode, Family, KeyType};
 use std::path::PathBuf;
@@ -313,4 +314,43 @@ fn public_parts() {
     let text = bench.openssl("rsa -pubin -inform DER -in pub.der -noout -modulus");
     let hex: String = modulus.iter().map(|byte| format!("{byte:02X}")).collect();
     assert!(text.contains(&hex) && modulus.len() == 512);
+}
+
+/// R43: AES in ECB, CBC, CBC with padding and CTR, and CMAC, as `openssl enc` and `openssl mac` have them.
+#[test]
+fn aes() {
+    let bench = Bench::new();
+    let (iv, message) = ([0x1f; 16], vec![0x5c; 4096]);
+    let text = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    for provider in providers() {
+        for bits in [128, 192, 256] {
+            let key = vec![0x2a; bits / 8];
+            let aes = provider.cipher.aes(&key).unwrap();
+            let cases = [
+                (BlockMode::Ecb, "ecb", "-nopad", 4096),
+                (BlockMode::Cbc { iv }, "cbc", "-nopad", 4096),
+                (BlockMode::CbcPad { iv }, "cbc", "", 4095),
+                (BlockMode::Ctr { counter: iv, bits: 128 }, "ctr", "", 4081),
+            ];
+            for (mode, name, padding, len) in cases {
+                bench.write("clear", &message[..len]);
+                let iv = if name == "ecb" { String::new() } else { format!("-iv {}", text(&iv)) };
+                let key = text(&key);
+                bench.openssl(&format!(
+                    "enc -aes-{bits}-{name} {padding} -K {key} {iv} -in clear -out sealed"
+                ));
+                let mut stream = CipherStream::new(&*aes, mode, Direction::Encrypt).unwrap();
+                let mut out = vec![0; len + 16];
+                let at = stream.update(&message[..len], &mut out).unwrap();
+                let end = at + stream.finish(&mut out[at..]).unwrap();
+                assert_eq!(out[..end], bench.read("sealed"), "{mode:?} {bits} on {}", provider.name);
+            }
+            bench.write("clear", &message);
+            let mac = bench
+                .openssl(&format!("mac -cipher AES-{bits}-CBC -macopt hexkey:{} -in clear CMAC", text(&key)));
+            let mut tag = [0; MAX_DIGEST];
+            let len = aes.cmac().unwrap().tag(&[&message], &mut tag).unwrap();
+            assert_eq!(mac.trim().to_lowercase(), text(&tag[..len]), "CMAC {bits} on {}", provider.name);
+        }
+    }
 }

@@ -1,11 +1,19 @@
 //! The part of the seam for AES.
 
+use super::MacKey;
+use crate::secret::SecretBytes;
 use canis_proto::Result;
 
 /// AES.
 pub trait Cipher: Send + Sync {
     /// A ready AES-GCM key (NIST SP 800-38D) from 16, 24 or 32 bytes.
     fn aes_gcm(&self, key: &[u8]) -> Result<Box<dyn GcmKey>>;
+
+    /// A ready AES key for every other mode, from 16, 24 or 32 bytes.
+    ///
+    /// # Errors
+    /// `invalid_argument` for another length.
+    fn aes(&self, key: &[u8]) -> Result<Box<dyn AesKey>>;
 
     /// A ready AES-256 key schedule for single blocks (FIPS 197); used by XAES only.
     fn aes256_block(&self, key: &[u8; 32]) -> Result<Box<dyn BlockKey>>;
@@ -49,4 +57,123 @@ pub trait GcmKey: Send + Sync {
 pub trait BlockKey: Send + Sync {
     /// Encrypts one block in place.
     fn encrypt_block(&self, block: &mut [u8; 16]);
+}
+
+/// The length of an AES block, in bytes.
+pub const BLOCK: usize = 16;
+
+/// Which way data goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Plaintext to ciphertext.
+    Encrypt,
+    /// Ciphertext to plaintext.
+    Decrypt,
+}
+
+/// The modes of AES that work in parts, through [`super::CipherStream`] (NIST SP 800-38A).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockMode {
+    /// Each block by itself; whole blocks only.
+    Ecb,
+    /// Each block XORed with the ciphertext before it; whole blocks only.
+    Cbc {
+        /// What the first is XORed with.
+        iv: [u8; BLOCK],
+    },
+    /// The same with PKCS#7 padding: messages of any length.
+    CbcPad {
+        /// What the first block is XORed with.
+        iv: [u8; BLOCK],
+    },
+    /// A key stream of encrypted counters; messages of any length.
+    Ctr {
+        /// The first counter block: a nonce, and in its low bits the number to count from.
+        counter: [u8; BLOCK],
+        /// How many bits count, 1 to 128.
+        bits: u32,
+    },
+}
+
+/// How the blocks of a message hang together, for [`AesKey::blocks`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chain {
+    /// Not at all.
+    Ecb,
+    /// By the IV and then by each ciphertext block.
+    Cbc([u8; BLOCK]),
+    /// By a counter of 128 bits, from this one on.
+    Ctr([u8; BLOCK]),
+}
+
+/// The two forms of AES Key Wrap (NIST SP 800-38F).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyWrap {
+    /// KW (RFC 3394): keys of 16 bytes or more, whole numbers of 8.
+    Kw,
+    /// KWP (RFC 5649): keys of any length but 0.
+    Kwp,
+}
+
+/// An AES key, expanded for both directions. CCM stands in [`super::ccm`].
+pub trait AesKey: Send + Sync {
+    /// A run of whole blocks. With CTR both directions are the same.
+    ///
+    /// # Errors
+    /// `internal` when memory runs out.
+    fn blocks(&self, chain: Chain, direction: Direction) -> Result<Box<dyn Blocks>>;
+
+    /// AES-GCM with an IV of any length but 0 and a tag of 4, 8 or 12 to 16 bytes: encrypts `plaintext` into
+    /// `ciphertext` (same length) and writes the tag. For the usual 12 and 16, [`GcmKey`] is faster.
+    ///
+    /// # Errors
+    /// `invalid_argument` for lengths that NIST SP 800-38D does not allow.
+    fn gcm_seal(
+        &self,
+        iv: &[u8],
+        aad: &[u8],
+        plaintext: &[u8],
+        ciphertext: &mut [u8],
+        tag: &mut [u8],
+    ) -> Result<()>;
+
+    /// The reverse. On failure `plaintext` holds zeros.
+    ///
+    /// # Errors
+    /// As [`AesKey::gcm_seal`]; `decryption_failed` for every wrong tag, IV, aad or ciphertext alike.
+    fn gcm_open(
+        &self,
+        iv: &[u8],
+        aad: &[u8],
+        ciphertext: &[u8],
+        tag: &[u8],
+        plaintext: &mut [u8],
+    ) -> Result<()>;
+
+    /// AES-CMAC (NIST SP 800-38B) under this key; tags of 16 bytes.
+    ///
+    /// # Errors
+    /// `internal` when memory runs out.
+    fn cmac(&self) -> Result<Box<dyn MacKey>>;
+
+    /// Wraps key bytes; the result is 8 bytes longer, rounded up to whole 8.
+    ///
+    /// # Errors
+    /// `invalid_argument` for a length that the form does not take.
+    fn wrap_key(&self, how: KeyWrap, key: &[u8]) -> Result<Vec<u8>>;
+
+    /// Unwraps key bytes.
+    ///
+    /// # Errors
+    /// `decryption_failed` for everything that no wrapping under this key makes.
+    fn unwrap_key(&self, how: KeyWrap, wrapped: &[u8]) -> Result<SecretBytes>;
+}
+
+/// Whole blocks of one message, in order.
+pub trait Blocks: Send {
+    /// Runs `input`, whole blocks, into `out`, as many bytes.
+    ///
+    /// # Errors
+    /// `internal` for parts of blocks.
+    fn run(&mut self, input: &[u8], out: &mut [u8]) -> Result<()>;
 }

@@ -6,6 +6,7 @@
 
 use canis_proto::Result;
 
+pub mod ccm;
 pub mod digest_info;
 pub mod ecdsa_der;
 pub mod public_parts;
@@ -13,13 +14,17 @@ pub mod selftest;
 pub mod xaes;
 
 mod cipher;
+mod gcm;
 mod hash;
 mod kdf;
 mod key_pairs;
 mod keys;
+mod keywrap;
 mod mac;
+mod padding;
 mod private_info;
 mod refusal;
+mod stream;
 
 #[cfg(feature = "aws-lc")]
 mod awslc;
@@ -27,12 +32,15 @@ mod rust;
 
 #[cfg(feature = "aws-lc")]
 pub use awslc::AWS_LC;
-pub use cipher::{BlockKey, Cipher, GCM_NONCE, GCM_TAG, GcmKey};
+pub use cipher::{
+    AesKey, BLOCK, BlockKey, BlockMode, Blocks, Chain, Cipher, Direction, GCM_NONCE, GCM_TAG, GcmKey, KeyWrap,
+};
 pub use hash::{Digest, Hash, Hasher, MAX_DIGEST};
 pub use kdf::Kdf;
 pub use keys::{Keys, Oaep, PrivateKey, PublicKey, SignScheme};
 pub use mac::{Mac, MacKey, MacRun};
 pub use rust::RUST;
+pub use stream::CipherStream;
 
 /// A filling of the seam.
 pub struct Provider {

@@ -1,8 +1,9 @@
 //! AES-GCM, straight from the caller's buffer into the caller's buffer. Single blocks are RustCrypto's: they run on
 //! the same AES instructions without a call into C.
 
+use super::aes;
 use crate::crypto::refusal::decryption_failed;
-use crate::crypto::{BlockKey, Cipher, GCM_NONCE, GCM_TAG, GcmKey, RUST};
+use crate::crypto::{AesKey, BlockKey, Cipher, GCM_NONCE, GCM_TAG, GcmKey, RUST};
 use aws_lc_rs::aead::{AES_128_GCM, AES_192_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use canis_proto::{Error, Result};
 use zeroize::Zeroize;
@@ -20,6 +21,10 @@ impl Cipher for Aes {
         };
         let key = UnboundKey::new(algorithm, key).map_err(|_| Error::internal("AES-GCM refused its key"))?;
         Ok(Box::new(Gcm(LessSafeKey::new(key))))
+    }
+
+    fn aes(&self, key: &[u8]) -> Result<Box<dyn AesKey>> {
+        aes::ready(key)
     }
 
     fn aes256_block(&self, key: &[u8; 32]) -> Result<Box<dyn BlockKey>> {

@@ -2,8 +2,10 @@
 //!
 //! `binding` is the one folder that calls the C library itself; the others go through `aws-lc-rs`.
 
+mod aes;
 mod binding;
 mod cipher;
+mod cmac;
 mod digest;
 mod ec;
 mod ed25519;

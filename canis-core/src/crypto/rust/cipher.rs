@@ -1,13 +1,20 @@
-//! AES-GCM and the AES block, by the `aes` and `aes-gcm` crates (hardware AES where the CPU has it, constant-time
+//! AES, by the `aes` and `aes-gcm` crates (hardware AES where the CPU has it, constant-time
 //! bit-slicing elsewhere).
 
+use super::cmac::Cmac;
+use super::schedule::{Run, Schedule};
+use super::{gcm, keywrap};
 use crate::crypto::refusal::decryption_failed;
-use crate::crypto::{BlockKey, Cipher, GCM_NONCE, GCM_TAG, GcmKey};
+use crate::crypto::{
+    AesKey, BlockKey, Blocks, Chain, Cipher, Direction, GCM_NONCE, GCM_TAG, GcmKey, KeyWrap, MacKey,
+};
+use crate::secret::SecretBytes;
 use aes_gcm::aead::consts::U12;
 use aes_gcm::aead::inout::InOutBuf;
 use aes_gcm::aes::cipher::BlockCipherEncrypt;
 use aes_gcm::{AeadInOut, Aes128Gcm, Aes256Gcm, AesGcm, KeyInit};
 use canis_proto::{Error, Result};
+use std::sync::Arc;
 use zeroize::Zeroize;
 
 /// AES in all three key sizes.
@@ -29,6 +36,10 @@ impl Cipher for Aes {
             32 => ready::<Aes256Gcm>(key),
             other => Err(Error::invalid(format!("an AES key has 16, 24 or 32 bytes, not {other}"))),
         }
+    }
+
+    fn aes(&self, key: &[u8]) -> Result<Box<dyn AesKey>> {
+        Ok(Box::new(Key(Arc::new(Schedule::new(key)?))))
     }
 
     fn aes256_block(&self, key: &[u8; 32]) -> Result<Box<dyn BlockKey>> {
@@ -88,4 +99,47 @@ where
 
 fn in_out<'i, 'o>(input: &'i [u8], output: &'o mut [u8]) -> Result<InOutBuf<'i, 'o, u8>> {
     InOutBuf::new(input, output).map_err(|_| Error::invalid("plaintext and ciphertext differ in length"))
+}
+
+/// A key for every other mode; runs and MACs under it share its schedule.
+struct Key(Arc<Schedule>);
+
+impl AesKey for Key {
+    fn blocks(&self, chain: Chain, direction: Direction) -> Result<Box<dyn Blocks>> {
+        Ok(Box::new(Run { schedule: Arc::clone(&self.0), chain, direction }))
+    }
+
+    fn gcm_seal(
+        &self,
+        iv: &[u8],
+        aad: &[u8],
+        plaintext: &[u8],
+        ciphertext: &mut [u8],
+        tag: &mut [u8],
+    ) -> Result<()> {
+        gcm::seal(&self.0, iv, aad, plaintext, ciphertext, tag)
+    }
+
+    fn gcm_open(
+        &self,
+        iv: &[u8],
+        aad: &[u8],
+        ciphertext: &[u8],
+        tag: &[u8],
+        plaintext: &mut [u8],
+    ) -> Result<()> {
+        gcm::open(&self.0, iv, aad, ciphertext, tag, plaintext)
+    }
+
+    fn cmac(&self) -> Result<Box<dyn MacKey>> {
+        Ok(Box::new(Cmac::new(Arc::clone(&self.0))))
+    }
+
+    fn wrap_key(&self, how: KeyWrap, key: &[u8]) -> Result<Vec<u8>> {
+        keywrap::wrap(&self.0, how, key)
+    }
+
+    fn unwrap_key(&self, how: KeyWrap, wrapped: &[u8]) -> Result<SecretBytes> {
+        keywrap::unwrap(&self.0, how, wrapped)
+    }
 }

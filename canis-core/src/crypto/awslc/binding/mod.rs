@@ -6,6 +6,7 @@
 //! counts); every length that goes in is the length of the slice beside it.
 #![allow(unsafe_code)]
 
+mod aes;
 mod ec;
 mod hmac;
 mod pkcs8;
@@ -16,6 +17,7 @@ use aws_lc_sys as lc;
 use std::ffi::c_int;
 use std::ptr::{self, NonNull};
 
+pub(super) use aes::AesBlocks;
 pub(super) use ec::{Curve, EcKey};
 pub(super) use hmac::{HmacKey, HmacRun};
 pub(super) use rsa::RsaKey;
@@ -69,6 +71,7 @@ owner! {
     Ec(lc::EC_KEY) = lc::EC_KEY_free;
     Point(lc::EC_POINT) = lc::EC_POINT_free;
     Signature(lc::ECDSA_SIG) = lc::ECDSA_SIG_free;
+    CipherContext(lc::EVP_CIPHER_CTX) = lc::EVP_CIPHER_CTX_free;
     HmacContext(lc::HMAC_CTX) = lc::HMAC_CTX_free;
 }
 
