@@ -5,6 +5,7 @@ mod crypto_material;
 
 use canis_core::crypto::public_parts::PublicParts;
 use canis_core::crypto::{Hash, Oaep, Provider, SignScheme, providers};
+use canis_core::secret::SecretBytes;
 use canis_proto::{ErrorCode, Family, KeyType};
 use crypto_material::{KEYS, key};
 
@@ -35,9 +36,10 @@ fn spki_is_canonical() {
                     assert!(modulus[0] & 0x80 != 0);
                 }
                 PublicParts::Ec { curve, point } => {
-                    assert_eq!((curve, point.len(), point[0]), (*kind, 1 + kind.bits() / 4, 4));
+                    assert_eq!((curve, point.len(), point[0]), (*kind, 1 + 2 * kind.bytes(), 4));
                 }
                 PublicParts::Edwards { .. } => assert_eq!(*kind, KeyType::Ed25519),
+                PublicParts::Montgomery { .. } => assert_eq!(*kind, KeyType::X25519),
             }
         }
     }
@@ -51,6 +53,7 @@ fn wrong_family() {
     let schemes = [
         (Family::Rsa, SignScheme::RsaPkcs1),
         (Family::Rsa, pss),
+        (Family::Rsa, SignScheme::RsaRaw),
         (Family::Ec, SignScheme::Ecdsa),
         (Family::Edwards, SignScheme::Ed25519),
     ];
@@ -100,7 +103,7 @@ fn wrong_lengths() {
     let pss = |hash, salt| SignScheme::RsaPss { hash, mgf: Hash::Sha256, salt };
     let sha256 = Hash::Sha256;
     for provider in providers() {
-        for (kind, pkcs8, spki) in KEYS.iter() {
+        for (kind, pkcs8, spki) in signing_keys() {
             let private = provider.keys.private(*kind, pkcs8.expose()).unwrap();
             let public = provider.keys.public(*kind, spki).unwrap();
             let mut out = vec![0; private.signature_len()];
@@ -114,7 +117,7 @@ fn wrong_lengths() {
                     (pss(sha256, usize::MAX), vec![0; 32]),
                 ],
                 Family::Ec => vec![(SignScheme::Ecdsa, vec![])],
-                Family::Edwards | Family::Aes => vec![],
+                _ => vec![],
             };
             for (scheme, input) in bad_inputs {
                 let error = private.sign(scheme, &input, &mut out).unwrap_err();
@@ -125,7 +128,7 @@ fn wrong_lengths() {
             let (scheme, input) = match kind.family() {
                 Family::Rsa => (SignScheme::RsaPkcs1, &[1; 32]),
                 Family::Ec => (SignScheme::Ecdsa, &[1; 32]),
-                Family::Edwards | Family::Aes => (SignScheme::Ed25519, &[1; 32]),
+                _ => (SignScheme::Ed25519, &[1; 32]),
             };
             let short = out.len() - 1;
             let error = private.sign(scheme, input, &mut out[..short]).unwrap_err();
@@ -150,11 +153,11 @@ fn wrong_lengths() {
 #[test]
 fn ecdsa_digest_lengths() {
     for provider in providers() {
-        for kind in [KeyType::EcdsaP256, KeyType::EcdsaP384] {
+        for kind in [KeyType::EcdsaP256, KeyType::EcdsaP384, KeyType::EcdsaSecp256k1] {
             let (pkcs8, spki) = key(kind);
             let (private, public) =
                 (provider.keys.private(kind, pkcs8).unwrap(), provider.keys.public(kind, spki).unwrap());
-            let field = kind.bits() / 8;
+            let field = kind.bytes();
             let mut out = vec![0; 2 * field];
             private.sign(SignScheme::Ecdsa, &[7; 20], &mut out).unwrap();
             let padded = [vec![0; field - 20], vec![7; 20]].concat();
@@ -173,15 +176,45 @@ fn ecdsa_digest_lengths() {
     }
 }
 
+/// P-521's order is no whole number of bytes: of a longer digest the first 521 bits count.
+#[test]
+fn ecdsa_digest_of_521_bits() {
+    let (kind, scheme) = (KeyType::EcdsaP521, SignScheme::Ecdsa);
+    let (pkcs8, spki) = key(kind);
+    for signer in providers() {
+        for verifier in providers() {
+            let (private, public) =
+                (signer.keys.private(kind, pkcs8).unwrap(), verifier.keys.public(kind, spki).unwrap());
+            let mut out = vec![0; 132];
+            for len in [1, 20, 64, 65, 66, 67, 200] {
+                private.sign(scheme, &vec![0xc7; len], &mut out).unwrap();
+                let what = format!("{len}, {} → {}", signer.name, verifier.name);
+                assert_eq!(public.verify(scheme, &vec![0xc7; len], &out), Ok(true), "{what}");
+            }
+            private.sign(scheme, &[0xc7; 66], &mut out).unwrap();
+            let mut other = [0xc7; 90];
+            other[65] ^= 0x7f;
+            assert_eq!(public.verify(scheme, &other, &out), Ok(true), "only bits after the 521st differ");
+            other[65] ^= 0x80;
+            assert_eq!(public.verify(scheme, &other, &out), Ok(false), "the 521st differs");
+        }
+    }
+}
+
+/// The keys that sign.
+fn signing_keys() -> impl Iterator<Item = &'static (KeyType, SecretBytes, Vec<u8>)> {
+    KEYS.iter().filter(|(kind, ..)| *kind != KeyType::X25519)
+}
+
 /// One ready key is used by several threads at once.
 #[test]
 fn keys_are_shared() {
     for provider in providers() {
-        for (kind, pkcs8, spki) in KEYS.iter() {
+        for (kind, pkcs8, spki) in signing_keys() {
             let scheme = match kind.family() {
                 Family::Rsa => SignScheme::RsaPkcs1,
                 Family::Ec => SignScheme::Ecdsa,
-                Family::Edwards | Family::Aes => SignScheme::Ed25519,
+                _ => SignScheme::Ed25519,
             };
             let private = provider.keys.private(*kind, pkcs8.expose()).unwrap();
             let public = provider.keys.public(*kind, spki).unwrap();

@@ -4,8 +4,8 @@
 
 use canis_core::crypto::public_parts::PublicParts;
 use canis_core::crypto::{
-    BlockMode, CipherStream, Direction, Hash, MAX_DIGEST, Oaep, PrivateKey, Provider, PublicKey, SignScheme,
-    digest_info, ecdsa_der, providers,
+    BlockMode, CipherStream, Direction, Hash, MAX_AGREED, MAX_DIGEST, Oaep, PrivateKey, Provider, PublicKey,
+    SignScheme, digest_info, ecdsa_der, providers,
 };
 use canis_proto::{ErrorCode, Family, KeyType};
 use std::path::PathBuf;
@@ -55,6 +55,9 @@ impl Bench {
             KeyType::Rsa4096 => "RSA -pkeyopt rsa_keygen_bits:4096",
             KeyType::EcdsaP256 => "EC -pkeyopt ec_paramgen_curve:P-256",
             KeyType::EcdsaP384 => "EC -pkeyopt ec_paramgen_curve:P-384",
+            KeyType::EcdsaP521 => "EC -pkeyopt ec_paramgen_curve:P-521",
+            KeyType::EcdsaSecp256k1 => "EC -pkeyopt ec_paramgen_curve:secp256k1",
+            KeyType::X25519 => "X25519",
             _ => "ED25519",
         };
         self.genpkey_as(algorithm)
@@ -67,6 +70,11 @@ impl Bench {
         self.openssl("pkey -inform DER -in key.der -pubout -outform DER -out pub.der");
         (self.read("key.der"), self.read("pub.der"))
     }
+}
+
+/// Every type of key pair but the longest RSA keys, which take minutes to make (`crypto_rsa.rs` has them ready).
+fn pairs_made_in_time() -> impl Iterator<Item = KeyType> {
+    KeyType::ALL.iter().copied().filter(|kind| kind.is_asymmetric() && kind.bits() <= 4096)
 }
 
 fn digest(provider: &Provider, hash: Hash) -> Vec<u8> {
@@ -94,7 +102,7 @@ fn schemes(provider: &Provider, kind: KeyType) -> Vec<(SignScheme, Vec<u8>, Stri
     let mut all = Vec::new();
     match kind.family() {
         Family::Edwards => all.push((SignScheme::Ed25519, MESSAGE.to_vec(), "-rawin -in message".to_owned())),
-        Family::Aes => {}
+        Family::Aes | Family::Generic | Family::Montgomery => {}
         Family::Ec | Family::Rsa => {
             for hash in Hash::ALL {
                 let digest = digest(provider, hash);
@@ -167,7 +175,7 @@ fn sign_across(
 /// R2–R6: keys made by `openssl genpkey` are read by every provider, and signatures cross both ways.
 #[test]
 fn their_keys() {
-    for kind in KeyType::ALL.iter().copied().filter(|kind| kind.is_asymmetric()) {
+    for kind in pairs_made_in_time() {
         let bench = Bench::new();
         let (pkcs8, spki) = bench.genpkey(kind);
         for provider in providers() {
@@ -182,19 +190,20 @@ fn their_keys() {
 /// R2–R6: keys made by every provider pass `openssl pkey -check` and sign there; R3: the modulus has its size.
 #[test]
 fn our_keys() {
-    for kind in KeyType::ALL.iter().copied().filter(|kind| kind.is_asymmetric()) {
+    for kind in pairs_made_in_time() {
         for provider in providers() {
             let bench = Bench::new();
             let pkcs8 = provider.keys.generate(kind).unwrap();
             let private = provider.keys.private(kind, pkcs8.expose()).unwrap();
             bench.write("key.der", pkcs8.expose());
             bench.write("pub.der", private.public_spki());
-            if kind != KeyType::Ed25519 {
+            if !matches!(kind.family(), Family::Edwards | Family::Montgomery) {
                 assert!(bench.openssl("pkey -inform DER -in key.der -check -noout").contains("Key is valid"));
             }
             let text = bench.openssl("pkey -pubin -inform DER -in pub.der -noout -text");
             let expected = match kind.family() {
                 Family::Edwards => "ED25519 Public-Key".to_owned(),
+                Family::Montgomery => "X25519 Public-Key".to_owned(),
                 _ => format!("Public-Key: ({} bit)", kind.bits()),
             };
             assert!(text.contains(&expected), "{kind} of {}: {text}", provider.name);
@@ -258,6 +267,7 @@ fn refused_keys() {
         (KeyType::Rsa2048, "RSA-PSS -pkeyopt rsa_keygen_bits:2048"),
         (KeyType::EcdsaP384, "EC -pkeyopt ec_paramgen_curve:P-521"),
         (KeyType::EcdsaP256, "EC -pkeyopt ec_paramgen_curve:secp256k1"),
+        (KeyType::EcdsaP256, "EC -pkeyopt ec_paramgen_curve:P-224"),
         (KeyType::EcdsaP256, "EC -pkeyopt ec_paramgen_curve:P-256 -pkeyopt ec_param_enc:explicit"),
         (KeyType::Ed25519, "X25519"),
         (KeyType::Ed25519, "ED448"),
@@ -351,6 +361,70 @@ fn aes() {
             let mut tag = [0; MAX_DIGEST];
             let len = aes.cmac().unwrap().tag(&[&message], &mut tag).unwrap();
             assert_eq!(mac.trim().to_lowercase(), text(&tag[..len]), "CMAC {bits} on {}", provider.name);
+        }
+    }
+}
+
+/// PKCS#1 v1.5 encryption and raw RSA both ways, and what openssl recovers from our signature.
+#[test]
+fn rsa_pkcs1_and_raw() {
+    let bench = Bench::new();
+    let (pkcs8, spki) = bench.genpkey(KeyType::Rsa2048);
+    let block = [vec![0], vec![0x6b; 255]].concat();
+    bench.write("message", MESSAGE);
+    bench.write("block", &block);
+    for provider in providers() {
+        let private = provider.keys.private(KeyType::Rsa2048, &pkcs8).unwrap();
+        let public = provider.keys.public(KeyType::Rsa2048, &spki).unwrap();
+        let mut out = [0; 256];
+        for (mode, clear, ours) in [
+            ("pkcs1", MESSAGE, public.encrypt_pkcs1(MESSAGE).unwrap()),
+            ("none", &block, public.encrypt_raw(&block).unwrap()),
+        ] {
+            let options = format!("-keyform DER -pkeyopt rsa_padding_mode:{mode}");
+            bench.write("ours", &ours);
+            bench.openssl(&format!("pkeyutl -decrypt -inkey key.der -in ours -out clear {options}"));
+            assert_eq!(bench.read("clear"), clear, "{mode} on {}", provider.name);
+            let input = if mode == "none" { "block" } else { "message" };
+            bench.openssl(&format!(
+                "pkeyutl -encrypt -pubin -inkey pub.der -in {input} -out theirs {options}"
+            ));
+            let len = if mode == "none" {
+                private.decrypt_raw(&bench.read("theirs"), &mut out).unwrap()
+            } else {
+                private.decrypt_pkcs1(&bench.read("theirs"), &mut out).unwrap()
+            };
+            assert_eq!(&out[..len], clear, "{mode} on {}", provider.name);
+        }
+        private.sign(SignScheme::RsaPkcs1, MESSAGE, &mut out).unwrap();
+        bench.write("ours", &out);
+        bench.openssl("pkeyutl -verifyrecover -pubin -keyform DER -inkey pub.der -in ours -out clear");
+        assert_eq!(bench.read("clear"), MESSAGE);
+    }
+}
+
+/// R43: ECDH on every curve, and X25519, with openssl on the other side.
+#[test]
+fn agreement() {
+    let kinds = KeyType::ALL.iter().copied();
+    for kind in kinds.filter(|kind| matches!(kind.family(), Family::Ec | Family::Montgomery)) {
+        let bench = Bench::new();
+        let (_, spki) = bench.genpkey(kind);
+        let peer = match PublicParts::from_spki(&spki).unwrap().1 {
+            PublicParts::Ec { point, .. } => point,
+            PublicParts::Montgomery { point } => point.to_vec(),
+            other => panic!("{other:?}"),
+        };
+        for provider in providers() {
+            let pkcs8 = provider.keys.generate(kind).unwrap();
+            let private = provider.keys.private(kind, pkcs8.expose()).unwrap();
+            bench.write("ours.der", private.public_spki());
+            bench.openssl(
+                "pkeyutl -derive -keyform DER -inkey key.der -peerform DER -peerkey ours.der -out theirs",
+            );
+            let mut out = [0; MAX_AGREED];
+            let len = private.agree(&peer, &mut out).unwrap();
+            assert_eq!(out[..len], bench.read("theirs"), "{kind} on {}", provider.name);
         }
     }
 }

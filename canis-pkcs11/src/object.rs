@@ -12,6 +12,9 @@ use pkcs11_sys::*;
 const OCTET_STRING: u8 = 0x04;
 const P256: &[u8] = &[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
 const P384: &[u8] = &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22];
+const P521: &[u8] = &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23];
+const SECP256K1: &[u8] = &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x0a];
+const X25519: &[u8] = &[0x06, 0x03, 0x2b, 0x65, 0x6e];
 const ED25519: &[u8] = &[0x06, 0x03, 0x2b, 0x65, 0x70];
 /// The other way to name the curve (section 6.3.3): PrintableString "edwards25519".
 const ED25519_NAMED: &[u8] = b"\x13\x0cedwards25519";
@@ -46,6 +49,8 @@ pub(crate) const fn family_number(family: Family) -> CK_KEY_TYPE {
         Family::Rsa => CKK_RSA,
         Family::Ec => CKK_EC,
         Family::Edwards => CKK_EC_EDWARDS,
+        Family::Montgomery => CKK_EC_MONTGOMERY,
+        Family::Generic => CKK_GENERIC_SECRET,
     }
 }
 
@@ -151,6 +156,9 @@ fn read_key(key: &KeyFacts, kind: CK_ATTRIBUTE_TYPE) -> Result<Option<Value<'_>>
         CKA_EC_PARAMS => Value::from(match key.kind {
             KeyType::EcdsaP256 => P256,
             KeyType::EcdsaP384 => P384,
+            KeyType::EcdsaP521 => P521,
+            KeyType::EcdsaSecp256k1 => SECP256K1,
+            KeyType::X25519 => X25519,
             _ => ED25519,
         }),
         CKA_MODULUS | CKA_PUBLIC_EXPONENT | CKA_EC_POINT => read_public(key, kind)?,
@@ -164,7 +172,9 @@ fn read_public(key: &KeyFacts, kind: CK_ATTRIBUTE_TYPE) -> Result<Value<'static>
         (PublicParts::Rsa { modulus, .. }, CKA_MODULUS) => Ok(Value::from(modulus)),
         (PublicParts::Rsa { exponent, .. }, CKA_PUBLIC_EXPONENT) => Ok(Value::from(exponent)),
         (PublicParts::Ec { point, .. }, CKA_EC_POINT) => Ok(Value::from(octet_string(&point))),
-        (PublicParts::Edwards { point }, CKA_EC_POINT) => Ok(Value::from(octet_string(&point))),
+        (PublicParts::Edwards { point } | PublicParts::Montgomery { point }, CKA_EC_POINT) => {
+            Ok(Value::from(octet_string(&point)))
+        }
         _ => fail(CKR_ATTRIBUTE_TYPE_INVALID),
     }
 }

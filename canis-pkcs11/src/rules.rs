@@ -189,7 +189,8 @@ pub(crate) fn rule(kind: CK_ATTRIBUTE_TYPE, class: Class, family: Option<Family>
         Some(Family::Rsa) => RSA,
         Some(Family::Ec) => EC,
         Some(Family::Edwards) => EDWARDS,
-        Some(Family::Aes) => AES,
+        Some(Family::Aes | Family::Generic) => AES,
+        Some(Family::Montgomery) => EDWARDS,
     };
     TABLE.iter().find(|rule| rule.kind == kind && rule.classes & class != 0 && rule.families & family != 0)
 }

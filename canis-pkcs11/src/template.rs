@@ -273,7 +273,7 @@ fn point_on_curve(family: Family, template: &Template<'_>) -> Result<PublicParts
         let point = point(value, 32)?.try_into().map_err(|_| CKR_ATTRIBUTE_VALUE_INVALID)?;
         return Ok(PublicParts::Edwards { point });
     }
-    Ok(PublicParts::Ec { curve, point: point(value, 1 + curve.bits() / 4)?.to_vec() })
+    Ok(PublicParts::Ec { curve, point: point(value, 1 + 2 * curve.bytes())?.to_vec() })
 }
 
 /// The type of key that a template for C_GenerateKeyPair (its public half) or C_GenerateKey asks for.
@@ -300,7 +300,8 @@ pub(crate) fn kind_to_generate(family: Family, template: &Template<'_>) -> Resul
             32 => Ok(KeyType::Aes256),
             _ => fail(CKR_KEY_SIZE_RANGE),
         },
-        Family::Ec | Family::Edwards => {
+        Family::Generic => fail(CKR_TEMPLATE_INCONSISTENT),
+        Family::Ec | Family::Edwards | Family::Montgomery => {
             let curve = object::curve(template.needed(CKA_EC_PARAMS)?)?;
             if curve.family() == family { Ok(curve) } else { fail(CKR_CURVE_NOT_SUPPORTED) }
         }

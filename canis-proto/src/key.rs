@@ -11,10 +11,14 @@ pub enum Family {
     Aes,
     /// RSA key pair.
     Rsa,
-    /// ECDSA key pair on a NIST curve.
+    /// ECDSA key pair on a NIST curve or secp256k1.
     Ec,
     /// Ed25519 key pair.
     Edwards,
+    /// X25519 key pair.
+    Montgomery,
+    /// A secret of any length, for HMAC and derivation.
+    Generic,
 }
 
 macro_rules! key_types {
@@ -40,7 +44,7 @@ macro_rules! key_types {
                 match self { $(KeyType::$variant => Family::$family,)+ }
             }
 
-            /// The size in bits: AES key, RSA modulus, or order of the curve's field.
+            /// The size in bits: AES key, RSA modulus, or order of the curve's field; 0 where each key has its own.
             #[must_use]
             pub const fn bits(self) -> usize {
                 match self { $(KeyType::$variant => $bits,)+ }
@@ -74,6 +78,18 @@ key_types! {
     Aes192 = 8, "aes192-gcm", Aes, 192;
     /// RSA, 3072-bit modulus.
     Rsa3072 = 9, "rsa-3072", Rsa, 3072;
+    /// RSA, 6144-bit modulus.
+    Rsa6144 = 10, "rsa-6144", Rsa, 6144;
+    /// RSA, 8192-bit modulus.
+    Rsa8192 = 11, "rsa-8192", Rsa, 8192;
+    /// ECDSA on NIST P-521.
+    EcdsaP521 = 12, "ecdsa-p521", Ec, 521;
+    /// ECDSA on secp256k1 (SEC 2).
+    EcdsaSecp256k1 = 13, "ecdsa-secp256k1", Ec, 256;
+    /// X25519 (RFC 7748); derives only.
+    X25519 = 14, "x25519", Montgomery, 256;
+    /// A secret of any length; made through PKCS#11.
+    Generic = 15, "generic", Generic, 0;
 }
 
 impl KeyType {
@@ -83,10 +99,16 @@ impl KeyType {
         self as u8
     }
 
+    /// The size in whole bytes: AES key, RSA modulus, coordinate of a point.
+    #[must_use]
+    pub const fn bytes(self) -> usize {
+        self.bits().div_ceil(8)
+    }
+
     /// Whether there is a public half.
     #[must_use]
     pub const fn is_asymmetric(self) -> bool {
-        !matches!(self.family(), Family::Aes)
+        !matches!(self.family(), Family::Aes | Family::Generic)
     }
 
     /// What a key of this type can be used for at all.
@@ -99,6 +121,8 @@ impl KeyType {
             Family::Rsa => Usage::ALL.without(Usage::DERIVE),
             Family::Ec => Usage::SIGN.with(Usage::VERIFY).with(Usage::DERIVE),
             Family::Edwards => Usage::SIGN.with(Usage::VERIFY),
+            Family::Montgomery => Usage::DERIVE,
+            Family::Generic => Usage::SIGN.with(Usage::VERIFY).with(Usage::DERIVE),
         }
     }
 
@@ -108,7 +132,8 @@ impl KeyType {
         match self.family() {
             Family::Aes => Usage::ENCRYPT.with(Usage::DECRYPT),
             Family::Rsa => Usage::ENCRYPT.with(Usage::DECRYPT).with(Usage::SIGN).with(Usage::VERIFY),
-            Family::Ec | Family::Edwards => Usage::SIGN.with(Usage::VERIFY),
+            Family::Ec | Family::Edwards | Family::Generic => Usage::SIGN.with(Usage::VERIFY),
+            Family::Montgomery => Usage::DERIVE,
         }
     }
 }

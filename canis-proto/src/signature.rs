@@ -42,10 +42,12 @@ schemes! {
     RsaPkcs1Sha384, "rsa-pkcs1-sha384", Rsa;
     /// RSASSA-PKCS1-v1_5 with SHA-512.
     RsaPkcs1Sha512, "rsa-pkcs1-sha512", Rsa;
-    /// ECDSA with SHA-256, DER (FIPS 186-5). The default on P-256.
+    /// ECDSA with SHA-256, DER (FIPS 186-5). The default on P-256 and secp256k1.
     EcdsaSha256, "ecdsa-sha256", Ec;
     /// ECDSA with SHA-384, DER. The default on P-384.
     EcdsaSha384, "ecdsa-sha384", Ec;
+    /// ECDSA with SHA-512, DER. The default on P-521.
+    EcdsaSha512, "ecdsa-sha512", Ec;
     /// Ed25519 (RFC 8032).
     Ed25519, "ed25519", Edwards;
 }
@@ -55,12 +57,13 @@ impl SignatureScheme {
     #[must_use]
     pub const fn default_for(kind: KeyType) -> Option<SignatureScheme> {
         match kind {
-            KeyType::EcdsaP256 => Some(SignatureScheme::EcdsaSha256),
+            KeyType::EcdsaP256 | KeyType::EcdsaSecp256k1 => Some(SignatureScheme::EcdsaSha256),
             KeyType::EcdsaP384 => Some(SignatureScheme::EcdsaSha384),
+            KeyType::EcdsaP521 => Some(SignatureScheme::EcdsaSha512),
             _ => match kind.family() {
                 Family::Rsa => Some(SignatureScheme::RsaPssSha256),
                 Family::Edwards => Some(SignatureScheme::Ed25519),
-                Family::Ec | Family::Aes => None,
+                Family::Ec | Family::Aes | Family::Montgomery | Family::Generic => None,
             },
         }
     }

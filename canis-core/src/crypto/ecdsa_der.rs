@@ -5,26 +5,32 @@ use canis_proto::{Error, Result};
 
 const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
+/// A length of one byte follows that is 128 or more (X.690, section 8.1.3.5).
+const LONG_FORM: u8 = 0x81;
 
-/// The longest fields taken: P-384's.
-const MAX_FIELD: usize = 48;
+/// The longest fields taken: P-521's.
+const MAX_FIELD: usize = 66;
 
-/// DER from r ‖ s, two fields of 32 (P-256) or 48 (P-384) bytes.
+/// DER from r ‖ s, two fields of 32 (P-256, secp256k1), 48 (P-384) or 66 (P-521) bytes.
 ///
 /// # Errors
 /// `invalid_argument` for any other length.
 pub fn to_der(raw: &[u8]) -> Result<Vec<u8>> {
     let field = match raw.len() {
-        64 | 96 => raw.len() / 2,
-        _ => return Err(Error::invalid("an ECDSA signature r || s has 64 or 96 bytes")),
+        64 | 96 | 132 => raw.len() / 2,
+        _ => return Err(Error::invalid("an ECDSA signature r || s has 64, 96 or 132 bytes")),
     };
     let (r, s) = raw.split_at(field);
     let mut body = Vec::with_capacity(2 * (MAX_FIELD + 3));
     push_integer(&mut body, r);
     push_integer(&mut body, s);
-    let mut der = Vec::with_capacity(body.len() + 2);
-    // At most 2·(48+1+2) = 102 bytes: the short form of a length always holds it.
-    der.extend_from_slice(&[SEQUENCE, body.len() as u8]);
+    let mut der = Vec::with_capacity(body.len() + 3);
+    // At most 2·(66+1+2) = 138 bytes: one byte holds the length, which from 128 on DER announces by another.
+    der.push(SEQUENCE);
+    if body.len() >= 0x80 {
+        der.push(LONG_FORM);
+    }
+    der.push(body.len() as u8);
     der.extend_from_slice(&body);
     Ok(der)
 }
@@ -45,8 +51,13 @@ fn push_integer(out: &mut Vec<u8>, field: &[u8]) {
 /// integers that fit.
 #[must_use]
 pub fn from_der(der: &[u8], field: usize) -> Option<Vec<u8>> {
-    let [SEQUENCE, len, body @ ..] = der else { return None };
-    if usize::from(*len) != body.len() || *len >= 0x80 {
+    let (len, body) = match der {
+        [SEQUENCE, LONG_FORM, len @ 0x80..=0xff, body @ ..] | [SEQUENCE, len @ 0..=0x7f, body @ ..] => {
+            (len, body)
+        }
+        _ => return None,
+    };
+    if usize::from(*len) != body.len() {
         return None;
     }
     let mut raw = vec![0; 2 * field];
@@ -123,7 +134,16 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_end_well(bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
+        fn long_round_trip(raw in proptest::collection::vec(any::<u8>(), 132), zeros in 0usize..65) {
+            let mut raw = raw;
+            raw[..zeros].fill(0);
+            raw[65] |= 1;
+            raw[131] |= 1;
+            prop_assert_eq!(from_der(&to_der(&raw).unwrap(), 66).unwrap(), raw);
+        }
+
+        #[test]
+        fn any_bytes_end_well(bytes in proptest::collection::vec(any::<u8>(), 0..150)) {
             if let Some(raw) = from_der(&bytes, 48) {
                 prop_assert_eq!(to_der(&raw).unwrap(), bytes);
             }

@@ -1,9 +1,12 @@
 //! Key pairs of all families behind one [`Keys`]: a provider fills in one [`Maker`] for each family.
 
+use super::private_info::seed_pkcs8;
+use super::public_parts::PublicParts;
 use super::refusal::unsupported;
-use super::{Hash, Keys, PrivateKey, PublicKey, SignScheme, digest_info};
+use super::{Hash, Keys, MAX_AGREED, PrivateKey, PublicKey, SignScheme, digest_info};
 use crate::secret::SecretBytes;
 use canis_proto::{Error, Family, KeyType, Result};
+use zeroize::Zeroizing;
 
 type Parse<Key> = fn(KeyType, &[u8]) -> Result<Box<Key>>;
 
@@ -19,6 +22,7 @@ pub(super) struct KeyPairs {
     pub(super) rsa: Maker,
     pub(super) ec: Maker,
     pub(super) edwards: Maker,
+    pub(super) montgomery: Maker,
 }
 
 impl KeyPairs {
@@ -28,6 +32,8 @@ impl KeyPairs {
             Family::Rsa => Ok(&self.rsa),
             Family::Ec => Ok(&self.ec),
             Family::Edwards => Ok(&self.edwards),
+            Family::Montgomery => Ok(&self.montgomery),
+            Family::Generic => Err(unsupported("a generic secret is no key pair")),
         }
     }
 }
@@ -53,20 +59,47 @@ impl Keys for KeyPairs {
 fn check_pair(keys: &dyn Keys, kind: KeyType, pkcs8: &[u8]) -> Result<()> {
     let private = keys.private(kind, pkcs8)?;
     let public = keys.public(kind, private.public_spki())?;
+    if kind.family() == Family::Montgomery {
+        return check_agreement(keys, kind, &*private);
+    }
     let digest = [0x5a; 32];
     let info = digest_info::encode(Hash::Sha256, &digest)?;
     let (scheme, input) = match kind.family() {
         Family::Rsa => (SignScheme::RsaPkcs1, info.as_slice()),
         Family::Edwards => (SignScheme::Ed25519, digest.as_slice()),
-        Family::Ec | Family::Aes => (SignScheme::Ecdsa, digest.as_slice()),
+        _ => (SignScheme::Ecdsa, digest.as_slice()),
     };
     let mut signature = vec![0; private.signature_len()];
     let len = private.sign(scheme, input, &mut signature)?;
     if public.verify(scheme, input, signature.get(..len).unwrap_or_default())? {
         Ok(())
     } else {
-        Err(Error::internal(format!("a fresh {kind} key pair failed its pairwise consistency test")))
+        Err(inconsistent(kind))
     }
+}
+
+/// The same for keys that do not sign: with a known second pair, both sides come to the same secret.
+fn check_agreement(keys: &dyn Keys, kind: KeyType, private: &dyn PrivateKey) -> Result<()> {
+    let known = seed_pkcs8(kind, |seed| {
+        seed.fill(0x5a);
+        Ok(())
+    })?;
+    let known = keys.private(kind, known.expose())?;
+    let (mut ours, mut theirs) = (Zeroizing::new([0; MAX_AGREED]), Zeroizing::new([0; MAX_AGREED]));
+    let len = private.agree(point_of(known.public_spki())?.as_slice(), &mut *ours)?;
+    known.agree(point_of(private.public_spki())?.as_slice(), &mut *theirs)?;
+    if ours[..len] == theirs[..len] { Ok(()) } else { Err(inconsistent(kind)) }
+}
+
+fn point_of(spki: &[u8]) -> Result<[u8; 32]> {
+    match PublicParts::from_spki(spki)?.1 {
+        PublicParts::Montgomery { point } => Ok(point),
+        _ => Err(Error::internal("an X25519 key has a public half of another sort")),
+    }
+}
+
+fn inconsistent(kind: KeyType) -> Error {
+    Error::internal(format!("a fresh {kind} key pair failed its pairwise consistency test"))
 }
 
 #[cfg(test)]
@@ -102,7 +135,7 @@ mod tests {
                 public: |kind, spki| RUST.keys.public(kind, spki),
             }
         }
-        let torn = KeyPairs { rsa: maker(), ec: maker(), edwards: maker() };
+        let torn = KeyPairs { rsa: maker(), ec: maker(), edwards: maker(), montgomery: maker() };
         for kind in [KeyType::EcdsaP256, KeyType::EcdsaP384, KeyType::Ed25519] {
             let error = torn.generate(kind).err().map(|e| e.message);
             let expected = format!("a fresh {kind} key pair failed its pairwise consistency test");

@@ -1,6 +1,7 @@
 //! The part of the seam for key pairs.
 
 use super::Hash;
+use super::refusal::{encrypts_with_rsa_only, unsupported};
 use crate::secret::SecretBytes;
 use canis_proto::{KeyType, Result};
 
@@ -50,6 +51,10 @@ pub enum SignScheme {
     Ecdsa,
     /// Ed25519 (RFC 8032); the input is the message.
     Ed25519,
+    /// The RSA private operation by itself (RFC 8017, section 5.2.1; CKM_RSA_X_509): the input is a number below the
+    /// modulus, at most as long as it, extended with zeros on the left; not 0, 1 or modulus − 1. What it stands for is
+    /// the caller's affair.
+    RsaRaw,
 }
 
 /// How to encrypt with an asymmetric key.
@@ -68,7 +73,8 @@ pub trait PrivateKey: Send + Sync {
     /// The public half as SubjectPublicKeyInfo DER.
     fn public_spki(&self) -> &[u8];
 
-    /// The length of every signature it makes, in bytes (RSA: the modulus; ECDSA: r ‖ s; Ed25519: 64).
+    /// The length of every signature it makes, in bytes (RSA: the modulus; ECDSA: r ‖ s; Ed25519: 64;
+    /// X25519: 0).
     fn signature_len(&self) -> usize;
 
     /// Signs `input` into the start of `out` (at least `signature_len()` bytes) and returns the length.
@@ -81,8 +87,44 @@ pub trait PrivateKey: Send + Sync {
     ///
     /// # Errors
     /// `decryption_failed` for every wrong ciphertext alike; `operation_not_supported` unless RSA.
-    fn decrypt_oaep(&self, scheme: Oaep<'_>, ciphertext: &[u8], out: &mut [u8]) -> Result<usize>;
+    fn decrypt_oaep(&self, _: Oaep<'_>, _ciphertext: &[u8], _out: &mut [u8]) -> Result<usize> {
+        Err(encrypts_with_rsa_only())
+    }
+
+    /// RSAES-PKCS1-v1_5 decryption (RFC 8017, section 7.2.2) into the start of `out` (at least the modulus' length).
+    /// Wrong padding is no error: it gives another message, the same for the same ciphertext (implicit rejection).
+    ///
+    /// # Errors
+    /// `decryption_failed` for a ciphertext that has not the modulus' length or is not between 1 and modulus − 1;
+    /// `operation_not_supported` unless RSA.
+    fn decrypt_pkcs1(&self, _ciphertext: &[u8], _out: &mut [u8]) -> Result<usize> {
+        Err(encrypts_with_rsa_only())
+    }
+
+    /// The RSA private operation (RFC 8017, section 5.1.2; CKM_RSA_X_509) into the start of `out` (at least the
+    /// modulus' length): a block as long as the modulus.
+    ///
+    /// # Errors
+    /// `decryption_failed` for a ciphertext that has not the modulus' length or is not between 1 and modulus − 1;
+    /// `operation_not_supported` unless RSA.
+    fn decrypt_raw(&self, _ciphertext: &[u8], _out: &mut [u8]) -> Result<usize> {
+        Err(encrypts_with_rsa_only())
+    }
+
+    /// The secret shared with `peer`, into the start of `out` (at least [`MAX_AGREED`] bytes): the x coordinate
+    /// (ECDH; SP 800-56A, section 5.7.1.2, the cofactor of these curves being 1) or the u coordinate (X25519).
+    /// `peer` is a point in SEC 1's uncompressed form, or 32 bytes. Not fit as a key before it went through a KDF.
+    ///
+    /// # Errors
+    /// `invalid_argument` for a point that is none of this curve or leads to zero; `operation_not_supported` unless
+    /// EC or X25519.
+    fn agree(&self, _peer: &[u8], _out: &mut [u8]) -> Result<usize> {
+        Err(unsupported("only keys on elliptic curves and X25519 keys agree on secrets"))
+    }
 }
+
+/// The longest secret that [`PrivateKey::agree`] gives: P-521's.
+pub const MAX_AGREED: usize = 66;
 
 /// A parsed public key.
 pub trait PublicKey: Send + Sync {
@@ -96,6 +138,34 @@ pub trait PublicKey: Send + Sync {
     /// RSAES-OAEP encryption (RFC 8017, section 7.1.1).
     ///
     /// # Errors
-    /// `invalid_argument` if the plaintext is longer than modulus − 2·hash − 2 bytes.
-    fn encrypt_oaep(&self, scheme: Oaep<'_>, plaintext: &[u8]) -> Result<Vec<u8>>;
+    /// `invalid_argument` if the plaintext is longer than modulus − 2·hash − 2 bytes; `operation_not_supported`
+    /// unless RSA.
+    fn encrypt_oaep(&self, _: Oaep<'_>, _plaintext: &[u8]) -> Result<Vec<u8>> {
+        Err(encrypts_with_rsa_only())
+    }
+
+    /// RSAES-PKCS1-v1_5 encryption (RFC 8017, section 7.2.1).
+    ///
+    /// # Errors
+    /// `invalid_argument` if the plaintext is longer than modulus − 11 bytes; `operation_not_supported` unless RSA.
+    fn encrypt_pkcs1(&self, _plaintext: &[u8]) -> Result<Vec<u8>> {
+        Err(encrypts_with_rsa_only())
+    }
+
+    /// The RSA public operation (RFC 8017, section 5.1.1; CKM_RSA_X_509) on a number below the modulus, at most as
+    /// long as it. It also recovers what [`SignScheme::RsaRaw`] signed.
+    ///
+    /// # Errors
+    /// `invalid_argument` for a number that is not below the modulus; `operation_not_supported` unless RSA.
+    fn encrypt_raw(&self, _block: &[u8]) -> Result<Vec<u8>> {
+        Err(encrypts_with_rsa_only())
+    }
+
+    /// What [`SignScheme::RsaPkcs1`] signed (verify-recover): the input of a right signature, `None` for a wrong one.
+    ///
+    /// # Errors
+    /// `operation_not_supported` unless RSA.
+    fn recover_pkcs1(&self, _signature: &[u8]) -> Result<Option<Vec<u8>>> {
+        Err(unsupported("only RSA signatures give back what they sign"))
+    }
 }

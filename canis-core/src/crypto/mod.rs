@@ -21,9 +21,12 @@ mod key_pairs;
 mod keys;
 mod keywrap;
 mod mac;
+mod montgomery;
 mod padding;
 mod private_info;
 mod refusal;
+mod rsa_block;
+mod rsa_pkcs1;
 mod stream;
 
 #[cfg(feature = "aws-lc")]
@@ -37,7 +40,7 @@ pub use cipher::{
 };
 pub use hash::{Digest, Hash, Hasher, MAX_DIGEST};
 pub use kdf::Kdf;
-pub use keys::{Keys, Oaep, PrivateKey, PublicKey, SignScheme};
+pub use keys::{Keys, MAX_AGREED, Oaep, PrivateKey, PublicKey, SignScheme};
 pub use mac::{Mac, MacKey, MacRun};
 pub use rust::RUST;
 pub use stream::CipherStream;

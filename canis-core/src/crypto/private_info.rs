@@ -1,6 +1,7 @@
-//! The outer form of private keys, PKCS#8 (RFC 5958), read strictly and alike for both providers; and Ed25519's
-//! inner form (RFC 8410, section 7), which is small enough to need no library.
+//! The outer form of private keys, PKCS#8 (RFC 5958), read strictly and alike for both providers; and the inner
+//! form of Ed25519 and X25519 keys (RFC 8410, section 7), which is small enough to need no library.
 
+use super::public_parts::{EC, ED25519, RSA, X25519, curve_oid};
 use super::refusal::bad_private_key;
 use crate::secret::SecretBytes;
 use canis_proto::{Family, KeyType, Result};
@@ -8,12 +9,6 @@ use der::asn1::{BitStringRef, ObjectIdentifier, OctetStringRef};
 use der::{Decode, Sequence};
 use pkcs8::PrivateKeyInfoRef;
 use zeroize::Zeroizing;
-
-const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
-const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
-const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
-const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
-const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 
 /// What stands inside a PrivateKeyInfo whose algorithm is the expected one.
 pub(super) struct PrivateInfo<'a> {
@@ -27,14 +22,15 @@ pub(super) struct PrivateInfo<'a> {
 ///
 /// # Errors
 /// `invalid_argument` for bytes that are not strict DER, another algorithm, or a version 2 public key beside
-/// anything but Ed25519, which the libraries read differently.
+/// anything but Ed25519 and X25519, which the libraries read differently.
 pub(super) fn parse(kind: KeyType, pkcs8: &[u8]) -> Result<PrivateInfo<'_>> {
     let info = PrivateKeyInfoRef::from_der(pkcs8).map_err(|_| bad_private_key("it is not PKCS#8 DER"))?;
     let fits = match kind.family() {
         Family::Rsa => info.algorithm.oid == RSA && info.algorithm.parameters.is_some_and(|p| p.is_null()),
-        Family::Ec => info.algorithm.oid == EC && info.algorithm.parameters_oid().ok() == curve(kind),
+        Family::Ec => info.algorithm.oid == EC && info.algorithm.parameters_oid().ok() == curve_oid(kind),
         Family::Edwards => info.algorithm.oid == ED25519 && info.algorithm.parameters.is_none(),
-        Family::Aes => false,
+        Family::Montgomery => info.algorithm.oid == X25519 && info.algorithm.parameters.is_none(),
+        Family::Aes | Family::Generic => false,
     };
     if !fits {
         return Err(bad_private_key(&format!("its algorithm is not that of {kind}")));
@@ -44,10 +40,10 @@ pub(super) fn parse(kind: KeyType, pkcs8: &[u8]) -> Result<PrivateInfo<'_>> {
     }
     let public = match info.public_key {
         None => None,
-        Some(bits) if kind == KeyType::Ed25519 => {
+        Some(bits) if matches!(kind.family(), Family::Edwards | Family::Montgomery) => {
             Some(bits.as_bytes().ok_or_else(|| bad_private_key("its public half is no octets"))?)
         }
-        Some(_) => return Err(bad_private_key("PKCS#8 version 2 is taken for Ed25519 only")),
+        Some(_) => return Err(bad_private_key("PKCS#8 version 2 is taken for Ed25519 and X25519 only")),
     };
     Ok(PrivateInfo { key: info.private_key.as_bytes(), public })
 }
@@ -73,43 +69,36 @@ fn check_point_form(key: &[u8]) -> Result<()> {
     }
 }
 
-fn curve(kind: KeyType) -> Option<ObjectIdentifier> {
-    match kind {
-        KeyType::EcdsaP256 => Some(P256),
-        KeyType::EcdsaP384 => Some(P384),
-        _ => None,
-    }
-}
-
-/// An Ed25519 private key's seed, and its public key if the PKCS#8 carried one.
-pub(super) struct Ed25519Seed<'a> {
+/// An Ed25519 or X25519 private key's 32 bytes, and its public key if the PKCS#8 carried one.
+pub(super) struct Seed<'a> {
     pub(super) seed: Zeroizing<[u8; 32]>,
     pub(super) public: Option<&'a [u8]>,
 }
 
-/// Reads an Ed25519 key in PKCS#8 version 1 or 2.
-pub(super) fn ed25519_seed(pkcs8: &[u8]) -> Result<Ed25519Seed<'_>> {
-    let info = parse(KeyType::Ed25519, pkcs8)?;
+/// Reads an Ed25519 or X25519 key in PKCS#8 version 1 or 2.
+pub(super) fn seed(kind: KeyType, pkcs8: &[u8]) -> Result<Seed<'_>> {
+    let info = parse(kind, pkcs8)?;
     // CurvePrivateKey ::= OCTET STRING, inside the OCTET STRING of PKCS#8: tag 4, length 32, the seed.
     let seed = match info.key {
         [0x04, 0x20, seed @ ..] => <[u8; 32]>::try_from(seed).map(Zeroizing::new).ok(),
         _ => None,
     };
-    Ok(Ed25519Seed {
-        seed: seed.ok_or_else(|| bad_private_key("its seed is not 32 bytes"))?,
-        public: info.public,
-    })
+    Ok(Seed { seed: seed.ok_or_else(|| bad_private_key("its seed is not 32 bytes"))?, public: info.public })
 }
 
-/// PKCS#8 version 1 without attributes around a seed, up to the seed (RFC 8410, section 10.3).
-const ED25519_V1: [u8; 16] =
-    [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+/// PKCS#8 version 1 without attributes around a seed, up to the seed (RFC 8410, section 10.3), with the last byte of
+/// the algorithm's identifier left open.
+const SEED_V1: [u8; 16] =
+    [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x00, 0x04, 0x22, 0x04, 0x20];
+/// Where that byte stands.
+const ARC: usize = 11;
 
-/// An Ed25519 seed in PKCS#8 version 1, which every OpenSSL reads.
-pub(super) fn ed25519_pkcs8(fill: impl FnOnce(&mut [u8]) -> Result<()>) -> Result<SecretBytes> {
-    SecretBytes::filled(ED25519_V1.len() + 32, |out| {
-        let (head, seed) = out.split_at_mut(ED25519_V1.len());
-        head.copy_from_slice(&ED25519_V1);
+/// An Ed25519 or X25519 seed in PKCS#8 version 1, which every OpenSSL reads.
+pub(super) fn seed_pkcs8(kind: KeyType, fill: impl FnOnce(&mut [u8]) -> Result<()>) -> Result<SecretBytes> {
+    SecretBytes::filled(SEED_V1.len() + 32, |out| {
+        let (head, seed) = out.split_at_mut(SEED_V1.len());
+        head.copy_from_slice(&SEED_V1);
+        head[ARC] = if kind == KeyType::X25519 { 110 } else { 112 };
         fill(seed)
     })
 }

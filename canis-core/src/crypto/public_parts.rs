@@ -8,11 +8,14 @@ use der::{Decode, Encode};
 use rsa::pkcs1;
 use spki::{AlgorithmIdentifier, AlgorithmIdentifierRef, ObjectIdentifier, SubjectPublicKeyInfoRef};
 
-const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
-const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+pub(super) const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+pub(super) const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
-const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+const P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
+const SECP256K1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.10");
+pub(super) const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+pub(super) const X25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.110");
 
 /// The largest public exponent taken; above it a signature check becomes a way to burn somebody's CPU.
 const MAX_EXPONENT: u64 = (1 << 33) - 1;
@@ -27,15 +30,20 @@ pub enum PublicParts {
         /// e
         exponent: Vec<u8>,
     },
-    /// A point on a NIST curve (RFC 5480).
+    /// A point on a NIST curve or secp256k1 (RFC 5480).
     Ec {
-        /// [`KeyType::EcdsaP256`] or [`KeyType::EcdsaP384`].
+        /// A type of the family [`canis_proto::Family::Ec`].
         curve: KeyType,
         /// SEC 1 uncompressed: 4 ‖ x ‖ y.
         point: Vec<u8>,
     },
     /// A compressed point on edwards25519 (RFC 8032, section 5.1.2).
     Edwards {
+        /// The 32 bytes.
+        point: [u8; 32],
+    },
+    /// A u coordinate on curve25519 (RFC 7748, section 5).
+    Montgomery {
         /// The 32 bytes.
         point: [u8; 32],
     },
@@ -58,13 +66,20 @@ impl PublicParts {
         match info.algorithm.oid {
             RSA => rsa_parts(&info.algorithm, bytes),
             EC => ec_parts(&info.algorithm, bytes),
-            ED25519 => edwards_parts(&info.algorithm, bytes),
+            ED25519 => {
+                let point = curve25519_point(&info.algorithm, bytes)?;
+                Ok((KeyType::Ed25519, PublicParts::Edwards { point }))
+            }
+            X25519 => {
+                let point = curve25519_point(&info.algorithm, bytes)?;
+                Ok((KeyType::X25519, PublicParts::Montgomery { point }))
+            }
             other => Err(unknown_type(&format!("there is no key type for the algorithm {other}"))),
         }
     }
 
     /// The canonical SubjectPublicKeyInfo DER: rsaEncryption with NULL parameters (RFC 3279), a named curve with an
-    /// uncompressed point (RFC 5480), or id-Ed25519 without parameters (RFC 8410).
+    /// uncompressed point (RFC 5480), or id-Ed25519 or id-X25519 without parameters (RFC 8410).
     ///
     /// # Errors
     /// `invalid_argument` if the parts could not have come from a public key.
@@ -84,6 +99,9 @@ impl PublicParts {
             }
             PublicParts::Edwards { point } => {
                 encode(AlgorithmIdentifier { oid: ED25519, parameters: None }, point)
+            }
+            PublicParts::Montgomery { point } => {
+                encode(AlgorithmIdentifier { oid: X25519, parameters: None }, point)
             }
         }
     }
@@ -106,7 +124,7 @@ impl PublicParts {
 /// [`PublicParts::from_spki`] for a key that must be of `kind` and fit for use; the first step of both providers.
 pub(super) fn of_kind(kind: KeyType, spki: &[u8]) -> Result<PublicParts> {
     if !kind.is_asymmetric() {
-        return Err(super::refusal::unsupported("an AES key has no public half"));
+        return Err(super::refusal::unsupported("a secret key has no public half"));
     }
     let (found, parts) = PublicParts::from_spki(spki)?;
     if found != kind {
@@ -135,7 +153,11 @@ fn rsa_type(modulus: &[u8]) -> Result<KeyType> {
         2048 => Ok(KeyType::Rsa2048),
         3072 => Ok(KeyType::Rsa3072),
         4096 => Ok(KeyType::Rsa4096),
-        _ => Err(unknown_type(&format!("an RSA modulus of {bits} bits is not 2048, 3072 or 4096"))),
+        6144 => Ok(KeyType::Rsa6144),
+        8192 => Ok(KeyType::Rsa8192),
+        _ => {
+            Err(unknown_type(&format!("an RSA modulus of {bits} bits is not 2048, 3072, 4096, 6144 or 8192")))
+        }
     }
 }
 
@@ -155,27 +177,31 @@ fn ec_parts(algorithm: &AlgorithmIdentifierRef<'_>, bytes: &[u8]) -> Result<(Key
     let curve = match oid {
         P256 => KeyType::EcdsaP256,
         P384 => KeyType::EcdsaP384,
+        P521 => KeyType::EcdsaP521,
+        SECP256K1 => KeyType::EcdsaSecp256k1,
         other => return Err(unknown_type(&format!("there is no key type for the curve {other}"))),
     };
-    let uncompressed = bytes.len() == 1 + 2 * curve.bits() / 8 && bytes.first() == Some(&4);
+    let uncompressed = bytes.len() == 1 + 2 * curve.bytes() && bytes.first() == Some(&4);
     if !uncompressed {
         return Err(bad_public_key("its point is not in the uncompressed form of its curve"));
     }
     Ok((curve, PublicParts::Ec { curve, point: bytes.to_vec() }))
 }
 
-fn edwards_parts(algorithm: &AlgorithmIdentifierRef<'_>, bytes: &[u8]) -> Result<(KeyType, PublicParts)> {
+fn curve25519_point(algorithm: &AlgorithmIdentifierRef<'_>, bytes: &[u8]) -> Result<[u8; 32]> {
     if algorithm.parameters.is_some() {
-        return Err(bad_public_key("Ed25519 has no parameters"));
+        return Err(bad_public_key("Ed25519 and X25519 have no parameters"));
     }
-    let point = bytes.try_into().map_err(|_| bad_public_key("an Ed25519 public key has 32 bytes"))?;
-    Ok((KeyType::Ed25519, PublicParts::Edwards { point }))
+    bytes.try_into().map_err(|_| bad_public_key("an Ed25519 or X25519 public key has 32 bytes"))
 }
 
-fn curve_oid(curve: KeyType) -> Option<ObjectIdentifier> {
+/// The name of a curve.
+pub(super) fn curve_oid(curve: KeyType) -> Option<ObjectIdentifier> {
     match curve {
         KeyType::EcdsaP256 => Some(P256),
         KeyType::EcdsaP384 => Some(P384),
+        KeyType::EcdsaP521 => Some(P521),
+        KeyType::EcdsaSecp256k1 => Some(SECP256K1),
         _ => None,
     }
 }

@@ -12,14 +12,24 @@ pub(super) fn wrong_scheme(family: &str) -> Error {
     unsupported(&format!("this signature scheme is not for {family} keys"))
 }
 
-/// OAEP with a key that is not RSA.
+/// Encryption with a key pair that is not RSA.
 pub(super) fn encrypts_with_rsa_only() -> Error {
-    unsupported("only RSA keys encrypt and decrypt with OAEP")
+    unsupported("of all key pairs only RSA ones encrypt and decrypt")
 }
 
 /// One answer for every wrong ciphertext, tag, label or key.
 pub(super) fn decryption_failed() -> Error {
     Error::new(ErrorCode::DecryptionFailed, "the ciphertext, its context or the key does not fit")
+}
+
+/// A public key of the other side that leads to nothing secret.
+pub(super) fn no_agreement() -> Error {
+    Error::invalid("the other side's public key is no point of this curve, or of small order")
+}
+
+/// Points come in SEC 1's uncompressed form only: one form, and nothing to compute before it is checked.
+pub(super) fn uncompressed(field: usize, point: &[u8]) -> Result<()> {
+    if point.len() == 1 + 2 * field && point.first() == Some(&4) { Ok(()) } else { Err(no_agreement()) }
 }
 
 /// A private key that is not what it says it is.

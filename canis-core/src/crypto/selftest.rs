@@ -211,7 +211,7 @@ fn ed25519(provider: &'static Provider) -> Result<bool> {
         "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da",
         "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00",
     ));
-    let pkcs8 = private_info::ed25519_pkcs8(|seed| {
+    let pkcs8 = private_info::seed_pkcs8(KeyType::Ed25519, |seed| {
         seed.copy_from_slice(&SEED);
         Ok(())
     })?;

@@ -6,7 +6,7 @@ use super::tenant::OpenTenant;
 use crate::crypto::xaes::XaesKey;
 use crate::crypto::{GcmKey, PrivateKey, Provider, PublicKey};
 use crate::secret::SecretBytes;
-use canis_proto::{Family, Id, KeyType, Result};
+use canis_proto::{Error, ErrorCode, Family, Id, KeyType, Result};
 
 /// A key version that can be used at once.
 pub(crate) struct ReadyKey {
@@ -44,10 +44,17 @@ impl ReadyKey {
                 gcm: provider.cipher.aes_gcm(material.expose())?,
                 api: api.map(|place| place.derive(provider, material)).transpose()?,
             },
-            Family::Rsa | Family::Ec | Family::Edwards => {
+            Family::Rsa | Family::Ec | Family::Edwards | Family::Montgomery => {
                 let private = provider.keys.private(kind, material.expose())?;
                 let public = provider.keys.public(kind, private.public_spki())?;
                 ReadyMaterial::Pair { private, public }
+            }
+            // No operation uses one yet, and none may take its bytes for an AES key's.
+            Family::Generic => {
+                return Err(Error::new(
+                    ErrorCode::OperationNotSupported,
+                    "generic secrets are not used here",
+                ));
             }
         };
         Ok(ReadyKey { material })

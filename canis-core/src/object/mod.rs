@@ -2,7 +2,7 @@
 
 use crate::crypto::{Oaep, PublicKey, SignScheme};
 use crate::keyring::ready::ReadyKey;
-use canis_proto::{Id, KeyType, Operation, OperationId, Usage};
+use canis_proto::{Family, Id, KeyType, Operation, OperationId, Usage};
 use std::sync::Arc;
 
 mod record;
@@ -174,9 +174,9 @@ impl KeyHandle {
     #[must_use]
     pub fn signature_len(&self) -> usize {
         match self.facts.kind.family() {
-            canis_proto::Family::Aes => 0,
-            canis_proto::Family::Rsa => self.facts.kind.bits() / 8,
-            canis_proto::Family::Ec | canis_proto::Family::Edwards => self.facts.kind.bits() / 4,
+            Family::Aes | Family::Generic | Family::Montgomery => 0,
+            Family::Rsa => self.facts.kind.bytes(),
+            Family::Ec | Family::Edwards => 2 * self.facts.kind.bytes(),
         }
     }
 }

@@ -56,7 +56,7 @@ impl Run for Verify<'_> {
         };
         let signature = match key.kind.family() {
             // A signature that is no DER is a wrong signature.
-            Family::Ec => match ecdsa_der::from_der(&sealed.bytes, key.kind.bits() / 8) {
+            Family::Ec => match ecdsa_der::from_der(&sealed.bytes, key.kind.bytes()) {
                 Some(fixed) => fixed,
                 None => return Ok(Verified { valid: false }),
             },
@@ -89,7 +89,7 @@ fn prepare<'a>(
     let hash = match scheme {
         S::RsaPssSha256 | S::RsaPkcs1Sha256 | S::EcdsaSha256 => Hash::Sha256,
         S::RsaPssSha384 | S::RsaPkcs1Sha384 | S::EcdsaSha384 => Hash::Sha384,
-        S::RsaPssSha512 | S::RsaPkcs1Sha512 => Hash::Sha512,
+        S::RsaPssSha512 | S::RsaPkcs1Sha512 | S::EcdsaSha512 => Hash::Sha512,
         S::Ed25519 => return Ok((SignScheme::Ed25519, Cow::Borrowed(message))),
     };
     let mut digest = [0; MAX_DIGEST];
@@ -102,6 +102,8 @@ fn prepare<'a>(
         S::RsaPssSha256 | S::RsaPssSha384 | S::RsaPssSha512 => {
             (SignScheme::RsaPss { hash, mgf: hash, salt: hash.len() }, Cow::Owned(digest.to_vec()))
         }
-        S::EcdsaSha256 | S::EcdsaSha384 | S::Ed25519 => (SignScheme::Ecdsa, Cow::Owned(digest.to_vec())),
+        S::EcdsaSha256 | S::EcdsaSha384 | S::EcdsaSha512 | S::Ed25519 => {
+            (SignScheme::Ecdsa, Cow::Owned(digest.to_vec()))
+        }
     })
 }

@@ -5,13 +5,15 @@ pub(crate) mod vectors;
 
 use canis_core::crypto::providers;
 use canis_core::secret::SecretBytes;
-use canis_proto::KeyType;
+use canis_proto::{Family, KeyType};
 use std::sync::LazyLock;
 
 /// Type, PKCS#8 and SubjectPublicKeyInfo of one key of each sort, made by the default provider.
 pub(crate) static KEYS: LazyLock<Vec<(KeyType, SecretBytes, Vec<u8>)>> = LazyLock::new(|| {
-    [KeyType::Rsa2048, KeyType::EcdsaP256, KeyType::EcdsaP384, KeyType::Ed25519]
-        .into_iter()
+    KeyType::ALL
+        .iter()
+        .copied()
+        .filter(|kind| kind.family() != Family::Rsa && kind.is_asymmetric() || *kind == KeyType::Rsa2048)
         .map(|kind| {
             let maker = providers()[0];
             let pkcs8 = maker.keys.generate(kind).unwrap();
@@ -25,6 +27,11 @@ pub(crate) static KEYS: LazyLock<Vec<(KeyType, SecretBytes, Vec<u8>)>> = LazyLoc
 pub(crate) fn key(kind: KeyType) -> (&'static [u8], &'static [u8]) {
     let (_, pkcs8, spki) = KEYS.iter().find(|(k, ..)| *k == kind).unwrap();
     (pkcs8.expose(), spki)
+}
+
+/// The DER inside a PEM file.
+pub(crate) fn pem(text: &str) -> Vec<u8> {
+    pkcs8::der::pem::decode_vec(text.as_bytes()).unwrap().1
 }
 
 /// The bytes that `text` writes; spaces and line ends are for the eye.

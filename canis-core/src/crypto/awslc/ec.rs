@@ -1,17 +1,18 @@
-//! ECDSA on the NIST curves (FIPS 186-5, section 6) over the caller's digest.
+//! ECDSA (FIPS 186-5, section 6) over the caller's digest and ECDH (SP 800-56A), on the NIST curves and secp256k1.
 
 use super::binding::{Curve, EcKey};
 use crate::crypto::key_pairs::Maker;
 use crate::crypto::private_info;
 use crate::crypto::public_parts::{self, PublicParts};
 use crate::crypto::refusal::{
-    bad_private_key, bad_public_key, encrypts_with_rsa_only, no_empty_digest, room, unsupported, wrong_scheme,
+    bad_private_key, bad_public_key, no_agreement, no_empty_digest, room, uncompressed, unsupported,
+    wrong_scheme,
 };
-use crate::crypto::{Oaep, PrivateKey, PublicKey, SignScheme};
+use crate::crypto::{PrivateKey, PublicKey, SignScheme};
 use crate::secret::SecretBytes;
 use canis_proto::{Error, KeyType, Result};
 
-/// Keys on NIST curves.
+/// Keys on curves in short Weierstrass form.
 pub(super) const EC: Maker = Maker { generate, private, public };
 
 fn generate(kind: KeyType) -> Result<SecretBytes> {
@@ -41,6 +42,8 @@ fn curve(kind: KeyType) -> Result<Curve> {
     match kind {
         KeyType::EcdsaP256 => Ok(Curve::P256),
         KeyType::EcdsaP384 => Ok(Curve::P384),
+        KeyType::EcdsaP521 => Ok(Curve::P521),
+        KeyType::EcdsaSecp256k1 => Ok(Curve::Secp256k1),
         _ => Err(unsupported(&format!("{kind} names no curve"))),
     }
 }
@@ -69,8 +72,11 @@ impl PrivateKey for Private {
         Ok(out.len())
     }
 
-    fn decrypt_oaep(&self, _: Oaep<'_>, _: &[u8], _: &mut [u8]) -> Result<usize> {
-        Err(encrypts_with_rsa_only())
+    fn agree(&self, peer: &[u8], out: &mut [u8]) -> Result<usize> {
+        uncompressed(self.key.curve().field(), peer)?;
+        let out = room(out, self.key.curve().field())?;
+        self.key.agree(peer, out).map_err(|_| no_agreement())?;
+        Ok(out.len())
     }
 }
 
@@ -83,9 +89,5 @@ impl PublicKey for Public {
         }
         no_empty_digest(input)?;
         Ok(self.0.verify(input, signature))
-    }
-
-    fn encrypt_oaep(&self, _: Oaep<'_>, _: &[u8]) -> Result<Vec<u8>> {
-        Err(encrypts_with_rsa_only())
     }
 }

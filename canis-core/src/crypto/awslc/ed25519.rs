@@ -2,11 +2,11 @@
 
 use super::AWS_LC;
 use crate::crypto::key_pairs::Maker;
-use crate::crypto::private_info::{ed25519_pkcs8, ed25519_seed};
+use crate::crypto::private_info::{seed, seed_pkcs8};
 use crate::crypto::public_parts::{self, PublicParts};
-use crate::crypto::refusal::{bad_private_key, bad_public_key, encrypts_with_rsa_only, room, wrong_scheme};
+use crate::crypto::refusal::{bad_private_key, bad_public_key, room, wrong_scheme};
 use crate::crypto::rust::valid_edwards_point;
-use crate::crypto::{Oaep, PrivateKey, PublicKey, SignScheme};
+use crate::crypto::{PrivateKey, PublicKey, SignScheme};
 use crate::secret::SecretBytes;
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, ParsedPublicKey};
 use canis_proto::{Error, KeyType, Result};
@@ -16,12 +16,12 @@ const SIGNATURE: usize = 64;
 /// Ed25519 keys.
 pub(super) const EDWARDS: Maker = Maker { generate, private, public };
 
-fn generate(_: KeyType) -> Result<SecretBytes> {
-    ed25519_pkcs8(|seed| AWS_LC.random.fill(seed))
+fn generate(kind: KeyType) -> Result<SecretBytes> {
+    seed_pkcs8(kind, |seed| AWS_LC.random.fill(seed))
 }
 
-fn private(_: KeyType, pkcs8: &[u8]) -> Result<Box<dyn PrivateKey>> {
-    let info = ed25519_seed(pkcs8)?;
+fn private(kind: KeyType, pkcs8: &[u8]) -> Result<Box<dyn PrivateKey>> {
+    let info = seed(kind, pkcs8)?;
     let key = Ed25519KeyPair::from_seed_unchecked(info.seed.as_slice())
         .map_err(|_| bad_private_key("its seed is no Ed25519 key"))?;
     let public = key.public_key().as_ref();
@@ -62,10 +62,6 @@ impl PrivateKey for Private {
         out.copy_from_slice(signature.as_ref());
         Ok(SIGNATURE)
     }
-
-    fn decrypt_oaep(&self, _: Oaep<'_>, _: &[u8], _: &mut [u8]) -> Result<usize> {
-        Err(encrypts_with_rsa_only())
-    }
 }
 
 struct Public(ParsedPublicKey);
@@ -76,9 +72,5 @@ impl PublicKey for Public {
             return Err(wrong_scheme("Ed25519"));
         }
         Ok(self.0.verify_sig(input, signature).is_ok())
-    }
-
-    fn encrypt_oaep(&self, _: Oaep<'_>, _: &[u8]) -> Result<Vec<u8>> {
-        Err(encrypts_with_rsa_only())
     }
 }

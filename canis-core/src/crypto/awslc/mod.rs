@@ -13,6 +13,7 @@ mod kdf;
 mod mac;
 mod random;
 mod rsa;
+mod x25519;
 
 use super::Provider;
 use super::key_pairs::KeyPairs;
@@ -25,5 +26,5 @@ pub static AWS_LC: Provider = Provider {
     digest: &digest::Sha,
     mac: &mac::Hmac,
     kdf: &kdf::Derivation,
-    keys: &KeyPairs { rsa: rsa::RSA, ec: ec::EC, edwards: ed25519::EDWARDS },
+    keys: &KeyPairs { rsa: rsa::RSA, ec: ec::EC, edwards: ed25519::EDWARDS, montgomery: x25519::MONTGOMERY },
 };

@@ -1,13 +1,15 @@
-//! ECDSA on the NIST curves (FIPS 186-5, section 6), by `p256` and `p384`; deterministic nonces (RFC 6979).
+//! ECDSA (FIPS 186-5, section 6) with deterministic nonces (RFC 6979) and ECDH (SP 800-56A) on the NIST curves and
+//! secp256k1, by `p256`, `p384`, `p521` and `k256`.
 
 use super::RUST;
 use crate::crypto::key_pairs::Maker;
 use crate::crypto::private_info;
 use crate::crypto::public_parts::{self, PublicParts};
 use crate::crypto::refusal::{
-    bad_private_key, bad_public_key, encrypts_with_rsa_only, no_empty_digest, room, unsupported, wrong_scheme,
+    bad_private_key, bad_public_key, no_agreement, no_empty_digest, room, uncompressed, unsupported,
+    wrong_scheme,
 };
-use crate::crypto::{Oaep, PrivateKey, PublicKey, SignScheme};
+use crate::crypto::{PrivateKey, PublicKey, SignScheme};
 use crate::secret::SecretBytes;
 use ::p256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
 use ::p256::elliptic_curve::sec1::ToSec1Point;
@@ -22,6 +24,7 @@ macro_rules! curve {
             use super::*;
             use ::$module::SecretKey;
             use ::$module::ecdsa::{Signature, SigningKey, VerifyingKey};
+            use ::$module::{PublicKey as Point, ecdh};
 
             /// Random field elements until one is in [1, n-1] (FIPS 186-5, appendix A.2.2).
             pub(super) fn generate() -> Result<SecretBytes> {
@@ -75,14 +78,19 @@ macro_rules! curve {
                     let out = room(out, 2 * $field)?;
                     let signature: Signature = self
                         .key
-                        .sign_prehash(&to_field::<$field>(input)?)
+                        .sign_prehash(&to_field::<$field>(input, $kind)?)
                         .map_err(|_| Error::internal("ECDSA gave no signature"))?;
                     out.copy_from_slice(&signature.to_bytes());
                     Ok(2 * $field)
                 }
 
-                fn decrypt_oaep(&self, _: Oaep<'_>, _: &[u8], _: &mut [u8]) -> Result<usize> {
-                    Err(encrypts_with_rsa_only())
+                fn agree(&self, peer: &[u8], out: &mut [u8]) -> Result<usize> {
+                    uncompressed($field, peer)?;
+                    let out = room(out, $field)?;
+                    let peer = Point::from_sec1_bytes(peer).map_err(|_| no_agreement())?;
+                    let shared = ecdh::diffie_hellman(self.key.as_nonzero_scalar(), peer.as_affine());
+                    out.copy_from_slice(shared.raw_secret_bytes());
+                    Ok($field)
                 }
             }
 
@@ -93,13 +101,11 @@ macro_rules! curve {
                     if scheme != SignScheme::Ecdsa {
                         return Err(wrong_scheme("ECDSA"));
                     }
-                    let digest = to_field::<$field>(input)?;
+                    let digest = to_field::<$field>(input, $kind)?;
                     let Ok(signature) = Signature::from_slice(signature) else { return Ok(false) };
-                    Ok(self.0.verify_prehash(&digest, &signature).is_ok())
-                }
-
-                fn encrypt_oaep(&self, _: Oaep<'_>, _: &[u8]) -> Result<Vec<u8>> {
-                    Err(encrypts_with_rsa_only())
+                    // Of the two forms of s the crate for secp256k1 takes the lower one only, a rule of ledgers that
+                    // the standard does not have.
+                    Ok(self.0.verify_prehash(&digest, &signature.normalize_s()).is_ok())
                 }
             }
         }
@@ -108,24 +114,38 @@ macro_rules! curve {
 
 curve!(p256, KeyType::EcdsaP256, 32);
 curve!(p384, KeyType::EcdsaP384, 48);
+curve!(p521, KeyType::EcdsaP521, 66);
+curve!(k256, KeyType::EcdsaSecp256k1, 32);
 
-/// A digest as the standard takes it: its leftmost bytes if it is longer than the order (both orders are whole
-/// bytes), the integer it stands for if it is shorter. The crates leave short inputs undefined, so they see none.
-fn to_field<const N: usize>(digest: &[u8]) -> Result<[u8; N]> {
+/// A digest as the standard takes it: its leftmost bits, as many as the order has, if it is longer; the integer it
+/// stands for if it is shorter. The crates leave short inputs undefined, so they see none.
+fn to_field<const N: usize>(digest: &[u8], curve: KeyType) -> Result<[u8; N]> {
     no_empty_digest(digest)?;
     let digest = &digest[..digest.len().min(N)];
     let mut field = [0; N];
     field[N - digest.len()..].copy_from_slice(digest);
+    // All orders but P-521's are whole bytes; of a digest that reaches over its 521 bits, seven fall off at the end.
+    let over = (8 * digest.len()).saturating_sub(curve.bits());
+    if over > 0 {
+        let mut carry = 0;
+        for byte in &mut field {
+            let low = *byte << (8 - over);
+            *byte = *byte >> over | carry;
+            carry = low;
+        }
+    }
     Ok(field)
 }
 
-/// Keys on NIST curves.
+/// Keys on curves in short Weierstrass form.
 pub(super) const EC: Maker = Maker { generate, private, public };
 
 fn generate(kind: KeyType) -> Result<SecretBytes> {
     match kind {
         KeyType::EcdsaP256 => p256::generate(),
         KeyType::EcdsaP384 => p384::generate(),
+        KeyType::EcdsaP521 => p521::generate(),
+        KeyType::EcdsaSecp256k1 => k256::generate(),
         _ => Err(not_a_curve(kind)),
     }
 }
@@ -134,6 +154,8 @@ fn private(kind: KeyType, pkcs8: &[u8]) -> Result<Box<dyn PrivateKey>> {
     match kind {
         KeyType::EcdsaP256 => p256::private(pkcs8),
         KeyType::EcdsaP384 => p384::private(pkcs8),
+        KeyType::EcdsaP521 => p521::private(pkcs8),
+        KeyType::EcdsaSecp256k1 => k256::private(pkcs8),
         _ => Err(not_a_curve(kind)),
     }
 }
@@ -142,6 +164,8 @@ fn public(kind: KeyType, spki: &[u8]) -> Result<Box<dyn PublicKey>> {
     match kind {
         KeyType::EcdsaP256 => p256::public(spki),
         KeyType::EcdsaP384 => p384::public(spki),
+        KeyType::EcdsaP521 => p521::public(spki),
+        KeyType::EcdsaSecp256k1 => k256::public(spki),
         _ => Err(not_a_curve(kind)),
     }
 }

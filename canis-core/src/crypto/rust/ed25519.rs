@@ -2,10 +2,10 @@
 
 use super::RUST;
 use crate::crypto::key_pairs::Maker;
-use crate::crypto::private_info::{ed25519_pkcs8, ed25519_seed};
+use crate::crypto::private_info::{seed, seed_pkcs8};
 use crate::crypto::public_parts::{self, PublicParts};
-use crate::crypto::refusal::{bad_private_key, bad_public_key, encrypts_with_rsa_only, room, wrong_scheme};
-use crate::crypto::{Oaep, PrivateKey, PublicKey, SignScheme};
+use crate::crypto::refusal::{bad_private_key, bad_public_key, room, wrong_scheme};
+use crate::crypto::{PrivateKey, PublicKey, SignScheme};
 use crate::secret::SecretBytes;
 use canis_proto::{KeyType, Result};
 use ed25519_dalek::{SIGNATURE_LENGTH, Signature, Signer, SigningKey, Verifier, VerifyingKey};
@@ -13,12 +13,12 @@ use ed25519_dalek::{SIGNATURE_LENGTH, Signature, Signer, SigningKey, Verifier, V
 /// Ed25519 keys.
 pub(super) const EDWARDS: Maker = Maker { generate, private, public };
 
-fn generate(_: KeyType) -> Result<SecretBytes> {
-    ed25519_pkcs8(|seed| RUST.random.fill(seed))
+fn generate(kind: KeyType) -> Result<SecretBytes> {
+    seed_pkcs8(kind, |seed| RUST.random.fill(seed))
 }
 
-fn private(_: KeyType, pkcs8: &[u8]) -> Result<Box<dyn PrivateKey>> {
-    let info = ed25519_seed(pkcs8)?;
+fn private(kind: KeyType, pkcs8: &[u8]) -> Result<Box<dyn PrivateKey>> {
+    let info = seed(kind, pkcs8)?;
     let key = SigningKey::from_bytes(&info.seed);
     let point = key.verifying_key().to_bytes();
     if info.public.is_some_and(|public| public != point) {
@@ -63,10 +63,6 @@ impl PrivateKey for Private {
         room(out, SIGNATURE_LENGTH)?.copy_from_slice(&self.key.sign(input).to_bytes());
         Ok(SIGNATURE_LENGTH)
     }
-
-    fn decrypt_oaep(&self, _: Oaep<'_>, _: &[u8], _: &mut [u8]) -> Result<usize> {
-        Err(encrypts_with_rsa_only())
-    }
 }
 
 struct Public(VerifyingKey);
@@ -78,9 +74,5 @@ impl PublicKey for Public {
         }
         let Ok(signature) = Signature::from_slice(signature) else { return Ok(false) };
         Ok(self.0.verify(input, &signature).is_ok())
-    }
-
-    fn encrypt_oaep(&self, _: Oaep<'_>, _: &[u8]) -> Result<Vec<u8>> {
-        Err(encrypts_with_rsa_only())
     }
 }

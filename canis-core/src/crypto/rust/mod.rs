@@ -15,6 +15,7 @@ mod pss;
 mod random;
 mod rsa;
 mod schedule;
+mod x25519;
 
 use super::Provider;
 use super::key_pairs::KeyPairs;
@@ -31,5 +32,5 @@ pub static RUST: Provider = Provider {
     digest: &digest::Sha,
     mac: &mac::Hmac,
     kdf: &kdf::Derivation,
-    keys: &KeyPairs { rsa: rsa::RSA, ec: ec::EC, edwards: ed25519::EDWARDS },
+    keys: &KeyPairs { rsa: rsa::RSA, ec: ec::EC, edwards: ed25519::EDWARDS, montgomery: x25519::MONTGOMERY },
 };

@@ -8,7 +8,8 @@ use crate::crypto::public_parts::{self, PublicParts};
 use crate::crypto::refusal::{
     bad_private_key, bad_public_key, decryption_failed, digest_fits, room, wrong_scheme,
 };
-use crate::crypto::{Hash, Oaep, PrivateKey, PublicKey, SignScheme};
+use crate::crypto::rsa_pkcs1::{self, Rejection};
+use crate::crypto::{Hash, Oaep, PrivateKey, PublicKey, SignScheme, rsa_block};
 use crate::secret::SecretBytes;
 use canis_proto::{Error, KeyType, Result};
 use getrandom::SysRng;
@@ -36,6 +37,7 @@ fn generate(kind: KeyType) -> Result<SecretBytes> {
 fn private(kind: KeyType, pkcs8: &[u8]) -> Result<Box<dyn PrivateKey>> {
     let info = private_info::parse(kind, pkcs8)?;
     let spki = public_parts::of_rsa_private(kind, info.key)?;
+    let rejection = Rejection::new(&RUST, info.key, kind.bytes())?;
     let key = RsaPrivateKey::from_pkcs8_der(pkcs8)
         .map_err(|_| bad_private_key("it is no RSAPrivateKey of two primes, or its numbers do not fit"))?;
     // The crate computes the CRT numbers anew; a key that came with others has been damaged or tampered with.
@@ -43,7 +45,8 @@ fn private(kind: KeyType, pkcs8: &[u8]) -> Result<Box<dyn PrivateKey>> {
     if again.as_bytes() != info.key {
         return Err(bad_private_key("its CRT numbers do not fit"));
     }
-    Ok(Box::new(Private { key, spki }))
+    let modulus = key.n().as_ref().to_be_bytes().into_vec();
+    Ok(Box::new(Private { key, modulus, spki, rejection }))
 }
 
 fn public(kind: KeyType, spki: &[u8]) -> Result<Box<dyn PublicKey>> {
@@ -58,7 +61,9 @@ fn public(kind: KeyType, spki: &[u8]) -> Result<Box<dyn PublicKey>> {
 
 struct Private {
     key: RsaPrivateKey,
+    modulus: Vec<u8>,
     spki: Vec<u8>,
+    rejection: Rejection,
 }
 
 impl Private {
@@ -82,10 +87,10 @@ impl Private {
 
     /// The private operation on a block of the modulus' length; checked with the public one before it is answered.
     fn raw(&self, block: &[u8]) -> std::result::Result<Vec<u8>, ()> {
-        let number = BoxedUint::from_be_slice(block, self.key.n_bits_precision()).map_err(|_| ())?;
-        if block.len() != self.key.size() || number >= *self.key.n().as_ref() {
+        if !rsa_block::in_range(block, &self.modulus) {
             return Err(());
         }
+        let number = BoxedUint::from_be_slice(block, self.key.n_bits_precision()).map_err(|_| ())?;
         hazmat::rsa_decrypt_and_check(&self.key, Some(&mut SysRng), &number)
             .map(|number| number.to_be_bytes().into_vec())
             .map_err(|_| ())
@@ -110,6 +115,10 @@ impl PrivateKey for Private {
         let signature = match scheme {
             SignScheme::RsaPkcs1 => self.sign_pkcs1(input)?,
             SignScheme::RsaPss { hash, mgf, salt } => self.sign_pss(hash, mgf, salt, input)?,
+            SignScheme::RsaRaw => {
+                let block = rsa_block::extended(input, out.len())?;
+                self.raw(&block).map_err(|()| rsa_block::not_below())?
+            }
             SignScheme::Ecdsa | SignScheme::Ed25519 => return Err(wrong_scheme("RSA")),
         };
         if signature.len() != out.len() {
@@ -125,6 +134,18 @@ impl PrivateKey for Private {
         let plaintext = oaep::decode(scheme, &mut encoded)?;
         out[..plaintext.len()].copy_from_slice(plaintext);
         Ok(plaintext.len())
+    }
+
+    fn decrypt_pkcs1(&self, ciphertext: &[u8], out: &mut [u8]) -> Result<usize> {
+        let raw = |ciphertext: &[u8]| self.raw(ciphertext).ok().map(Zeroizing::new);
+        self.rejection.decrypt(RUST.mac, raw, ciphertext, out)
+    }
+
+    fn decrypt_raw(&self, ciphertext: &[u8], out: &mut [u8]) -> Result<usize> {
+        let out = room(out, self.key.size())?;
+        let block = self.raw(ciphertext).map(Zeroizing::new).map_err(|()| decryption_failed())?;
+        out.copy_from_slice(&block);
+        Ok(block.len())
     }
 }
 
@@ -154,6 +175,7 @@ impl PublicKey for Public {
                 Ok(Pkcs1v15Sign::new_unprefixed().verify(&self.0, input, signature).is_ok())
             }
             SignScheme::RsaPss { hash, mgf, salt } => Ok(self.verify_pss(hash, mgf, salt, input, signature)),
+            SignScheme::RsaRaw => Ok(self.raw(signature).is_some_and(|signed| rsa_block::is(&signed, input))),
             SignScheme::Ecdsa | SignScheme::Ed25519 => Err(wrong_scheme("RSA")),
         }
     }
@@ -161,5 +183,30 @@ impl PublicKey for Public {
     fn encrypt_oaep(&self, scheme: Oaep<'_>, plaintext: &[u8]) -> Result<Vec<u8>> {
         let encoded = oaep::encode(scheme, plaintext, self.0.size())?;
         self.raw(&encoded).ok_or_else(|| Error::internal("RSA gave no ciphertext"))
+    }
+
+    fn encrypt_pkcs1(&self, plaintext: &[u8]) -> Result<Vec<u8>> {
+        let block = rsa_pkcs1::pad(&RUST, plaintext, self.0.size())?;
+        self.raw(&block).ok_or_else(|| Error::internal("RSA gave no ciphertext"))
+    }
+
+    fn encrypt_raw(&self, block: &[u8]) -> Result<Vec<u8>> {
+        let block = rsa_block::extended(block, self.0.size())?;
+        self.raw(&block).ok_or_else(rsa_block::not_below)
+    }
+
+    fn recover_pkcs1(&self, signature: &[u8]) -> Result<Option<Vec<u8>>> {
+        Ok(self.raw(signature).and_then(|block| signed_content(&block)))
+    }
+}
+
+/// What stands behind the padding of type 1 (RFC 8017, section 9.2, step 5): 0, 1, at least eight times 255, 0. All of
+/// it is public.
+fn signed_content(block: &[u8]) -> Option<Vec<u8>> {
+    let rest = block.strip_prefix(&[0, 1])?;
+    let padding = rest.iter().take_while(|&&byte| byte == 0xff).count();
+    match rest.split_at(padding) {
+        (_, [0, content @ ..]) if padding >= 8 => Some(content.to_vec()),
+        _ => None,
     }
 }

@@ -6,19 +6,22 @@ use crate::secret::SecretBytes;
 use std::ffi::c_int;
 use std::ptr;
 
-/// A NIST curve.
+/// A curve.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::crypto::awslc) enum Curve {
     P256,
     P384,
+    P521,
+    Secp256k1,
 }
 
 impl Curve {
     /// The length of a coordinate and of r and s, in bytes.
     pub(in crate::crypto::awslc) fn field(self) -> usize {
         match self {
-            Curve::P256 => 32,
+            Curve::P256 | Curve::Secp256k1 => 32,
             Curve::P384 => 48,
+            Curve::P521 => 66,
         }
     }
 
@@ -26,6 +29,8 @@ impl Curve {
         match self {
             Curve::P256 => lc::NID_X9_62_prime256v1,
             Curve::P384 => lc::NID_secp384r1,
+            Curve::P521 => lc::NID_secp521r1,
+            Curve::Secp256k1 => lc::NID_secp256k1,
         }
     }
 }
@@ -114,6 +119,20 @@ impl EcKey {
             )
         };
         if len == out.len() { Ok(out) } else { refused() }
+    }
+
+    /// The x coordinate shared with the point `peer`, which must be on the curve; `out` is as long as the field.
+    pub(in crate::crypto::awslc) fn agree(&self, peer: &[u8], out: &mut [u8]) -> Result<()> {
+        if out.len() != self.curve.field() {
+            return refused();
+        }
+        let peer = EcKey::from_point(self.curve, peer)?;
+        // SAFETY: the point lives as long as `peer`; at most `out.len()` bytes are written, without a KDF.
+        let len = unsafe {
+            let point = lc::EC_KEY_get0_public_key(peer.key.as_ptr());
+            lc::ECDH_compute_key(out.as_mut_ptr().cast(), out.len(), point, self.key.as_ptr(), None)
+        };
+        if usize::try_from(len) == Ok(out.len()) { Ok(()) } else { refused() }
     }
 
     /// Signs a digest; `out` takes r ‖ s and has exactly their length.

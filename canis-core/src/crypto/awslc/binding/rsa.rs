@@ -80,24 +80,35 @@ impl RsaKey {
 
     /// RSASSA-PKCS1-v1_5 over `input` as it stands.
     pub(in crate::crypto::awslc) fn sign_pkcs1(&self, input: &[u8], out: &mut [u8]) -> Result<usize> {
-        self.padded(lc::RSA_sign_raw, input, out)
+        self.raw(lc::RSA_sign_raw, lc::RSA_PKCS1_PADDING, input, out)
     }
 
     /// What an RSASSA-PKCS1-v1_5 signature signs.
     pub(in crate::crypto::awslc) fn recover_pkcs1(&self, signature: &[u8]) -> Result<Vec<u8>> {
         let mut out = vec![0; self.size()];
-        let len = self.padded(lc::RSA_verify_raw, signature, &mut out)?;
+        let len = self.raw(lc::RSA_verify_raw, lc::RSA_PKCS1_PADDING, signature, &mut out)?;
         out.truncate(len);
         Ok(out)
     }
 
-    fn padded(&self, operation: RawOperation, input: &[u8], out: &mut [u8]) -> Result<usize> {
+    /// The private operation on a block of the modulus' length that is below it. The library blinds it, and checks
+    /// the result with the public one before it gives it out.
+    pub(in crate::crypto::awslc) fn private(&self, block: &[u8], out: &mut [u8]) -> Result<usize> {
+        self.raw(lc::RSA_sign_raw, lc::RSA_NO_PADDING, block, out)
+    }
+
+    /// The public operation on such a block.
+    pub(in crate::crypto::awslc) fn public(&self, block: &[u8]) -> Result<Vec<u8>> {
+        let mut out = vec![0; self.size()];
+        let len = self.raw(lc::RSA_verify_raw, lc::RSA_NO_PADDING, block, &mut out)?;
+        if len == out.len() { Ok(out) } else { refused() }
+    }
+
+    fn raw(&self, operation: RawOperation, padding: c_int, input: &[u8], out: &mut [u8]) -> Result<usize> {
         let (key, mut len) = (self.rsa.as_ptr(), 0);
         let (data, size) = (input.as_ptr(), input.len());
         // SAFETY: reads exactly the input; writes at most `out.len()` bytes and sets `len` to their number.
-        done(unsafe {
-            operation(key, &mut len, out.as_mut_ptr(), out.len(), data, size, lc::RSA_PKCS1_PADDING)
-        })?;
+        done(unsafe { operation(key, &mut len, out.as_mut_ptr(), out.len(), data, size, padding) })?;
         Ok(len)
     }
 
