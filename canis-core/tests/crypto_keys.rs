@@ -201,6 +201,31 @@ fn ecdsa_digest_of_521_bits() {
     }
 }
 
+/// Digests that differ in the last bit that counts do not share a nonce, which would show as one r and give the key
+/// away.
+#[test]
+fn ecdsa_nonces_differ() {
+    for provider in providers() {
+        for (kind, pkcs8, _) in signing_keys().filter(|(kind, ..)| kind.family() == Family::Ec) {
+            let private = provider.keys.private(*kind, pkcs8.expose()).unwrap();
+            for len in [20, 32, kind.bytes() - 1, kind.bytes(), kind.bytes() + 3] {
+                let last = len.min(kind.bytes()) - 1;
+                let bit = if 8 * len > kind.bits() { 1 << ((8 - kind.bits() % 8) % 8) } else { 1 };
+                for first in [0x00, 0x01, 0xff] {
+                    let mut digest = vec![0xff; len];
+                    digest[0] = first;
+                    let mut r = [vec![0; 2 * kind.bytes()], vec![0; 2 * kind.bytes()]];
+                    private.sign(SignScheme::Ecdsa, &digest, &mut r[0]).unwrap();
+                    digest[last] ^= bit;
+                    private.sign(SignScheme::Ecdsa, &digest, &mut r[1]).unwrap();
+                    let half = kind.bytes();
+                    assert_ne!(r[0][..half], r[1][..half], "{kind}, {len} bytes, {}", provider.name);
+                }
+            }
+        }
+    }
+}
+
 /// The keys that sign.
 fn signing_keys() -> impl Iterator<Item = &'static (KeyType, SecretBytes, Vec<u8>)> {
     KEYS.iter().filter(|(kind, ..)| *kind != KeyType::X25519)

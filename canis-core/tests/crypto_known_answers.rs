@@ -202,13 +202,16 @@ fn ed25519() {
     }
 }
 
-/// R4, R5: RFC 6979, appendices A.2.5 and A.2.6: the RustCrypto provider's nonces are those of the standard with the
+/// R4, R5: RFC 6979, appendices A.2.5 to A.2.7: the RustCrypto provider's nonces are those of the standard with the
 /// curve's own hash; both providers read the key without its public half and compute that, and verify.
 #[test]
 fn ecdsa_deterministic() {
     let p256 = "c9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721";
     let p384 = "6b9d3dad2e1b8c1c05b19875b6659f4de23c3b667bf297ba9aa47740787137d8
                 96d5724e4c70a825f872c9ea60d2edf5";
+    let p521 =
+        "00fad06daa62ba3b25d2fb40133da757205de67f5bb0018fee8c86e1b68c7e75caa896eb32f1f47c70855836a6d16fcc1466
+                f6d8fbec67db89ec0c08b0e996b83538";
     let cases = [
         (
             KeyType::EcdsaP256,
@@ -242,6 +245,16 @@ fn ecdsa_deterministic() {
             "8203b63d3c853e8d77227fb377bcf7b7b772e97892a80f36ab775d509d7a5feb0542a7f0812998da8f1dd3ca3cf023db
              ddd0760448d42d8a43af45af836fce4de8be06b485e9b61b827c2f13173923e06a739f040649a667bf3b828246baa5a5",
         ),
+        (
+            KeyType::EcdsaP521,
+            hex(p521),
+            Hash::Sha512,
+            "sample",
+            "00c328fafcbd79dd77850370c46325d987cb525569fb63c5d3bc53950e6d4c5f174e25a1ee9017b5d450606add152b534931
+             d7d4e8455cc91f9b15bf05ec36e377fa
+             00617cce7cf5064806c467f678d3b4080d6f1cc50af26ca209417308281b68af282623eaa63e5b5c0723d8b8c37ff0777b1a
+             20f8ccb1dccc43997f1ee0e44da4a67a",
+        ),
     ];
     for (kind, scalar, hash, message, answer) in cases {
         let pkcs8 = pkcs8_without_point(kind, &scalar);
@@ -265,6 +278,7 @@ fn pkcs8_without_point(kind: KeyType, scalar: &[u8]) -> Vec<u8> {
     let tlv = |tag: u8, body: &[u8]| [&[tag, body.len() as u8], body].concat();
     let curve = match kind {
         KeyType::EcdsaP256 => hex("06082a8648ce3d030107"),
+        KeyType::EcdsaP521 => hex("06052b81040023"),
         _ => hex("06052b81040022"),
     };
     let algorithm = tlv(0x30, &[hex("06072a8648ce3d0201"), curve].concat());

@@ -11,9 +11,10 @@ use crate::crypto::refusal::{
 };
 use crate::crypto::{PrivateKey, PublicKey, SignScheme};
 use crate::secret::SecretBytes;
-use ::p256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
+use ::p256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier, RandomizedPrehashSigner};
 use ::p256::elliptic_curve::sec1::ToSec1Point;
 use canis_proto::{Error, KeyType, Result};
+use getrandom::SysRng;
 use pkcs8::{DecodePrivateKey, EncodePrivateKey};
 use zeroize::Zeroizing;
 
@@ -76,10 +77,16 @@ macro_rules! curve {
                         return Err(wrong_scheme("ECDSA"));
                     }
                     let out = room(out, 2 * $field)?;
-                    let signature: Signature = self
-                        .key
-                        .sign_prehash(&to_field::<$field>(input, $kind)?)
-                        .map_err(|_| Error::internal("ECDSA gave no signature"))?;
+                    let digest = to_field::<$field>(input, $kind)?;
+                    let signature: Signature = match &digest[..] {
+                        whole if 8 * $field == $kind.bits() => self.key.sign_prehash(whole),
+                        // The crate shifts 66 bytes to P-521's 521 bits for the nonce, but not for the signature: two
+                        // digests that differ in the bits lost would share a nonce, and give the key away. 65 bytes
+                        // are not shifted; where there are more, the nonce gets randomness besides.
+                        [0, rest @ ..] => self.key.sign_prehash(rest),
+                        more => self.key.sign_prehash_with_rng(&mut SysRng, more),
+                    }
+                    .map_err(|_| Error::internal("ECDSA gave no signature"))?;
                     out.copy_from_slice(&signature.to_bytes());
                     Ok(2 * $field)
                 }
