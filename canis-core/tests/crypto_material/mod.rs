@@ -1,6 +1,7 @@
 //! What the crypto tests share: one key of each sort, and hexadecimal digits.
 #![allow(dead_code)] // each test file takes what it needs
 
+pub(crate) mod openssl;
 pub(crate) mod vectors;
 
 use canis_core::crypto::providers;

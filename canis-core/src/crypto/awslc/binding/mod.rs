@@ -9,6 +9,7 @@
 mod aes;
 mod ec;
 mod hmac;
+mod pbkdf2;
 mod pkcs8;
 mod rsa;
 
@@ -20,6 +21,7 @@ use std::ptr::{self, NonNull};
 pub(super) use aes::AesBlocks;
 pub(super) use ec::{Curve, EcKey};
 pub(super) use hmac::{HmacKey, HmacRun};
+pub(super) use pbkdf2::pbkdf2;
 pub(super) use rsa::RsaKey;
 
 /// The library said no. Why is for the caller to word: the library's own reasons may describe secrets.
