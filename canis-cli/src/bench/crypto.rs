@@ -40,7 +40,7 @@ fn fillings(effort: &Effort) -> Result<Vec<Measured>> {
 }
 
 fn openssl_numbers(effort: &Effort) -> Result<Vec<(Op, Option<f64>)>> {
-    effort.ops.iter().map(|op| openssl::speed(*op).map(|speed| (*op, speed))).collect()
+    effort.ops.iter().map(|op| openssl::speed(*op, effort.time).map(|speed| (*op, speed))).collect()
 }
 
 fn text(module: Option<&Measured>, fillings: &[Measured], openssl: &[(Op, Option<f64>)]) -> Result<String> {

@@ -7,9 +7,11 @@ use super::plan::{Effort, Keep, Measured, Target};
 use super::steps::{DIGEST, digest_info, message_len};
 use super::worker::progress;
 use canis_core::crypto::{
-    GCM_NONCE, GCM_TAG, GcmKey, Hash, MAX_DIGEST, Oaep, PrivateKey, Provider, PublicKey, SignScheme,
+    GCM_NONCE, GCM_TAG, GcmKey, Hash, MAX_AGREED, MAX_DIGEST, MacKey, Oaep, PrivateKey, Provider, PublicKey,
+    SignScheme,
 };
 use canis_core::default_provider;
+use canis_core::secret::SecretBytes;
 use canis_proto::{Error, ErrorCode, KeyType, Result};
 
 /// A provider with keys.
@@ -21,7 +23,11 @@ pub(super) struct Direct {
 enum Key {
     Pair(Box<dyn PrivateKey>, Box<dyn PublicKey>),
     Gcm(Box<dyn GcmKey>),
+    Mac(Box<dyn MacKey>),
 }
+
+/// The length of an uncompressed point on P-256 (SEC 1, section 2.3.3).
+const P256_POINT: usize = 65;
 
 /// The operations that a provider does.
 pub(super) const OPS: &[Op] = &[
@@ -31,11 +37,13 @@ pub(super) const OPS: &[Op] = &[
     Op::Rsa4096Sign,
     Op::P256Sign,
     Op::P256Verify,
+    Op::P256Ecdh,
     Op::P384Sign,
     Op::Ed25519Sign,
     Op::Ed25519Verify,
     Op::Gcm1K,
     Op::Gcm1M,
+    Op::Hmac1K,
     Op::Sha256Of1K,
     Op::Sha256Of16K,
     Op::Random,
@@ -74,38 +82,40 @@ fn with_same_keys<const N: usize>(providers: [&'static Provider; N], ops: &[Op])
         if directs.iter().any(|direct| direct.keys.iter().any(|(made, _)| *made == kind)) {
             continue;
         }
-        let Some(key_type) = key_type(kind) else { continue };
-        let secret = match key_type {
-            KeyType::Aes256 => canis_core::secret::SecretBytes::copied_from(&DIGEST[..32]),
-            _ => default_provider().keys.generate(key_type)?,
+        let secret = match key_type(kind) {
+            Some(pair) => default_provider().keys.generate(pair)?,
+            None => SecretBytes::copied_from(&DIGEST[..32]),
         };
         for direct in &mut directs {
-            let key = ready(direct.provider, key_type, secret.expose())?;
+            let key = ready(direct.provider, kind, secret.expose())?;
             direct.keys.push((kind, key));
         }
     }
     Ok(directs)
 }
 
+/// The type of key pairs.
 fn key_type(kind: Kind) -> Option<KeyType> {
     match kind {
         Kind::Rsa(2048) => Some(KeyType::Rsa2048),
-        Kind::Rsa(4096) => Some(KeyType::Rsa4096),
+        Kind::Rsa(_) => Some(KeyType::Rsa4096),
         Kind::P256 => Some(KeyType::EcdsaP256),
         Kind::P384 => Some(KeyType::EcdsaP384),
         Kind::Ed25519 => Some(KeyType::Ed25519),
-        Kind::Aes => Some(KeyType::Aes256),
-        Kind::Rsa(_) | Kind::Secret => None,
+        Kind::Aes | Kind::Secret => None,
     }
 }
 
-fn ready(provider: &Provider, key_type: KeyType, secret: &[u8]) -> Result<Key> {
-    if key_type == KeyType::Aes256 {
-        return provider.cipher.aes_gcm(secret).map(Key::Gcm);
+fn ready(provider: &Provider, kind: Kind, secret: &[u8]) -> Result<Key> {
+    match (kind, key_type(kind)) {
+        (_, Some(pair)) => {
+            let private = provider.keys.private(pair, secret)?;
+            let public = provider.keys.public(pair, private.public_spki())?;
+            Ok(Key::Pair(private, public))
+        }
+        (Kind::Secret, None) => provider.mac.hmac(Hash::Sha256, secret).map(Key::Mac),
+        (_, None) => provider.cipher.aes_gcm(secret).map(Key::Gcm),
     }
-    let private = provider.keys.private(key_type, secret)?;
-    let public = provider.keys.public(key_type, private.public_spki())?;
-    Ok(Key::Pair(private, public))
 }
 
 impl Direct {
@@ -117,7 +127,7 @@ impl Direct {
     fn pair(&self, op: Op) -> Result<(&dyn PrivateKey, &dyn PublicKey)> {
         match self.key(op)? {
             Key::Pair(private, public) => Ok((&**private, &**public)),
-            Key::Gcm(_) => Err(lacking()),
+            Key::Gcm(_) | Key::Mac(_) => Err(lacking()),
         }
     }
 }
@@ -142,8 +152,13 @@ impl Subject for Direct {
             Op::Ed25519Verify => verify(self.pair(op)?, SignScheme::Ed25519),
             Op::Gcm1K | Op::Gcm1M => match self.key(op)? {
                 Key::Gcm(key) => Ok(encrypt(&**key, message_len(op))),
-                Key::Pair(..) => Err(lacking()),
+                _ => Err(lacking()),
             },
+            Op::Hmac1K => match self.key(op)? {
+                Key::Mac(key) => Ok(mac(&**key, message_len(op))),
+                _ => Err(lacking()),
+            },
+            Op::P256Ecdh => agree(self.pair(op)?),
             Op::Sha256Of1K | Op::Sha256Of16K => Ok(digest(self.provider, message_len(op))),
             Op::Random => {
                 let mut bytes = [0; 32];
@@ -176,6 +191,19 @@ fn decrypt((private, public): Pair<'_>) -> Result<Step<'_>> {
     let sealed = public.encrypt_oaep(scheme, &DIGEST[..32])?;
     let mut plain = vec![0; private.signature_len()];
     Ok(Box::new(move || private.decrypt_oaep(scheme, &sealed, &mut plain).map(drop)))
+}
+
+fn mac(key: &dyn MacKey, len: usize) -> Step<'_> {
+    let message = vec![0; len];
+    let mut tag = [0; MAX_DIGEST];
+    Box::new(move || key.tag(&[&message], &mut tag).map(drop))
+}
+
+/// With itself; the point is the end of the public key (RFC 5480, section 2).
+fn agree((key, _): Pair<'_>) -> Result<Step<'_>> {
+    let point = key.public_spki().last_chunk::<P256_POINT>().copied().ok_or_else(lacking)?;
+    let mut secret = [0; MAX_AGREED];
+    Ok(Box::new(move || key.agree(&point, &mut secret).map(drop)))
 }
 
 /// Into memory of its own each time, as the PKCS#11 client library does it.

@@ -108,15 +108,17 @@ impl Rates {
 
 /// Operations a second of all threads together.
 fn rate(subject: &dyn Subject, op: Op, threads: usize, effort: &Effort) -> Result<f64> {
-    let time = if op.waits() { Time::Clock } else { effort.time };
+    // A disk has moods that are longer than a slice.
+    let (slice, time) =
+        if op.waits() { (effort.slice * 4, Time::Clock) } else { (effort.slice, effort.time) };
     if threads == 1 {
-        return run(&mut *warm(subject, op)?, effort.slice, time);
+        return run(&mut *warm(subject, op)?, slice, time);
     }
     let together = Barrier::new(threads);
     let one = || {
         let step = warm(subject, op);
         together.wait();
-        run(&mut *step?, effort.slice, time)
+        run(&mut *step?, slice, time)
     };
     std::thread::scope(|scope| {
         let running: Vec<_> = (0..threads).map(|_| scope.spawn(one)).collect();

@@ -1,6 +1,7 @@
 //! What `openssl speed` says of the same operations.
 
 use super::operation::Op;
+use super::plan::Time;
 use canis_proto::{Error, Result};
 use std::process::Command;
 
@@ -40,10 +41,14 @@ fn question(op: Op) -> Option<Question> {
 }
 
 /// Operations a second on one thread; `None` if openssl does not measure this.
-pub(super) fn speed(op: Op) -> Result<Option<f64>> {
+pub(super) fn speed(op: Op, time: Time) -> Result<Option<f64>> {
     let Some(question) = question(op) else { return Ok(None) };
     let mut command = Command::new("openssl");
-    command.args(["speed", "-elapsed", "-mr", "-seconds", "1"]).args(question.args);
+    command.args(["speed", "-mr", "-seconds", "1"]);
+    if time == Time::Clock {
+        command.arg("-elapsed");
+    }
+    command.args(question.args);
     let output = command.output().map_err(|e| Error::invalid(format!("cannot start openssl: {e}")))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
