@@ -151,7 +151,7 @@ pub(crate) struct KeyName {
 pub(crate) struct CreateKey {
     /// The new key's name: segments of A-Z a-z 0-9 . _ - joined by /.
     pub(crate) name: String,
-    /// aes256-gcm, rsa-2048, rsa-3072, rsa-4096, ecdsa-p256, ecdsa-p384 or ed25519.
+    /// aes256-gcm, rsa-2048 (-3072, -4096, -6144, -8192), ecdsa-p256 (-p384, -p521, -secp256k1) or ed25519.
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) kind: String,
     /// The key may leave, wrapped by another.

@@ -157,6 +157,18 @@ fn ecdsa_p384() {
     openssl_verifies(&shared, "p384", None, &dgst);
 }
 
+/// The further curves; openssl verifies them.
+#[test]
+fn ecdsa_p521_and_secp256k1() {
+    let shared = shared();
+    for (kind, hash) in [("ecdsa-p521", "-sha512"), ("ecdsa-secp256k1", "-sha256")] {
+        create(&shared, kind, kind);
+        verifies(&shared, kind);
+        let dgst = ["dgst", hash, "-verify", "PUBLIC", "-signature", "SIGNATURE", "MESSAGE"];
+        openssl_verifies(&shared, kind, None, &dgst);
+    }
+}
+
 /// R6: Ed25519; openssl verifies it raw.
 #[test]
 fn ed25519() {

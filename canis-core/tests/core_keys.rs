@@ -69,6 +69,33 @@ fn every_type_does_what_it_can_and_no_more() {
     });
 }
 
+/// The further types: what can be made works, what nothing could use is refused by name (R7).
+#[test]
+fn further_types() {
+    on_every_provider(|opened| {
+        for kind in [KeyType::EcdsaP521, KeyType::EcdsaSecp256k1, KeyType::Aes128, KeyType::Aes192] {
+            opened.create(kind.name(), kind);
+            if kind.is_asymmetric() {
+                let signature = sign(opened, kind.name(), None).unwrap();
+                assert!(verify(opened, kind.name(), &signature, None).unwrap());
+            } else {
+                let ciphertext = encrypt(opened, kind.name(), b"plain", b"").unwrap();
+                assert_eq!(decrypt(opened, kind.name(), &ciphertext, b"").unwrap(), b"plain");
+            }
+        }
+        for kind in [KeyType::Generic, KeyType::X25519] {
+            let (name, exportable, allow_plaintext_backup) = ("x".into(), false, false);
+            let request = CreateKey { name, kind, exportable, allow_plaintext_backup };
+            let refused = opened.core.call(&opened.caller, request).map(|_| ()).unwrap_err();
+            assert_eq!(refused.code, ErrorCode::InvalidKeyType);
+            assert!(
+                refused.message.contains(kind.name()) && refused.message.contains("ecdsa-p521"),
+                "{refused}"
+            );
+        }
+    });
+}
+
 /// R38, R39, R41, R1: the header is authenticated, the context too, and a flipped bit yields nothing.
 #[test]
 fn ciphertexts_are_bound_to_key_version_and_context() {

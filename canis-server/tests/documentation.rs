@@ -145,16 +145,7 @@ fn tables_are_the_codes() {
         says(format!("| {} | `{}` |", code.number(), code.name()));
     }
     SignatureScheme::ALL.iter().for_each(|scheme| says(format!("`{scheme}`")));
-    for kind in [
-        KeyType::Aes256,
-        KeyType::Rsa2048,
-        KeyType::Rsa4096,
-        KeyType::EcdsaP256,
-        KeyType::EcdsaP384,
-        KeyType::Ed25519,
-    ] {
-        says(format!("`{kind}`"));
-    }
+    KeyType::ALL.iter().for_each(|kind| says(format!("`{kind}`")));
     says(format!("| payload | {MAX_PAYLOAD} bytes |"));
     says(format!("| requests in flight, a connection | {} |", limits::IN_FLIGHT));
     says(format!("| request bytes in flight, a connection | {} |", limits::IN_FLIGHT_BYTES));

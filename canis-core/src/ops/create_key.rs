@@ -12,7 +12,7 @@ use crate::secret::SecretBytes;
 use crate::store::Change;
 use canis_proto::answer::{KeyInfo, VersionInfo};
 use canis_proto::message::CreateKey;
-use canis_proto::{Family, Id, KeyName, KeyState, KeyType, Result, Usage};
+use canis_proto::{Error, ErrorCode, Family, Id, KeyName, KeyState, KeyType, Result, Usage};
 
 /// CK_UNAVAILABLE_INFORMATION: the key was made by no PKCS#11 mechanism.
 const NO_MECHANISM: u64 = u64::MAX;
@@ -24,6 +24,7 @@ impl Run for CreateKey<'_> {
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<KeyInfo> {
         let name = KeyName::parse(&self.name)?;
+        refuse_useless(self.kind)?;
         let tenant = keyring.tenant(caller.tenant()?)?;
         keyring.refuse_taken(&tenant, &name)?;
         let now = keyring.clock.now_micros();
@@ -64,15 +65,28 @@ impl Run for CreateKey<'_> {
     }
 }
 
+/// A key that no operation of the API could use is not made through it.
+fn refuse_useless(kind: KeyType) -> Result<()> {
+    let api = Usage::ENCRYPT.with(Usage::DECRYPT).with(Usage::SIGN).with(Usage::VERIFY);
+    let usable = |kind: &KeyType| {
+        kind.family() != Family::Generic && kind.default_usage().intersect(api) != Usage::NONE
+    };
+    if usable(&kind) {
+        return Ok(());
+    }
+    let types: Vec<_> = KeyType::ALL.iter().filter(|kind| usable(kind)).map(|kind| kind.name()).collect();
+    Err(Error::new(
+        ErrorCode::InvalidKeyType,
+        format!("keys of type `{kind}` cannot be made here yet; the types are {}", types.join(", ")),
+    ))
+}
+
 impl Keyring {
     /// Finds a taken name before anything slow is done; the commit finds it again.
     fn refuse_taken(&self, tenant: &OpenTenant, name: &KeyName) -> Result<()> {
         match self.store.key_by_name(tenant.id, name.as_str())? {
             None => Ok(()),
-            Some(_) => Err(canis_proto::Error::new(
-                canis_proto::ErrorCode::KeyExists,
-                format!("a key named `{name}` exists already"),
-            )),
+            Some(_) => Err(Error::new(ErrorCode::KeyExists, format!("a key named `{name}` exists already"))),
         }
     }
 }
