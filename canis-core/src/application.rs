@@ -3,13 +3,15 @@
 use crate::keyring::ready::ReadyKey;
 use crate::object::Object;
 use crate::token::Role;
-use canis_proto::Id;
+use canis_proto::{Error, ErrorCode, Id, Result};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One application's state; it is gone with the value.
 pub struct Application {
+    /// Held while a PIN is tried; never while `state` is.
+    login: Mutex<()>,
     state: Mutex<State>,
     /// Another number after every login, logout and change of a session object; opened keys are checked against it.
     epoch: AtomicU64,
@@ -25,7 +27,7 @@ fn next_epoch() -> u64 {
 
 impl Default for Application {
     fn default() -> Self {
-        Application { state: Mutex::default(), epoch: AtomicU64::new(next_epoch()) }
+        Application { login: Mutex::default(), state: Mutex::default(), epoch: AtomicU64::new(next_epoch()) }
     }
 }
 
@@ -65,6 +67,11 @@ impl Application {
         self.change().objects.retain(|_, o| o.object.session != Some(session));
     }
 
+    /// Waits until no other thread of this application logs in.
+    pub(crate) fn login_turn(&self) -> MutexGuard<'_, ()> {
+        self.login.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Notes a login.
     pub(crate) fn log_in(&self, token: Id, role: Role) {
         self.change().roles.insert(token, role);
@@ -97,12 +104,16 @@ impl Application {
         self.state().objects.get(&id).filter(|o| o.token == token).cloned()
     }
 
-    /// Adds one.
-    pub(crate) fn add(&self, token: Id, object: Object, ready: Option<Arc<ReadyKey>>) {
+    /// Adds one. A private one needs the user's login still to last.
+    pub(crate) fn add(&self, token: Id, object: Object, ready: Option<Arc<ReadyKey>>) -> Result<()> {
         let mut state = self.state();
+        if object.content.needs_login() && state.roles.get(&token) != Some(&Role::User) {
+            return Err(Error::new(ErrorCode::LoginRequired, "the login ended meanwhile"));
+        }
         state.made += 1;
         let number = state.made;
         state.objects.insert(object.id, SessionObject { number, token, object: Arc::new(object), ready });
+        Ok(())
     }
 
     /// Replaces one's attributes.

@@ -40,13 +40,15 @@ impl SecretBytes {
         // SAFETY: the layout's size is not zero (at least one page).
         let raw = unsafe { alloc_zeroed(layout) };
         let Some(pages) = NonNull::new(raw) else { handle_alloc_error(layout) };
-        // SAFETY: the range is ours, page aligned and a whole number of pages; both calls only change how the
+        // SAFETY: the range is ours, page aligned and a whole number of pages; the calls only change how the
         // kernel treats it. Failure leaves usable memory and is reported by `some_secret_is_swappable`.
         unsafe {
             if libc::mlock(raw.cast(), layout.size()) != 0 {
                 NOT_LOCKED.store(true, Ordering::Relaxed);
             }
             libc::madvise(raw.cast(), layout.size(), libc::MADV_DONTDUMP);
+            // A forked child would hold a copy that is neither locked nor ever wiped; it gets zeros.
+            libc::madvise(raw.cast(), layout.size(), libc::MADV_WIPEONFORK);
         }
         SecretBytes { pages, len, layout }
     }
@@ -123,6 +125,7 @@ impl Drop for SecretBytes {
         // SAFETY: `zeroed` allocated these pages with this layout and nothing refers to them any more.
         unsafe {
             libc::madvise(raw.cast(), size, libc::MADV_DODUMP);
+            libc::madvise(raw.cast(), size, libc::MADV_KEEPONFORK);
             libc::munlock(raw.cast(), size);
             dealloc(raw, self.layout);
         }

@@ -201,3 +201,79 @@ fn trusted_certificates() {
     token.core.call(&token.caller(), Logout).unwrap();
     assert!(!token.read(trusted).unwrap().content.is_trusted(), "nobody is logged in to authenticate it");
 }
+
+/// An operation that began before a logout, a destruction or a loss of usage does not finish after it.
+#[test]
+fn begun_operations_end_with_the_right_to_them() {
+    let token = Token::new();
+    let sign = |key: &canis_core::object::KeyHandle| {
+        let mut out = [0; 64];
+        let request = UseToSign { key, scheme: SignScheme::Ecdsa, input: &[7; 32], out: &mut out };
+        token.core.call(&token.caller(), request)
+    };
+    token.login(Role::User, USER).unwrap();
+    let (secret, _) = token.generate("k", None).unwrap();
+    let key = token.open(secret, Usage::SIGN).unwrap();
+    token.generate("other", None).unwrap();
+    sign(&key).unwrap(); // somebody else's change is none of ours
+    token
+        .change(secret, |content| content.key.as_mut().into_iter().for_each(|f| f.usage = Usage::NONE))
+        .unwrap();
+    assert_eq!(code(sign(&key)), ErrorCode::OperationNotAllowed);
+    let (secret, _) = token.generate("second", None).unwrap();
+    let key = token.open(secret, Usage::SIGN).unwrap();
+    token.core.call(&token.caller(), DestroyObject { object: secret }).unwrap();
+    assert_eq!(code(sign(&key)), ErrorCode::ObjectNotFound);
+    let (secret, _) = token.generate("third", Some(1)).unwrap();
+    let key = token.open(secret, Usage::SIGN).unwrap();
+    sign(&key).unwrap();
+    token.core.call(&token.caller(), Logout).unwrap();
+    assert_eq!(code(sign(&key)), ErrorCode::ObjectNotFound);
+}
+
+/// Everybody sees the public half of a key; nobody who is not logged in changes or destroys it.
+#[test]
+fn the_public_half_is_not_for_strangers() {
+    let token = Token::new();
+    token.login(Role::User, USER).unwrap();
+    let (_, public) = token.generate("k", None).unwrap();
+    token.core.call(&token.caller(), Logout).unwrap();
+    let destroyed = token.core.call(&token.caller(), DestroyObject { object: public });
+    assert_eq!(code(destroyed), ErrorCode::LoginRequired);
+    token.login(Role::User, USER).unwrap();
+    token.core.call(&token.caller(), DestroyObject { object: public }).unwrap();
+}
+
+/// A row that shows a key but was not written by a logged-in user was planted: it is refused while the token is open.
+#[test]
+fn a_planted_twin_is_refused() {
+    let token = Token::new();
+    token.login(Role::User, USER).unwrap();
+    let (_, public) = token.generate("k", None).unwrap();
+    let store = rusqlite::Connection::open(token.dir.path().join("canis.dat")).unwrap();
+    // What somebody who holds the file can do: take the tenant's tag away and leave the checksum.
+    let planted = store.execute(
+        "UPDATE objects SET seal = CAST(zeroblob(32) || substr(seal, 33) AS BLOB) WHERE private = 0",
+        [],
+    );
+    assert_eq!(planted.unwrap(), 1);
+    drop(store);
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    assert_eq!(code(token.read(public)), ErrorCode::StoreTampered);
+}
+
+#[test]
+fn objects_have_a_largest_size() {
+    let token = Token::new();
+    let data = |len| {
+        let content = Content {
+            class: Class::Data,
+            key: None,
+            attributes: vec![(0x11, vec![1; len])],
+            ..content(Class::PublicKey, "d", Usage::NONE)
+        };
+        token.core.call(&token.caller(), CreateObject { session: None, content })
+    };
+    data((1 << 20) - 2).unwrap();
+    assert_eq!(code(data(1 << 20)), ErrorCode::TooLarge);
+}

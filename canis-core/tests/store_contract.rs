@@ -173,7 +173,7 @@ fn objects_by_label_id_class_and_key() {
 }
 
 #[test]
-fn versions_and_keys_are_removed() {
+fn versions_are_removed() {
     on_every_store(|store| {
         store
             .commit(&[Change::Put(Row::Key(key(1, id(8), "k"))), version(2, id(1), 1), version(3, id(1), 2)])
@@ -182,21 +182,56 @@ fn versions_and_keys_are_removed() {
         store.commit(&[version(4, id(1), 2)]).unwrap_err();
         store.commit(&[Change::RemoveVersions(id(1))]).unwrap();
         assert!(store.versions(id(1)).unwrap().is_empty());
-        store.commit(&[Change::RemoveKey(id(1))]).unwrap();
-        assert_eq!(store.key(id(1)).unwrap(), None);
         store.purge().unwrap();
     });
 }
 
 #[test]
-fn pins_are_replaced_and_removed() {
+fn pins_are_replaced() {
     on_every_store(|store| {
         let row = PinRow { id: id(1), tenant_id: id(8), role: 1, revision: 1, sealed: vec![1] };
         store.commit(&[tenant(8), Change::Put(Row::Pin(row.clone()))]).unwrap();
         store.commit(&[Change::Put(Row::Pin(PinRow { revision: 2, ..row }))]).unwrap();
         assert_eq!(store.pin(id(8), 1).unwrap().unwrap().revision, 2);
         assert_eq!(store.pin(id(8), 2).unwrap(), None);
-        store.commit(&[Change::RemovePin(id(1), 2)]).unwrap();
-        assert_eq!(store.pin(id(8), 1).unwrap(), None);
+    });
+}
+
+/// A wiped tenant has nothing left but itself and its security officer's PIN; others keep theirs.
+#[test]
+fn wiping_a_tenant() {
+    on_every_store(|store| {
+        let pin = |n, role| {
+            Change::Put(Row::Pin(PinRow { id: id(n), tenant_id: id(8), role, revision: 1, sealed: vec![n] }))
+        };
+        store.commit(&[tenant(8), tenant(7), pin(1, 1), pin(2, 2)]).unwrap();
+        store.commit(&[Change::Put(Row::Key(key(1, id(8), "k"))), version(2, id(1), 1)]).unwrap();
+        store.commit(&[Change::Put(Row::Key(key(5, id(7), "k"))), version(6, id(5), 1)]).unwrap();
+        store
+            .commit(&[
+                Change::Put(Row::Object(object(1, id(8), b"l"))),
+                Change::Put(Row::Object(object(3, id(7), b"l"))),
+            ])
+            .unwrap();
+        store.commit(&[Change::WipeTenant(id(8))]).unwrap();
+        assert!(store.all_keys(id(8)).unwrap().is_empty() && store.versions(id(1)).unwrap().is_empty());
+        assert!(store.objects(&ObjectQuery::all(id(8))).unwrap().is_empty());
+        assert!(store.pin(id(8), 1).unwrap().is_none() && store.pin(id(8), 2).unwrap().is_some());
+        assert_eq!(store.versions(id(5)).unwrap().len(), 1);
+        assert_eq!(store.objects(&ObjectQuery::all(id(7))).unwrap().len(), 1);
+    });
+}
+
+/// What was computed for a tenant as it was is not written when it has become another.
+#[test]
+fn an_expected_tenant_must_be_there() {
+    on_every_store(|store| {
+        store.commit(&[tenant(8)]).unwrap();
+        store.commit(&[Change::ExpectTenant(id(8), 1), Change::Put(Row::Key(key(1, id(8), "a")))]).unwrap();
+        for expected in [Change::ExpectTenant(id(8), 2), Change::ExpectTenant(id(7), 1)] {
+            let late = store.commit(&[expected, Change::Put(Row::Key(key(2, id(8), "b")))]).unwrap_err();
+            assert_eq!(late.code, ErrorCode::Conflict);
+        }
+        assert_eq!(store.all_keys(id(8)).unwrap().len(), 1);
     });
 }

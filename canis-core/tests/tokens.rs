@@ -137,3 +137,41 @@ fn a_clock_that_was_ahead() {
     token.clock.advance(-365 * 24 * 3600);
     token.login(Role::User, USER).unwrap();
 }
+
+/// A token that another process wiped is closed here: nothing is written under its old key, and it stays usable.
+#[test]
+fn a_wipe_by_another_process_is_noticed() {
+    let token = Token::new();
+    token.login(Role::User, USER).unwrap();
+    token.generate("before", None).unwrap();
+    let other = || {
+        let store = DataDir::new(token.dir.path()).open_store().unwrap();
+        Core::open(Arc::new(store), default_provider(), Arc::<TestClock>::clone(&token.clock)).unwrap()
+    };
+    let core = other();
+    let application = core.application();
+    let wipe = InitToken { slot: 0, label: "wiped", so_pin: &pin(SO) };
+    core.call(&Caller::pkcs11_slots(&application), wipe).unwrap();
+    let refused = token.generate("after", None).map(|_| ()).unwrap_err();
+    assert!(matches!(refused.code, ErrorCode::TenantLocked | ErrorCode::LoginRequired), "{refused}");
+    // The other process sets it up and uses it.
+    let caller = Caller::pkcs11(&application, token.id);
+    core.call(&caller, Login { role: Role::So, pin: &pin(SO) }).unwrap();
+    core.call(&caller, InitUserPin { pin: &pin(USER) }).unwrap();
+    core.call(&caller, Logout).unwrap();
+    core.call(&caller, Login { role: Role::User, pin: &pin(USER) }).unwrap();
+    assert_eq!(core.call(&caller, FindObjects { class: None, label: None, id: None }).unwrap().len(), 0);
+}
+
+/// Of several threads that log in at once one does, and the tenant closes with its one logout.
+#[test]
+fn one_login_at_a_time() {
+    let token = Token::new();
+    let won = std::thread::scope(|scope| {
+        let tries: Vec<_> = (0..4).map(|_| scope.spawn(|| token.login(Role::User, USER).is_ok())).collect();
+        tries.into_iter().filter_map(|t| t.join().ok()).filter(|won| *won).count()
+    });
+    assert_eq!(won, 1);
+    token.core.call(&token.caller(), Logout).unwrap();
+    assert_eq!(code(token.generate("k", None)), ErrorCode::LoginRequired);
+}

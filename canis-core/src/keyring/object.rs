@@ -35,6 +35,7 @@ impl Keyring {
     /// The row of an object at its revision.
     pub(crate) fn object_row(&self, tenant: Id, object: &Object) -> Result<Row> {
         let content = &object.content;
+        content.check_size()?;
         let version = object.key.map_or(0, |(_, version)| version);
         let place = place(tenant, object.id, version, object.revision);
         let record = crate::object::to_record(content, object.key).encode()?;
@@ -106,6 +107,7 @@ impl Keyring {
 
     /// The moment, as opened keys remember it.
     pub(crate) fn since(&self, caller: &Caller) -> Result<Since> {
+        self.store.poll()?;
         let epoch = caller.application()?.epoch();
         Ok(Since { token: caller.tenant()?, generation: self.store.generation(), epoch })
     }
@@ -124,7 +126,11 @@ impl Keyring {
         let Some((by_tenant, by_store)) = row.seal.split_first_chunk::<32>() else {
             return Err(place.tampered());
         };
+        let secret = Class::from_number(row.class).is_some_and(Class::is_secret);
         let fits = match open {
+            // Objects that show a key or hold a secret are written by users who are logged in, and so with the tenant's
+            // tag; the store's alone would let the file's owner plant one.
+            Some(_) if *by_tenant == NO_TAG && (secret || row.key_id.is_some()) => false,
             Some(tenant) if *by_tenant != NO_TAG => tenant.rows.tag_fits(place, &row.body, by_tenant),
             _ => {
                 let tag = self.store_tag(place, &row.body)?;

@@ -105,11 +105,6 @@ impl Keyring {
         }
     }
 
-    /// The id and revision of a PIN's row.
-    pub(crate) fn pin_place(&self, tenant: Id, role: Role) -> Result<Option<(Id, u64)>> {
-        Ok(self.stored_pin(tenant, role)?.map(|pin| (pin.id, pin.revision)))
-    }
-
     fn stored_pin(&self, tenant: Id, role: Role) -> Result<Option<StoredPin>> {
         let Some(row) = self.store.pin(tenant, role as u8)? else { return Ok(None) };
         let record = self.open_store_row(&pin_place(tenant, role, row.id, row.revision), &row.sealed)?;

@@ -6,10 +6,10 @@ use super::store_rows::{agree, place};
 use super::{Keyring, RootKeys};
 use crate::crypto::Provider;
 use crate::secret::SecretBytes;
-use crate::store::{Row, TenantRow};
+use crate::store::{Change, Row, TenantRow};
 use canis_proto::value::Value;
 use canis_proto::{Error, ErrorCode, Id, Result};
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 use subtle::ConstantTimeEq;
 
@@ -34,11 +34,22 @@ impl Protection {
 /// A tenant whose key is at hand.
 pub(crate) struct OpenTenant {
     pub(crate) id: Id,
+    /// The revision of its row when it was opened; a wiped token has another one, and another key.
+    pub(crate) revision: u64,
+    /// The store's generation when that was last looked at.
+    confirmed: AtomicU64,
     pub(crate) protection: Protection,
     pub(crate) key: SecretBytes,
     pub(crate) rows: RowSealer,
     /// How many applications are logged in; a PIN-protected tenant closes when the last one leaves.
     pub(crate) logins: AtomicUsize,
+}
+
+impl OpenTenant {
+    /// What every transaction with something sealed under its key begins with.
+    pub(crate) fn expected(&self) -> Change {
+        Change::ExpectTenant(self.id, self.revision)
+    }
 }
 
 /// A tenant's row, read and authenticated.
@@ -114,7 +125,29 @@ impl Keyring {
 
     /// The tenant, if its key is at hand.
     pub(crate) fn tenant_if_open(&self, id: Id) -> Option<Arc<OpenTenant>> {
-        self.open.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()?;
+        let generation = self.store.generation();
+        if open.confirmed.load(Ordering::Acquire) == generation {
+            return Some(open);
+        }
+        match self.store.tenant(id) {
+            Ok(Some(row)) if row.revision == open.revision => {
+                open.confirmed.store(generation, Ordering::Release);
+                Some(open)
+            }
+            // Wiped by another process: the key at hand opens nothing any more.
+            Ok(_) => {
+                self.close_tenant(id);
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    /// `changes`, to be made only if the tenant, should it be open, still is the one that was opened.
+    pub(crate) fn expecting(&self, id: Id, changes: impl IntoIterator<Item = Change>) -> Vec<Change> {
+        let expected = self.tenant_if_open(id).map(|open| open.expected());
+        expected.into_iter().chain(changes).collect()
     }
 
     /// Takes a tenant key that a PIN or the root has opened, checking that it is the tenant's.
@@ -123,11 +156,24 @@ impl Keyring {
             return Err(place("tenants", Id::STORE, info.id, info.revision).tampered());
         }
         let rows = RowSealer::new(self.provider, &key)?;
-        let (id, protection) = (info.id, info.protection);
-        let opened = Arc::new(OpenTenant { id, protection, key, rows, logins: AtomicUsize::new(0) });
+        let opened = Arc::new(OpenTenant {
+            id: info.id,
+            revision: info.revision,
+            confirmed: AtomicU64::new(0),
+            protection: info.protection,
+            key,
+            rows,
+            logins: AtomicUsize::new(0),
+        });
         let admitted = {
             let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-            open.entry(info.id).or_insert(opened).clone()
+            match open.get(&info.id) {
+                Some(there) if there.revision == info.revision => Arc::clone(there),
+                _ => {
+                    open.insert(info.id, Arc::clone(&opened));
+                    opened
+                }
+            }
         };
         // Public objects read while the tenant was locked are looked at again, with the tenant's own MAC.
         self.forget_keys();

@@ -2,7 +2,7 @@
 
 use crate::crypto::{Oaep, PublicKey, SignScheme};
 use crate::keyring::ready::ReadyKey;
-use canis_proto::{Family, Id, KeyType, Operation, OperationId, Usage};
+use canis_proto::{Error, ErrorCode, Family, Id, KeyType, Operation, OperationId, Result, Usage};
 use std::sync::Arc;
 
 mod record;
@@ -92,7 +92,23 @@ pub struct Content {
 /// CKA_TRUSTED; an attribute of certificates, a fact of keys.
 const CKA_TRUSTED: u64 = 0x86;
 
+/// The most that an object's attributes may take, in bytes.
+const LARGEST: usize = 1 << 20;
+
 impl Content {
+    /// Refuses attributes that are too large to be kept.
+    pub(crate) fn check_size(&self) -> Result<()> {
+        let attributes: usize = self.attributes.iter().map(|(_, value)| value.len()).sum();
+        let size = attributes + self.label.len() + self.id.len();
+        if size <= LARGEST {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorCode::TooLarge,
+            format!("an object's attributes take at most {LARGEST} bytes, not {size}"),
+        ))
+    }
+
     /// Whether it says of itself that it is trusted.
     #[must_use]
     pub fn is_trusted(&self) -> bool {
@@ -142,6 +158,7 @@ pub struct KeyFacts {
 
 /// A key opened for one kind of use.
 pub struct KeyHandle {
+    pub(crate) object: Id,
     pub(crate) facts: KeyFacts,
     pub(crate) usage: Usage,
     pub(crate) key: HandleKey,

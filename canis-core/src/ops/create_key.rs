@@ -46,6 +46,7 @@ impl Run for CreateKey<'_> {
         let made = NewMaterial::draw(keyring.provider, self.kind)?;
         let id = fresh_id(keyring.provider)?;
         let mut changes = vec![
+            tenant.expected(),
             Change::Put(keyring.key_row(&tenant, id, 1, &record)?),
             Change::Put(keyring.version_row(&tenant, id, self.kind, 1, &made.material, now)?),
         ];

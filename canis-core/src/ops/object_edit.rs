@@ -18,10 +18,7 @@ impl Run for UpdateObject {
         let (application, token) = (caller.application()?, caller.tenant()?);
         let old = keyring.visible(caller, self.object)?;
         keyring.require_login(caller, old.content.needs_login())?;
-        if old.key.is_some() && application.role(token).is_none() {
-            // The public half of a key counts for the key's own usage: it is not for everybody to change.
-            return Err(Error::new(ErrorCode::LoginRequired, "log in first: the object is half of a key"));
-        }
+        refuse_stranger(&old, application.role(token))?;
         if old.revision != self.revision {
             return Err(Error::new(ErrorCode::Conflict, "the object was changed meanwhile; read it again"));
         }
@@ -37,12 +34,20 @@ impl Run for UpdateObject {
             application.replace(new);
             return Ok(());
         }
-        let mut changes = vec![Change::Put(keyring.object_row(token, &new)?)];
+        let mut changes = keyring.expecting(token, [Change::Put(keyring.object_row(token, &new)?)]);
         if let (Some((key, _)), Some(facts)) = (new.key, &new.content.key) {
             changes.extend(keyring.follow(token, key, &new, facts)?);
         }
         keyring.store.commit(&changes)
     }
+}
+
+/// The public half of a key counts for the key's own usage: it is not for everybody to change or destroy.
+fn refuse_stranger(object: &Object, role: Option<Role>) -> Result<()> {
+    if object.key.is_some() && role.is_none() {
+        return Err(Error::new(ErrorCode::LoginRequired, "log in first: the object is half of a key"));
+    }
+    Ok(())
 }
 
 impl Keyring {
@@ -121,6 +126,7 @@ impl Run for DestroyObject {
         let (application, token) = (caller.application()?, caller.tenant()?);
         let object = keyring.visible(caller, self.object)?;
         keyring.require_login(caller, object.content.needs_login())?;
+        refuse_stranger(&object, application.role(token))?;
         if !object.content.destroyable {
             return Err(Error::new(ErrorCode::OperationNotAllowed, "CKA_DESTROYABLE is false"));
         }
@@ -145,7 +151,7 @@ impl Run for DestroyObject {
 
 impl Keyring {
     /// Active → Disabled → Destroyed in one step: the material goes, a tombstone stays, the name is free.
-    fn destroy_key(&self, token: Id, key: Id) -> Result<[Change; 2]> {
+    fn destroy_key(&self, token: Id, key: Id) -> Result<[Change; 3]> {
         let tenant = self.tenant(token)?;
         let old = self.key_by_id(&tenant, key)?;
         if !old.record.deletion_allowed {
@@ -161,6 +167,10 @@ impl Keyring {
             deleted_at: Some(now),
             ..old.record.clone()
         };
-        Ok([Change::Put(self.key_row(&tenant, key, old.revision + 1, &record)?), Change::RemoveVersions(key)])
+        Ok([
+            tenant.expected(),
+            Change::Put(self.key_row(&tenant, key, old.revision + 1, &record)?),
+            Change::RemoveVersions(key),
+        ])
     }
 }

@@ -60,6 +60,7 @@ impl Keyring {
     pub(super) fn visible(&self, caller: &Caller, id: Id) -> Result<Arc<Object>> {
         let (application, token) = (caller.application()?, caller.tenant()?);
         let private = application.role(token) == Some(Role::User);
+        self.store.poll()?;
         let hidden =
             || Error::new(ErrorCode::ObjectNotFound, "there is no such object, or it needs the user's login");
         if let Some(found) = application.object(token, id) {

@@ -71,11 +71,8 @@ impl Keyring {
         let ready = Arc::new(ReadyKey::new(self.provider, new.kind, &new.made.material, None)?);
         let add = |content, ready| -> Result<Id> {
             let id = fresh_id(self.provider)?;
-            application.add(
-                token,
-                Object { id, revision: 1, session: Some(session), key: None, content },
-                ready,
-            );
+            let object = Object { id, revision: 1, session: Some(session), key: None, content };
+            application.add(token, object, ready)?;
             Ok(id)
         };
         let secret = add(new.secret, Some(ready))?;
@@ -120,6 +117,7 @@ impl Keyring {
             deleted_at: None,
         };
         let mut changes = vec![
+            tenant.expected(),
             Change::Put(self.key_row(tenant, key, 1, &record)?),
             Change::Put(self.version_row(tenant, key, new.kind, 1, &new.made.material, now)?),
         ];
@@ -173,8 +171,11 @@ impl Run for CreateObject {
         let id = fresh_id(keyring.provider)?;
         let object = Object { id, revision: 1, session: self.session, key: None, content };
         match self.session {
-            Some(_) => application.add(token, object, None),
-            None => keyring.store.commit(&[Change::Put(keyring.object_row(token, &object)?)])?,
+            Some(_) => application.add(token, object, None)?,
+            None => {
+                let row = Change::Put(keyring.object_row(token, &object)?);
+                keyring.store.commit(&keyring.expecting(token, [row]))?;
+            }
         }
         Ok(id)
     }

@@ -9,6 +9,7 @@ use crate::object::{
     CipherScheme, HandleKey, KeyHandle, Object, OpenKey, UseToDecrypt, UseToEncrypt, UseToSign, UseToVerify,
 };
 use canis_proto::{Error, ErrorCode, Id, KeyState, Result, Usage};
+use std::ops::Deref;
 use std::sync::Arc;
 
 impl Run for OpenKey {
@@ -17,7 +18,6 @@ impl Run for OpenKey {
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Arc<KeyHandle>> {
-        keyring.store.poll()?;
         let since = keyring.since(caller)?;
         if let Some(opened) = keyring.opened(self.object, self.usage, since) {
             return Ok(opened);
@@ -34,8 +34,10 @@ impl Run for OpenKey {
             ));
         }
         let key = keyring.handle_key(caller, &object, self.usage)?;
-        let opened = Arc::new(KeyHandle { facts, usage: self.usage, key, since });
-        keyring.keep_opened(self.object, &opened);
+        let opened = Arc::new(KeyHandle { object: self.object, facts, usage: self.usage, key, since });
+        if object.session.is_none() {
+            keyring.keep_opened(self.object, &opened);
+        }
         Ok(opened)
     }
 }
@@ -61,6 +63,12 @@ impl Keyring {
         let tenant = self.tenant(token)?;
         let key = self.key_by_id(&tenant, key)?;
         key.require(usage, &verb(usage))?;
+        if key.kind != facts.kind {
+            return Err(Error::new(
+                ErrorCode::StoreTampered,
+                format!("object {} shows another kind of key", object.id),
+            ));
+        }
         Ok(HandleKey::Ready(self.ready(&tenant, &key, version)?))
     }
 
@@ -76,14 +84,38 @@ impl Keyring {
     }
 }
 
-impl KeyHandle {
-    fn require(&self, usage: Usage) -> Result<()> {
-        if self.usage == usage {
-            return Ok(());
-        }
-        Err(Error::new(ErrorCode::OperationNotAllowed, "the key was opened for another use"))
-    }
+/// A key that may be used now: the handle that was opened, or a newer one.
+enum Still<'a> {
+    Same(&'a KeyHandle),
+    Anew(Arc<KeyHandle>),
+}
 
+impl Deref for Still<'_> {
+    type Target = KeyHandle;
+
+    fn deref(&self) -> &KeyHandle {
+        match self {
+            Still::Same(key) => key,
+            Still::Anew(key) => key,
+        }
+    }
+}
+
+impl Keyring {
+    /// The key for one use. If anything has changed since it was opened it is opened again, so that a logout, a
+    /// destruction or a change of usage also ends operations that began before.
+    fn still<'a>(&self, caller: &Caller, key: &'a KeyHandle, usage: Usage) -> Result<Still<'a>> {
+        if key.usage != usage {
+            return Err(Error::new(ErrorCode::OperationNotAllowed, "the key was opened for another use"));
+        }
+        if self.since(caller)? == key.since {
+            return Ok(Still::Same(key));
+        }
+        OpenKey { object: key.object, usage }.run(self, caller).map(Still::Anew)
+    }
+}
+
+impl KeyHandle {
     fn private(&self) -> Result<&dyn PrivateKey> {
         match &self.key {
             HandleKey::Ready(ready) => match &**ready {
@@ -121,9 +153,9 @@ impl Run for UseToSign<'_> {
         Resource::Token
     }
 
-    fn run(self, _: &Keyring, _: &Caller) -> Result<usize> {
-        self.key.require(Usage::SIGN)?;
-        self.key.private()?.sign(self.scheme, self.input, self.out)
+    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<usize> {
+        let key = keyring.still(caller, self.key, Usage::SIGN)?;
+        key.private()?.sign(self.scheme, self.input, self.out)
     }
 }
 
@@ -132,9 +164,9 @@ impl Run for UseToVerify<'_> {
         Resource::Token
     }
 
-    fn run(self, _: &Keyring, _: &Caller) -> Result<bool> {
-        self.key.require(Usage::VERIFY)?;
-        self.key.public()?.verify(self.scheme, self.input, self.signature)
+    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<bool> {
+        let key = keyring.still(caller, self.key, Usage::VERIFY)?;
+        key.public()?.verify(self.scheme, self.input, self.signature)
     }
 }
 
@@ -143,19 +175,19 @@ impl Run for UseToEncrypt<'_> {
         Resource::Token
     }
 
-    fn run(self, _: &Keyring, _: &Caller) -> Result<usize> {
-        self.key.require(Usage::ENCRYPT)?;
+    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<usize> {
+        let key = keyring.still(caller, self.key, Usage::ENCRYPT)?;
         match self.cipher {
             CipherScheme::AesGcm { iv, aad } => {
                 let needed = self.input.len() + GCM_TAG;
                 let out = self.out.get_mut(..needed).ok_or_else(too_small)?;
                 let (ciphertext, tag) = out.split_at_mut(self.input.len());
                 let tag = tag.try_into().map_err(|_| too_small())?;
-                self.key.gcm()?.seal(iv, aad, self.input, ciphertext, tag)?;
+                key.gcm()?.seal(iv, aad, self.input, ciphertext, tag)?;
                 Ok(needed)
             }
             CipherScheme::RsaOaep(oaep) => {
-                let ciphertext = self.key.public()?.encrypt_oaep(oaep, self.input)?;
+                let ciphertext = key.public()?.encrypt_oaep(oaep, self.input)?;
                 self.out.get_mut(..ciphertext.len()).ok_or_else(too_small)?.copy_from_slice(&ciphertext);
                 Ok(ciphertext.len())
             }
@@ -168,18 +200,18 @@ impl Run for UseToDecrypt<'_> {
         Resource::Token
     }
 
-    fn run(self, _: &Keyring, _: &Caller) -> Result<usize> {
-        self.key.require(Usage::DECRYPT)?;
+    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<usize> {
+        let key = keyring.still(caller, self.key, Usage::DECRYPT)?;
         match self.cipher {
             CipherScheme::AesGcm { iv, aad } => {
                 let short =
                     || Error::new(ErrorCode::DecryptionFailed, "the ciphertext is shorter than its tag");
                 let (ciphertext, tag) = self.input.split_last_chunk::<GCM_TAG>().ok_or_else(short)?;
                 let plaintext = self.out.get_mut(..ciphertext.len()).ok_or_else(too_small)?;
-                self.key.gcm()?.open(iv, aad, ciphertext, tag, plaintext)?;
+                key.gcm()?.open(iv, aad, ciphertext, tag, plaintext)?;
                 Ok(ciphertext.len())
             }
-            CipherScheme::RsaOaep(oaep) => self.key.private()?.decrypt_oaep(oaep, self.input, self.out),
+            CipherScheme::RsaOaep(oaep) => key.private()?.decrypt_oaep(oaep, self.input, self.out),
         }
     }
 }

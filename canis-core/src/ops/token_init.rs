@@ -3,11 +3,12 @@
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
-use crate::keyring::tenant::{Protection, TenantInfo, new_tenant};
-use crate::store::{Change, ObjectQuery};
+use crate::keyring::tenant::{OpenTenant, Protection, TenantInfo, new_tenant};
+use crate::store::Change;
 use crate::token::{InitToken, ListTokens, Role, TokenInfo};
 use canis_proto::{Error, ErrorCode, Id, Result};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// The longest token label, in bytes (CK_TOKEN_INFO.label).
 const MAX_LABEL: usize = 32;
@@ -70,38 +71,44 @@ impl Keyring {
         let opened = self.try_pin(old, Role::So, request.so_pin)?;
         let Some(key) = opened else { return Err(Error::internal("a PIN-protected token without a key")) };
         let tenant = self.admit(old, key)?;
-        let mut changes = Vec::new();
-        let generation = self.store.generation();
-        for row in self.store.all_keys(old.id)? {
-            if !self.read_key(&tenant, &row, generation)?.record.deletion_allowed {
-                return Err(Error::new(
-                    ErrorCode::OperationNotAllowed,
-                    format!("key `{}` on this token must not be destroyed; nothing was changed", row.name),
-                ));
-            }
-            changes.push(Change::RemoveKey(row.id));
+        let checked = self.refuse_undeletable(&tenant);
+        if checked.is_err() && tenant.logins.load(Ordering::Acquire) == 0 {
+            self.close_tenant(old.id);
         }
-        for row in self.store.objects(&ObjectQuery::all(old.id))? {
-            changes.push(Change::RemoveObject(row.id, row.revision));
-        }
-        if let Some((id, revision)) = self.pin_place(old.id, Role::User)? {
-            changes.push(Change::RemovePin(id, revision));
-        }
+        checked?;
         // A new tenant key: rows of an older copy of the file must not open again in the wiped token.
         let now = self.clock.now_micros();
         let new = new_tenant(self.provider, None, request.label, request.slot, old.protection, now)?;
-        changes.push(Change::Put(self.tenant_row(old.id, old.revision + 1, &new.record)?));
-        changes.push(Change::Put(self.new_pin_row(
-            old.id,
-            old.protection,
-            Role::So,
-            request.so_pin,
-            &new.key,
-        )?));
-        self.store.commit(&changes)?;
+        self.store.commit(&[
+            Change::WipeTenant(old.id),
+            Change::Put(self.tenant_row(old.id, old.revision + 1, &new.record)?),
+            Change::Put(self.new_pin_row(old.id, old.protection, Role::So, request.so_pin, &new.key)?),
+        ])?;
         caller.application()?.forget(old.id);
         self.close_tenant(old.id);
         self.purge();
         Ok(old.id)
+    }
+
+    /// A key that must not be destroyed keeps its token. A row that was changed by other hands says nothing, and must
+    /// not keep the token from being made usable again.
+    fn refuse_undeletable(&self, tenant: &OpenTenant) -> Result<()> {
+        let generation = self.store.generation();
+        for row in self.store.all_keys(tenant.id)? {
+            match self.read_key(tenant, &row, generation) {
+                Ok(key) if !key.record.deletion_allowed => {
+                    return Err(Error::new(
+                        ErrorCode::OperationNotAllowed,
+                        format!(
+                            "key `{}` on this token must not be destroyed; nothing was changed",
+                            row.name
+                        ),
+                    ));
+                }
+                Err(e) if e.code != ErrorCode::StoreTampered => return Err(e),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 }

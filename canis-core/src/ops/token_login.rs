@@ -18,6 +18,8 @@ impl Run for Login<'_> {
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<()> {
         let (application, token) = (caller.application()?, caller.tenant()?);
+        // One login of an application at a time: two that are tried at once must not both succeed.
+        let _turn = application.login_turn();
         if application.role(token).is_some() {
             return Err(Error::new(
                 ErrorCode::OperationNotAllowed,
@@ -75,7 +77,7 @@ impl Run for ChangePin<'_> {
             None => &keyring.tenant(token)?.key,
         };
         let row = keyring.new_pin_row(token, tenant.protection, self.role, self.new, key)?;
-        keyring.store.commit(&[Change::Put(row)])
+        keyring.store.commit(&[Change::ExpectTenant(token, tenant.revision), Change::Put(row)])
     }
 }
 
@@ -94,7 +96,7 @@ impl Keyring {
         let info = self.tenant_info(token)?;
         let tenant = self.tenant(token)?;
         let row = self.new_pin_row(token, info.protection, role, pin, &tenant.key)?;
-        self.store.commit(&[Change::Put(row)])
+        self.store.commit(&[tenant.expected(), Change::Put(row)])
     }
 
     /// One login less; a tenant that only PINs open closes with the last one.

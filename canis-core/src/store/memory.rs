@@ -8,6 +8,9 @@ use canis_proto::{Error, ErrorCode, Id, Result};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+/// The user's role, as PIN rows number it.
+const USER: u8 = 1;
+
 /// A store that lives in memory.
 #[derive(Default)]
 pub struct MemoryStore {
@@ -61,9 +64,9 @@ impl Tables {
     fn apply(&mut self, change: &Change) -> Result<()> {
         match change {
             Change::Put(row) => self.put(row),
-            Change::RemovePin(id, revision) => {
-                let at = self.pins.iter().position(|r| r.id == *id && r.revision == *revision);
-                at.map(|at| drop(self.pins.remove(at))).ok_or_else(|| conflict("pins", &id.to_string()))
+            Change::ExpectTenant(id, revision) => {
+                let there = self.tenants.iter().any(|r| r.id == *id && r.revision == *revision);
+                if there { Ok(()) } else { Err(conflict("tenants", &id.to_string())) }
             }
             Change::RemoveObject(id, revision) => {
                 let at = self.objects.iter().position(|r| r.id == *id && r.revision == *revision);
@@ -73,9 +76,13 @@ impl Tables {
                 self.versions.retain(|r| r.key_id != *key);
                 Ok(())
             }
-            Change::RemoveKey(key) => {
-                self.versions.retain(|r| r.key_id != *key);
-                self.keys.retain(|r| r.id != *key);
+            Change::WipeTenant(tenant) => {
+                let keys: Vec<Id> =
+                    self.keys.iter().filter(|r| r.tenant_id == *tenant).map(|r| r.id).collect();
+                self.versions.retain(|r| !keys.contains(&r.key_id));
+                self.keys.retain(|r| r.tenant_id != *tenant);
+                self.objects.retain(|r| r.tenant_id != *tenant);
+                self.pins.retain(|r| r.tenant_id != *tenant || r.role != USER);
                 Ok(())
             }
         }

@@ -201,12 +201,14 @@ pub enum Row {
 pub enum Change {
     /// Writes a row.
     Put(Row),
-    /// Removes a PIN that has this revision.
-    RemovePin(Id, u64),
+    /// Fails the transaction unless the tenant still has this revision: what was sealed under a tenant key must not be
+    /// written when the tenant was wiped meanwhile and has another key.
+    ExpectTenant(Id, u64),
     /// Removes an object that has this revision.
     RemoveObject(Id, u64),
     /// Removes every version of a key.
     RemoveVersions(Id),
-    /// Removes a key and its versions, leaving no tombstone: when a token is initialised anew.
-    RemoveKey(Id),
+    /// Removes every key, version and object of a tenant and its user PIN, leaving no tombstones: when a token is
+    /// initialised anew.
+    WipeTenant(Id),
 }

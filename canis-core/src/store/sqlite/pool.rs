@@ -41,7 +41,9 @@ impl Pool {
     /// Runs `work` on an idle or new reader. No lock is held while it runs.
     pub(super) fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         let entry = self.enter();
-        let connection = match self.lock().idle.pop() {
+        // Bound first, so that the lock is not held while a connection is opened.
+        let idle = self.lock().idle.pop();
+        let connection = match idle {
             Some(connection) => connection,
             None => open(&self.path)?,
         };

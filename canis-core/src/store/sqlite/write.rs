@@ -28,16 +28,33 @@ fn apply(path: &Path, transaction: &Transaction<'_>, change: &Change) -> Result<
         Change::Put(Row::Key(row)) => put_key(path, transaction, row),
         Change::Put(Row::Version(row)) => put(path, transaction, row, &row.id.to_string()),
         Change::Put(Row::Object(row)) => put(path, transaction, row, &row.id.to_string()),
-        Change::RemovePin(id, revision) => remove(path, transaction, "pins", *id, *revision),
+        Change::ExpectTenant(id, revision) => expect_tenant(path, transaction, *id, *revision),
         Change::RemoveObject(id, revision) => remove(path, transaction, "objects", *id, *revision),
         Change::RemoveVersions(key) => {
             execute(path, transaction, "DELETE FROM kms_key_versions WHERE key_id = ?1", &[key.as_bytes()])
                 .map(drop)
         }
-        Change::RemoveKey(key) => {
-            execute(path, transaction, "DELETE FROM kms_key_versions WHERE key_id = ?1", &[key.as_bytes()])?;
-            execute(path, transaction, "DELETE FROM kms_keys WHERE id = ?1", &[key.as_bytes()]).map(drop)
+        Change::WipeTenant(tenant) => {
+            for sql in [
+                "DELETE FROM kms_key_versions WHERE key_id IN (SELECT id FROM kms_keys WHERE tenant_id = ?1)",
+                "DELETE FROM kms_keys WHERE tenant_id = ?1",
+                "DELETE FROM objects WHERE tenant_id = ?1",
+                "DELETE FROM pins WHERE tenant_id = ?1 AND role = 1",
+            ] {
+                execute(path, transaction, sql, &[tenant.as_bytes()])?;
+            }
+            Ok(())
         }
+    }
+}
+
+fn expect_tenant(path: &Path, transaction: &Transaction<'_>, id: Id, revision: u64) -> Result<()> {
+    let sql = "SELECT 1 FROM tenants WHERE id = ?1 AND revision = ?2";
+    let mut statement = transaction.prepare_cached(sql).map_err(|e| explain(path, &e))?;
+    let revision = i64::try_from(revision).unwrap_or(i64::MAX);
+    match statement.exists((id.as_bytes(), revision)).map_err(|e| explain(path, &e))? {
+        true => Ok(()),
+        false => Err(conflict("tenants", &id.to_string())),
     }
 }
 
