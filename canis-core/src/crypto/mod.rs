@@ -11,6 +11,7 @@ pub mod derive;
 pub mod digest_info;
 pub mod ecdsa_der;
 pub mod public_parts;
+pub mod rsa_pkcs1;
 pub mod selftest;
 pub mod xaes;
 
@@ -27,7 +28,6 @@ mod padding;
 mod private_info;
 mod refusal;
 mod rsa_block;
-mod rsa_pkcs1;
 mod stream;
 
 #[cfg(feature = "aws-lc")]
