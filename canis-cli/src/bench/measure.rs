@@ -112,13 +112,13 @@ fn rate(subject: &dyn Subject, op: Op, threads: usize, effort: &Effort) -> Resul
     let (slice, time) =
         if op.waits() { (effort.slice * 4, Time::Clock) } else { (effort.slice, effort.time) };
     if threads == 1 {
-        return run(&mut *warm(subject, op)?, slice, time);
+        return run(&mut *warm(subject, op)?, op, slice, time);
     }
     let together = Barrier::new(threads);
     let one = || {
         let step = warm(subject, op);
         together.wait();
-        run(&mut *step?, slice, time)
+        run(&mut *step?, op, slice, time)
     };
     std::thread::scope(|scope| {
         let running: Vec<_> = (0..threads).map(|_| scope.spawn(one)).collect();
@@ -136,7 +136,7 @@ fn warm(subject: &dyn Subject, op: Op) -> Result<Step<'_>> {
     Ok(step)
 }
 
-fn run(step: &mut (dyn FnMut() -> Result<()> + '_), slice: Duration, time: Time) -> Result<f64> {
+fn run(step: &mut (dyn FnMut() -> Result<()> + '_), op: Op, slice: Duration, time: Time) -> Result<f64> {
     let begin = Instant::now();
     step()?;
     let once = begin.elapsed().max(Duration::from_nanos(20));
@@ -149,7 +149,7 @@ fn run(step: &mut (dyn FnMut() -> Result<()> + '_), slice: Duration, time: Time)
         }
         done += f64::from(batch);
         let passed = begin.elapsed();
-        if passed >= slice {
+        if passed >= slice || done >= op.most() {
             let worked = processor_time(time)?.zip(worked).map(|(now, then)| now.saturating_sub(then));
             return Ok(done / worked.unwrap_or(passed).as_secs_f64());
         }

@@ -77,6 +77,11 @@ impl Op {
     pub(super) fn waits(self) -> bool {
         self == Op::Create
     }
+
+    /// How often it is done in a slice at most: what it makes must be taken away again, which may take longer.
+    pub(super) fn most(self) -> f64 {
+        if self == Op::Create { 100.0 } else { f64::INFINITY }
+    }
 }
 
 impl std::str::FromStr for Op {
