@@ -145,6 +145,27 @@ fn init_keeps_given_certificates() {
     }
 }
 
+/// What a killed run left half-made does not pass for something that somebody put there; other files stay.
+#[test]
+fn init_after_a_killed_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    fs::create_dir(&data).unwrap();
+    for name in ["ca.pem", "server.pem", "server.key", "canis.toml", "mine.txt"] {
+        fs::write(data.join(name), b"").unwrap();
+    }
+    fs::write(
+        data.join("init.unfinished"),
+        "ca.pem\nserver.pem\nserver.key\ncanis.toml\nmine.txt\n../data/mine.txt\n",
+    )
+    .unwrap();
+    stdout(&init(&data, &["--root", "keyfile", "--keyfile", folder.path().join("k").to_str().unwrap()]));
+    for name in ["ca.pem", "server.pem", "server.key", "canis.toml"] {
+        assert!(!fs::read(data.join(name)).unwrap().is_empty(), "{name} is the half-made one");
+    }
+    assert!(data.join("mine.txt").exists() && !data.join("init.unfinished").exists());
+}
+
 /// The status, as text and as JSON, with and without a token.
 #[test]
 fn status() {

@@ -32,9 +32,10 @@ pub(crate) fn run(args: Init, json: bool) -> Result<()> {
         ));
     }
     if !dir.lock_path().exists() {
-        made.file(&dir.lock_path());
+        made.file(&dir.lock_path())?;
     }
     let _lock = dir.lock()?;
+    made.begin(dir.path())?;
     let (root, source) = root(&args, &mut made)?;
     let ca_key = certificates::provide(&dir, &args.tls_name, &mut made)?;
     remember_root(&dir, source, &mut made)?;
@@ -117,7 +118,7 @@ fn keyfile(file: &Path, made: &mut Made) -> Result<SecretBytes> {
         return secret_file::read_keyfile(file);
     }
     let key = secret_file::make_keyfile(file)?;
-    made.file(file);
+    made.file(file)?;
     eprintln!(
         "canis: made the key file {}; without it the store cannot be opened: keep a copy",
         file.display()
@@ -135,7 +136,7 @@ fn remember_root(dir: &DataDir, source: RootSource, made: &mut Made) -> Result<(
         return Ok(());
     }
     let root = file.is_file().then_some(source);
-    made.file(&path);
+    made.file(&path)?;
     dir.write_config(&Config { root })
 }
 

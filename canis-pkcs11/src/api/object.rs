@@ -50,11 +50,17 @@ pub(crate) fn handle_of(
     private: bool,
 ) -> Result<CK_OBJECT_HANDLE> {
     let handle = module.handles.issue(place.token.id, object, private);
-    if place.session.is_some() {
-        module.sessions.with(session, |s| {
+    if let Some(tag) = place.session {
+        let kept = module.sessions.with(session, |s| {
             s.objects.push(handle);
             Ok(())
-        })?;
+        });
+        if let Err(closed) = kept {
+            // The session was closed while the object was made; it must not live on without it.
+            module.keeper()?.application.end_session(tag);
+            module.handles.forget(handle);
+            return Err(closed);
+        }
     }
     Ok(handle)
 }

@@ -96,11 +96,19 @@ pub(crate) fn login(module: &Module, handle: CK_SESSION_HANDLE, user: CK_USER_TY
     let outcome = keeper
         .core
         .call(&token.caller, Login { role, pin: &pin })
-        .instead(ErrorCode::PinInvalid, CKR_PIN_INCORRECT);
+        .instead(ErrorCode::PinInvalid, CKR_PIN_INCORRECT)
+        .instead(ErrorCode::OperationNotAllowed, CKR_USER_ALREADY_LOGGED_IN);
     if outcome.is_err() && role == Role::So {
         module.opened.release_from_so(token.id);
     }
-    outcome
+    outcome?;
+    if !module.opened.any(token.id) {
+        // The last session was closed while the PIN was tried; a login does not outlive the sessions (section 5.6.2).
+        end_login(module, token.id);
+        keeper.core.call(&token.caller, Logout)?;
+        return fail(CKR_SESSION_HANDLE_INVALID);
+    }
+    Ok(())
 }
 
 /// C_Logout.

@@ -116,7 +116,11 @@ pub(super) fn start(open: impl FnOnce() -> Result<Module>) -> Result {
         return fail(CKR_CRYPTOKI_ALREADY_INITIALIZED);
     }
     // What a parent left here is not ours to drop: its files and locks belong to it.
-    CURRENT.store(null_mut(), Ordering::SeqCst);
+    if CURRENT.swap(null_mut(), Ordering::SeqCst).is_null()
+        && INSIDE.iter().all(|s| s.0.load(Ordering::SeqCst) == 0)
+    {
+        lock(&ABANDONED).drain(..).for_each(Abandoned::drop_module);
+    }
     let opening = Opening::begin();
     let module = Box::new(open()?);
     drop(opening);
@@ -139,11 +143,34 @@ pub(super) fn stop() -> Result {
     if module.is_null() {
         return fail(CKR_CRYPTOKI_NOT_INITIALIZED);
     }
+    let mut abandoned = lock(&ABANDONED);
+    abandoned.push(Abandoned(module));
     if everybody_left() {
-        // SAFETY: the pointer came from Box::into_raw in `start`, it is no longer current, and nobody is inside.
-        drop(unsafe { Box::from_raw(module) });
+        abandoned.drain(..).for_each(Abandoned::drop_module);
     }
     Ok(())
+}
+
+/// Modules whose C_Finalize could not wait for a call to end. They live until nobody is inside any more, and forks go on
+/// pausing their stores.
+static ABANDONED: Mutex<Vec<Abandoned>> = Mutex::new(Vec::new());
+
+struct Abandoned(*mut Module);
+
+// SAFETY: the module is shared by all threads anyway; the pointer is used under CHANGING only.
+unsafe impl Send for Abandoned {}
+
+impl Abandoned {
+    fn module(&self) -> &Module {
+        // SAFETY: the pointer came from Box::into_raw in `start`, and `drop_module` takes the value.
+        unsafe { &*self.0 }
+    }
+
+    /// Nobody may be inside, and the module must not be current.
+    fn drop_module(self) {
+        // SAFETY: as in `module`; this value was the last to know the pointer.
+        drop(unsafe { Box::from_raw(self.0) });
+    }
 }
 
 fn everybody_left() -> bool {
@@ -171,16 +198,20 @@ pub(super) fn before_fork() {
     }
     let guard = lock(&CHANGING);
     with_current(|module| module.pause());
+    lock(&ABANDONED).iter().for_each(|abandoned| abandoned.module().pause());
     // SAFETY: this thread holds CHANGING.
     unsafe { *HELD.0.get() = Some(guard) };
 }
 
 pub(super) fn after_fork_in_parent() {
     with_current(|module| module.resume());
+    lock(&ABANDONED).iter().for_each(|abandoned| abandoned.module().resume());
     release();
 }
 
 pub(super) fn after_fork_in_child() {
+    // They are the parent's to drop.
+    lock(&ABANDONED).clear();
     // The threads that were inside do not exist here.
     for stripe in &INSIDE {
         stripe.0.store(0, Ordering::SeqCst);
