@@ -1,9 +1,10 @@
-//! AES in every mode but the usual GCM, straight from the caller's buffer into the caller's buffer.
+//! AES in every mode but the usual GCM, straight from the caller's buffer into the caller's buffer. ECB is
+//! RustCrypto's: AWS-LC's takes a block a call, which is four times slower.
 
 use super::binding::AesBlocks;
 use super::cmac::Cmac;
 use crate::crypto::refusal::decryption_failed;
-use crate::crypto::{AesKey, BLOCK, Blocks, Chain, Direction, KeyWrap, MacKey, gcm, keywrap};
+use crate::crypto::{AesKey, BLOCK, Blocks, Chain, Direction, KeyWrap, MacKey, RUST, gcm, keywrap};
 use crate::secret::SecretBytes;
 use canis_proto::{Error, Result};
 use std::sync::Arc;
@@ -12,18 +13,25 @@ use zeroize::Zeroize;
 /// A ready key from 16, 24 or 32 bytes.
 pub(super) fn ready(key: &[u8]) -> Result<Box<dyn AesKey>> {
     let wrong = |_| Error::invalid(format!("an AES key has 16, 24 or 32 bytes, not {}", key.len()));
-    Ok(Box::new(Key { blocks: Arc::new(AesBlocks::new(key).map_err(wrong)?), cmac: Cmac::new(key)? }))
+    let blocks = Arc::new(AesBlocks::new(key).map_err(wrong)?);
+    Ok(Box::new(Key { blocks, ecb: RUST.cipher.aes(key)?, cmac: Cmac::new(key)? }))
 }
 
 /// Runs under a key share its schedule.
 struct Key {
     blocks: Arc<AesBlocks>,
+    ecb: Box<dyn AesKey>,
     cmac: Cmac,
 }
 
 impl AesKey for Key {
     fn blocks(&self, chain: Chain, direction: Direction) -> Result<Box<dyn Blocks>> {
-        Ok(Box::new(Run { key: Arc::clone(&self.blocks), chain, direction }))
+        let key = Arc::clone(&self.blocks);
+        match chain {
+            Chain::Ecb => self.ecb.blocks(chain, direction),
+            Chain::Cbc(iv) => Ok(Box::new(Cbc { key, iv, direction })),
+            Chain::Ctr(counter) => Ok(Box::new(Ctr { key, counter })),
+        }
     }
 
     fn gcm_seal(
@@ -84,22 +92,36 @@ impl AesKey for Key {
     }
 }
 
-struct Run {
+struct Cbc {
     key: Arc<AesBlocks>,
-    chain: Chain,
+    iv: [u8; BLOCK],
     direction: Direction,
 }
 
-impl Blocks for Run {
+impl Blocks for Cbc {
     fn run(&mut self, input: &[u8], out: &mut [u8]) -> Result<()> {
-        if input.len() != out.len() || !input.len().is_multiple_of(BLOCK) {
-            return Err(Error::internal("AES was given parts of blocks"));
-        }
-        match &mut self.chain {
-            Chain::Ecb => self.key.ecb(self.direction, input, out),
-            Chain::Cbc(iv) => self.key.cbc(self.direction, iv, input, out),
-            Chain::Ctr(counter) => self.key.ctr(counter, input, out),
-        }
+        whole_blocks(input, out)?;
+        self.key.cbc(self.direction, &mut self.iv, input, out);
         Ok(())
     }
+}
+
+struct Ctr {
+    key: Arc<AesBlocks>,
+    counter: [u8; BLOCK],
+}
+
+impl Blocks for Ctr {
+    fn run(&mut self, input: &[u8], out: &mut [u8]) -> Result<()> {
+        whole_blocks(input, out)?;
+        self.key.ctr(&mut self.counter, input, out);
+        Ok(())
+    }
+}
+
+fn whole_blocks(input: &[u8], out: &[u8]) -> Result<()> {
+    if input.len() == out.len() && input.len().is_multiple_of(BLOCK) {
+        return Ok(());
+    }
+    Err(Error::internal("AES was given parts of blocks"))
 }

@@ -54,19 +54,6 @@ impl AesBlocks {
         })
     }
 
-    /// Each block by itself. `input` and `out` have the same length, whole blocks.
-    pub(in crate::crypto::awslc) fn ecb(&self, direction: Direction, input: &[u8], out: &mut [u8]) {
-        for (input, out) in input.chunks_exact(BLOCK).zip(out.chunks_exact_mut(BLOCK)) {
-            // SAFETY: both are one block; the schedule is set.
-            unsafe {
-                match direction {
-                    Direction::Encrypt => lc::AES_encrypt(input.as_ptr(), out.as_mut_ptr(), &self.encrypt.0),
-                    Direction::Decrypt => lc::AES_decrypt(input.as_ptr(), out.as_mut_ptr(), &self.decrypt.0),
-                }
-            }
-        }
-    }
-
     /// CBC; `iv` becomes the last ciphertext block. `input` and `out` have the same length, whole blocks.
     pub(in crate::crypto::awslc) fn cbc(
         &self,
