@@ -210,8 +210,12 @@ impl Connection {
         let payload = reader.payload(length).await?;
         let (server, session, outbox) =
             (Arc::clone(&self.server), Arc::clone(&self.session), self.outbox.clone());
+        let bytes = Arc::clone(&self.bytes);
         let work = async move {
             let result = run_request(&server, session, payload).await;
+            let len = result.as_ref().map_or(0, |answer| answer.len());
+            // The request is gone from memory; from here on its place in line is paid for by its answer.
+            let Ok(permits) = pay_for_answer(&server, &bytes, permits, len).await else { return };
             outbox.answer(request, result, permits).await;
         };
         tokio::spawn(work.in_current_span());
@@ -220,11 +224,8 @@ impl Connection {
 
     /// Waits until the connection may hold one more request of `length` bytes.
     async fn pay_for(&self, length: u32) -> Result<Permits, End> {
-        let mut permits =
-            vec![take(&self.places, 1).await?, take(&self.bytes, length.min(limits::IN_FLIGHT_BYTES)).await?];
-        if length > limits::LARGE {
-            permits.push(take(&self.server.large, length).await?);
-        }
+        let mut permits = vec![take(&self.places, 1).await?];
+        permits.extend(pay_for_bytes(&self.server, &self.bytes, length).await?);
         Ok(permits)
     }
 
@@ -248,6 +249,28 @@ async fn read_hello<R: AsyncRead + Unpin>(reader: &mut FrameReader<R>) -> Result
         return Err(refusal("the first frame must be HELLO"));
     }
     reader.payload(header.length).await
+}
+
+/// Bytes of the connection and, above [`limits::LARGE`], of the server.
+async fn pay_for_bytes(server: &Server, bytes: &Arc<Semaphore>, length: u32) -> Result<Permits, End> {
+    let mut permits = vec![take(bytes, length.min(limits::IN_FLIGHT_BYTES)).await?];
+    if length > limits::LARGE {
+        permits.push(take(&server.large, length.min(limits::LARGE_BYTES)).await?);
+    }
+    Ok(permits)
+}
+
+/// Gives back what a request paid for its bytes and pays for those of its answer, so that a peer that asks for much and
+/// reads nothing holds no more memory than the limits say. It gives back before it takes: nobody waits for himself.
+async fn pay_for_answer(
+    server: &Server,
+    bytes: &Arc<Semaphore>,
+    mut permits: Permits,
+    length: usize,
+) -> Result<Permits, End> {
+    permits.truncate(1);
+    permits.extend(pay_for_bytes(server, bytes, u32::try_from(length).unwrap_or(u32::MAX)).await?);
+    Ok(permits)
 }
 
 async fn take(semaphore: &Arc<Semaphore>, amount: u32) -> Result<OwnedSemaphorePermit, End> {

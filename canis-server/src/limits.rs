@@ -7,11 +7,11 @@ pub const CONNECTIONS: usize = 1024;
 /// Requests of one connection that are worked on or whose answers are not written yet. The reader waits for a free
 /// place before it reads on, so a client that sends more is slowed down by TCP.
 pub const IN_FLIGHT: u32 = 64;
-/// Request bytes of one connection in flight.
+/// Bytes of one connection in flight: of a request until it has run, of its answer from then on.
 pub const IN_FLIGHT_BYTES: u32 = 32 << 20;
-/// Requests above this size also count against [`LARGE_BYTES`].
+/// Requests and answers above this size also count against [`LARGE_BYTES`].
 pub const LARGE: u32 = 64 << 10;
-/// Bytes of large requests in flight on all connections together.
+/// Bytes of large requests and answers in flight on all connections together.
 pub const LARGE_BYTES: u32 = 256 << 20;
 /// The largest payload of PING.
 pub const PING: u32 = 64;
