@@ -265,7 +265,7 @@ request! {
         prefix: Cow<'a, str>, default, |v| v.as_ref();
         /// Only names after this one: where the last page ended.
         after: Cow<'a, str>, default, |v| v.as_ref();
-        /// How many at most; 0 means 100, and 1000 is the most.
+        /// How many at most; 0 and more than 100 mean 100.
         limit: u32, default, |v| *v;
     }
 }

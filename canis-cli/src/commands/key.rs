@@ -31,7 +31,7 @@ pub(crate) fn list(connection: &Connection, args: &args::ListKeys, json: bool) -
     let mut keys: Vec<KeyInfo> = Vec::new();
     loop {
         let after = keys.last().map(|k| k.name.clone()).unwrap_or_default();
-        let request = ListKeys { prefix: args.prefix.as_str().into(), after: after.into(), limit: 1000 };
+        let request = ListKeys { prefix: args.prefix.as_str().into(), after: after.into(), limit: 0 };
         let page = client.call(&request)?;
         let done = !page.more || page.keys.is_empty();
         keys.extend(page.keys);

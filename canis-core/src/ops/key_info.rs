@@ -9,8 +9,8 @@ use canis_proto::answer::{KeyInfo, KeyList, PublicKeyInfo, VersionInfo};
 use canis_proto::message::{ListKeys, PublicKey, ShowKey};
 use canis_proto::{Error, ErrorCode, Id, KeyState, KeyType, Result, Usage};
 
-const DEFAULT_PAGE: usize = 100;
-const LARGEST_PAGE: usize = 1000;
+/// A page stays small enough that many of them at once do not matter; who wants more asks again.
+const PAGE: usize = 100;
 
 impl Run for ListKeys<'_> {
     fn resource(&self) -> Resource<'_> {
@@ -19,9 +19,9 @@ impl Run for ListKeys<'_> {
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<KeyList> {
         let tenant = keyring.tenant(caller.tenant()?)?;
-        let limit = match usize::try_from(self.limit).unwrap_or(LARGEST_PAGE) {
-            0 => DEFAULT_PAGE,
-            asked => asked.min(LARGEST_PAGE),
+        let limit = match usize::try_from(self.limit).unwrap_or(PAGE) {
+            0 => PAGE,
+            asked => asked.min(PAGE),
         };
         let generation = keyring.store.generation();
         let mut rows = keyring.store.keys(tenant.id, &self.prefix, &self.after, limit + 1)?;
