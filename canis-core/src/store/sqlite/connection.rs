@@ -2,6 +2,7 @@
 
 use super::schema::{APPLICATION_ID, FORMAT, TABLES};
 use canis_proto::{Error, ErrorCode, Result};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode as Sqlite, OpenFlags};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
@@ -50,6 +51,8 @@ fn prepare(path: &Path, connection: &Connection) -> Result<()> {
         )
         .map_err(sql)?;
     connection.set_prepared_statement_cache_capacity(64);
+    // Query plans do not depend on bound values: otherwise SQLite, built with STAT4, makes each plan anew at each use.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(sql)?;
     Ok(())
 }
 
