@@ -1,5 +1,6 @@
 //! The module between C_Initialize and C_Finalize.
 
+use crate::api::slot_event::SlotEvents;
 use crate::config::Settings;
 use crate::handles::Handles;
 use crate::log::Log;
@@ -22,6 +23,8 @@ pub(crate) struct Module {
     pub(crate) opened: Opened,
     /// The object handles.
     pub(crate) handles: Handles,
+    /// What the host was told about the slots.
+    pub(crate) slot_events: SlotEvents,
     /// Types of keys that searches leave out.
     pub(crate) hidden: Vec<KeyType>,
 }
@@ -48,6 +51,7 @@ impl Module {
             sessions: Sessions::new(),
             opened: Opened::default(),
             handles: Handles::default(),
+            slot_events: SlotEvents::default(),
             hidden: settings.hidden,
         })
     }
@@ -77,6 +81,11 @@ impl Module {
         if let Some(keeper) = &self.keeper {
             keeper.core.resume_after_fork();
         }
+    }
+
+    /// C_Finalize has begun: calls that wait come back.
+    pub(crate) fn close(&self) {
+        self.slot_events.close();
     }
 
     /// Logs why a function fails, if there is more to say than its return code.

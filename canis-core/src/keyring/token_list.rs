@@ -18,6 +18,7 @@ impl Keyring {
             Ok(TokenInfo {
                 id: info.id,
                 slot: info.record.slot,
+                revision: info.revision,
                 label: info.record.name,
                 user_pin: self.pin_state(info.id, Role::User)?,
                 so_pin: self.pin_state(info.id, Role::So)?,

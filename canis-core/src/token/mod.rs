@@ -39,6 +39,8 @@ pub struct TokenInfo {
     pub id: Id,
     /// Its slot; never changes.
     pub slot: u32,
+    /// Grows each time the token is initialised anew.
+    pub revision: u64,
     /// Its label.
     pub label: String,
     /// The user's PIN.

@@ -10,5 +10,6 @@ pub(crate) mod output;
 pub(crate) mod random;
 pub(crate) mod session;
 pub(crate) mod sign;
+pub(crate) mod slot_event;
 pub(crate) mod slot_token;
 pub(crate) mod verify;

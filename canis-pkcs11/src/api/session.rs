@@ -111,6 +111,23 @@ pub(crate) fn login(module: &Module, handle: CK_SESSION_HANDLE, user: CK_USER_TY
     Ok(())
 }
 
+/// C_LoginUser (v3.0). A token has one user and one security officer, and neither has a name.
+///
+/// # Errors
+/// CKR_ARGUMENTS_BAD for a name: there is nobody of that name, and no try of the PIN is counted.
+pub(crate) fn login_user(
+    module: &Module,
+    handle: CK_SESSION_HANDLE,
+    user: CK_USER_TYPE,
+    pin: &[u8],
+    name: &[u8],
+) -> Result {
+    if !name.is_empty() {
+        return fail(CKR_ARGUMENTS_BAD);
+    }
+    login(module, handle, user, pin)
+}
+
 /// C_Logout.
 pub(crate) fn logout(module: &Module, handle: CK_SESSION_HANDLE) -> Result {
     let token = module.sessions.token(handle)?;

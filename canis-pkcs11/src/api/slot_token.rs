@@ -30,6 +30,7 @@ pub(crate) fn list(module: &Module) -> Result<Vec<CK_SLOT_ID>> {
     }
     let tokens = tokens(module)?;
     let empty = empty_slot(&tokens);
+    module.slot_events.begin(&tokens);
     Ok(tokens.iter().map(|token| CK_SLOT_ID::from(token.slot)).chain([empty]).collect())
 }
 
@@ -48,12 +49,14 @@ pub(crate) fn look(module: &Module, slot: CK_SLOT_ID) -> Result<Slot> {
     if slot == empty_slot(&tokens) { Ok(Slot::Empty) } else { fail(CKR_SLOT_ID_INVALID) }
 }
 
-fn tokens(module: &Module) -> Result<Arc<Vec<TokenInfo>>> {
+/// The tokens of the store.
+pub(crate) fn tokens(module: &Module) -> Result<Arc<Vec<TokenInfo>>> {
     let keeper = module.keeper()?;
     Ok(keeper.core.call(&keeper.slots, ListTokens)?)
 }
 
-fn empty_slot(tokens: &[TokenInfo]) -> CK_SLOT_ID {
+/// The slot after the last token's: the empty one.
+pub(crate) fn empty_slot(tokens: &[TokenInfo]) -> CK_SLOT_ID {
     tokens.iter().map(|token| CK_SLOT_ID::from(token.slot) + 1).max().unwrap_or(0)
 }
 
@@ -140,11 +143,6 @@ pub(crate) fn mechanism_info(
     look(module, slot)?;
     let row = mechanism::row(kind)?;
     Ok(CK_MECHANISM_INFO { ulMinKeySize: row.sizes.0, ulMaxKeySize: row.sizes.1, flags: row.flags })
-}
-
-/// C_WaitForSlotEvent: slots come and go with C_InitToken only, so there is never an event to report.
-pub(crate) fn wait_for_slot_event(flags: CK_FLAGS) -> Result {
-    fail(if flags & CKF_DONT_BLOCK != 0 { CKR_NO_EVENT } else { CKR_FUNCTION_NOT_SUPPORTED })
 }
 
 /// C_InitToken; `label` is the host's 32 bytes.

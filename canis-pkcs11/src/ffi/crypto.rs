@@ -133,8 +133,9 @@ entry! {
         verify::last(module, session, unsafe { bytes(signature, len) })
     };
 
-    fn C_SeedRandom(session: CK_SESSION_HANDLE, _seed: *mut CK_BYTE, _len: CK_ULONG) |module| {
-        random::seed(module, session)
+    fn C_SeedRandom(session: CK_SESSION_HANDLE, seed: *mut CK_BYTE, len: CK_ULONG) |module| {
+        // SAFETY: the host's pointer.
+        random::seed(module, session, unsafe { bytes(seed, len) })
     };
 
     fn C_GenerateRandom(session: CK_SESSION_HANDLE, output: *mut CK_BYTE, len: CK_ULONG) |module| {

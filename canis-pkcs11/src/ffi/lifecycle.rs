@@ -144,7 +144,9 @@ pub(super) fn stop() -> Result {
         return fail(CKR_CRYPTOKI_NOT_INITIALIZED);
     }
     let mut abandoned = lock(&ABANDONED);
-    abandoned.push(Abandoned(module));
+    let ended = Abandoned(module);
+    ended.module().close();
+    abandoned.push(ended);
     if everybody_left() {
         abandoned.drain(..).for_each(Abandoned::drop_module);
     }

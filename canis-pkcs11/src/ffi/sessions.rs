@@ -1,6 +1,6 @@
 //! C functions: sessions and login.
 
-use super::args::place;
+use super::args::{bytes, place};
 use super::entry::entry;
 use super::slots::pin;
 use crate::api::session;
@@ -36,6 +36,20 @@ entry! {
         module.sessions.token(handle)?;
         // SAFETY: the host's pointer.
         session::login(module, handle, user, unsafe { pin(at, len) }?)
+    };
+
+    fn C_LoginUser(
+        handle: CK_SESSION_HANDLE,
+        user: CK_USER_TYPE,
+        at: *mut CK_UTF8CHAR,
+        len: CK_ULONG,
+        name: *mut CK_UTF8CHAR,
+        name_len: CK_ULONG,
+    ) |module| {
+        module.sessions.token(handle)?;
+        // SAFETY: the host's pointers.
+        let (pin, name) = unsafe { (pin(at, len)?, bytes(name, name_len)?) };
+        session::login_user(module, handle, user, pin, name)
     };
 
     fn C_Logout(handle: CK_SESSION_HANDLE) |module| session::logout(module, handle);

@@ -2,7 +2,7 @@
 
 use super::args::{bytes, list, place};
 use super::entry::entry;
-use crate::api::{general, slot_token};
+use crate::api::{general, slot_event, slot_token};
 use crate::rv::{Result, fail};
 use pkcs11_sys::*;
 
@@ -69,8 +69,14 @@ entry! {
         slot_token::set_pin(module, session, old, new)
     };
 
-    fn C_WaitForSlotEvent(flags: CK_FLAGS, _slot: *mut CK_SLOT_ID, reserved: CK_VOID_PTR) |_module| {
-        if reserved.is_null() { slot_token::wait_for_slot_event(flags) } else { fail(CKR_ARGUMENTS_BAD) }
+    fn C_WaitForSlotEvent(flags: CK_FLAGS, slot: *mut CK_SLOT_ID, reserved: CK_VOID_PTR) |module| {
+        // SAFETY: the host's pointer.
+        let slot = unsafe { place(slot) }?;
+        if !reserved.is_null() {
+            return fail(CKR_ARGUMENTS_BAD);
+        }
+        *slot = slot_event::wait(module, flags)?;
+        Ok(())
     };
 }
 

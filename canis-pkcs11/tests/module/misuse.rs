@@ -93,13 +93,17 @@ fn null_where_something_is_needed() {
         call!(C_GenerateRandom(handle, null_mut(), 1)),
         call!(C_SignInit(handle, null_mut(), key)),
         call!(C_DigestInit(handle, null_mut())),
-        call!(C_WaitForSlotEvent(0, null_mut(), (&raw mut ecdsa).cast())),
+        call!(C_SeedRandom(handle, null_mut(), 1)),
+        call!(C_LoginUser(handle, CKU_USER, null_mut(), 4, null_mut(), 0)),
+        call!(C_LoginUser(handle, CKU_USER, bytes(b"1234").0, 4, null_mut(), 1)),
+        call!(C_WaitForSlotEvent(CKF_DONT_BLOCK, null_mut(), null_mut())),
+        call!(C_WaitForSlotEvent(CKF_DONT_BLOCK, &mut 0, (&raw mut ecdsa).cast())),
         call!(C_Finalize((&raw mut ecdsa).cast())),
     ] {
         assert_eq!(rv, CKR_ARGUMENTS_BAD);
     }
     assert_eq!(call!(C_GenerateRandom(handle, null_mut(), 0)), CKR_OK);
-    assert_eq!(call!(C_WaitForSlotEvent(CKF_DONT_BLOCK, &mut 0, null_mut())), CKR_NO_EVENT);
+    assert_eq!(call!(C_SeedRandom(handle, null_mut(), 0)), CKR_OK);
     assert_eq!(call!(C_Initialize(null_mut())), CKR_CRYPTOKI_ALREADY_INITIALIZED);
 }
 

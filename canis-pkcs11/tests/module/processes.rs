@@ -1,12 +1,13 @@
 //! The module as a guest in processes: forks, races, unloading, exits, a running server, silence.
 
-use crate::harness::{Home, compile, library, said, succeed};
+use crate::harness::{Home, SO_PIN, compile, library, said, succeed};
 use canis_core::clock::SystemClock;
 use canis_core::datadir::{Config, DataDir, RootSource};
 use canis_core::root::NewRoot;
 use canis_core::secret::SecretBytes;
 use canis_core::{default_provider, setup};
 use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -53,6 +54,19 @@ fn a_thread_may_end_after_dlclose() {
 fn hosts_leave_without_goodbye() {
     run("leave", &[]);
     run("leave", &["with a busy thread"]);
+}
+
+/// A host waits for the token that another process makes, and C_Finalize calls it back.
+#[test]
+fn slot_events_are_waited_for() {
+    let home = home();
+    let mut host = home.command(compile(&home, "wait"));
+    let mut host = host.arg(library()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(host.stdout.take().unwrap()).lines();
+    assert_eq!(said.next().unwrap().unwrap(), "waiting");
+    home.tool(&["--init-token", "--slot", "1", "--label", "second", "--so-pin", SO_PIN]);
+    assert_eq!(said.next().unwrap().unwrap(), "done");
+    assert!(host.wait().unwrap().success());
 }
 
 /// Nothing but the three entry points is exported, and no C_… is taken from elsewhere.

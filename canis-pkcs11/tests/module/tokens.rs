@@ -1,9 +1,11 @@
 //! Slots, tokens, PINs, sessions, login.
 
 use crate::harness::{PIN, SO_PIN, bare_token, module, pin, refused, token, user_session};
+use crate::raw::call;
 use cryptoki::error::RvError;
 use cryptoki::object::Attribute;
 use cryptoki::session::{SessionState, UserType};
+use pkcs11_sys::*;
 
 /// R93: what clients ask first.
 #[test]
@@ -95,7 +97,7 @@ fn the_login_ends_with_the_last_session() {
     first.login(UserType::User, Some(&pin(PIN))).unwrap();
     first.close().unwrap();
     assert_eq!(second.get_session_info().unwrap().session_state(), SessionState::RoUser);
-    assert_eq!(crate::raw::call!(C_CloseAllSessions(slot.id())), 0);
+    assert_eq!(call!(C_CloseAllSessions(slot.id())), 0);
     refused(second.get_session_info(), RvError::SessionHandleInvalid);
     let fresh = module().open_ro_session(slot).unwrap();
     assert_eq!(fresh.get_session_info().unwrap().session_state(), SessionState::RoPublic);
@@ -126,6 +128,30 @@ fn wrong_pins_are_counted_and_slow_down() {
     session.login(UserType::User, Some(&pin(PIN))).unwrap();
 }
 
+/// C_LoginUser without a name is C_Login; a name is nobody's, and costs no try.
+#[test]
+fn users_have_no_names() {
+    let slot = token("nameless");
+    let session = module().open_rw_session(slot).unwrap();
+    let login = |pin: &str, name: &str| {
+        let (pin, pin_len) = (pin.as_ptr().cast_mut(), pin.len() as CK_ULONG);
+        call!(C_LoginUser(
+            session.handle(),
+            CKU_USER,
+            pin,
+            pin_len,
+            name.as_ptr().cast_mut(),
+            name.len() as CK_ULONG
+        ))
+    };
+    assert_eq!(login("0000", "alice"), CKR_ARGUMENTS_BAD);
+    assert!(!module().get_token_info(slot).unwrap().user_pin_count_low());
+    assert_eq!(login("0000", ""), CKR_PIN_INCORRECT);
+    assert_eq!(login(PIN, ""), CKR_OK);
+    assert_eq!(login(PIN, ""), CKR_USER_ALREADY_LOGGED_IN);
+    assert_eq!(session.get_session_info().unwrap().session_state(), SessionState::RwUser);
+}
+
 /// C_InitToken over a token needs its SO PIN and no sessions, and destroys everything on it.
 #[test]
 fn a_token_is_initialised_anew() {
@@ -146,10 +172,15 @@ fn a_token_is_initialised_anew() {
 }
 
 #[test]
-fn random_numbers_are_given_and_seeds_are_not_taken() {
+fn random_numbers_are_given_and_seeds_change_nothing() {
     let session = user_session("random");
     let (one, other) = (session.generate_random_vec(64).unwrap(), session.generate_random_vec(64).unwrap());
     assert!(one != other && one.len() == 64);
     session.generate_random_slice(&mut []).unwrap();
-    refused(session.seed_random(b"seed"), RvError::RandomSeedNotSupported);
+    let after = |seed: &[u8]| {
+        session.seed_random(seed).unwrap();
+        session.generate_random_vec(64).unwrap()
+    };
+    assert_ne!(after(b"seed"), after(b"seed"));
+    after(b"");
 }

@@ -11,7 +11,8 @@ typedef struct { ulong_t mechanism; void *parameter; ulong_t len; } mech_t;
 
 /* Places in the function list, after its version. */
 enum { INITIALIZE = 0, FINALIZE = 1, GET_SLOT_LIST = 4, OPEN_SESSION = 12, CLOSE_SESSION = 13, LOGIN = 18,
-       FIND_INIT = 26, FIND = 27, FIND_FINAL = 28, SIGN_INIT = 42, SIGN = 43, GENERATE_PAIR = 59, RANDOM = 64 };
+       FIND_INIT = 26, FIND = 27, FIND_FINAL = 28, SIGN_INIT = 42, SIGN = 43, GENERATE_PAIR = 59, RANDOM = 64,
+       WAIT_FOR_SLOT_EVENT = 67 };
 
 static void **p11;
 static void *p11_library;
