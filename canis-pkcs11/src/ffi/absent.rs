@@ -13,10 +13,6 @@ macro_rules! absent {
                 call(stringify!($name), |_| fail(CKR_FUNCTION_NOT_SUPPORTED))
             }
         )+
-
-        /// Their names.
-        #[cfg(test)]
-        pub(super) const NAMES: &[&str] = &[$(stringify!($name),)+];
     };
 }
 

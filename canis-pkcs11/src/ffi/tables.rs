@@ -33,10 +33,6 @@ macro_rules! lists {
 
         static LIST_3_0: CK_FUNCTION_LIST_3_0 =
             CK_FUNCTION_LIST_3_0 { version: CRYPTOKI, $($name: Some($name),)+ $($new: Some($new),)+ };
-
-        /// Every function in the lists.
-        #[cfg(test)]
-        const NAMES: &[&str] = &[$(stringify!($name),)+ $(stringify!($new),)+];
     };
 }
 
@@ -175,41 +171,4 @@ unsafe extern "C" fn C_Finalize(reserved: CK_VOID_PTR) -> CK_RV {
     let ready =
         entry::call("C_Finalize", |_| if reserved.is_null() { Ok(()) } else { fail(CKR_ARGUMENTS_BAD) });
     if ready == CKR_OK { guarded(|| code(stop())) } else { ready }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::absent;
-    use super::NAMES;
-    use crate::mechanism::TABLE;
-
-    const PAGE: &str = include_str!("../../../docs/pkcs11.md");
-
-    /// The code words of a part of the page that begin with `prefix`, sorted.
-    fn words<'a>(from: &str, to: &str, prefix: &str) -> Vec<&'a str> {
-        let part = PAGE.split(from).nth(1).and_then(|rest| rest.split(to).next()).unwrap_or_default();
-        let mut found: Vec<_> =
-            part.split('`').skip(1).step_by(2).filter(|w| w.starts_with(prefix)).collect();
-        found.sort_unstable();
-        found
-    }
-
-    fn sorted<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-        let mut names: Vec<_> = names.collect();
-        names.sort_unstable();
-        names
-    }
-
-    #[test]
-    fn the_page_lists_the_functions_that_are_there_and_those_that_are_not() {
-        let present = NAMES.iter().copied().filter(|name| !absent::NAMES.contains(name));
-        assert_eq!(words("\nPresent:", "Answered with", "C_"), sorted(present));
-        assert_eq!(words("Answered with", "## Mechanisms", "C_"), sorted(absent::NAMES.iter().copied()));
-        assert_eq!(NAMES.len(), 92);
-    }
-
-    #[test]
-    fn the_page_lists_the_mechanisms() {
-        assert_eq!(words("## Mechanisms", "\u{0}", "CKM_"), sorted(TABLE.iter().map(|row| row.name)));
-    }
 }

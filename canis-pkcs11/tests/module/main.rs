@@ -8,6 +8,7 @@
 mod ciphers;
 mod engine;
 mod harness;
+mod home;
 mod keys;
 mod misuse;
 mod objects;
