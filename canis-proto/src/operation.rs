@@ -229,6 +229,12 @@ operations! {
     UseToSign = 44, "object.sign", Some(C::Sign), Short, false;
     /// Verify with an object's key and the caller's mechanism.
     UseToVerify = 45, "object.verify", Some(C::Verify), Short, false;
+    /// Bring a private or secret key in from its parts (C_CreateObject).
+    ImportObject = 49, "object.import", Some(C::Import), Long, false;
+    /// Give a key's material in plain, if it may leave so (C_GetAttributeValue).
+    ExportObject = 50, "object.export", Some(C::Export), Long, false;
+    /// Copy an object (C_CopyObject).
+    CopyObject = 51, "object.copy", Some(C::Create), Long, false;
 }
 
 /// Something that can be asked of a keeper of keys, in its own process or over CANISP.

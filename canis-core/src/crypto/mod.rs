@@ -10,6 +10,7 @@ pub mod ccm;
 pub mod derive;
 pub mod digest_info;
 pub mod ecdsa_der;
+pub mod private_parts;
 pub mod public_parts;
 pub mod rsa_pkcs1;
 pub mod selftest;
@@ -41,6 +42,7 @@ pub use cipher::{
 };
 pub use hash::{Digest, Hash, Hasher, MAX_DIGEST};
 pub use kdf::Kdf;
+pub(crate) use key_pairs::check_pair;
 pub use keys::{Keys, MAX_AGREED, Oaep, PrivateKey, PublicKey, SignScheme};
 pub use mac::{Mac, MacKey, MacRun};
 pub use rust::RUST;

@@ -50,20 +50,24 @@ pub(super) fn parse(kind: KeyType, pkcs8: &[u8]) -> Result<PrivateInfo<'_>> {
 
 /// ECPrivateKey (RFC 5915, section 3).
 #[derive(Sequence)]
-struct EcPrivateKey<'a> {
-    version: u8,
-    private_key: &'a OctetStringRef,
+pub(super) struct EcPrivateKey<'a> {
+    pub(super) version: u8,
+    pub(super) private_key: &'a OctetStringRef,
     #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
-    parameters: Option<ObjectIdentifier>,
+    pub(super) parameters: Option<ObjectIdentifier>,
     #[asn1(context_specific = "1", tag_mode = "EXPLICIT", optional = "true")]
-    public_key: Option<BitStringRef<'a>>,
+    pub(super) public_key: Option<BitStringRef<'a>>,
+}
+
+/// Reads ECPrivateKey DER.
+pub(super) fn ec_private_key(key: &[u8]) -> Result<EcPrivateKey<'_>> {
+    EcPrivateKey::from_der(key).map_err(|_| bad_private_key("it is no ECPrivateKey DER"))
 }
 
 /// The public half inside an EC private key may be missing, uncompressed or compressed; AWS-LC would also read the
 /// hybrid form of X9.62, which RFC 5480 forbids and RustCrypto refuses.
 fn check_point_form(key: &[u8]) -> Result<()> {
-    let key = EcPrivateKey::from_der(key).map_err(|_| bad_private_key("it is no ECPrivateKey DER"))?;
-    match key.public_key.map(|bits| bits.as_bytes().and_then(|point| point.first())) {
+    match ec_private_key(key)?.public_key.map(|bits| bits.as_bytes().and_then(|point| point.first())) {
         None | Some(Some(2..=4)) => Ok(()),
         Some(_) => Err(bad_private_key("its public half is in no form of RFC 5480")),
     }

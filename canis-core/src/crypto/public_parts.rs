@@ -147,7 +147,7 @@ pub(super) fn of_rsa_private(kind: KeyType, key: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// The RSA type whose modulus has exactly this size.
-fn rsa_type(modulus: &[u8]) -> Result<KeyType> {
+pub(super) fn rsa_type(modulus: &[u8]) -> Result<KeyType> {
     let bits = modulus.first().map_or(0, |high| modulus.len() * 8 - high.leading_zeros() as usize);
     match bits {
         2048 => Ok(KeyType::Rsa2048),

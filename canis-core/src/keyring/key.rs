@@ -145,7 +145,7 @@ impl Keyring {
         })?;
         let material = self.open_version(tenant, key, &row)?;
         let api = Some(ApiKey::new(tenant, key, version));
-        let ready = Arc::new(ReadyKey::new(self.provider, key.kind, &material, api)?);
+        let ready = Arc::new(ReadyKey::new(self.provider, key.kind, material, api)?);
         self.ready.insert((key.id, version), Arc::clone(&ready));
         Ok(ready)
     }

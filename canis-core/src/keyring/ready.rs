@@ -11,6 +11,8 @@ use canis_proto::{Error, ErrorCode, Family, Id, KeyType, Result};
 /// A key version that can be used at once.
 pub(crate) struct ReadyKey {
     pub(crate) material: ReadyMaterial,
+    /// The material itself, where it stands nowhere else: a session object's, and a generic secret's.
+    pub(crate) value: Option<SecretBytes>,
 }
 
 /// What it is made of.
@@ -36,16 +38,17 @@ impl ReadyKey {
     pub(crate) fn new(
         provider: &'static Provider,
         kind: KeyType,
-        material: &SecretBytes,
+        material: SecretBytes,
         api: Option<ApiKey>,
     ) -> Result<Self> {
-        let material = match kind.family() {
+        let bytes = material.expose();
+        let ready = match kind.family() {
             Family::Aes => ReadyMaterial::Aes {
-                gcm: provider.cipher.aes_gcm(material.expose())?,
-                api: api.map(|place| place.derive(provider, material)).transpose()?,
+                gcm: provider.cipher.aes_gcm(bytes)?,
+                api: api.as_ref().map(|place| place.derive(provider, &material)).transpose()?,
             },
             Family::Rsa | Family::Ec | Family::Edwards | Family::Montgomery => {
-                let private = provider.keys.private(kind, material.expose())?;
+                let private = provider.keys.private(kind, bytes)?;
                 let public = provider.keys.public(kind, private.public_spki())?;
                 ReadyMaterial::Pair { private, public }
             }
@@ -57,7 +60,8 @@ impl ReadyKey {
                 ));
             }
         };
-        Ok(ReadyKey { material })
+        let keeps = api.is_none() || kind.family() == Family::Generic;
+        Ok(ReadyKey { material: ready, value: keeps.then_some(material) })
     }
 }
 

@@ -5,7 +5,22 @@ use crate::keyring::ready::ReadyKey;
 use canis_proto::{Error, ErrorCode, Family, Id, KeyType, Operation, OperationId, Result, Usage};
 use std::sync::Arc;
 
+macro_rules! operation {
+    ($(#[doc = $doc:literal])+ $name:ident $(<$life:lifetime>)? => $answer:ty { $($(#[doc = $fdoc:literal])+ $field:ident: $type:ty,)* }) => {
+        $(#[doc = $doc])+
+        pub struct $name $(<$life>)? { $($(#[doc = $fdoc])+ pub $field: $type,)* }
+
+        impl $(<$life>)? Operation for $name $(<$life>)? {
+            const ID: OperationId = OperationId::$name;
+            type Answer = $answer;
+        }
+    };
+}
+
 mod record;
+mod transfer;
+
+pub use transfer::{CopyObject, ExportObject, ImportObject};
 
 pub(crate) use record::{from_record, to_record};
 
@@ -91,6 +106,12 @@ pub struct Content {
 
 /// CKA_TRUSTED; an attribute of certificates, a fact of keys.
 const CKA_TRUSTED: u64 = 0x86;
+
+/// The longest generic secret, in bytes.
+pub const MAX_SECRET: usize = 4096;
+
+/// CK_UNAVAILABLE_INFORMATION: no PKCS#11 mechanism made the key here.
+pub(crate) const NO_MECHANISM: u64 = u64::MAX;
 
 /// The most that an object's attributes may take, in bytes.
 const LARGEST: usize = 1 << 20;
@@ -210,18 +231,6 @@ pub enum CipherScheme<'a> {
     },
     /// CKM_RSA_PKCS_OAEP.
     RsaOaep(Oaep<'a>),
-}
-
-macro_rules! operation {
-    ($(#[doc = $doc:literal])+ $name:ident $(<$life:lifetime>)? => $answer:ty { $($(#[doc = $fdoc:literal])+ $field:ident: $type:ty,)* }) => {
-        $(#[doc = $doc])+
-        pub struct $name $(<$life>)? { $($(#[doc = $fdoc])+ pub $field: $type,)* }
-
-        impl $(<$life>)? Operation for $name $(<$life>)? {
-            const ID: OperationId = OperationId::$name;
-            type Answer = $answer;
-        }
-    };
 }
 
 operation! {

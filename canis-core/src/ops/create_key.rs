@@ -2,20 +2,17 @@
 
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
-use crate::crypto::{Hash, MAX_DIGEST, Provider};
+use crate::crypto::{Hash, MAX_DIGEST, Provider, check_pair};
 use crate::keyring::Keyring;
 use crate::keyring::record::KeyRecord;
 use crate::keyring::seal::fresh_id;
 use crate::keyring::tenant::OpenTenant;
-use crate::object::{Class, Content, KeyFacts, Object};
+use crate::object::{Class, Content, KeyFacts, MAX_SECRET, NO_MECHANISM, Object};
 use crate::secret::SecretBytes;
 use crate::store::Change;
 use canis_proto::answer::{KeyInfo, VersionInfo};
 use canis_proto::message::CreateKey;
 use canis_proto::{Error, ErrorCode, Family, Id, KeyName, KeyState, KeyType, Result, Usage};
-
-/// CK_UNAVAILABLE_INFORMATION: the key was made by no PKCS#11 mechanism.
-const NO_MECHANISM: u64 = u64::MAX;
 
 impl Run for CreateKey<'_> {
     fn resource(&self) -> Resource<'_> {
@@ -94,9 +91,9 @@ impl Keyring {
 
 /// Fresh key material.
 pub(super) struct NewMaterial {
-    /// PKCS#8, or the AES key.
+    /// PKCS#8, or the secret key's bytes.
     pub(super) material: SecretBytes,
-    /// The public half; empty for AES.
+    /// The public half; empty for secret keys.
     pub(super) spki: Vec<u8>,
 }
 
@@ -109,6 +106,25 @@ impl NewMaterial {
         let material = provider.keys.generate(kind)?;
         let spki = provider.keys.private(kind, material.expose())?.public_spki().to_vec();
         Ok(NewMaterial { material, spki })
+    }
+
+    /// Takes material that was not drawn here: PKCS#8 DER of a key pair, or the bytes of a secret key.
+    ///
+    /// # Errors
+    /// `invalid_argument` for material that is not of `kind`, or whose numbers do not belong together.
+    pub(super) fn given(provider: &Provider, kind: KeyType, material: SecretBytes) -> Result<Self> {
+        if kind.is_asymmetric() {
+            let spki = check_pair(provider.keys, kind, material.expose())?;
+            return Ok(NewMaterial { material, spki });
+        }
+        let lengths = match kind.family() {
+            Family::Generic => 1..=MAX_SECRET,
+            _ => kind.bytes()..=kind.bytes(),
+        };
+        if !lengths.contains(&material.len()) {
+            return Err(Error::invalid(format!("a key of type {kind} has not {} bytes", material.len())));
+        }
+        Ok(NewMaterial { material, spki: Vec::new() })
     }
 }
 

@@ -101,7 +101,7 @@ fn check_change(old: &Content, new: &Content, role: Option<Role>) -> Result<()> 
 }
 
 /// The attribute that breaks a rule, if one does.
-fn check_facts(old: &KeyFacts, new: &KeyFacts, role: Option<Role>) -> Option<&'static str> {
+pub(super) fn check_facts(old: &KeyFacts, new: &KeyFacts, role: Option<Role>) -> Option<&'static str> {
     let rules = [
         (old.kind != new.kind || old.spki != new.spki, "CKA_KEY_TYPE or the public key"),
         (old.local != new.local || old.mechanism != new.mechanism, "CKA_LOCAL"),

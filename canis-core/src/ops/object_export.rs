@@ -1,0 +1,83 @@
+//! `object.export`: a key's material is given in plain; and the one place where material is taken from an object.
+
+use crate::caller::Caller;
+use crate::core::{Resource, Run};
+use crate::crypto::private_parts::PrivateParts;
+use crate::keyring::Keyring;
+use crate::object::{ExportObject, Object};
+use crate::secret::SecretBytes;
+use canis_proto::{Error, ErrorCode, KeyState, Result};
+
+impl Run for ExportObject {
+    fn resource(&self) -> Resource<'_> {
+        Resource::Object(self.object)
+    }
+
+    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<PrivateParts> {
+        let object = keyring.visible(caller, self.object)?;
+        let (kind, material) = keyring.material(caller, &object, Leave::Plain)?;
+        PrivateParts::of_material(kind, material.expose())
+    }
+}
+
+/// How material is to leave its object.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leave {
+    /// In plain: only if it is extractable and not sensitive.
+    Plain,
+    /// As another object of the same token.
+    Inside,
+}
+
+impl Keyring {
+    /// The material of an object's key, if it may leave so. What its attributes promise and what the key's own row
+    /// allows at this moment must agree: CKA_EXTRACTABLE is `exportable`, CKA_SENSITIVE = false is
+    /// `allow_plaintext_backup`.
+    ///
+    /// # Errors
+    /// `login_required`; `operation_not_allowed` if it must not; `object_not_found` for what is no such key.
+    pub(super) fn material(
+        &self,
+        caller: &Caller,
+        object: &Object,
+        leave: Leave,
+    ) -> Result<(canis_proto::KeyType, SecretBytes)> {
+        self.require_login(caller, true)?;
+        let facts = object.content.key.as_ref().filter(|_| object.content.class.is_secret());
+        let facts =
+            facts.ok_or_else(|| Error::new(ErrorCode::ObjectNotFound, "the object holds no key material"))?;
+        if leave == Leave::Plain && (facts.sensitive || !facts.extractable) {
+            return Err(stays());
+        }
+        let token = caller.tenant()?;
+        let Some((key, version)) = object.key else {
+            let kept = caller.application()?.object(token, object.id).and_then(|kept| kept.ready);
+            let value = kept.as_ref().and_then(|ready| ready.value.as_ref()).ok_or_else(gone)?;
+            return Ok((facts.kind, SecretBytes::copied_from(value.expose())));
+        };
+        let tenant = self.tenant(token)?;
+        let key = self.key_by_id(&tenant, key)?;
+        if key.state != KeyState::Active {
+            return Err(Error::new(
+                ErrorCode::OperationNotAllowed,
+                format!("key `{}` is {}; it does not leave in this state", key.record.name, key.state),
+            ));
+        }
+        if leave == Leave::Plain && !(key.record.exportable && key.record.allow_plaintext_backup) {
+            return Err(stays());
+        }
+        let row = self.store.version(key.id, version)?.ok_or_else(gone)?;
+        Ok((key.kind, self.open_version(&tenant, &key, &row)?))
+    }
+}
+
+fn stays() -> Error {
+    Error::new(
+        ErrorCode::OperationNotAllowed,
+        "the key is sensitive or not extractable; its material does not leave in plain",
+    )
+}
+
+fn gone() -> Error {
+    Error::new(ErrorCode::ObjectNotFound, "the key's material is gone")
+}

@@ -1,0 +1,211 @@
+//! New keys become objects: what is computed about them, and how they are kept in a session or in a token.
+//!
+//! Every way by which a key comes to be ends here: generated, brought from outside, unwrapped, derived, copied.
+
+use super::create_key::NewMaterial;
+use crate::caller::Caller;
+use crate::keyring::Keyring;
+use crate::keyring::ready::ReadyKey;
+use crate::keyring::record::KeyRecord;
+use crate::keyring::seal::fresh_id;
+use crate::keyring::tenant::OpenTenant;
+use crate::object::{Content, KeyFacts, NO_MECHANISM, Object};
+use crate::store::Change;
+use canis_proto::{Error, ErrorCode, Id, KeyName, KeyState, KeyType, Result, Usage};
+use std::sync::Arc;
+
+/// A key whose material is at hand, with the objects that are to show it.
+pub(super) struct NewKey {
+    kind: KeyType,
+    made: NewMaterial,
+    secret: Content,
+    public: Option<Content>,
+}
+
+/// Where a key's material comes from. What PKCS#11 computes from that (CKA_LOCAL, CKA_ALWAYS_SENSITIVE,
+/// CKA_NEVER_EXTRACTABLE, CKA_KEY_GEN_MECHANISM) is never taken from a template.
+pub(super) enum Origin {
+    /// Drawn here, by the mechanism that the content names.
+    Generated,
+    /// From outside: C_CreateObject, C_UnwrapKey. Nobody knows where it was before.
+    Outside,
+    /// From a key of the same token, which these facts describe: C_CopyObject. The copy has the key's history.
+    Copied(KeyFacts),
+}
+
+impl NewKey {
+    /// A key of `kind`: fills in what is computed, and checks that its usage is one that the type can have.
+    ///
+    /// # Errors
+    /// `operation_not_supported` for a usage that keys of this type or class cannot have.
+    pub(super) fn new(
+        origin: &Origin,
+        kind: KeyType,
+        made: NewMaterial,
+        secret: Content,
+        public: Option<Content>,
+    ) -> Result<Self> {
+        let secret = computed(secret, origin, kind, &made.spki)?;
+        let public = public.map(|content| computed(content, origin, kind, &made.spki)).transpose()?;
+        Ok(NewKey { kind, made, secret, public })
+    }
+}
+
+fn computed(mut content: Content, origin: &Origin, kind: KeyType, spki: &[u8]) -> Result<Content> {
+    let (class, secret) = (content.class, content.class.is_secret());
+    let facts = content.key.as_mut().ok_or_else(no_facts)?;
+    if !class.possible_usage(kind).allows(facts.usage) {
+        return Err(Error::new(
+            ErrorCode::OperationNotSupported,
+            format!(
+                "a key of type {kind} cannot be used to {}",
+                facts.usage.names().collect::<Vec<_>>().join(", ")
+            ),
+        ));
+    }
+    facts.kind = kind;
+    facts.spki = spki.to_vec();
+    facts.trusted = false;
+    match origin {
+        Origin::Generated => {
+            facts.local = true;
+            facts.always_sensitive = secret && facts.sensitive;
+            facts.never_extractable = secret && !facts.extractable;
+        }
+        Origin::Outside => {
+            facts.local = false;
+            facts.mechanism = NO_MECHANISM;
+            facts.always_sensitive = false;
+            facts.never_extractable = false;
+        }
+        Origin::Copied(old) => {
+            facts.local = old.local;
+            facts.mechanism = old.mechanism;
+            facts.always_sensitive = old.always_sensitive && facts.sensitive;
+            facts.never_extractable = old.never_extractable && !facts.extractable;
+        }
+    }
+    Ok(content)
+}
+
+fn no_facts() -> Error {
+    Error::internal("a key object without facts")
+}
+
+impl Keyring {
+    /// Keeps a new key: in memory with its session, or sealed in the caller's token. Gives the ids of the private or
+    /// secret key's object and of the public one's.
+    ///
+    /// # Errors
+    /// `login_required` unless the user is logged in; `tenant_locked`; those of the store.
+    pub(super) fn keep(
+        &self,
+        caller: &Caller,
+        session: Option<u64>,
+        new: NewKey,
+    ) -> Result<(Id, Option<Id>)> {
+        self.require_login(caller, true)?;
+        match session {
+            Some(session) => self.keep_in_session(caller, session, new),
+            None => self.keep_in_token(caller, &new),
+        }
+    }
+
+    /// Keeps a session's object that shows a version of a key that the token keeps.
+    pub(super) fn keep_reference(
+        &self,
+        caller: &Caller,
+        session: u64,
+        key: (Id, u32),
+        new: NewKey,
+    ) -> Result<Id> {
+        let id = fresh_id(self.provider)?;
+        let object = Object { id, revision: 1, session: Some(session), key: Some(key), content: new.secret };
+        caller.application()?.add(caller.tenant()?, object, None)?;
+        Ok(id)
+    }
+
+    fn keep_in_session(&self, caller: &Caller, session: u64, new: NewKey) -> Result<(Id, Option<Id>)> {
+        let (application, token) = (caller.application()?, caller.tenant()?);
+        let ready = Arc::new(ReadyKey::new(self.provider, new.kind, new.made.material, None)?);
+        let add = |content, ready| -> Result<Id> {
+            let id = fresh_id(self.provider)?;
+            let object = Object { id, revision: 1, session: Some(session), key: None, content };
+            application.add(token, object, ready)?;
+            Ok(id)
+        };
+        let secret = add(new.secret, Some(ready))?;
+        let public = new.public.map(|content| add(content, None)).transpose()?;
+        Ok((secret, public))
+    }
+
+    /// Under its label's name if that is free, else under a name of its own.
+    fn keep_in_token(&self, caller: &Caller, new: &NewKey) -> Result<(Id, Option<Id>)> {
+        let tenant = self.tenant(caller.tenant()?)?;
+        let wished = self.free_name(&tenant, &new.secret.label)?;
+        match self.keep_named(&tenant, new, wished) {
+            // Somebody else took the name since it was looked for.
+            Err(e) if e.code == ErrorCode::KeyExists => self.keep_named(&tenant, new, None),
+            done => done,
+        }
+    }
+
+    fn keep_named(
+        &self,
+        tenant: &OpenTenant,
+        new: &NewKey,
+        name: Option<String>,
+    ) -> Result<(Id, Option<Id>)> {
+        let now = self.clock.now_micros();
+        let key = fresh_id(self.provider)?;
+        let name = name.unwrap_or_else(|| format!("p11/{key}"));
+        let mut changes = vec![
+            tenant.expected(),
+            Change::Put(self.key_row(tenant, key, 1, &new.record(name, now)?)?),
+            Change::Put(self.version_row(tenant, key, new.kind, 1, &new.made.material, now)?),
+        ];
+        let mut add = |content: &Content| -> Result<Id> {
+            let content = content.clone();
+            let id = fresh_id(self.provider)?;
+            let object = Object { id, revision: 1, session: None, key: Some((key, 1)), content };
+            changes.push(Change::Put(self.object_row(tenant.id, &object)?));
+            Ok(id)
+        };
+        let secret = add(&new.secret)?;
+        let public = new.public.as_ref().map(add).transpose()?;
+        self.store.commit(&changes)?;
+        Ok((secret, public))
+    }
+
+    /// A key made through PKCS#11 takes its label as name if that is a free, valid name.
+    fn free_name(&self, tenant: &OpenTenant, label: &[u8]) -> Result<Option<String>> {
+        let Some(name) = std::str::from_utf8(label).ok().and_then(|label| KeyName::parse(label).ok()) else {
+            return Ok(None);
+        };
+        let free = self.store.key_by_name(tenant.id, name.as_str())?.is_none();
+        Ok(free.then(|| name.to_string()))
+    }
+}
+
+impl NewKey {
+    /// The record of the key's row.
+    fn record(&self, name: String, now: i64) -> Result<KeyRecord> {
+        let usage = |content: &Content| content.key.as_ref().map_or(Usage::NONE, |facts| facts.usage);
+        let facts: &KeyFacts = self.secret.key.as_ref().ok_or_else(no_facts)?;
+        Ok(KeyRecord {
+            name,
+            kind: self.kind.number(),
+            state: KeyState::Active as u8,
+            usage: facts.usage.with(self.public.as_ref().map_or(Usage::NONE, usage)).bits(),
+            current_version: 1,
+            min_decryption_version: 1,
+            min_encryption_version: 0,
+            deletion_allowed: true,
+            exportable: facts.extractable,
+            allow_plaintext_backup: !facts.sensitive,
+            created_at: now,
+            updated_at: now,
+            deleted_at: None,
+        })
+    }
+}
