@@ -84,7 +84,7 @@ pub(crate) enum KeyCommand {
     List(ListKeys),
     /// Show a key's metadata.
     Show(KeyName),
-    /// Print a key's public key as PEM.
+    /// Print a key's public key.
     Public(PublicKey),
 }
 
@@ -176,9 +176,25 @@ pub(crate) struct PublicKey {
     /// The version; the current one if missing.
     #[arg(long, value_name = "N")]
     pub(crate) key_version: Option<u32>,
+    /// How to write it.
+    #[arg(long, value_enum, default_value_t = PublicFormat::Pem)]
+    pub(crate) format: PublicFormat,
     /// Where to write it instead of stdout.
     #[arg(long, value_name = "F")]
     pub(crate) out: Option<PathBuf>,
+}
+
+/// How a public key is written.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PublicFormat {
+    /// SubjectPublicKeyInfo in PEM, as openssl reads it.
+    Pem,
+    /// SubjectPublicKeyInfo in DER.
+    Der,
+    /// A JSON Web Key (RFC 7517).
+    Jwk,
+    /// A line for authorized_keys.
+    Openssh,
 }
 
 #[derive(Args)]

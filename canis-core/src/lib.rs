@@ -6,6 +6,7 @@ pub mod clock;
 mod core;
 pub mod crypto;
 pub mod datadir;
+pub mod format;
 mod keyring;
 pub mod object;
 mod ops;

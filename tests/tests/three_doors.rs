@@ -16,6 +16,7 @@ fn a_key_made_over_canisp_logs_in_by_ssh() {
     server.canis(&["key", "create", "login/demo", "--type", "ecdsa-p256"], b"").ok();
     let signature = server.canis(&["sign", "login/demo"], b"message").ok().text();
     let public = server.canis(&["key", "public", "login/demo"], b"").ok().text();
+    let line = server.canis(&["key", "public", "login/demo", "--format", "openssh"], b"").ok().text();
 
     // While the server runs, the module shows no slots and says why.
     let log = site.file("module.log");
@@ -42,7 +43,9 @@ fn a_key_made_over_canisp_logs_in_by_ssh() {
         authorized.starts_with("ecdsa-sha2-nistp256 ") && authorized.contains("login/demo"),
         "{authorized}"
     );
-    let sshd = Sshd::start(&authorized);
+    // What CANISP gave goes into authorized_keys as it is, and is what the module shows.
+    assert_eq!(line.trim_end(), authorized.lines().next().unwrap_or_default());
+    let sshd = Sshd::start(&line);
     let mut ssh = sshd.ssh(PIN, &["-I", &module().display().to_string()], "echo logged in as $(whoami)");
     ssh.env("CANIS_DATA", site.data()).env("SOFTHSM2_CONF", hsm.config());
     let session = run(&mut ssh, b"").ok();

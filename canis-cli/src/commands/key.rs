@@ -1,11 +1,12 @@
 //! `canis key …`.
 
-use crate::args::{self, Connection};
+use crate::args::{self, Connection, PublicFormat};
 use crate::files::{self, Readers};
 use crate::{connect, show};
 use base64ct::{Base64, Encoding};
+use canis_core::format::public::{to_jwk, to_openssh, to_pem};
 use canis_proto::Result;
-use canis_proto::answer::KeyInfo;
+use canis_proto::answer::{KeyInfo, PublicKeyInfo};
 use canis_proto::message::{CreateKey, ListKeys, PublicKey, ShowKey};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -48,19 +49,34 @@ pub(crate) fn list(connection: &Connection, args: &args::ListKeys, json: bool) -
 pub(crate) fn public(connection: &Connection, args: &args::PublicKey, json: bool) -> Result<()> {
     let request = PublicKey { name: args.name.as_str().into(), version: args.key_version.unwrap_or(0) };
     let key = connect::open(connection)?.call(&request)?;
-    let pem = pem("PUBLIC KEY", &key.spki);
+    let bytes = written(&key, args.format)?;
     if let Some(out) = &args.out {
-        files::write(out, pem.as_bytes(), Readers::Umask)?;
+        files::write(out, &bytes, Readers::Umask)?;
     }
     if json {
+        let shown = match args.format {
+            PublicFormat::Der => Base64::encode_string(&bytes),
+            _ => String::from_utf8_lossy(&bytes).into_owned(),
+        };
         return show::json(&json!({
             "name": key.name,
             "version": key.version,
             "type": key.kind.name(),
-            "public_key": pem,
+            "public_key": shown,
         }));
     }
-    if args.out.is_none() { files::print(pem.as_bytes()) } else { Ok(()) }
+    if args.out.is_none() { files::print(&bytes) } else { Ok(()) }
+}
+
+/// A public key in the form that was asked for; its id is `name:version`, its comment the name.
+fn written(key: &PublicKeyInfo, format: PublicFormat) -> Result<Vec<u8>> {
+    let line = |text: String| (text + "\n").into_bytes();
+    Ok(match format {
+        PublicFormat::Pem => to_pem(&key.spki).into_bytes(),
+        PublicFormat::Der => key.spki.clone(),
+        PublicFormat::Jwk => line(to_jwk(&key.spki, &format!("{}:{}", key.name, key.version))?),
+        PublicFormat::Openssh => line(to_openssh(&key.spki, &key.name)?),
+    })
 }
 
 fn print_key(key: &KeyInfo, json: bool) -> Result<()> {
@@ -83,25 +99,4 @@ fn table(keys: &[KeyInfo]) -> String {
         );
     }
     text
-}
-
-/// The textual encoding of RFC 7468: base64 in lines of 64 characters.
-fn pem(label: &str, der: &[u8]) -> String {
-    let mut text = format!("-----BEGIN {label}-----\n");
-    for line in der.chunks(48) {
-        text += &Base64::encode_string(line);
-        text.push('\n');
-    }
-    text + &format!("-----END {label}-----\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pem_lines() {
-        let text = pem("X", &[0; 49]);
-        assert_eq!(text, format!("-----BEGIN X-----\n{}\nAA==\n-----END X-----\n", "A".repeat(64)));
-    }
 }
