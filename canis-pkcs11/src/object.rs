@@ -27,6 +27,7 @@ pub(crate) const fn class_number(class: Class) -> CK_OBJECT_CLASS {
         Class::PublicKey => CKO_PUBLIC_KEY,
         Class::PrivateKey => CKO_PRIVATE_KEY,
         Class::SecretKey => CKO_SECRET_KEY,
+        Class::Profile => CKO_PROFILE,
     }
 }
 
@@ -38,6 +39,7 @@ pub(crate) const fn class_of(number: CK_OBJECT_CLASS) -> Option<Class> {
         CKO_PUBLIC_KEY => Some(Class::PublicKey),
         CKO_PRIVATE_KEY => Some(Class::PrivateKey),
         CKO_SECRET_KEY => Some(Class::SecretKey),
+        CKO_PROFILE => Some(Class::Profile),
         _ => None,
     }
 }

@@ -69,10 +69,11 @@ const CERT: u8 = 2;
 const PUBLIC: u8 = 4;
 const PRIVATE: u8 = 8;
 const SECRET: u8 = 16;
+const PROFILE: u8 = 32;
 const PAIR: u8 = PUBLIC | PRIVATE;
 const OWN: u8 = PRIVATE | SECRET;
 const KEY: u8 = PUBLIC | PRIVATE | SECRET;
-const ALL: u8 = DATA | CERT | KEY;
+const ALL: u8 = DATA | CERT | KEY | PROFILE;
 
 const RSA: u8 = 1;
 const EC: u8 = 2;
@@ -110,6 +111,8 @@ rules! {
     CKA_APPLICATION: DATA, ANY, Bytes, Create, Free, Open;
     CKA_OBJECT_ID: DATA, ANY, Bytes, Create, Free, Open;
     CKA_VALUE: DATA, ANY, Bytes, Create, Free, Open;
+
+    CKA_PROFILE_ID: PROFILE, ANY, Number, Never, Never, Open;
 
     CKA_CERTIFICATE_TYPE: CERT, ANY, Number, Create, Never, Open;
     CKA_CERTIFICATE_CATEGORY: CERT, ANY, Number, Create, Never, Open;
@@ -183,6 +186,7 @@ pub(crate) fn rule(kind: CK_ATTRIBUTE_TYPE, class: Class, family: Option<Family>
         Class::PublicKey => PUBLIC,
         Class::PrivateKey => PRIVATE,
         Class::SecretKey => SECRET,
+        Class::Profile => PROFILE,
     };
     let family = match family {
         None => ANY,

@@ -66,6 +66,7 @@ pub(crate) fn created(template: &Template<'_>, so: bool) -> Result<Content> {
             None
         }
         Class::Data => None,
+        Class::Profile => return fail(CKR_ATTRIBUTE_VALUE_INVALID),
     };
     let mut content = blank(class, key);
     fill(&mut content, template, Given::Create, so)?;

@@ -17,11 +17,13 @@ macro_rules! operation {
     };
 }
 
+mod profile;
 mod record;
 mod transfer;
 
 pub use transfer::{CopyObject, ExportObject, ImportObject};
 
+pub(crate) use profile::{profile, profiles};
 pub(crate) use record::{from_record, to_record};
 
 /// CKA_CLASS.
@@ -38,9 +40,12 @@ pub enum Class {
     PrivateKey = 3,
     /// CKO_SECRET_KEY.
     SecretKey = 4,
+    /// CKO_PROFILE; never stored.
+    Profile = 5,
 }
 
 impl Class {
+    /// The class that a row names.
     pub(crate) fn from_number(number: u8) -> Option<Self> {
         use Class::{Certificate, Data, PrivateKey, PublicKey, SecretKey};
         [Data, Certificate, PublicKey, PrivateKey, SecretKey].into_iter().find(|c| *c as u8 == number)
@@ -55,7 +60,7 @@ impl Class {
             Class::SecretKey => kind.possible_usage(),
             Class::PublicKey => kind.possible_usage().intersect(public),
             Class::PrivateKey => kind.possible_usage().without(public),
-            Class::Data | Class::Certificate => Usage::NONE,
+            Class::Data | Class::Certificate | Class::Profile => Usage::NONE,
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
-use crate::object::{Class, FindObjects, Object, ReadObject};
+use crate::object::{Class, FindObjects, Object, ReadObject, profile, profiles};
 use crate::store::ObjectQuery;
 use crate::token::Role;
 use canis_proto::{Error, ErrorCode, Id, Result};
@@ -38,6 +38,9 @@ impl Run for FindObjects<'_> {
                 && self.id.is_none_or(|i| o.content.id == i)
         };
         found.extend(application.objects(token).into_iter().filter(fits));
+        if self.class == Some(Class::Profile) {
+            found.extend(profiles(token).filter(fits));
+        }
         Ok(found)
     }
 }
@@ -71,6 +74,9 @@ impl Keyring {
             let visible = cached.tenant == token && (private || !cached.object.content.private);
             return if visible { Ok(Arc::clone(&cached.object)) } else { Err(hidden()) };
         }
+        if let Some(profile) = profile(token, id) {
+            return Ok(profile);
+        }
         let row = self.store.object(id)?.filter(|row| row.tenant_id == token && (private || !row.private));
         let row = row.ok_or_else(hidden)?;
         self.found_object(&row, self.tenant_if_open(token).as_deref(), generation)
@@ -94,6 +100,7 @@ impl Class {
             Class::PublicKey => "public key",
             Class::PrivateKey => "private key",
             Class::SecretKey => "secret key",
+            Class::Profile => "profile",
         }
     }
 }

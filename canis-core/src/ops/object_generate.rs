@@ -36,6 +36,9 @@ impl Run for CreateObject {
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Id> {
         let (application, token) = (caller.application()?, caller.tenant()?);
         let mut content = self.content;
+        if content.class == Class::Profile {
+            return Err(Error::invalid("profiles are CANIS's own; they are not made"));
+        }
         if content.class.is_secret() {
             return Err(Error::new(
                 ErrorCode::OperationNotSupported,

@@ -188,6 +188,6 @@ fn may(class: Class, usage: Usage) -> bool {
         Class::SecretKey => true,
         Class::PrivateKey => own,
         Class::PublicKey => !own,
-        Class::Data | Class::Certificate => false,
+        Class::Data | Class::Certificate | Class::Profile => false,
     }
 }

@@ -1,7 +1,7 @@
 //! Slots, tokens, PINs, sessions, login.
 
 use crate::harness::{PIN, SO_PIN, bare_token, module, pin, refused, token, user_session};
-use crate::raw::call;
+use crate::raw::{attribute, call, mechanism};
 use cryptoki::error::RvError;
 use cryptoki::object::Attribute;
 use cryptoki::session::{SessionState, UserType};
@@ -150,6 +150,41 @@ fn users_have_no_names() {
     assert_eq!(login(PIN, ""), CKR_OK);
     assert_eq!(login(PIN, ""), CKR_USER_ALREADY_LOGGED_IN);
     assert_eq!(session.get_session_info().unwrap().session_state(), SessionState::RwUser);
+}
+
+/// R93: every token says without login which profiles it keeps to, if it is asked; what says so is not to be changed.
+#[test]
+fn profiles_are_shown_and_left_alone() {
+    let session = module().open_rw_session(bare_token("profiles")).unwrap();
+    let mut class = CKO_PROFILE;
+    let mut template = [attribute(CKA_CLASS, &mut class)];
+    let (mut found, mut count) = ([0; 8], 0);
+    assert_eq!(call!(C_FindObjectsInit(session.handle(), template.as_mut_ptr(), 1)), CKR_OK);
+    assert_eq!(call!(C_FindObjects(session.handle(), found.as_mut_ptr(), 8, &mut count)), CKR_OK);
+    assert_eq!(call!(C_FindObjectsFinal(session.handle())), CKR_OK);
+    let profile = |object| {
+        let (mut id, mut on_token, mut modifiable) = (0 as CK_PROFILE_ID, CK_FALSE, CK_TRUE);
+        let mut template = [
+            attribute(CKA_PROFILE_ID, &mut id),
+            attribute(CKA_TOKEN, &mut on_token),
+            attribute(CKA_MODIFIABLE, &mut modifiable),
+        ];
+        assert_eq!(call!(C_GetAttributeValue(session.handle(), object, template.as_mut_ptr(), 3)), CKR_OK);
+        assert_eq!((on_token, modifiable), (CK_TRUE, CK_FALSE));
+        id
+    };
+    let shown: Vec<_> = found[..count as usize].iter().copied().map(profile).collect();
+    assert_eq!(shown, [CKP_BASELINE_PROVIDER, CKP_EXTENDED_PROVIDER, CKP_AUTHENTICATION_TOKEN]);
+
+    let (handle, object) = (session.handle(), found[0]);
+    let mut label = attribute(CKA_LABEL, &mut class);
+    assert_eq!(call!(C_SetAttributeValue(handle, object, &mut label, 1)), CKR_ACTION_PROHIBITED);
+    assert_eq!(call!(C_DestroyObject(handle, object)), CKR_ACTION_PROHIBITED);
+    assert_eq!(call!(C_SignInit(handle, &mut mechanism(CKM_ECDSA), object)), CKR_KEY_HANDLE_INVALID);
+    let mut class = CKO_PROFILE;
+    let mut template = [attribute(CKA_CLASS, &mut class)];
+    let made = call!(C_CreateObject(handle, template.as_mut_ptr(), 1, &mut 0));
+    assert_eq!(made, CKR_ATTRIBUTE_VALUE_INVALID);
 }
 
 /// C_InitToken over a token needs its SO PIN and no sessions, and destroys everything on it.
