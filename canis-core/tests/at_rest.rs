@@ -100,7 +100,7 @@ fn generate() -> GenerateObjects {
     let public_facts = KeyFacts { usage: Usage::VERIFY, sensitive: false, extractable: true, ..facts };
     let public =
         Content { class: Class::PublicKey, private: false, key: Some(public_facts), ..secret.clone() };
-    GenerateObjects { kind: KeyType::EcdsaP256, session: None, secret, public: Some(public) }
+    GenerateObjects { kind: KeyType::EcdsaP256, len: 0, session: None, secret, public: Some(public) }
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {

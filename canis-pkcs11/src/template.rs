@@ -5,7 +5,7 @@ use crate::object::{self, class_of, family_number, point, usage};
 use crate::rules::{Change, Given, Rule, rule};
 use crate::rv::{Fail, Result, fail};
 use canis_core::crypto::public_parts::PublicParts;
-use canis_core::object::{Class, Content, KeyFacts, Object};
+use canis_core::object::{Class, Content, KeyFacts, MAX_SECRET, Object};
 use canis_proto::{Family, KeyType, Usage};
 use pkcs11_sys::*;
 
@@ -247,6 +247,7 @@ fn public_key(template: &Template<'_>) -> Result<KeyFacts> {
         CKK_RSA => Family::Rsa,
         CKK_EC => Family::Ec,
         CKK_EC_EDWARDS => Family::Edwards,
+        CKK_EC_MONTGOMERY => Family::Montgomery,
         _ => return fail(CKR_ATTRIBUTE_VALUE_INVALID),
     };
     let parts = match family {
@@ -270,18 +271,19 @@ fn point_on_curve(family: Family, template: &Template<'_>) -> Result<PublicParts
         return fail(CKR_TEMPLATE_INCONSISTENT);
     }
     let value = template.needed(CKA_EC_POINT)?;
-    if family == Family::Edwards {
+    if matches!(family, Family::Edwards | Family::Montgomery) {
         let point = point(value, 32)?.try_into().map_err(|_| CKR_ATTRIBUTE_VALUE_INVALID)?;
-        return Ok(PublicParts::Edwards { point });
+        let edwards = family == Family::Edwards;
+        return Ok(if edwards { PublicParts::Edwards { point } } else { PublicParts::Montgomery { point } });
     }
     Ok(PublicParts::Ec { curve, point: point(value, 1 + 2 * curve.bytes())?.to_vec() })
 }
 
-/// The type of key that a template for C_GenerateKeyPair (its public half) or C_GenerateKey asks for.
+/// The type of pair that a template for C_GenerateKeyPair, its public half, asks for.
 ///
 /// # Errors
 /// CKR_TEMPLATE_INCOMPLETE, CKR_KEY_SIZE_RANGE, or what is wrong with the curve.
-pub(crate) fn kind_to_generate(family: Family, template: &Template<'_>) -> Result<KeyType> {
+pub(crate) fn pair_to_generate(family: Family, template: &Template<'_>) -> Result<KeyType> {
     match family {
         Family::Rsa => {
             // Another exponent than F4 would have to be generated differently; nobody asks for one.
@@ -292,20 +294,31 @@ pub(crate) fn kind_to_generate(family: Family, template: &Template<'_>) -> Resul
                 2048 => Ok(KeyType::Rsa2048),
                 3072 => Ok(KeyType::Rsa3072),
                 4096 => Ok(KeyType::Rsa4096),
+                6144 => Ok(KeyType::Rsa6144),
+                8192 => Ok(KeyType::Rsa8192),
                 _ => fail(CKR_KEY_SIZE_RANGE),
             }
         }
-        Family::Aes => match number(template.needed(CKA_VALUE_LEN)?)? {
-            16 => Ok(KeyType::Aes128),
-            24 => Ok(KeyType::Aes192),
-            32 => Ok(KeyType::Aes256),
-            _ => fail(CKR_KEY_SIZE_RANGE),
-        },
-        Family::Generic => fail(CKR_TEMPLATE_INCONSISTENT),
+        Family::Aes | Family::Generic => fail(CKR_TEMPLATE_INCONSISTENT),
         Family::Ec | Family::Edwards | Family::Montgomery => {
             let curve = object::curve(template.needed(CKA_EC_PARAMS)?)?;
             if curve.family() == family { Ok(curve) } else { fail(CKR_CURVE_NOT_SUPPORTED) }
         }
+    }
+}
+
+/// The type and length of the secret key that a template for C_GenerateKey asks for.
+///
+/// # Errors
+/// CKR_TEMPLATE_INCOMPLETE, CKR_KEY_SIZE_RANGE.
+pub(crate) fn secret_to_generate(family: Family, template: &Template<'_>) -> Result<(KeyType, usize)> {
+    let len = usize::try_from(number(template.needed(CKA_VALUE_LEN)?)?).map_err(|_| CKR_KEY_SIZE_RANGE)?;
+    match (family, len) {
+        (Family::Aes, 16) => Ok((KeyType::Aes128, len)),
+        (Family::Aes, 24) => Ok((KeyType::Aes192, len)),
+        (Family::Aes, 32) => Ok((KeyType::Aes256, len)),
+        (Family::Generic, 1..=MAX_SECRET) => Ok((KeyType::Generic, len)),
+        _ => fail(CKR_KEY_SIZE_RANGE),
     }
 }
 

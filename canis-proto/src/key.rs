@@ -115,9 +115,8 @@ impl KeyType {
     #[must_use]
     pub const fn possible_usage(self) -> Usage {
         match self.family() {
-            Family::Aes => {
-                Usage::ENCRYPT.with(Usage::DECRYPT).with(Usage::WRAP).with(Usage::UNWRAP).with(Usage::DERIVE)
-            }
+            // An AES key signs by CMAC.
+            Family::Aes => Usage::ALL,
             Family::Rsa => Usage::ALL.without(Usage::DERIVE),
             Family::Ec => Usage::SIGN.with(Usage::VERIFY).with(Usage::DERIVE),
             Family::Edwards => Usage::SIGN.with(Usage::VERIFY),

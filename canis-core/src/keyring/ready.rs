@@ -6,7 +6,7 @@ use super::tenant::OpenTenant;
 use crate::crypto::xaes::XaesKey;
 use crate::crypto::{GcmKey, PrivateKey, Provider, PublicKey};
 use crate::secret::SecretBytes;
-use canis_proto::{Error, ErrorCode, Family, Id, KeyType, Result};
+use canis_proto::{Family, Id, KeyType, Result};
 
 /// A key version that can be used at once.
 pub(crate) struct ReadyKey {
@@ -31,6 +31,8 @@ pub(crate) enum ReadyMaterial {
         /// The public half.
         public: Box<dyn PublicKey>,
     },
+    /// A generic secret: its value.
+    Generic {},
 }
 
 impl ReadyKey {
@@ -52,13 +54,7 @@ impl ReadyKey {
                 let public = provider.keys.public(kind, private.public_spki())?;
                 ReadyMaterial::Pair { private, public }
             }
-            // No operation uses one yet, and none may take its bytes for an AES key's.
-            Family::Generic => {
-                return Err(Error::new(
-                    ErrorCode::OperationNotSupported,
-                    "generic secrets are not used here",
-                ));
-            }
+            Family::Generic => ReadyMaterial::Generic {},
         };
         let keeps = api.is_none() || kind.family() == Family::Generic;
         Ok(ReadyKey { material: ready, value: keeps.then_some(material) })

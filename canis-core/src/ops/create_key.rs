@@ -40,7 +40,7 @@ impl Run for CreateKey<'_> {
             updated_at: now,
             deleted_at: None,
         };
-        let made = NewMaterial::draw(keyring.provider, self.kind)?;
+        let made = NewMaterial::draw(keyring.provider, self.kind, SECRET_LEN)?;
         let id = fresh_id(keyring.provider)?;
         let mut changes = vec![
             tenant.expected(),
@@ -97,10 +97,16 @@ pub(super) struct NewMaterial {
     pub(super) spki: Vec<u8>,
 }
 
+/// The length of a generic secret that nobody has given a length, in bytes.
+const SECRET_LEN: usize = 32;
+
 impl NewMaterial {
-    pub(super) fn draw(provider: &Provider, kind: KeyType) -> Result<Self> {
-        if kind.family() == Family::Aes {
-            let material = SecretBytes::filled(kind.bits() / 8, |out| provider.random.fill(out))?;
+    /// Draws a key; `len` is the length of a generic secret in bytes.
+    pub(super) fn draw(provider: &Provider, kind: KeyType, len: usize) -> Result<Self> {
+        if !kind.is_asymmetric() {
+            let len = if kind == KeyType::Generic { len } else { kind.bytes() };
+            check_len(kind, len)?;
+            let material = SecretBytes::filled(len, |out| provider.random.fill(out))?;
             return Ok(NewMaterial { material, spki: Vec::new() });
         }
         let material = provider.keys.generate(kind)?;
@@ -117,15 +123,22 @@ impl NewMaterial {
             let spki = check_pair(provider.keys, kind, material.expose())?;
             return Ok(NewMaterial { material, spki });
         }
-        let lengths = match kind.family() {
-            Family::Generic => 1..=MAX_SECRET,
-            _ => kind.bytes()..=kind.bytes(),
-        };
-        if !lengths.contains(&material.len()) {
-            return Err(Error::invalid(format!("a key of type {kind} has not {} bytes", material.len())));
-        }
+        check_len(kind, material.len())?;
         Ok(NewMaterial { material, spki: Vec::new() })
     }
+}
+
+/// Whether a secret key of this type can have so many bytes.
+fn check_len(kind: KeyType, len: usize) -> Result<()> {
+    let lengths = match kind.family() {
+        Family::Generic => 1..=MAX_SECRET,
+        _ => kind.bytes()..=kind.bytes(),
+    };
+    if lengths.contains(&len) {
+        return Ok(());
+    }
+    let (least, most) = (lengths.start(), lengths.end());
+    Err(Error::invalid(format!("a key of type {kind} has {least} to {most} bytes, not {len}")))
 }
 
 /// What PKCS#11 shows of a key made through the API: its name as label, and one CKA_ID for both halves.

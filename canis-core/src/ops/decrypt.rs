@@ -32,7 +32,7 @@ impl Run for Decrypt<'_> {
                 api.open_from_slice(&aad, &sealed.bytes, &mut plaintext)?;
                 plaintext
             }
-            ReadyMaterial::Aes { api: None, .. } => {
+            ReadyMaterial::Aes { api: None, .. } | ReadyMaterial::Generic { .. } => {
                 return Err(Error::internal("a named key without its API key"));
             }
             ReadyMaterial::Pair { private, .. } => {

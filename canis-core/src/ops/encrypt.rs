@@ -27,7 +27,7 @@ impl Run for Encrypt<'_> {
             ReadyMaterial::Aes { api: Some(api), .. } => {
                 api.seal_to_vec(&aad(&tenant, &key, version, &self.context), &self.plaintext)?
             }
-            ReadyMaterial::Aes { api: None, .. } => {
+            ReadyMaterial::Aes { api: None, .. } | ReadyMaterial::Generic { .. } => {
                 return Err(Error::internal("a named key without its API key"));
             }
             ReadyMaterial::Pair { public, .. } => {

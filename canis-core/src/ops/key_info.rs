@@ -72,7 +72,9 @@ impl Run for PublicKey<'_> {
                 kind: key.kind,
                 spki: private.public_spki().to_vec(),
             }),
-            ReadyMaterial::Aes { .. } => Err(Error::internal("an asymmetric key without a pair")),
+            ReadyMaterial::Aes { .. } | ReadyMaterial::Generic { .. } => {
+                Err(Error::internal("an asymmetric key without a pair"))
+            }
         }
     }
 }

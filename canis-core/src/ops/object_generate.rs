@@ -22,7 +22,7 @@ impl Run for GenerateObjects {
         if self.public.is_some() != kind.is_asymmetric() {
             return Err(Error::internal("a pair has a public half, a secret key has none"));
         }
-        let made = NewMaterial::draw(keyring.provider, kind)?;
+        let made = NewMaterial::draw(keyring.provider, kind, self.len)?;
         let new = NewKey::new(&Origin::Generated, kind, made, self.secret, self.public)?;
         keyring.keep(caller, self.session, new)
     }

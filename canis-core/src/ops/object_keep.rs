@@ -45,7 +45,10 @@ impl NewKey {
         secret: Content,
         public: Option<Content>,
     ) -> Result<Self> {
-        let secret = computed(secret, origin, kind, &made.spki)?;
+        let mut secret = computed(secret, origin, kind, &made.spki)?;
+        if kind == KeyType::Generic {
+            secret.note_value_len(made.material.len());
+        }
         let public = public.map(|content| computed(content, origin, kind, &made.spki)).transpose()?;
         Ok(NewKey { kind, made, secret, public })
     }

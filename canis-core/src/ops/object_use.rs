@@ -137,7 +137,7 @@ impl KeyHandle {
         match &self.key {
             HandleKey::Ready(ready) => match &ready.material {
                 ReadyMaterial::Aes { gcm, .. } => Ok(&**gcm),
-                ReadyMaterial::Pair { .. } => Err(unfit()),
+                ReadyMaterial::Pair { .. } | ReadyMaterial::Generic { .. } => Err(unfit()),
             },
             HandleKey::Public(_) => Err(unfit()),
         }

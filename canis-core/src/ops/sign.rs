@@ -21,8 +21,8 @@ impl Run for Sign<'_> {
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Signed> {
         let tenant = keyring.tenant(caller.tenant()?)?;
         let key = keyring.key(&tenant, &self.name)?;
-        key.require(Usage::SIGN, "sign")?;
         let scheme = scheme_for(&key, self.scheme)?;
+        key.require(Usage::SIGN, "sign")?;
         let version = key.record.current_version;
         let ready = keyring.ready(&tenant, &key, version)?;
         let ReadyMaterial::Pair { private, .. } = &ready.material else {
@@ -48,8 +48,8 @@ impl Run for Verify<'_> {
         made_by(&sealed, &self.name, "signature")?;
         let tenant = keyring.tenant(caller.tenant()?)?;
         let key = keyring.key(&tenant, &self.name)?;
-        key.require(Usage::VERIFY, "verify")?;
         let scheme = scheme_for(&key, self.scheme)?;
+        key.require(Usage::VERIFY, "verify")?;
         let ready = keyring.ready(&tenant, &key, sealed.version)?;
         let ReadyMaterial::Pair { public, .. } = &ready.material else {
             return Err(Error::internal("a verifying key without a pair"));

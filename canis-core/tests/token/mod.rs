@@ -71,7 +71,8 @@ impl Token {
     pub(crate) fn generate(&self, label: &str, session: Option<u64>) -> Result<(Id, Id)> {
         let secret = content(Class::PrivateKey, label, Usage::SIGN);
         let public = content(Class::PublicKey, label, Usage::VERIFY);
-        let request = GenerateObjects { kind: KeyType::EcdsaP256, session, secret, public: Some(public) };
+        let request =
+            GenerateObjects { kind: KeyType::EcdsaP256, len: 0, session, secret, public: Some(public) };
         self.core.call(&self.caller(), request).map(|(secret, public)| (secret, public.unwrap()))
     }
 

@@ -5,7 +5,7 @@ use crate::attribute::Attribute;
 use crate::mechanism::Mechanism;
 use crate::module::Module;
 use crate::rv::{Instead, Result, fail};
-use crate::template::{Template, generated, kind_to_generate};
+use crate::template::{Template, generated, pair_to_generate, secret_to_generate};
 use canis_core::object::{Class, GenerateObjects};
 use canis_proto::{ErrorCode, Family};
 use pkcs11_sys::*;
@@ -18,15 +18,16 @@ pub(crate) fn generate(
     attributes: &[Attribute<'_>],
 ) -> Result<CK_OBJECT_HANDLE> {
     module.sessions.token(session)?;
-    if mechanism.generates()? != Family::Aes {
+    let family = mechanism.generates()?;
+    if is_pair(family) {
         return fail(CKR_MECHANISM_INVALID);
     }
     let template = Template::new(attributes)?;
-    let kind = kind_to_generate(Family::Aes, &template)?;
+    let (kind, len) = secret_to_generate(family, &template)?;
     let place = place(module, session, template.boolean(CKA_TOKEN)?.unwrap_or(false))?;
     let secret = generated(Class::SecretKey, kind, mechanism.row.kind, &template, place.so)?;
     let private = secret.private;
-    let request = GenerateObjects { kind, session: place.session, secret, public: None };
+    let request = GenerateObjects { kind, len, session: place.session, secret, public: None };
     let (key, _) = module
         .keeper()?
         .core
@@ -45,11 +46,11 @@ pub(crate) fn generate_pair(
 ) -> Result<(CK_OBJECT_HANDLE, CK_OBJECT_HANDLE)> {
     module.sessions.token(session)?;
     let family = mechanism.generates()?;
-    if family == Family::Aes {
+    if !is_pair(family) {
         return fail(CKR_MECHANISM_INVALID);
     }
     let (public, private) = (Template::new(public)?, Template::new(private)?);
-    let kind = kind_to_generate(family, &public)?;
+    let kind = pair_to_generate(family, &public)?;
     let on_token = private.boolean(CKA_TOKEN)?.unwrap_or(false);
     // The two halves are one key of the core and live in one place.
     if public.boolean(CKA_TOKEN)?.unwrap_or(false) != on_token {
@@ -59,7 +60,7 @@ pub(crate) fn generate_pair(
     let secret = generated(Class::PrivateKey, kind, mechanism.row.kind, &private, place.so)?;
     let open = generated(Class::PublicKey, kind, mechanism.row.kind, &public, place.so)?;
     let (secret_is_private, open_is_private) = (secret.private, open.private);
-    let request = GenerateObjects { kind, session: place.session, secret, public: Some(open) };
+    let request = GenerateObjects { kind, len: 0, session: place.session, secret, public: Some(open) };
     let (secret, open) = module
         .keeper()?
         .core
@@ -69,4 +70,8 @@ pub(crate) fn generate_pair(
     let open = handle_of(module, session, &place, open, open_is_private)?;
     let secret = handle_of(module, session, &place, secret, secret_is_private)?;
     Ok((open, secret))
+}
+
+const fn is_pair(family: Family) -> bool {
+    !matches!(family, Family::Aes | Family::Generic)
 }

@@ -106,8 +106,8 @@ fn templates_that_cannot_be_met_are_refused() {
         generate(&session, &Mechanism::EccKeyPairGen, public, private)
     };
     refused(ec(&[], &[]), RvError::TemplateIncomplete);
-    let secp256k1 = Attribute::EcParams(vec![0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x0a]);
-    refused(ec(&[secp256k1], &[]), RvError::CurveNotSupported);
+    let secp224r1 = Attribute::EcParams(vec![0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x21]);
+    refused(ec(&[secp224r1], &[]), RvError::CurveNotSupported);
     refused(ec(&[Attribute::EcParams(vec![1, 2, 3])], &[]), RvError::DomainParamsInvalid);
     refused(ec(&[ED25519.into()], &[]), RvError::CurveNotSupported);
     refused(ec(&[P256.into(), Attribute::KeyType(KeyType::RSA)], &[]), RvError::TemplateInconsistent);
