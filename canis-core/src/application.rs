@@ -99,6 +99,12 @@ impl Application {
         found.into_iter().map(|o| Arc::clone(&o.object)).collect()
     }
 
+    /// The private and secret session keys of a token whose material is here.
+    pub(crate) fn ready_keys(&self, token: Id) -> Vec<(Arc<Object>, Arc<ReadyKey>)> {
+        let keys = |o: &SessionObject| Some((Arc::clone(&o.object), o.ready.clone()?));
+        self.state().objects.values().filter(|o| o.token == token).filter_map(keys).collect()
+    }
+
     /// One of them.
     pub(crate) fn object(&self, token: Id, id: Id) -> Option<SessionObject> {
         self.state().objects.get(&id).filter(|o| o.token == token).cloned()

@@ -1,7 +1,7 @@
 //! Who asks: a bearer of a token, a PKCS#11 application, or nobody yet.
 
 use crate::application::Application;
-use canis_proto::{Capabilities, Error, ErrorCode, Id, Result};
+use canis_proto::{Capabilities, Capability, Error, ErrorCode, Id, Result};
 use std::sync::Arc;
 
 /// The caller of an operation: its tenant and what it was granted.
@@ -61,6 +61,17 @@ impl Caller {
     /// What it was granted.
     pub(crate) fn capabilities(&self) -> Capabilities {
         self.capabilities
+    }
+
+    /// Refuses a caller without `needed`, for operations that need more than the one capability of their row.
+    ///
+    /// # Errors
+    /// `permission_denied`.
+    pub(crate) fn require(&self, needed: Capability) -> Result<()> {
+        if self.capabilities.allows(needed) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorCode::PermissionDenied, format!("you also lack the capability `{needed}`")))
     }
 
     /// Its tenant.

@@ -4,7 +4,7 @@
 use canis_core::store::memory::MemoryStore;
 use canis_core::store::sqlite::SqliteStore;
 use canis_core::store::{
-    Change, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, Row, Store, TenantRow, VersionRow,
+    Change, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, RoleRow, Row, Store, TenantRow, VersionRow,
 };
 use canis_proto::{ErrorCode, Id};
 
@@ -213,7 +213,15 @@ fn wiping_a_tenant() {
                 Change::Put(Row::Object(object(3, id(7), b"l"))),
             ])
             .unwrap();
+        let role = |n, tenant, revision| {
+            Change::Put(Row::Role(RoleRow { id: id(n), tenant_id: tenant, revision, sealed: vec![n] }))
+        };
+        store.commit(&[role(1, id(8), 1), role(2, id(7), 1)]).unwrap();
+        store.commit(&[role(2, id(7), 2)]).unwrap();
+        assert_eq!(store.commit(&[role(2, id(7), 2)]).unwrap_err().code, ErrorCode::Conflict);
+        assert_eq!(store.role(id(2)).unwrap().unwrap().revision, 2);
         store.commit(&[Change::WipeTenant(id(8))]).unwrap();
+        assert_eq!((store.role(id(1)).unwrap(), store.roles(id(7)).unwrap().len()), (None, 1));
         assert!(store.all_keys(id(8)).unwrap().is_empty() && store.versions(id(1)).unwrap().is_empty());
         assert!(store.objects(&ObjectQuery::all(id(8))).unwrap().is_empty());
         assert!(store.pin(id(8), 1).unwrap().is_none() && store.pin(id(8), 2).unwrap().is_some());

@@ -111,6 +111,14 @@ codes! {
     AttributeReadOnly = 32, "attribute_read_only", State;
     /// Someone else changed the row first; read it again and retry.
     Conflict = 33, "conflict", State;
+    /// The key may not leave, not even wrapped.
+    KeyNotExportable = 36, "key_not_exportable", State;
+    /// The key may leave, but not wrapped by this key or in this way.
+    KeyNotWrappable = 37, "key_not_wrappable", State;
+    /// The wrapping key is weaker than the key it is to wrap.
+    WrappingKeyTooWeak = 38, "wrapping_key_too_weak", State;
+    /// What was wrapped was sensitive and must come back so.
+    KeySensitive = 39, "key_sensitive", State;
     /// The store is sealed.
     Sealed = 40, "sealed", Sealed;
     /// The tenant opens with its PIN only, and nobody has logged in.

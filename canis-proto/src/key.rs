@@ -105,6 +105,24 @@ impl KeyType {
         self.bits().div_ceil(8)
     }
 
+    /// The security strength in bits of a key of this type that has `bytes` bytes: NIST SP 800-57 part 1 rev. 5, table
+    /// 2, and for the moduli between its lines SP 800-56B rev. 2, table 4. No secret counts for more than 256.
+    #[must_use]
+    pub const fn strength(self, bytes: usize) -> usize {
+        match (self.family(), self.bits()) {
+            (Family::Aes, bits) => bits,
+            (Family::Rsa, ..=2048) => 112,
+            (Family::Rsa, ..=3072) => 128,
+            (Family::Rsa, ..=4096) => 152,
+            (Family::Rsa, ..=6144) => 176,
+            (Family::Rsa, _) => 200,
+            (Family::Ec, 521) => 256,
+            (Family::Ec | Family::Edwards | Family::Montgomery, bits) => bits / 2,
+            (Family::Generic, _) if bytes >= 32 => 256,
+            (Family::Generic, _) => 8 * bytes,
+        }
+    }
+
     /// Whether there is a public half.
     #[must_use]
     pub const fn is_asymmetric(self) -> bool {
@@ -308,6 +326,26 @@ mod tests {
             assert_eq!(kind.name().parse::<KeyType>().as_ref(), Ok(kind));
             assert_eq!(KeyType::from_number(kind.number()), Some(*kind));
             assert!(kind.possible_usage().allows(kind.default_usage()));
+        }
+    }
+
+    /// NIST SP 800-57 part 1 rev. 5, table 2.
+    #[test]
+    fn strengths_are_those_of_the_table() {
+        for (name, bytes, bits) in [
+            ("aes128-gcm", 16, 128),
+            ("aes256-gcm", 32, 256),
+            ("rsa-2048", 256, 112),
+            ("rsa-3072", 384, 128),
+            ("rsa-8192", 1024, 200),
+            ("ecdsa-p256", 32, 128),
+            ("ecdsa-p384", 48, 192),
+            ("ecdsa-p521", 66, 256),
+            ("ed25519", 32, 128),
+            ("generic", 16, 128),
+            ("generic", 64, 256),
+        ] {
+            assert_eq!(name.parse::<KeyType>().map(|kind| kind.strength(bytes)), Ok(bits), "{name}");
         }
     }
 

@@ -221,6 +221,14 @@ operations! {
     DestroyObject = 41, "object.destroy", Some(C::Delete), Long, false;
     /// Open an object's key for one use (C_SignInit and its like).
     OpenKey = 46, "object.open", Some(C::Read), Long, false;
+    /// Let an object's key out, wrapped by another (C_WrapKey); also needs `encrypt`.
+    WrapKey = 60, "object.wrap", Some(C::Export), Long, false;
+    /// Bring a wrapped key in as an object (C_UnwrapKey); also needs `decrypt`.
+    UnwrapKey = 61, "object.unwrap", Some(C::Import), Long, false;
+    /// Make an object's key from another one (C_DeriveKey); also needs `create`.
+    DeriveKey = 62, "object.derive", Some(C::Decrypt), Long, false;
+    /// Make an object's key from a password (C_GenerateKey by PBKDF2).
+    DerivePassword = 63, "object.derive-password", Some(C::Create), Long, false;
     /// Encrypt with an object's key and the caller's mechanism.
     UseToEncrypt = 42, "object.encrypt", Some(C::Encrypt), Short, false;
     /// Decrypt with an object's key and the caller's mechanism.

@@ -5,7 +5,7 @@
 //! the length of a call and wiped.
 
 use super::private_info::{self, EcPrivateKey, seed_pkcs8};
-use super::public_parts::{EC, PublicParts, curve_oid, rsa_type};
+use super::public_parts::{EC, ED25519, PublicParts, RSA, X25519, curve_oid, rsa_type};
 use super::refusal::{bad_private_key, unsupported};
 use crate::secret::SecretBytes;
 use canis_proto::{Family, KeyType, Result};
@@ -113,6 +113,28 @@ impl PrivateParts {
             }
         }
     }
+}
+
+/// The type of the private key in PKCS#8 DER; whether it is a valid one is for [`super::Keys::private`] to say.
+///
+/// # Errors
+/// `invalid_argument` for what is no PKCS#8 of an algorithm there is; `invalid_key_type` for an RSA modulus of a size
+/// that no type has.
+pub(crate) fn kind_of(pkcs8: &[u8]) -> Result<KeyType> {
+    let info = PrivateKeyInfoRef::from_der(pkcs8).map_err(|_| bad_private_key("it is not PKCS#8 DER"))?;
+    if info.algorithm.oid == RSA {
+        let key = pkcs1::RsaPrivateKey::<UintRef<'_>>::from_der(info.private_key.as_bytes())
+            .map_err(|_| bad_private_key("it is no RSAPrivateKey DER"))?;
+        return rsa_type(key.modulus.as_bytes());
+    }
+    let curve = info.algorithm.parameters_oid().ok();
+    let fits = |kind: &&KeyType| match kind.family() {
+        Family::Ec => info.algorithm.oid == EC && curve.is_some() && curve == curve_oid(**kind),
+        Family::Edwards => info.algorithm.oid == ED25519,
+        Family::Montgomery => info.algorithm.oid == X25519,
+        _ => false,
+    };
+    KeyType::ALL.iter().find(fits).copied().ok_or_else(|| bad_private_key("its algorithm is not known here"))
 }
 
 fn part(bytes: &[u8]) -> Part {

@@ -145,7 +145,11 @@ impl Keyring {
         })?;
         let material = self.open_version(tenant, key, &row)?;
         let api = Some(ApiKey::new(tenant, key, version));
+        let secret = (!key.kind.is_asymmetric()).then(|| self.secret_fingerprint(tenant, material.expose()));
         let ready = Arc::new(ReadyKey::new(self.provider, key.kind, material, api)?);
+        if let Some(fingerprint) = secret {
+            ready.known.fingerprint.get_or_init(|| fingerprint);
+        }
         self.ready.insert((key.id, version), Arc::clone(&ready));
         Ok(ready)
     }

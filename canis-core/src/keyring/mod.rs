@@ -20,6 +20,7 @@ pub(crate) mod object;
 mod pin;
 pub(crate) mod ready;
 pub(crate) mod record;
+pub(crate) mod role;
 pub(crate) mod seal;
 pub(crate) mod store_rows;
 pub(crate) mod tenant;

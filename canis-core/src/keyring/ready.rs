@@ -1,6 +1,7 @@
 //! Ready keys: parsed once, precomputed, shared by all threads, wiped when dropped.
 
 use super::key::Key;
+use super::role::KnownValue;
 use super::seal::xaes_key;
 use super::tenant::OpenTenant;
 use crate::crypto::xaes::XaesKey;
@@ -13,6 +14,8 @@ pub(crate) struct ReadyKey {
     pub(crate) material: ReadyMaterial,
     /// The material itself, where it stands nowhere else: a session object's, and a generic secret's.
     pub(crate) value: Option<SecretBytes>,
+    /// What is known of the roles of that value.
+    pub(crate) known: KnownValue,
 }
 
 /// What it is made of.
@@ -57,7 +60,7 @@ impl ReadyKey {
             Family::Generic => ReadyMaterial::Generic {},
         };
         let keeps = api.is_none() || kind.family() == Family::Generic;
-        Ok(ReadyKey { material: ready, value: keeps.then_some(material) })
+        Ok(ReadyKey { material: ready, value: keeps.then_some(material), known: KnownValue::default() })
     }
 }
 

@@ -186,6 +186,14 @@ record! {
     }
 }
 
+record! {
+    /// What a value of keys was used for.
+    StoredRoles, ValueRoles, "a value's roles", {
+        /// Bits: 1 data, 2 keys, 4 sensitive, 8 to be wrapped by trusted keys only.
+        roles: u8,
+    }
+}
+
 /// What an object says about its key.
 #[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
 pub(crate) struct FactsRecord {

@@ -1,7 +1,7 @@
 //! Tenants: isolated sets of keys, each under a random key of its own.
 
 use super::record::Tenant;
-use super::seal::{RowSealer, commitment, fresh_id, fresh_key, open_secret};
+use super::seal::{RowSealer, commitment, derive, fresh_id, fresh_key, open_secret};
 use super::store_rows::{agree, place};
 use super::{Keyring, RootKeys};
 use crate::crypto::Provider;
@@ -41,6 +41,8 @@ pub(crate) struct OpenTenant {
     pub(crate) protection: Protection,
     pub(crate) key: SecretBytes,
     pub(crate) rows: RowSealer,
+    /// What fingerprints of key values are made under.
+    pub(super) values: SecretBytes,
     /// How many applications are logged in; a PIN-protected tenant closes when the last one leaves.
     pub(crate) logins: AtomicUsize,
 }
@@ -156,6 +158,7 @@ impl Keyring {
             return Err(place("tenants", Id::STORE, info.id, info.revision).tampered());
         }
         let rows = RowSealer::new(self.provider, &key)?;
+        let values = derive(self.provider, &key, "canis/v1/value-roles")?;
         let opened = Arc::new(OpenTenant {
             id: info.id,
             revision: info.revision,
@@ -163,6 +166,7 @@ impl Keyring {
             protection: info.protection,
             key,
             rows,
+            values,
             logins: AtomicUsize::new(0),
         });
         let admitted = {

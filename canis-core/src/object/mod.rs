@@ -250,6 +250,12 @@ pub enum CipherScheme<'a> {
     RsaOaep(Oaep<'a>),
 }
 
+mod derive;
+mod wrap;
+
+pub use derive::{Derivation, DeriveKey, DerivePassword, Derived, LEAST_DERIVED, Prf, Salt};
+pub use wrap::{GcmIv, Inside, UnwrapKey, WrapKey, Wrapped, Wrapping};
+
 operation! {
     /// Makes a certificate, data object or public key.
     CreateObject => Id {

@@ -30,11 +30,13 @@ impl Run for UpdateObject {
             key: old.key,
             content: self.content,
         };
+        let role = keyring.role_of_change(caller, &old, &new)?;
         if new.session.is_some() {
             application.replace(new);
             return Ok(());
         }
         let mut changes = keyring.expecting(token, [Change::Put(keyring.object_row(token, &new)?)]);
+        changes.extend(role);
         if let (Some((key, _)), Some(facts)) = (new.key, &new.content.key) {
             changes.extend(keyring.follow(token, key, &new, facts)?);
         }

@@ -25,8 +25,10 @@ impl Run for ExportObject {
 pub(super) enum Leave {
     /// In plain: only if it is extractable and not sensitive.
     Plain,
-    /// As another object of the same token.
+    /// As another object of the same token, or to make one.
     Inside,
+    /// Wrapped by another key: only if it is extractable.
+    Wrapped,
 }
 
 impl Keyring {
@@ -49,6 +51,9 @@ impl Keyring {
         if leave == Leave::Plain && (facts.sensitive || !facts.extractable) {
             return Err(stays());
         }
+        if leave == Leave::Wrapped && !facts.extractable {
+            return Err(not_exportable());
+        }
         let token = caller.tenant()?;
         let Some((key, version)) = object.key else {
             let kept = caller.application()?.object(token, object.id).and_then(|kept| kept.ready);
@@ -66,6 +71,9 @@ impl Keyring {
         if leave == Leave::Plain && !(key.record.exportable && key.record.allow_plaintext_backup) {
             return Err(stays());
         }
+        if leave == Leave::Wrapped && !key.record.exportable {
+            return Err(not_exportable());
+        }
         let row = self.store.version(key.id, version)?.ok_or_else(gone)?;
         Ok((key.kind, self.open_version(&tenant, &key, &row)?))
     }
@@ -75,6 +83,13 @@ fn stays() -> Error {
     Error::new(
         ErrorCode::OperationNotAllowed,
         "the key is sensitive or not extractable; its material does not leave in plain",
+    )
+}
+
+fn not_exportable() -> Error {
+    Error::new(
+        ErrorCode::KeyNotExportable,
+        "the key is not extractable; its material does not leave, not even wrapped",
     )
 }
 

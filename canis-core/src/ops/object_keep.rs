@@ -3,10 +3,12 @@
 //! Every way by which a key comes to be ends here: generated, brought from outside, unwrapped, derived, copied.
 
 use super::create_key::NewMaterial;
+use super::object_role::is_for_data;
 use crate::caller::Caller;
 use crate::keyring::Keyring;
 use crate::keyring::ready::ReadyKey;
 use crate::keyring::record::KeyRecord;
+use crate::keyring::role::Roles;
 use crate::keyring::seal::fresh_id;
 use crate::keyring::tenant::OpenTenant;
 use crate::object::{Content, KeyFacts, NO_MECHANISM, Object};
@@ -29,8 +31,20 @@ pub(super) enum Origin {
     Generated,
     /// From outside: C_CreateObject, C_UnwrapKey. Nobody knows where it was before.
     Outside,
+    /// From keys of the same token, of which this is known: C_DeriveKey.
+    Derived(Heritage),
     /// From a key of the same token, which these facts describe: C_CopyObject. The copy has the key's history.
     Copied(KeyFacts),
+}
+
+/// What a derived key has from its bases.
+#[derive(Clone, Copy)]
+pub(super) struct Heritage {
+    pub(super) sensitive: bool,
+    pub(super) extractable: bool,
+    pub(super) always_sensitive: bool,
+    pub(super) never_extractable: bool,
+    pub(super) wrap_with_trusted: bool,
 }
 
 impl NewKey {
@@ -80,6 +94,12 @@ fn computed(mut content: Content, origin: &Origin, kind: KeyType, spki: &[u8]) -
             facts.mechanism = NO_MECHANISM;
             facts.always_sensitive = false;
             facts.never_extractable = false;
+        }
+        Origin::Derived(base) => {
+            facts.local = false;
+            facts.mechanism = NO_MECHANISM;
+            facts.always_sensitive = base.always_sensitive && facts.sensitive;
+            facts.never_extractable = base.never_extractable && !facts.extractable;
         }
         Origin::Copied(old) => {
             facts.local = old.local;
@@ -131,6 +151,9 @@ impl Keyring {
     fn keep_in_session(&self, caller: &Caller, session: u64, new: NewKey) -> Result<(Id, Option<Id>)> {
         let (application, token) = (caller.application()?, caller.tenant()?);
         let ready = Arc::new(ReadyKey::new(self.provider, new.kind, new.made.material, None)?);
+        if is_for_data(&new.secret) {
+            ready.known.set_data();
+        }
         let add = |content, ready| -> Result<Id> {
             let id = fresh_id(self.provider)?;
             let object = Object { id, revision: 1, session: Some(session), key: None, content };
@@ -167,6 +190,10 @@ impl Keyring {
             Change::Put(self.key_row(tenant, key, 1, &new.record(name, now)?)?),
             Change::Put(self.version_row(tenant, key, new.kind, 1, &new.made.material, now)?),
         ];
+        if is_for_data(&new.secret) {
+            let value = self.fingerprint_of(tenant, &new.made);
+            changes.extend(self.role_change(tenant, value, Roles::DATA)?);
+        }
         let mut add = |content: &Content| -> Result<Id> {
             let content = content.clone();
             let id = fresh_id(self.provider)?;

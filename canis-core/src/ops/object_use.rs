@@ -34,6 +34,9 @@ impl Run for OpenKey {
             ));
         }
         let key = keyring.handle_key(caller, &object, self.usage)?;
+        if let HandleKey::Ready(ready) = &key {
+            keyring.use_value(caller, &object, ready, self.usage)?;
+        }
         let opened = Arc::new(KeyHandle { object: self.object, facts, usage: self.usage, key, since });
         if object.session.is_none() {
             keyring.keep_opened(self.object, &opened);

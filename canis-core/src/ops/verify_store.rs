@@ -83,6 +83,9 @@ impl Keyring {
                 report.note(self.open_version(tenant, &key, &version))?;
             }
         }
+        for row in self.store.roles(tenant.id)? {
+            report.note(self.read_role(tenant, &row))?;
+        }
         self.verify_objects(tenant.id, Some(tenant), report)
     }
 

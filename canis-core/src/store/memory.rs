@@ -1,8 +1,8 @@
 //! The store as a model: plain maps, the same rules. Tests run on it; nothing survives the process.
 
 use super::{
-    Change, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, RootSlotRow, Row, Store, TenantRow, TokenRow,
-    Turn, VersionRow, conflict,
+    Change, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, RoleRow, RootSlotRow, Row, Store, TenantRow,
+    TokenRow, Turn, VersionRow, conflict,
 };
 use canis_proto::{Error, ErrorCode, Id, Result};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,6 +28,7 @@ struct Tables {
     keys: Vec<KeyRow>,
     versions: Vec<VersionRow>,
     objects: Vec<ObjectRow>,
+    roles: Vec<RoleRow>,
 }
 
 impl MemoryStore {
@@ -82,6 +83,7 @@ impl Tables {
                 self.versions.retain(|r| !keys.contains(&r.key_id));
                 self.keys.retain(|r| r.tenant_id != *tenant);
                 self.objects.retain(|r| r.tenant_id != *tenant);
+                self.roles.retain(|r| r.tenant_id != *tenant);
                 self.pins.retain(|r| r.tenant_id != *tenant || r.role != USER);
                 Ok(())
             }
@@ -133,6 +135,9 @@ impl Tables {
             }
             Row::Object(r) => {
                 put("objects", &mut self.objects, r, |o| o.id == r.id, |o| o.revision, &r.id.to_string())
+            }
+            Row::Role(r) => {
+                put("value_roles", &mut self.roles, r, |o| o.id == r.id, |o| o.revision, &r.id.to_string())
             }
         }
     }
@@ -227,6 +232,14 @@ impl Store for MemoryStore {
                 && query.key_id.is_none_or(|k| r.key_id == Some(k))
         };
         self.read(|t| t.objects.iter().filter(fits).cloned().collect())
+    }
+
+    fn role(&self, fingerprint: Id) -> Result<Option<RoleRow>> {
+        self.read(|t| t.roles.iter().find(|r| r.id == fingerprint).cloned())
+    }
+
+    fn roles(&self, tenant: Id) -> Result<Vec<RoleRow>> {
+        self.read(|t| t.roles.iter().filter(|r| r.tenant_id == tenant).cloned().collect())
     }
 
     fn commit(&self, changes: &[Change]) -> Result<()> {

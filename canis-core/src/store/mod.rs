@@ -10,7 +10,7 @@ mod row;
 pub mod sqlite;
 
 pub use row::{
-    Change, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, RootSlotRow, Row, TenantRow, TokenRow,
+    Change, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, RoleRow, RootSlotRow, Row, TenantRow, TokenRow,
     VersionRow,
 };
 
@@ -49,6 +49,10 @@ pub trait Store: Send + Sync {
     fn object(&self, id: Id) -> Result<Option<ObjectRow>>;
     /// Objects that match, in the order they were made.
     fn objects(&self, query: &ObjectQuery<'_>) -> Result<Vec<ObjectRow>>;
+    /// What a value of keys was used for.
+    fn role(&self, fingerprint: Id) -> Result<Option<RoleRow>>;
+    /// The same for every value of a tenant.
+    fn roles(&self, tenant: Id) -> Result<Vec<RoleRow>>;
 
     /// Applies all changes or none, durably: once this returns `Ok` they survive a crash.
     ///

@@ -146,6 +146,19 @@ pub struct ObjectRow {
     pub seal: Vec<u8>,
 }
 
+/// What one value of keys was used for; several keys may have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoleRow {
+    /// The value's fingerprint, made under a key of the tenant.
+    pub id: Id,
+    /// Whose keys have the value.
+    pub tenant_id: Id,
+    /// Counts changes, from 1.
+    pub revision: u64,
+    /// The sealed record.
+    pub sealed: Vec<u8>,
+}
+
 /// Which objects are asked for; what is `None` is not looked at.
 #[derive(Clone, Copy, Debug)]
 pub struct ObjectQuery<'a> {
@@ -194,6 +207,8 @@ pub enum Row {
     Version(VersionRow),
     /// `objects`
     Object(ObjectRow),
+    /// `value_roles`
+    Role(RoleRow),
 }
 
 /// One change of a transaction. Revision 1 inserts; a higher one replaces the row of the revision before.
@@ -208,7 +223,7 @@ pub enum Change {
     RemoveObject(Id, u64),
     /// Removes every version of a key.
     RemoveVersions(Id),
-    /// Removes every key, version and object of a tenant and its user PIN, leaving no tombstones: when a token is
+    /// Removes every key, version, object and role of a tenant and its user PIN, leaving no tombstones: when a token is
     /// initialised anew.
     WipeTenant(Id),
 }

@@ -5,8 +5,8 @@
 //! is answered.
 
 use super::{
-    Change, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, RootSlotRow, Store, TenantRow, TokenRow, Turn,
-    VersionRow,
+    Change, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, RoleRow, RootSlotRow, Store, TenantRow,
+    TokenRow, Turn, VersionRow,
 };
 use canis_proto::{Error, ErrorCode, Id, Result};
 use rusqlite::{OptionalExtension, ToSql};
@@ -245,6 +245,14 @@ impl Store for SqliteStore {
         }
         filter.push_str(" ORDER BY rowid");
         self.many(&filter, &params)
+    }
+
+    fn role(&self, fingerprint: Id) -> Result<Option<RoleRow>> {
+        self.one("id = ?1", &[fingerprint.as_bytes()])
+    }
+
+    fn roles(&self, tenant: Id) -> Result<Vec<RoleRow>> {
+        self.many("WHERE tenant_id = ?1 ORDER BY rowid", &[tenant.as_bytes()])
     }
 
     fn commit(&self, changes: &[Change]) -> Result<()> {

@@ -83,4 +83,10 @@ CREATE INDEX idx_objects_class ON objects (tenant_id, class);
 CREATE INDEX idx_objects_label ON objects (tenant_id, label);
 CREATE INDEX idx_objects_cka_id ON objects (tenant_id, cka_id);
 CREATE INDEX idx_objects_key ON objects (key_id);
+CREATE TABLE value_roles (
+    id BLOB PRIMARY KEY,
+    tenant_id BLOB NOT NULL REFERENCES tenants(id),
+    revision INTEGER NOT NULL,
+    sealed BLOB NOT NULL
+) STRICT;
 ";

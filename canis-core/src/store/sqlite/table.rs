@@ -1,6 +1,8 @@
 //! How each row type stands in its table; the SQL is made from the list of columns.
 
-use crate::store::{KeyRow, MetaRow, ObjectRow, PinRow, RootSlotRow, TenantRow, TokenRow, VersionRow};
+use crate::store::{
+    KeyRow, MetaRow, ObjectRow, PinRow, RoleRow, RootSlotRow, TenantRow, TokenRow, VersionRow,
+};
 use canis_proto::Id;
 use rusqlite::types::Value;
 use rusqlite::{Result, Row};
@@ -141,4 +143,10 @@ table!(ObjectRow, "objects", |r: &ObjectRow| r.revision, {
     revision: counter, number;
     body: get, Value::Blob;
     seal: get, Value::Blob;
+});
+table!(RoleRow, "value_roles", |r: &RoleRow| r.revision, {
+    id: id, blob;
+    tenant_id: id, blob;
+    revision: counter, number;
+    sealed: get, Value::Blob;
 });

@@ -28,6 +28,7 @@ fn apply(path: &Path, transaction: &Transaction<'_>, change: &Change) -> Result<
         Change::Put(Row::Key(row)) => put_key(path, transaction, row),
         Change::Put(Row::Version(row)) => put(path, transaction, row, &row.id.to_string()),
         Change::Put(Row::Object(row)) => put(path, transaction, row, &row.id.to_string()),
+        Change::Put(Row::Role(row)) => put(path, transaction, row, &row.id.to_string()),
         Change::ExpectTenant(id, revision) => expect_tenant(path, transaction, *id, *revision),
         Change::RemoveObject(id, revision) => remove(path, transaction, "objects", *id, *revision),
         Change::RemoveVersions(key) => {
@@ -39,6 +40,7 @@ fn apply(path: &Path, transaction: &Transaction<'_>, change: &Change) -> Result<
                 "DELETE FROM kms_key_versions WHERE key_id IN (SELECT id FROM kms_keys WHERE tenant_id = ?1)",
                 "DELETE FROM kms_keys WHERE tenant_id = ?1",
                 "DELETE FROM objects WHERE tenant_id = ?1",
+                "DELETE FROM value_roles WHERE tenant_id = ?1",
                 "DELETE FROM pins WHERE tenant_id = ?1 AND role = 1",
             ] {
                 execute(path, transaction, sql, &[tenant.as_bytes()])?;

@@ -1,0 +1,201 @@
+//! `object.unwrap`: a wrapped key comes in.
+
+use super::create_key::NewMaterial;
+use super::object_keep::{NewKey, Origin};
+use super::object_wrap::{Means, unfit};
+use crate::caller::Caller;
+use crate::core::{Resource, Run};
+use crate::crypto::private_parts;
+use crate::crypto::{BLOCK, BlockMode, CipherStream, Direction, KeyWrap, PrivateKey};
+use crate::keyring::Keyring;
+use crate::keyring::ready::ReadyMaterial;
+use crate::keyring::role::{Grant, Roles};
+use crate::keyring::tenant::OpenTenant;
+use crate::object::{Content, GcmIv, HandleKey, Inside, KeyFacts, KeyHandle, OpenKey, UnwrapKey, Wrapping};
+use crate::secret::SecretBytes;
+use canis_proto::{Capability, Error, ErrorCode, Family, Id, KeyType, Result, Usage};
+use subtle::{ConditionallySelectable, ConstantTimeEq};
+
+impl Run for UnwrapKey<'_> {
+    fn resource(&self) -> Resource<'_> {
+        Resource::Object(self.unwrapper)
+    }
+
+    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Id> {
+        caller.require(Capability::Decrypt)?;
+        let unwrapper = OpenKey { object: self.unwrapper, usage: Usage::UNWRAP }.run(keyring, caller)?;
+        let (tenant, means) = (keyring.tenant(caller.tenant()?)?, keyring.means(caller, &unwrapper)?);
+        let mut content = self.content;
+        if self.how.is_malleable() {
+            confine(&mut content)?;
+        }
+        let bytes = keyring.unwrap(&tenant, &unwrapper, &means, &self.how, self.wrapped, self.inside)?;
+        let kind = kind_inside(self.inside, bytes.expose())?;
+        // Whatever is wrong with what came out, one answer says no more than that it is wrong.
+        let made = NewMaterial::given(keyring.provider, kind, bytes).map_err(|_| wrong_wrapping())?;
+        let value = keyring.fingerprint_of(&tenant, &made);
+        let facts = content.key.as_mut().ok_or_else(|| Error::internal("a key object without facts"))?;
+        keyring.keep_promises(&tenant, value, facts)?;
+        if facts.sensitive {
+            keyring.unwrap_as_key(caller, &tenant, means.value)?;
+        }
+        let new = NewKey::new(&Origin::Outside, kind, made, content, None)?;
+        keyring.keep(caller, self.session, new).map(|(id, _)| id)
+    }
+}
+
+fn wrong_wrapping() -> Error {
+    Error::new(ErrorCode::DecryptionFailed, "this is no such key wrapped in this way by this key")
+}
+
+/// What comes out of a wrapping that anybody can alter may be part of another key: it stays inside, and nothing more is
+/// made of it that could be compared.
+fn confine(content: &mut Content) -> Result<()> {
+    let facts = content.key.as_mut().ok_or_else(|| Error::internal("a key object without facts"))?;
+    if !facts.sensitive || facts.extractable {
+        return Err(Error::new(
+            ErrorCode::KeySensitive,
+            "a key from a wrapping without authentication is sensitive and not extractable",
+        ));
+    }
+    facts.usage = facts.usage.without(Usage::WRAP.with(Usage::UNWRAP).with(Usage::DERIVE));
+    Ok(())
+}
+
+/// The type of the key inside.
+fn kind_inside(inside: Inside, bytes: &[u8]) -> Result<KeyType> {
+    match inside {
+        Inside::Secret { len: Some(len), .. } if len != bytes.len() => Err(wrong_wrapping()),
+        Inside::Secret { family: Family::Generic, .. } => Ok(KeyType::Generic),
+        Inside::Secret { family: Family::Aes, .. } => match bytes.len() {
+            16 => Ok(KeyType::Aes128),
+            24 => Ok(KeyType::Aes192),
+            32 => Ok(KeyType::Aes256),
+            _ => Err(wrong_wrapping()),
+        },
+        Inside::Secret { .. } => Err(unfit()),
+        Inside::Private(family) => {
+            let kind = private_parts::kind_of(bytes).map_err(|_| wrong_wrapping())?;
+            if kind.family() == family { Ok(kind) } else { Err(wrong_wrapping()) }
+        }
+    }
+}
+
+impl Keyring {
+    /// A value that left as a sensitive key comes back as one.
+    fn keep_promises(&self, tenant: &OpenTenant, value: Id, facts: &mut KeyFacts) -> Result<()> {
+        let (roles, _) = self.value_roles(tenant, value)?;
+        if roles.has(Roles::SENSITIVE) && !facts.sensitive {
+            return Err(Error::new(
+                ErrorCode::KeySensitive,
+                "the key was sensitive when it was wrapped; it is unwrapped with CKA_SENSITIVE true only",
+            ));
+        }
+        facts.wrap_with_trusted |= roles.has(Roles::TRUSTED_ONLY);
+        Ok(())
+    }
+
+    /// The unwrapping key is for keys from now on: what it has encrypted as data must not become a sensitive key.
+    fn unwrap_as_key(&self, caller: &Caller, tenant: &OpenTenant, value: Id) -> Result<()> {
+        let free = !self.is_data(caller, tenant, value)?
+            && self.grant(tenant, &[Grant { value, roles: Roles::KEYS, unless: Roles::DATA }])?;
+        if free {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorCode::OperationNotAllowed,
+            "the unwrapping key, or another one of the same value, is or was for data; it unwraps no sensitive keys",
+        ))
+    }
+
+    fn unwrap(
+        &self,
+        tenant: &OpenTenant,
+        unwrapper: &KeyHandle,
+        means: &Means,
+        how: &Wrapping<'_>,
+        wrapped: &[u8],
+        inside: Inside,
+    ) -> Result<SecretBytes> {
+        match (how, &means.aes) {
+            (Wrapping::AesKw, Some(aes)) => aes.unwrap_key(KeyWrap::Kw, wrapped),
+            (Wrapping::AesKwp, Some(aes)) => aes.unwrap_key(KeyWrap::Kwp, wrapped),
+            (Wrapping::AesGcm { iv: GcmIv::Given(iv), aad, tag }, Some(aes)) => {
+                let len = wrapped.len().checked_sub(*tag).ok_or_else(wrong_wrapping)?;
+                let (ciphertext, tag) = wrapped.split_at(len);
+                SecretBytes::filled(len, |out| aes.gcm_open(iv, aad, ciphertext, tag, out))
+            }
+            (Wrapping::AesCbcPad { iv }, Some(aes)) => {
+                let mut stream =
+                    CipherStream::new(&**aes, BlockMode::CbcPad { iv: *iv }, Direction::Decrypt)?;
+                let mut out = SecretBytes::zeroed(wrapped.len() + BLOCK);
+                let at = stream.update(wrapped, out.expose_mut())?;
+                let last = stream.finish(&mut out.expose_mut()[at..]);
+                let len = last.map_or(usize::MAX, |last| at + last);
+                self.settle(tenant, means.value, wrapped, inside, out, len)
+            }
+            (Wrapping::RsaOaep(oaep), None) => {
+                let mut out = SecretBytes::zeroed(unwrapper.facts.kind.bytes());
+                let len = private(unwrapper)?.decrypt_oaep(*oaep, wrapped, out.expose_mut())?;
+                Ok(out.truncated(len))
+            }
+            (Wrapping::RsaAes { oaep, .. }, None) => {
+                let block = unwrapper.facts.kind.bytes();
+                let (sealed, rest) = wrapped.split_at_checked(block).ok_or_else(wrong_wrapping)?;
+                let mut aes = SecretBytes::zeroed(block);
+                let len = private(unwrapper)?.decrypt_oaep(*oaep, sealed, aes.expose_mut())?;
+                let aes = self.provider.cipher.aes(&aes.expose()[..len]).map_err(|_| wrong_wrapping())?;
+                aes.unwrap_key(KeyWrap::Kwp, rest)
+            }
+            (Wrapping::RsaPkcs1, None) => {
+                let mut out = SecretBytes::zeroed(unwrapper.facts.kind.bytes());
+                let len = private(unwrapper)?.decrypt_pkcs1(wrapped, out.expose_mut())?;
+                self.settle(tenant, means.value, wrapped, inside, out, len)
+            }
+            _ => Err(unfit()),
+        }
+    }
+
+    /// What was decrypted without being authenticated: `len` bytes of `out`, more than there are if the padding was
+    /// wrong. A secret key of another length than the expected one gives way to another key, which nobody knows and
+    /// which is the same each time (implicit rejection): an error would tell whoever alters the wrapping about the key
+    /// in it (Bleichenbacher 1998, Vaudenay 2002). PKCS#8 is parsed whatever the padding says.
+    fn settle(
+        &self,
+        tenant: &OpenTenant,
+        unwrapper: Id,
+        wrapped: &[u8],
+        inside: Inside,
+        mut out: SecretBytes,
+        len: usize,
+    ) -> Result<SecretBytes> {
+        let Inside::Secret { len: wanted, .. } = inside else {
+            let parsed = private_parts::kind_of(&out.expose()[..len.min(out.len())]);
+            return if len <= out.len() && parsed.is_ok() {
+                Ok(out.truncated(len))
+            } else {
+                Err(wrong_wrapping())
+            };
+        };
+        let wanted = wanted.filter(|wanted| *wanted <= out.len()).ok_or_else(|| {
+            Error::invalid("a wrapping without authentication needs the length of the key: CKA_VALUE_LEN")
+        })?;
+        let mut other = SecretBytes::zeroed(wanted);
+        self.stand_in(tenant, unwrapper, wrapped, other.expose_mut());
+        let wrong = !(len as u64).ct_eq(&(wanted as u64));
+        for (byte, other) in out.expose_mut().iter_mut().zip(other.expose()) {
+            byte.conditional_assign(other, wrong);
+        }
+        Ok(out.truncated(wanted))
+    }
+}
+
+pub(super) fn private(key: &KeyHandle) -> Result<&dyn PrivateKey> {
+    match &key.key {
+        HandleKey::Ready(ready) => match &ready.material {
+            ReadyMaterial::Pair { private, .. } => Ok(&**private),
+            _ => Err(unfit()),
+        },
+        HandleKey::Public(_) => Err(unfit()),
+    }
+}

@@ -1,0 +1,167 @@
+//! What a value of keys is used for sticks to the value: over objects, changes, processes.
+#![allow(clippy::unwrap_used)] // a failed unwrap is the test's failure
+
+mod token;
+
+use canis_core::VerifyStore;
+use canis_core::clock::SystemClock;
+use canis_core::crypto::private_parts::PrivateParts;
+use canis_core::datadir::DataDir;
+use canis_core::object::{
+    Class, Content, Derivation, DeriveKey, Derived, GenerateObjects, ImportObject, Inside, UnwrapKey,
+    WrapKey, Wrapping,
+};
+use canis_core::secret::SecretBytes;
+use canis_core::token::{Login, Role};
+use canis_core::{Caller, Core, default_provider};
+use canis_proto::{ErrorCode, Family, Id, KeyType, Result, Usage};
+use std::sync::Arc;
+use token::{Token, USER, code, content, pin};
+
+const DATA: Usage = Usage::ENCRYPT.with(Usage::DECRYPT);
+const KEYS: Usage = Usage::WRAP.with(Usage::UNWRAP);
+
+/// A secret key's attributes: sensitive, extractable.
+fn secret(usage: Usage) -> Content {
+    let mut content = content(Class::SecretKey, "", usage);
+    content.private = true;
+    content.key.as_mut().unwrap().sensitive = true;
+    content
+}
+
+fn generate(token: &Token, usage: Usage, session: Option<u64>) -> Id {
+    let request =
+        GenerateObjects { kind: KeyType::Aes256, len: 0, session, secret: secret(usage), public: None };
+    token.core.call(&token.caller(), request).unwrap().0
+}
+
+fn import(token: &Token, usage: Usage, value: &[u8], session: Option<u64>) -> Id {
+    let parts = PrivateParts::Secret { kind: KeyType::Aes256, value: SecretBytes::copied_from(value) };
+    token.core.call(&token.caller(), ImportObject { session, content: secret(usage), parts }).unwrap()
+}
+
+fn wrap(core: &Core, caller: &Caller, wrapper: Id, key: Id) -> Result<Vec<u8>> {
+    let request = WrapKey { wrapper, key, how: Wrapping::AesKwp, room: usize::MAX, weak_rsa: false };
+    core.call(caller, request).map(|wrapped| wrapped.bytes.unwrap())
+}
+
+fn unwrap(token: &Token, unwrapper: Id, wrapped: &[u8], content: Content) -> Result<Id> {
+    let inside = Inside::Secret { family: Family::Aes, len: None };
+    let how = Wrapping::AesKwp;
+    token.core.call(&token.caller(), UnwrapKey { unwrapper, how, wrapped, inside, session: None, content })
+}
+
+fn logged_in() -> Token {
+    let token = Token::new();
+    token.login(Role::User, USER).unwrap();
+    token
+}
+
+/// R96: two objects with one value, whichever of them did what first; in the token and in a session.
+#[test]
+fn one_value_in_two_objects_has_one_role() {
+    let token = logged_in();
+    let target = generate(&token, DATA, None);
+    for (number, session) in [(1, None), (2, Some(7))] {
+        let wrapper = import(&token, KEYS, &[number; 32], session);
+        let wrapped = wrap(&token.core, &token.caller(), wrapper, target).unwrap();
+        let twin = import(&token, DATA, &[number; 32], session);
+        assert_eq!(code(token.open(twin, Usage::DECRYPT)), ErrorCode::OperationNotAllowed);
+        assert_eq!(code(token.open(twin, Usage::ENCRYPT)), ErrorCode::OperationNotAllowed);
+        // Being granted data it is for data too: what it wrapped it does not even unwrap any more.
+        assert_eq!(code(unwrap(&token, wrapper, &wrapped, secret(DATA))), ErrorCode::OperationNotAllowed);
+
+        let data = import(&token, DATA, &[number + 8; 32], session);
+        let twin = import(&token, KEYS, &[number + 8; 32], session);
+        assert_eq!(code(wrap(&token.core, &token.caller(), twin, target)), ErrorCode::KeyNotWrappable);
+        token.open(data, Usage::DECRYPT).unwrap();
+    }
+}
+
+/// R96: a usage that was taken away still counts, and one that is given later does not come true.
+#[test]
+fn changing_the_usage_changes_no_role() {
+    let token = logged_in();
+    let target = generate(&token, DATA, None);
+    for session in [None, Some(7)] {
+        let usage = |key, usage| token.change(key, |content| content.key.as_mut().unwrap().usage = usage);
+        let was_data = generate(&token, DATA, session);
+        usage(was_data, KEYS).unwrap();
+        assert_eq!(code(wrap(&token.core, &token.caller(), was_data, target)), ErrorCode::KeyNotWrappable);
+        let was_keys = generate(&token, KEYS, session);
+        wrap(&token.core, &token.caller(), was_keys, target).unwrap();
+        usage(was_keys, KEYS.with(DATA)).unwrap();
+        assert_eq!(code(token.open(was_keys, Usage::DECRYPT)), ErrorCode::OperationNotAllowed);
+        usage(was_keys, DATA).unwrap();
+        assert_eq!(code(token.open(was_keys, Usage::DECRYPT)), ErrorCode::OperationNotAllowed);
+    }
+}
+
+/// R96: another process, after a restart, knows what this one did.
+#[test]
+fn roles_survive_a_restart() {
+    let token = logged_in();
+    let (target, wrapper) = (generate(&token, DATA, None), generate(&token, KEYS.with(DATA), None));
+    // It may decrypt, so it may not wrap what is sensitive.
+    assert_eq!(code(wrap(&token.core, &token.caller(), wrapper, target)), ErrorCode::KeyNotWrappable);
+    token.change(wrapper, |content| content.key.as_mut().unwrap().usage = KEYS).unwrap();
+    let wrapped = wrap(&token.core, &token.caller(), wrapper, target).unwrap();
+
+    let store = DataDir::new(token.dir.path()).open_or_create_store().unwrap();
+    let core = Core::open(Arc::new(store), default_provider(), Arc::new(SystemClock)).unwrap();
+    let application = core.application();
+    let caller = Caller::pkcs11(&application, token.id);
+    core.call(&caller, Login { role: Role::User, pin: &pin(USER) }).unwrap();
+    let mut plain = secret(DATA);
+    plain.key.as_mut().unwrap().sensitive = false;
+    let ask = |content| UnwrapKey {
+        unwrapper: wrapper,
+        how: Wrapping::AesKwp,
+        wrapped: &wrapped,
+        inside: Inside::Secret { family: Family::Generic, len: None },
+        session: None,
+        content,
+    };
+    plain.key.as_mut().unwrap().usage = Usage::SIGN;
+    assert_eq!(code(core.call(&caller, ask(plain))), ErrorCode::KeySensitive);
+    core.call(&caller, ask(secret(Usage::SIGN))).unwrap();
+    let report = core.call(&caller, VerifyStore).unwrap();
+    assert_eq!(report.refused, []);
+}
+
+/// A key that wraps itself, and two processes that give one value a role at once, do no harm.
+#[test]
+fn a_key_may_wrap_itself() {
+    let token = logged_in();
+    let key = generate(&token, KEYS, None);
+    wrap(&token.core, &token.caller(), key, key).unwrap();
+    wrap(&token.core, &token.caller(), key, key).unwrap();
+}
+
+/// R96: no derivation gives less than 14 bytes of a sensitive base, wherever they stand.
+#[test]
+fn derivation_gives_no_part_that_could_be_tried() {
+    let token = logged_in();
+    let base = generate(&token, Usage::DERIVE, None);
+    let other = generate(&token, Usage::DERIVE, None);
+    let derive = |how, len| {
+        let derived = Derived::Secret { family: Family::Generic, len: Some(len) };
+        let request = DeriveKey { base, how, derived, session: None, content: secret(Usage::SIGN) };
+        token.core.call(&token.caller(), request)
+    };
+    let data = [7; 64];
+    for (how, refused, taken) in [
+        (Derivation::Xor(&data), 13, 14),
+        (Derivation::Extract(3), 13, 14),
+        (Derivation::JoinData(&data), 13, 14),
+        (Derivation::JoinAfter(&data), 65, 78),
+        (Derivation::JoinAfter(&data), 77, 96),
+        (Derivation::JoinKey(other), 33, 46),
+        (Derivation::JoinKey(other), 45, 64),
+    ] {
+        assert_eq!(code(derive(how, refused)), ErrorCode::InvalidKeyType);
+        derive(how, taken).unwrap();
+    }
+    assert_eq!(code(derive(Derivation::Xor(&data[..13]), 13)), ErrorCode::InvalidKeyType);
+    assert_eq!(code(derive(Derivation::Xor(&data[..14]), 15)), ErrorCode::InvalidKeyType);
+}
