@@ -17,6 +17,7 @@ pub mod selftest;
 pub mod xaes;
 
 mod cipher;
+pub(crate) mod from_outside;
 mod gcm;
 mod hash;
 mod kdf;
@@ -26,9 +27,10 @@ mod keywrap;
 mod mac;
 mod montgomery;
 mod padding;
-mod private_info;
-mod refusal;
+pub(crate) mod private_info;
+pub(crate) mod refusal;
 mod rsa_block;
+mod rsa_strength;
 mod stream;
 
 #[cfg(feature = "aws-lc")]

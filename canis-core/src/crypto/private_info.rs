@@ -50,17 +50,17 @@ pub(super) fn parse(kind: KeyType, pkcs8: &[u8]) -> Result<PrivateInfo<'_>> {
 
 /// ECPrivateKey (RFC 5915, section 3).
 #[derive(Sequence)]
-pub(super) struct EcPrivateKey<'a> {
-    pub(super) version: u8,
-    pub(super) private_key: &'a OctetStringRef,
+pub(crate) struct EcPrivateKey<'a> {
+    pub(crate) version: u8,
+    pub(crate) private_key: &'a OctetStringRef,
     #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
-    pub(super) parameters: Option<ObjectIdentifier>,
+    pub(crate) parameters: Option<ObjectIdentifier>,
     #[asn1(context_specific = "1", tag_mode = "EXPLICIT", optional = "true")]
-    pub(super) public_key: Option<BitStringRef<'a>>,
+    pub(crate) public_key: Option<BitStringRef<'a>>,
 }
 
 /// Reads ECPrivateKey DER.
-pub(super) fn ec_private_key(key: &[u8]) -> Result<EcPrivateKey<'_>> {
+pub(crate) fn ec_private_key(key: &[u8]) -> Result<EcPrivateKey<'_>> {
     EcPrivateKey::from_der(key).map_err(|_| bad_private_key("it is no ECPrivateKey DER"))
 }
 

@@ -191,7 +191,8 @@ impl RsaParts {
         Ok(())
     }
 
-    fn of_pkcs1(key: &[u8]) -> Result<Self> {
+    /// Reads RSAPrivateKey DER of two primes.
+    pub(crate) fn of_pkcs1(key: &[u8]) -> Result<Self> {
         let key = pkcs1::RsaPrivateKey::<UintRef<'_>>::from_der(key)
             .map_err(|_| bad_private_key("it is no RSAPrivateKey DER"))?;
         let secret = |number: &UintRef<'_>| Some(part(number.as_bytes()));

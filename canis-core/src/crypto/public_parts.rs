@@ -8,14 +8,14 @@ use der::{Decode, Encode};
 use rsa::pkcs1;
 use spki::{AlgorithmIdentifier, AlgorithmIdentifierRef, ObjectIdentifier, SubjectPublicKeyInfoRef};
 
-pub(super) const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
-pub(super) const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+pub(crate) const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+pub(crate) const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 const P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
 const SECP256K1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.10");
-pub(super) const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
-pub(super) const X25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.110");
+pub(crate) const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+pub(crate) const X25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.110");
 
 /// The largest public exponent taken; above it a signature check becomes a way to burn somebody's CPU.
 const MAX_EXPONENT: u64 = (1 << 33) - 1;
@@ -106,6 +106,41 @@ impl PublicParts {
         }
     }
 
+    /// Reads RSAPublicKey DER (RFC 8017, appendix A.1.1).
+    pub(crate) fn of_rsa_public(der: &[u8]) -> Result<PublicParts> {
+        let key = pkcs1::RsaPublicKeyRef::from_der(der)
+            .map_err(|_| bad_public_key("it is not RSAPublicKey DER"))?;
+        let (modulus, exponent) = (key.modulus.as_bytes().to_vec(), key.public_exponent.as_bytes().to_vec());
+        Ok(PublicParts::Rsa { modulus, exponent })
+    }
+
+    /// The type of the key.
+    ///
+    /// # Errors
+    /// `invalid_key_type` for an RSA modulus of a size that no type has.
+    pub fn kind(&self) -> Result<KeyType> {
+        match self {
+            PublicParts::Rsa { modulus, .. } => rsa_type(modulus),
+            PublicParts::Ec { curve, .. } => Ok(*curve),
+            PublicParts::Edwards { .. } => Ok(KeyType::Ed25519),
+            PublicParts::Montgomery { .. } => Ok(KeyType::X25519),
+        }
+    }
+
+    /// Whether `point` is this point, in its own form or, on a curve of SEC 1, compressed (section 2.3.3).
+    pub(crate) fn is_point(&self, point: &[u8]) -> bool {
+        match self {
+            PublicParts::Rsa { .. } => false,
+            PublicParts::Edwards { point: own } | PublicParts::Montgomery { point: own } => own == point,
+            PublicParts::Ec { curve, point: own } => {
+                let (x, parity) = (own.get(1..=curve.bytes()), own.last().map(|low| 2 | low & 1));
+                own == point
+                    || (point.split_first().map(|(first, rest)| (Some(*first), Some(rest))))
+                        == Some((parity, x))
+            }
+        }
+    }
+
     /// Whether the RSA numbers are fit for use: odd modulus, odd exponent from 65537 (FIPS 186-5, section 5.4) to
     /// 2³³ − 1. Nothing to say about the other families.
     pub(super) fn check_numbers(&self) -> Result<()> {
@@ -165,22 +200,13 @@ fn rsa_parts(algorithm: &AlgorithmIdentifierRef<'_>, bytes: &[u8]) -> Result<(Ke
     if !algorithm.parameters.is_some_and(|p| p.is_null()) {
         return Err(bad_public_key("rsaEncryption stands without its NULL parameters"));
     }
-    let key =
-        pkcs1::RsaPublicKeyRef::from_der(bytes).map_err(|_| bad_public_key("it is not RSAPublicKey DER"))?;
-    let modulus = key.modulus.as_bytes().to_vec();
-    let kind = rsa_type(&modulus)?;
-    Ok((kind, PublicParts::Rsa { modulus, exponent: key.public_exponent.as_bytes().to_vec() }))
+    let parts = PublicParts::of_rsa_public(bytes)?;
+    Ok((parts.kind()?, parts))
 }
 
 fn ec_parts(algorithm: &AlgorithmIdentifierRef<'_>, bytes: &[u8]) -> Result<(KeyType, PublicParts)> {
     let oid = algorithm.parameters_oid().map_err(|_| bad_public_key("its curve is not named"))?;
-    let curve = match oid {
-        P256 => KeyType::EcdsaP256,
-        P384 => KeyType::EcdsaP384,
-        P521 => KeyType::EcdsaP521,
-        SECP256K1 => KeyType::EcdsaSecp256k1,
-        other => return Err(unknown_type(&format!("there is no key type for the curve {other}"))),
-    };
+    let curve = curve_of(oid)?;
     let uncompressed = bytes.len() == 1 + 2 * curve.bytes() && bytes.first() == Some(&4);
     if !uncompressed {
         return Err(bad_public_key("its point is not in the uncompressed form of its curve"));
@@ -193,6 +219,13 @@ fn curve25519_point(algorithm: &AlgorithmIdentifierRef<'_>, bytes: &[u8]) -> Res
         return Err(bad_public_key("Ed25519 and X25519 have no parameters"));
     }
     bytes.try_into().map_err(|_| bad_public_key("an Ed25519 or X25519 public key has 32 bytes"))
+}
+
+/// The curve of a name.
+pub(crate) fn curve_of(oid: ObjectIdentifier) -> Result<KeyType> {
+    let named = |kind: &KeyType| curve_oid(*kind) == Some(oid);
+    let found = KeyType::ALL.iter().copied().find(named);
+    found.ok_or_else(|| unknown_type(&format!("there is no key type for the curve {oid}")))
 }
 
 /// The name of a curve.
@@ -215,6 +248,7 @@ fn not_encodable(_: der::Error) -> Error {
     bad_public_key("its numbers cannot be encoded")
 }
 
-fn unknown_type(why: &str) -> Error {
+/// A key that no type fits.
+pub(crate) fn unknown_type(why: &str) -> Error {
     Error::new(ErrorCode::InvalidKeyType, why)
 }

@@ -33,12 +33,12 @@ pub(super) fn uncompressed(field: usize, point: &[u8]) -> Result<()> {
 }
 
 /// A private key that is not what it says it is.
-pub(super) fn bad_private_key(why: &str) -> Error {
+pub(crate) fn bad_private_key(why: &str) -> Error {
     Error::invalid(format!("the private key is refused: {why}"))
 }
 
 /// A public key that is not what it says it is.
-pub(super) fn bad_public_key(why: &str) -> Error {
+pub(crate) fn bad_public_key(why: &str) -> Error {
     Error::invalid(format!("the public key is refused: {why}"))
 }
 

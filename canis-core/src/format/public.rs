@@ -112,14 +112,14 @@ pub(super) fn openssh_curve(kind: KeyType) -> Option<&'static str> {
 }
 
 /// `string` of RFC 4251, section 5.
-fn put_string(blob: &mut Vec<u8>, bytes: &[u8]) {
+pub(super) fn put_string(blob: &mut Vec<u8>, bytes: &[u8]) {
     // Nothing here is longer than a modulus.
     blob.extend_from_slice(&(bytes.len() as u32).to_be_bytes());
     blob.extend_from_slice(bytes);
 }
 
 /// `mpint` of RFC 4251, section 5, of a positive number without leading zeros.
-fn put_number(blob: &mut Vec<u8>, number: &[u8]) {
+pub(super) fn put_number(blob: &mut Vec<u8>, number: &[u8]) {
     let sign = usize::from(number.first().is_some_and(|high| high & 0x80 != 0));
     blob.extend_from_slice(&((number.len() + sign) as u32).to_be_bytes());
     blob.extend(std::iter::repeat_n(0, sign));

@@ -2,7 +2,7 @@
 
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
-use crate::crypto::{Hash, MAX_DIGEST, Provider, check_pair};
+use crate::crypto::{Hash, MAX_DIGEST, Provider, from_outside};
 use crate::keyring::Keyring;
 use crate::keyring::record::KeyRecord;
 use crate::keyring::seal::fresh_id;
@@ -120,7 +120,7 @@ impl NewMaterial {
     /// `invalid_argument` for material that is not of `kind`, or whose numbers do not belong together.
     pub(super) fn given(provider: &Provider, kind: KeyType, material: SecretBytes) -> Result<Self> {
         if kind.is_asymmetric() {
-            let spki = check_pair(provider.keys, kind, material.expose())?;
+            let spki = from_outside::check_private(provider, kind, material.expose())?;
             return Ok(NewMaterial { material, spki });
         }
         check_len(kind, material.len())?;
