@@ -56,6 +56,7 @@ impl Home {
             .env_remove("CANIS_PKCS11_CONF")
             .env("HOME", self.directory.path())
             .env("XDG_DATA_HOME", self.path("xdg"))
+            .env("XDG_CONFIG_HOME", self.path("config"))
             .env("LC_ALL", "C")
             .current_dir(self.directory.path());
         command

@@ -1,4 +1,4 @@
-//! The module from outside: through the client crate, through bare pointers, and by the programs people use.
+//! The module from outside, through the client crate and through bare pointers.
 //!
 //! The tests of this process share one initialised module and make a token each; programs get a directory each.
 // Loading the library and calling it with wrong pointers is the point of some of these tests.
@@ -6,7 +6,6 @@
 #![allow(clippy::unwrap_used)] // A test that cannot go on has failed.
 
 mod ciphers;
-mod engine;
 mod harness;
 mod home;
 mod keys;
@@ -15,6 +14,4 @@ mod objects;
 mod processes;
 mod raw;
 mod signatures;
-mod ssh;
 mod tokens;
-mod tools;

@@ -1,6 +1,6 @@
 //! OpenSC's pkcs11-tool and GnuTLS's p11tool.
 
-use crate::harness::{Home, PIN, library, said, succeed};
+use crate::home::{Home, PIN, library, said, succeed};
 use std::process::Command;
 
 fn home_with_keys() -> Home {
