@@ -54,7 +54,12 @@ fn copy(token: &Token, object: Id, session: Option<u64>, edit: impl FnOnce(&mut 
 fn sign(token: &Token, object: Id) -> Result<[u8; 64]> {
     let key = token.open(object, Usage::SIGN)?;
     let mut out = [0; 64];
-    let request = UseToSign { key: &key, scheme: SignScheme::Ecdsa, input: &[9; 32], out: &mut out };
+    let request = UseToSign {
+        key: &key,
+        scheme: canis_core::object::SignWith::Pair(SignScheme::Ecdsa),
+        input: &[9; 32],
+        out: &mut out,
+    };
     token.core.call(&token.caller(), request)?;
     Ok(out)
 }
@@ -161,8 +166,12 @@ fn a_tokens_copy_stands_alone() {
         token.core.call(&token.caller(), DestroyObject { object: public }).unwrap();
         let signature = sign(&token, kept).unwrap();
         let key = token.open(seen, Usage::VERIFY).unwrap();
-        let request =
-            UseToVerify { key: &key, scheme: SignScheme::Ecdsa, input: &[9; 32], signature: &signature };
+        let request = UseToVerify {
+            key: &key,
+            scheme: canis_core::object::SignWith::Pair(SignScheme::Ecdsa),
+            input: &[9; 32],
+            signature: &signature,
+        };
         assert!(token.core.call(&token.caller(), request).unwrap());
         let facts = token.read(kept).unwrap().content.key.clone().unwrap();
         assert!(facts.local && facts.always_sensitive && facts.never_extractable);

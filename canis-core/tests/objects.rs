@@ -6,7 +6,8 @@ mod token;
 use canis_core::Caller;
 use canis_core::crypto::SignScheme;
 use canis_core::object::{
-    Class, Content, CreateObject, DestroyObject, KeyFacts, OpenKey, UpdateObject, UseToSign, UseToVerify,
+    Class, Content, CreateObject, DestroyObject, KeyFacts, OpenKey, SignWith, UpdateObject, UseToSign,
+    UseToVerify,
 };
 use canis_core::token::{Login, Logout, Role};
 use canis_proto::{ErrorCode, Usage};
@@ -23,7 +24,8 @@ fn a_pair_signs_for_the_user_only() {
     let key = token.open(secret, Usage::SIGN).unwrap();
     let mut signature = [0; 64];
     let input = &[7; 32];
-    let request = UseToSign { key: &key, scheme: SignScheme::Ecdsa, input, out: &mut signature };
+    let request =
+        UseToSign { key: &key, scheme: SignWith::Pair(SignScheme::Ecdsa), input, out: &mut signature };
     assert_eq!(token.core.call(&token.caller(), request).unwrap(), 64);
     assert!(token.core.is_current(&token.caller(), &key));
     assert_eq!(code(token.open(secret, Usage::DECRYPT)), ErrorCode::OperationNotAllowed);
@@ -36,7 +38,7 @@ fn a_pair_signs_for_the_user_only() {
     assert_eq!(token.find(b"k"), 1);
     let key = token.open(public, Usage::VERIFY).unwrap();
     let verify = |signature: &[u8]| {
-        let request = UseToVerify { key: &key, scheme: SignScheme::Ecdsa, input, signature };
+        let request = UseToVerify { key: &key, scheme: SignWith::Pair(SignScheme::Ecdsa), input, signature };
         token.core.call(&token.caller(), request).unwrap()
     };
     assert!(verify(&signature) && !verify(&[1; 64]));
@@ -208,7 +210,8 @@ fn begun_operations_end_with_the_right_to_them() {
     let token = Token::new();
     let sign = |key: &canis_core::object::KeyHandle| {
         let mut out = [0; 64];
-        let request = UseToSign { key, scheme: SignScheme::Ecdsa, input: &[7; 32], out: &mut out };
+        let request =
+            UseToSign { key, scheme: SignWith::Pair(SignScheme::Ecdsa), input: &[7; 32], out: &mut out };
         token.core.call(&token.caller(), request)
     };
     token.login(Role::User, USER).unwrap();

@@ -2,11 +2,15 @@
 
 use crate::mechanism::Signer;
 use crate::rv::{Result, fail};
+use crate::token::ReadyKey;
+use canis_core::Core;
 use canis_core::crypto::{Hash, Hasher, MAX_DIGEST, Provider, SignScheme, digest_info};
+use canis_core::object::{FeedMac, KeyHandle, MacRun, MacScheme, MacUse, SignWith, StartMac};
 use pkcs11_sys::*;
+use std::marker::PhantomData;
 use zeroize::Zeroizing;
 
-/// The most that is kept of a message that cannot be worked on in parts (AES-GCM, Ed25519): 64 MiB.
+/// The most that is kept of a message that cannot be worked on in parts (AES-GCM, RSA, Ed25519): 64 MiB.
 pub(crate) const MAX_KEPT: usize = 64 << 20;
 
 /// A message that is only complete at the end, kept till then and wiped afterwards.
@@ -47,40 +51,54 @@ impl Kept {
     }
 }
 
-/// The message of a signature.
-pub(crate) struct Message {
+/// The message of a signature or MAC, to be made or checked as `U` says.
+pub(crate) struct Message<U> {
     provider: &'static Provider,
     signer: Signer,
-    parts: Parts,
+    parts: Parts<U>,
 }
 
-enum Parts {
+enum Parts<U> {
     Kept(Kept),
     Hashing(Option<Box<dyn Hasher>>, Hash),
+    Mac(Option<MacRun<U>>, MacScheme),
 }
 
-impl Message {
+impl<U: MacUse> Message<U> {
     /// An empty message to be signed or verified by `signer`.
     pub(crate) fn new(provider: &'static Provider, signer: Signer) -> Self {
-        let parts = match signer.hash {
-            None => Parts::Kept(Kept::default()),
-            Some(hash) => Parts::Hashing(None, hash),
+        let parts = match signer {
+            Signer { hash: Some(hash), .. } => Parts::Hashing(None, hash),
+            Signer { scheme: SignWith::Mac(scheme), .. } => Parts::Mac(None, scheme),
+            Signer { scheme: SignWith::Pair(_), .. } => Parts::Kept(Kept::default()),
         };
         Message { provider, signer, parts }
     }
 
     /// How to sign it.
-    pub(crate) fn scheme(&self) -> SignScheme {
+    pub(crate) fn scheme(&self) -> SignWith {
         self.signer.scheme
     }
 
+    /// The length of the signature by `key` in bytes.
+    pub(crate) fn signature_len(&self, key: &KeyHandle) -> usize {
+        match self.signer.scheme {
+            SignWith::Pair(_) => key.signature_len(),
+            SignWith::Mac(scheme) => scheme.len,
+        }
+    }
+
     /// Takes another part.
-    pub(crate) fn push(&mut self, part: &[u8]) -> Result {
+    pub(crate) fn push(&mut self, core: &Core, key: &ReadyKey, part: &[u8]) -> Result {
         match &mut self.parts {
             Parts::Kept(kept) => kept.push(part),
             Parts::Hashing(hasher, hash) => {
                 hasher.get_or_insert_with(|| self.provider.digest.start(*hash)).update(part);
                 Ok(())
+            }
+            Parts::Mac(run, scheme) => {
+                let run = started(run, core, key, *scheme)?;
+                Ok(core.call(&key.caller, FeedMac { key: &key.key, run, input: part })?)
             }
         }
     }
@@ -90,10 +108,19 @@ impl Message {
         match &self.parts {
             Parts::Kept(kept) => kept.started(),
             Parts::Hashing(hasher, _) => hasher.is_some(),
+            Parts::Mac(run, _) => run.is_some(),
         }
     }
 
-    /// Gives `f` what the scheme signs for the parts so far.
+    /// The MAC that is being computed of the parts so far, if it is one.
+    pub(crate) fn mac(&mut self, core: &Core, key: &ReadyKey) -> Result<Option<&mut MacRun<U>>> {
+        match &mut self.parts {
+            Parts::Mac(run, scheme) => started(run, core, key, *scheme).map(Some),
+            Parts::Kept(_) | Parts::Hashing(..) => Ok(None),
+        }
+    }
+
+    /// Gives `f` what the scheme signs for the parts so far; not for MACs.
     pub(crate) fn finish<T>(&mut self, f: impl FnOnce(&[u8]) -> Result<T>) -> Result<T> {
         let mut digest = [0; MAX_DIGEST];
         match &mut self.parts {
@@ -103,6 +130,7 @@ impl Message {
                 let len = hasher.finish(&mut digest);
                 self.signer.prepare(Some(*hash), &digest[..len], f)
             }
+            Parts::Mac(..) => fail(CKR_GENERAL_ERROR),
         }
     }
 
@@ -119,13 +147,29 @@ impl Message {
     }
 }
 
+fn started<'a, U: MacUse>(
+    run: &'a mut Option<MacRun<U>>,
+    core: &Core,
+    key: &ReadyKey,
+    scheme: MacScheme,
+) -> Result<&'a mut MacRun<U>> {
+    if run.is_none() {
+        *run = Some(core.call(&key.caller, StartMac { key: &key.key, scheme, used: PhantomData })?);
+    }
+    run.as_mut().ok_or_else(|| CKR_GENERAL_ERROR.into())
+}
+
 impl Signer {
     /// The step between message (or digest by `hash`) and the core's input.
     fn prepare<T>(&self, hash: Option<Hash>, input: &[u8], f: impl FnOnce(&[u8]) -> Result<T>) -> Result<T> {
         match (self.scheme, hash) {
-            (SignScheme::RsaPkcs1, Some(hash)) => f(digest_info::encode(hash, input)?.as_slice()),
+            (SignWith::Pair(SignScheme::RsaPkcs1), Some(hash)) => {
+                f(digest_info::encode(hash, input)?.as_slice())
+            }
             // CKM_RSA_PKCS_PSS takes a digest made by the parameter's hash (section 6.1.11).
-            (SignScheme::RsaPss { hash, .. }, None) if input.len() != hash.len() => fail(CKR_DATA_LEN_RANGE),
+            (SignWith::Pair(SignScheme::RsaPss { hash, .. }), None) if input.len() != hash.len() => {
+                fail(CKR_DATA_LEN_RANGE)
+            }
             _ => f(input),
         }
     }
@@ -134,21 +178,6 @@ impl Signer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use canis_core::crypto::default_provider;
-
-    #[test]
-    fn parts_and_whole_agree() {
-        for scheme in [SignScheme::RsaPkcs1, SignScheme::Ecdsa] {
-            let mut message = Message::new(default_provider(), Signer { hash: Some(Hash::Sha256), scheme });
-            let whole = message.whole(b"abc", |input| Ok(input.to_vec())).unwrap();
-            assert!(!message.started());
-            message.push(b"a").unwrap();
-            message.push(b"").unwrap();
-            message.push(b"bc").unwrap();
-            assert!(message.started());
-            assert_eq!(message.finish(|input| Ok(input.to_vec())).unwrap(), whole);
-        }
-    }
 
     #[test]
     fn what_cannot_be_streamed_is_kept_to_a_bound() {

@@ -3,15 +3,15 @@
 //! A handle is `generation << 20 | index`: the index leads straight to the session's slot, and the generation, which
 //! grows when a slot is used again, keeps a stale handle from reaching a newer session.
 
-use crate::api::decrypt::Decryption;
+use crate::api::cipher::Ciphering;
 use crate::api::digest::Digesting;
-use crate::api::encrypt::Encryption;
 use crate::api::object::Search;
 use crate::api::sign::Signing;
 use crate::api::verify::Verification;
 use crate::pending::Pending;
 use crate::rv::{Result, fail};
 use crate::token::{ReadyKey, Token};
+use canis_core::object::{Decrypting, Encrypting};
 use pkcs11_sys::*;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -28,8 +28,8 @@ pub(crate) struct Session {
     pub(crate) writable: bool,
     /// The handles of the objects that live in it.
     pub(crate) objects: Vec<CK_OBJECT_HANDLE>,
-    pub(crate) encrypt: Pending<Encryption>,
-    pub(crate) decrypt: Pending<Decryption>,
+    pub(crate) encrypt: Pending<Ciphering<Encrypting>>,
+    pub(crate) decrypt: Pending<Ciphering<Decrypting>>,
     pub(crate) digest: Pending<Digesting>,
     pub(crate) sign: Pending<Signing>,
     pub(crate) verify: Pending<Verification>,

@@ -64,3 +64,41 @@ fn a_key_made_over_canisp_logs_in_by_ssh() {
     assert_eq!(verified.trim(), "valid");
     server.stop();
 }
+
+/// A key made through the API signs through the module what is hashed and padded, and nothing that another protocol could
+/// take for its own: no bare bytes, no unpadded numbers; and it decrypts by OAEP only.
+#[test]
+fn a_key_made_over_canisp_keeps_its_schemes_in_the_module() {
+    let hsm = SoftHsm::new("canis-hsm");
+    let site = Site::with_hsm(&hsm);
+    let server = site.start().unsealed();
+    server.canis(&["key", "create", "rsa", "--type", "rsa-2048"], b"").ok();
+    server.stop();
+    let (pin_file, input, output) = (site.file("pin"), site.file("input"), site.file("output"));
+    std::fs::write(&pin_file, PIN).unwrap();
+    let mut set_pin = site.command("canis");
+    set_pin.args(["slot", "set-pin", "--token", "default", "--pin-file"]).arg(&pin_file);
+    run(set_pin.arg("--data").arg(site.data()), b"").ok();
+
+    let works = |what: &str, mechanism: &str, data: &[u8]| {
+        std::fs::write(&input, data).unwrap();
+        let mut tool = site.foreign("pkcs11-tool");
+        tool.args(["--module", &module().display().to_string(), "--login", "--pin", PIN, "--label", "rsa"]);
+        tool.args([what, "--mechanism", mechanism, "--input-file"])
+            .arg(&input)
+            .arg("--output-file")
+            .arg(&output);
+        tool.env("SOFTHSM2_CONF", hsm.config()).env("CANIS_DATA", site.data());
+        run(&mut tool, b"").code == 0
+    };
+    assert!(works("--sign", "SHA256-RSA-PKCS", b"message"));
+    assert!(works("--sign", "SHA256-RSA-PKCS-PSS", b"message"));
+    for (what, mechanism, data) in [
+        ("--sign", "RSA-PKCS", &b"bare bytes"[..]),
+        ("--sign", "RSA-X-509", &[7; 256]),
+        ("--decrypt", "RSA-PKCS", &[7; 256]),
+        ("--decrypt", "RSA-X-509", &[7; 256]),
+    ] {
+        assert!(!works(what, mechanism, data), "{what} {mechanism}");
+    }
+}

@@ -5,9 +5,10 @@ use super::role::KnownValue;
 use super::seal::xaes_key;
 use super::tenant::OpenTenant;
 use crate::crypto::xaes::XaesKey;
-use crate::crypto::{GcmKey, PrivateKey, Provider, PublicKey};
+use crate::crypto::{AesKey, GcmKey, Hash, MacKey, PrivateKey, Provider, PublicKey};
 use crate::secret::SecretBytes;
 use canis_proto::{Family, Id, KeyType, Result};
+use std::sync::OnceLock;
 
 /// A key version that can be used at once.
 pub(crate) struct ReadyKey {
@@ -22,8 +23,12 @@ pub(crate) struct ReadyKey {
 pub(crate) enum ReadyMaterial {
     /// An AES key: as the standards use it, and the key derived from it for ciphertexts of the API.
     Aes {
-        /// CKM_AES_GCM.
+        /// CKM_AES_GCM with the recommended sizes.
         gcm: Box<dyn GcmKey>,
+        /// Every other mode.
+        blocks: Box<dyn AesKey>,
+        /// CKM_AES_CMAC.
+        cmac: Lazy,
         /// `canis:v1:`; absent for session objects, which have no name.
         api: Option<XaesKey>,
     },
@@ -34,8 +39,26 @@ pub(crate) enum ReadyMaterial {
         /// The public half.
         public: Box<dyn PublicKey>,
     },
-    /// A generic secret: its value.
-    Generic {},
+    /// A generic secret: an HMAC key for each hash, made when it is first asked for.
+    Generic {
+        /// In the order of [`Hash::ALL`].
+        macs: [Lazy; Hash::ALL.len()],
+    },
+}
+
+/// A MAC key that is made at its first use.
+#[derive(Default)]
+pub(crate) struct Lazy(OnceLock<Box<dyn MacKey>>);
+
+impl Lazy {
+    /// The key, made by `make` if it is not there yet.
+    pub(crate) fn key(&self, make: impl FnOnce() -> Result<Box<dyn MacKey>>) -> Result<&dyn MacKey> {
+        if let Some(key) = self.0.get() {
+            return Ok(&**key);
+        }
+        let made = make()?;
+        Ok(&**self.0.get_or_init(|| made))
+    }
 }
 
 impl ReadyKey {
@@ -50,6 +73,8 @@ impl ReadyKey {
         let ready = match kind.family() {
             Family::Aes => ReadyMaterial::Aes {
                 gcm: provider.cipher.aes_gcm(bytes)?,
+                blocks: provider.cipher.aes(bytes)?,
+                cmac: Lazy::default(),
                 api: api.as_ref().map(|place| place.derive(provider, &material)).transpose()?,
             },
             Family::Rsa | Family::Ec | Family::Edwards | Family::Montgomery => {
@@ -57,7 +82,7 @@ impl ReadyKey {
                 let public = provider.keys.public(kind, private.public_spki())?;
                 ReadyMaterial::Pair { private, public }
             }
-            Family::Generic => ReadyMaterial::Generic {},
+            Family::Generic => ReadyMaterial::Generic { macs: Default::default() },
         };
         let keeps = api.is_none() || kind.family() == Family::Generic;
         Ok(ReadyKey { material: ready, value: keeps.then_some(material), known: KnownValue::default() })

@@ -1,6 +1,6 @@
 //! Objects: what PKCS#11 shows of keys, certificates and data, with attributes; and the operations on them.
 
-use crate::crypto::{Oaep, PublicKey, SignScheme};
+use crate::crypto::PublicKey;
 use crate::keyring::ready::ReadyKey;
 use canis_proto::{Error, ErrorCode, Family, Id, KeyType, Operation, OperationId, Result, Usage};
 use std::sync::Arc;
@@ -19,12 +19,19 @@ macro_rules! operation {
 
 mod profile;
 mod record;
+mod scheme;
+mod stream;
 mod transfer;
 
 pub use transfer::{CopyObject, ExportObject, ImportObject};
 
 pub(crate) use profile::{profile, profiles};
 pub(crate) use record::{from_record, to_record};
+pub use scheme::{CipherScheme, MacScheme, MacWith, SignWith};
+pub use stream::{
+    CheckMac, CipherPart, CipherRun, CipherUse, Decrypting, Encrypting, FeedMac, FinishCipher, FinishMac,
+    MacRun, MacUse, Signing, StartCipher, StartMac, Verifying,
+};
 
 /// CKA_CLASS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -236,20 +243,6 @@ impl KeyHandle {
     }
 }
 
-/// How to encrypt with the caller's mechanism.
-#[derive(Clone, Copy)]
-pub enum CipherScheme<'a> {
-    /// CKM_AES_GCM with a 12-byte IV and a 16-byte tag; the output is ciphertext ‖ tag.
-    AesGcm {
-        /// The caller's IV.
-        iv: &'a [u8; 12],
-        /// The caller's AAD.
-        aad: &'a [u8],
-    },
-    /// CKM_RSA_PKCS_OAEP.
-    RsaOaep(Oaep<'a>),
-}
-
 mod derive;
 mod wrap;
 
@@ -331,10 +324,10 @@ operation! {
         /// The key, opened for signing.
         key: &'a KeyHandle,
         /// How.
-        scheme: SignScheme,
+        scheme: SignWith,
         /// What the scheme signs.
         input: &'a [u8],
-        /// At least `key.signature_len()` bytes.
+        /// At least the signature's length in bytes.
         out: &'a mut [u8],
     }
 }
@@ -344,7 +337,7 @@ operation! {
         /// The key, opened for verifying.
         key: &'a KeyHandle,
         /// How.
-        scheme: SignScheme,
+        scheme: SignWith,
         /// What the scheme signs.
         input: &'a [u8],
         /// The signature.
@@ -360,7 +353,7 @@ operation! {
         cipher: CipherScheme<'a>,
         /// The plaintext.
         input: &'a [u8],
-        /// GCM: the input's length and 16 bytes; OAEP: the modulus' length.
+        /// As many bytes as [`CipherScheme::encrypted_len`] says.
         out: &'a mut [u8],
     }
 }
@@ -373,7 +366,7 @@ operation! {
         cipher: CipherScheme<'a>,
         /// The ciphertext.
         input: &'a [u8],
-        /// GCM: the input's length less 16 bytes; OAEP: the modulus' length.
+        /// As many bytes as [`CipherScheme::decrypted_len`] says.
         out: &'a mut [u8],
     }
 }

@@ -1,131 +1,33 @@
-//! `object.open` and the uses of an opened key with the caller's mechanism.
+//! The uses of an opened key with the caller's mechanism, in one piece.
 
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
-use crate::crypto::{GCM_TAG, GcmKey, PrivateKey, PublicKey};
+use crate::crypto::{
+    AesKey, BlockMode, CipherStream, Direction, GCM_TAG, GcmKey, Hash, MAX_DIGEST, MacKey, PrivateKey,
+    PublicKey, SignScheme, ccm, digest_info,
+};
 use crate::keyring::Keyring;
 use crate::keyring::ready::{ReadyKey, ReadyMaterial};
 use crate::object::{
-    CipherScheme, HandleKey, KeyHandle, Object, OpenKey, UseToDecrypt, UseToEncrypt, UseToSign, UseToVerify,
+    CipherScheme, HandleKey, KeyFacts, KeyHandle, MacScheme, MacWith, SignWith, UseToDecrypt, UseToEncrypt,
+    UseToSign, UseToVerify,
 };
-use canis_proto::{Error, ErrorCode, Id, KeyState, Result, Usage};
-use std::ops::Deref;
-use std::sync::Arc;
-
-impl Run for OpenKey {
-    fn resource(&self) -> Resource<'_> {
-        Resource::Object(self.object)
-    }
-
-    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Arc<KeyHandle>> {
-        let since = keyring.since(caller)?;
-        if let Some(opened) = keyring.opened(self.object, self.usage, since) {
-            return Ok(opened);
-        }
-        let object = keyring.visible(caller, self.object)?;
-        let Some(facts) = object.content.key.clone() else {
-            return Err(Error::new(ErrorCode::ObjectNotFound, "the object is no key"));
-        };
-        keyring.require_login(caller, object.content.needs_login())?;
-        if !facts.usage.allows(self.usage) {
-            return Err(Error::new(
-                ErrorCode::OperationNotAllowed,
-                format!("this {} is not to be used to {}", object.content.class.noun(), verb(self.usage)),
-            ));
-        }
-        let key = keyring.handle_key(caller, &object, self.usage)?;
-        if let HandleKey::Ready(ready) = &key {
-            keyring.use_value(caller, &object, ready, self.usage)?;
-        }
-        let opened = Arc::new(KeyHandle { object: self.object, facts, usage: self.usage, key, since });
-        if object.session.is_none() {
-            keyring.keep_opened(self.object, &opened);
-        }
-        Ok(opened)
-    }
-}
-
-fn verb(usage: Usage) -> String {
-    usage.names().collect::<Vec<_>>().join(" or ")
-}
-
-impl Keyring {
-    fn handle_key(&self, caller: &Caller, object: &Object, usage: Usage) -> Result<HandleKey> {
-        let token = caller.tenant()?;
-        let facts =
-            object.content.key.as_ref().ok_or_else(|| Error::internal("a key object without facts"))?;
-        if !object.content.class.is_secret() {
-            self.check_public_half(token, object, usage)?;
-            return Ok(HandleKey::Public(self.provider.keys.public(facts.kind, &facts.spki)?));
-        }
-        let Some((key, version)) = object.key else {
-            let kept = caller.application()?.object(token, object.id).and_then(|o| o.ready);
-            let gone = || Error::new(ErrorCode::ObjectNotFound, "the session key is gone");
-            return Ok(HandleKey::Ready(kept.ok_or_else(gone)?));
-        };
-        let tenant = self.tenant(token)?;
-        let key = self.key_by_id(&tenant, key)?;
-        key.require(usage, &verb(usage))?;
-        if key.kind != facts.kind {
-            return Err(Error::new(
-                ErrorCode::StoreTampered,
-                format!("object {} shows another kind of key", object.id),
-            ));
-        }
-        Ok(HandleKey::Ready(self.ready(&tenant, &key, version)?))
-    }
-
-    /// A public half follows its key's state, as far as it can be read: not while the tenant is locked. When the
-    /// private half was destroyed the public one stands alone.
-    fn check_public_half(&self, token: Id, object: &Object, usage: Usage) -> Result<()> {
-        let (Some((key, _)), Some(tenant)) = (object.key, self.tenant_if_open(token)) else { return Ok(()) };
-        let key = self.key_by_id(&tenant, key)?;
-        match key.state {
-            KeyState::Destroyed => Ok(()),
-            _ => key.require(usage, &verb(usage)),
-        }
-    }
-}
-
-/// A key that may be used now: the handle that was opened, or a newer one.
-enum Still<'a> {
-    Same(&'a KeyHandle),
-    Anew(Arc<KeyHandle>),
-}
-
-impl Deref for Still<'_> {
-    type Target = KeyHandle;
-
-    fn deref(&self) -> &KeyHandle {
-        match self {
-            Still::Same(key) => key,
-            Still::Anew(key) => key,
-        }
-    }
-}
-
-impl Keyring {
-    /// The key for one use. If anything has changed since it was opened it is opened again, so that a logout, a
-    /// destruction or a change of usage also ends operations that began before.
-    fn still<'a>(&self, caller: &Caller, key: &'a KeyHandle, usage: Usage) -> Result<Still<'a>> {
-        if key.usage != usage {
-            return Err(Error::new(ErrorCode::OperationNotAllowed, "the key was opened for another use"));
-        }
-        if self.since(caller)? == key.since {
-            return Ok(Still::Same(key));
-        }
-        OpenKey { object: key.object, usage }.run(self, caller).map(Still::Anew)
-    }
-}
+use canis_proto::{Error, ErrorCode, Result, Usage};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
 impl KeyHandle {
-    fn private(&self) -> Result<&dyn PrivateKey> {
+    fn ready(&self) -> Result<&ReadyKey> {
         match &self.key {
-            HandleKey::Ready(ready) => match &**ready {
-                ReadyKey { material: ReadyMaterial::Pair { private, .. }, .. } => Ok(&**private),
-                ReadyKey { .. } => Err(unfit()),
-            },
+            HandleKey::Ready(ready) => Ok(ready),
             HandleKey::Public(_) => Err(unfit()),
+        }
+    }
+
+    fn private(&self) -> Result<&dyn PrivateKey> {
+        match &self.ready()?.material {
+            ReadyMaterial::Pair { private, .. } => Ok(&**private),
+            ReadyMaterial::Aes { .. } | ReadyMaterial::Generic { .. } => Err(unfit()),
         }
     }
 
@@ -137,17 +39,35 @@ impl KeyHandle {
     }
 
     fn gcm(&self) -> Result<&dyn GcmKey> {
-        match &self.key {
-            HandleKey::Ready(ready) => match &ready.material {
-                ReadyMaterial::Aes { gcm, .. } => Ok(&**gcm),
-                ReadyMaterial::Pair { .. } | ReadyMaterial::Generic { .. } => Err(unfit()),
-            },
-            HandleKey::Public(_) => Err(unfit()),
+        match &self.ready()?.material {
+            ReadyMaterial::Aes { gcm, .. } => Ok(&**gcm),
+            ReadyMaterial::Pair { .. } | ReadyMaterial::Generic { .. } => Err(unfit()),
+        }
+    }
+
+    pub(super) fn aes(&self) -> Result<&dyn AesKey> {
+        match &self.ready()?.material {
+            ReadyMaterial::Aes { blocks, .. } => Ok(&**blocks),
+            ReadyMaterial::Pair { .. } | ReadyMaterial::Generic { .. } => Err(unfit()),
+        }
+    }
+
+    pub(super) fn mac(&self, keyring: &Keyring, with: MacWith) -> Result<&dyn MacKey> {
+        let ready = self.ready()?;
+        match (&ready.material, with) {
+            (ReadyMaterial::Aes { blocks, cmac, .. }, MacWith::Cmac) => cmac.key(|| blocks.cmac()),
+            (ReadyMaterial::Generic { macs }, MacWith::Hmac(hash)) => {
+                let place = Hash::ALL.iter().position(|known| *known == hash);
+                let kept = place.and_then(|place| macs.get(place)).ok_or_else(unfit)?;
+                let value = ready.value.as_ref().ok_or_else(unfit)?;
+                kept.key(|| keyring.provider.mac.hmac(hash, value.expose()))
+            }
+            _ => Err(unfit()),
         }
     }
 }
 
-fn unfit() -> Error {
+pub(super) fn unfit() -> Error {
     Error::new(ErrorCode::OperationNotSupported, "the key is not of the kind the mechanism needs")
 }
 
@@ -158,7 +78,18 @@ impl Run for UseToSign<'_> {
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<usize> {
         let key = keyring.still(caller, self.key, Usage::SIGN)?;
-        key.private()?.sign(self.scheme, self.input, self.out)
+        match self.scheme {
+            SignWith::Pair(scheme) => {
+                check_rsa_use(&key.facts, scheme, self.input)?;
+                key.private()?.sign(scheme, self.input, self.out)
+            }
+            SignWith::Mac(scheme) => {
+                let tag = one_tag(key.mac(keyring, scheme.with)?, scheme, self.input)?;
+                let tag = tag.get(..scheme.len).ok_or_else(too_small)?;
+                self.out.get_mut(..scheme.len).ok_or_else(too_small)?.copy_from_slice(tag);
+                Ok(scheme.len)
+            }
+        }
     }
 }
 
@@ -169,8 +100,53 @@ impl Run for UseToVerify<'_> {
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<bool> {
         let key = keyring.still(caller, self.key, Usage::VERIFY)?;
-        key.public()?.verify(self.scheme, self.input, self.signature)
+        match self.scheme {
+            SignWith::Pair(scheme) => key.public()?.verify(scheme, self.input, self.signature),
+            SignWith::Mac(scheme) => {
+                let tag = one_tag(key.mac(keyring, scheme.with)?, scheme, self.input)?;
+                let tag = tag.get(..scheme.len).ok_or_else(too_small)?;
+                Ok(tag.ct_eq(self.signature).into())
+            }
+        }
     }
+}
+
+fn one_tag(key: &dyn MacKey, scheme: MacScheme, input: &[u8]) -> Result<Zeroizing<[u8; MAX_DIGEST]>> {
+    let mut tag = Zeroizing::new([0; MAX_DIGEST]);
+    let len = key.tag(&[input], &mut tag)?;
+    if (1..=len).contains(&scheme.len) { Ok(tag) } else { Err(Error::invalid("no tag has that length")) }
+}
+
+impl KeyFacts {
+    /// Whether the key was made through the API, not by a PKCS#11 mechanism.
+    fn made_by_api(&self) -> bool {
+        self.local && self.mechanism == u64::MAX
+    }
+}
+
+/// The bare private operation of RSA signs anything and decrypts anything, so it needs both usages; keys made through
+/// the API sign what is padded and hashed alone, so that no other protocol's message can be had from them.
+fn check_rsa_use(facts: &KeyFacts, scheme: SignScheme, input: &[u8]) -> Result<()> {
+    match scheme {
+        SignScheme::RsaRaw => check_raw(facts),
+        SignScheme::RsaPkcs1 if facts.made_by_api() && digest_info::parse(input).is_none() => {
+            Err(Error::new(
+                ErrorCode::OperationNotAllowed,
+                "a key made through the API signs a DigestInfo of a known hash; hash the message first",
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_raw(facts: &KeyFacts) -> Result<()> {
+    if facts.made_by_api() || !facts.usage.allows(Usage::SIGN.with(Usage::DECRYPT)) {
+        return Err(Error::new(
+            ErrorCode::OperationNotAllowed,
+            "unpadded RSA needs a key that may both sign and decrypt and was not made through the API",
+        ));
+    }
+    Ok(())
 }
 
 impl Run for UseToEncrypt<'_> {
@@ -180,20 +156,28 @@ impl Run for UseToEncrypt<'_> {
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<usize> {
         let key = keyring.still(caller, self.key, Usage::ENCRYPT)?;
+        let (input, out) = (self.input, self.out);
         match self.cipher {
             CipherScheme::AesGcm { iv, aad } => {
-                let needed = self.input.len() + GCM_TAG;
-                let out = self.out.get_mut(..needed).ok_or_else(too_small)?;
-                let (ciphertext, tag) = out.split_at_mut(self.input.len());
+                let (ciphertext, tag) = with_tag(out, input.len(), GCM_TAG)?;
                 let tag = tag.try_into().map_err(|_| too_small())?;
-                key.gcm()?.seal(iv, aad, self.input, ciphertext, tag)?;
-                Ok(needed)
+                key.gcm()?.seal(iv, aad, input, ciphertext, tag)?;
+                Ok(input.len() + GCM_TAG)
             }
-            CipherScheme::RsaOaep(oaep) => {
-                let ciphertext = key.public()?.encrypt_oaep(oaep, self.input)?;
-                self.out.get_mut(..ciphertext.len()).ok_or_else(too_small)?.copy_from_slice(&ciphertext);
-                Ok(ciphertext.len())
+            CipherScheme::AesGcmSized { iv, aad, tag: len } => {
+                let (ciphertext, tag) = with_tag(out, input.len(), len)?;
+                key.aes()?.gcm_seal(iv, aad, input, ciphertext, tag)?;
+                Ok(input.len() + len)
             }
+            CipherScheme::AesCcm { nonce, aad, tag: len } => {
+                let (ciphertext, tag) = with_tag(out, input.len(), len)?;
+                ccm::seal(key.aes()?, nonce, aad, input, ciphertext, tag)?;
+                Ok(input.len() + len)
+            }
+            CipherScheme::AesBlocks(mode) => run_blocks(key.aes()?, mode, Direction::Encrypt, input, out),
+            CipherScheme::RsaOaep(oaep) => put(&key.public()?.encrypt_oaep(oaep, input)?, out),
+            CipherScheme::RsaPkcs1 => put(&key.public()?.encrypt_pkcs1(input)?, out),
+            CipherScheme::RsaRaw => put(&key.public()?.encrypt_raw(input)?, out),
         }
     }
 }
@@ -205,20 +189,72 @@ impl Run for UseToDecrypt<'_> {
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<usize> {
         let key = keyring.still(caller, self.key, Usage::DECRYPT)?;
+        let (input, out) = (self.input, self.out);
         match self.cipher {
             CipherScheme::AesGcm { iv, aad } => {
-                let short =
-                    || Error::new(ErrorCode::DecryptionFailed, "the ciphertext is shorter than its tag");
-                let (ciphertext, tag) = self.input.split_last_chunk::<GCM_TAG>().ok_or_else(short)?;
-                let plaintext = self.out.get_mut(..ciphertext.len()).ok_or_else(too_small)?;
+                let (ciphertext, tag) = input.split_last_chunk::<GCM_TAG>().ok_or_else(short)?;
+                let plaintext = out.get_mut(..ciphertext.len()).ok_or_else(too_small)?;
                 key.gcm()?.open(iv, aad, ciphertext, tag, plaintext)?;
                 Ok(ciphertext.len())
             }
-            CipherScheme::RsaOaep(oaep) => key.private()?.decrypt_oaep(oaep, self.input, self.out),
+            CipherScheme::AesGcmSized { iv, aad, tag: len } => {
+                let (ciphertext, tag) = without_tag(input, len)?;
+                let plaintext = out.get_mut(..ciphertext.len()).ok_or_else(too_small)?;
+                key.aes()?.gcm_open(iv, aad, ciphertext, tag, plaintext)?;
+                Ok(ciphertext.len())
+            }
+            CipherScheme::AesCcm { nonce, aad, tag: len } => {
+                let (ciphertext, tag) = without_tag(input, len)?;
+                let plaintext = out.get_mut(..ciphertext.len()).ok_or_else(too_small)?;
+                ccm::open(key.aes()?, nonce, aad, ciphertext, tag, plaintext)?;
+                Ok(ciphertext.len())
+            }
+            CipherScheme::AesBlocks(mode) => run_blocks(key.aes()?, mode, Direction::Decrypt, input, out),
+            CipherScheme::RsaOaep(oaep) => key.private()?.decrypt_oaep(oaep, input, out),
+            CipherScheme::RsaPkcs1 if key.facts.made_by_api() => Err(Error::new(
+                ErrorCode::OperationNotAllowed,
+                "a key made through the API decrypts by OAEP only",
+            )),
+            CipherScheme::RsaPkcs1 => key.private()?.decrypt_pkcs1(input, out),
+            CipherScheme::RsaRaw => {
+                check_raw(&key.facts)?;
+                key.private()?.decrypt_raw(input, out)
+            }
         }
     }
 }
 
-fn too_small() -> Error {
+fn run_blocks(
+    key: &dyn AesKey,
+    mode: BlockMode,
+    direction: Direction,
+    input: &[u8],
+    out: &mut [u8],
+) -> Result<usize> {
+    let mut stream = CipherStream::new(key, mode, direction)?;
+    let done = stream.update(input, out)?;
+    Ok(done + stream.finish(&mut out[done..])?)
+}
+
+/// The places of the ciphertext and its tag.
+fn with_tag(out: &mut [u8], len: usize, tag: usize) -> Result<(&mut [u8], &mut [u8])> {
+    let whole = len.checked_add(tag).and_then(|whole| out.get_mut(..whole)).ok_or_else(too_small)?;
+    Ok(whole.split_at_mut(len))
+}
+
+fn without_tag(input: &[u8], tag: usize) -> Result<(&[u8], &[u8])> {
+    input.len().checked_sub(tag).map(|len| input.split_at(len)).ok_or_else(short)
+}
+
+fn put(bytes: &[u8], out: &mut [u8]) -> Result<usize> {
+    out.get_mut(..bytes.len()).ok_or_else(too_small)?.copy_from_slice(bytes);
+    Ok(bytes.len())
+}
+
+fn short() -> Error {
+    Error::new(ErrorCode::DecryptionFailed, "the ciphertext is shorter than its tag")
+}
+
+pub(super) fn too_small() -> Error {
     Error::invalid("the output buffer is too small")
 }

@@ -1,8 +1,7 @@
 //! The functions of the standard in safe Rust, one file per chapter of section 5.
 
-pub(crate) mod decrypt;
+pub(crate) mod cipher;
 pub(crate) mod digest;
-pub(crate) mod encrypt;
 pub(crate) mod general;
 pub(crate) mod keys;
 pub(crate) mod object;

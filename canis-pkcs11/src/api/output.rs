@@ -22,6 +22,11 @@ impl<'a> Out<'a> {
         self.buffer.is_none()
     }
 
+    /// Whether there is a buffer of `len` bytes or more.
+    pub(crate) fn has_room(&self, len: usize) -> bool {
+        self.buffer.as_ref().is_some_and(|buffer| buffer.len() >= len)
+    }
+
     /// Tells the host that `needed` bytes are needed and gives that much of its buffer; `None` for a length query.
     ///
     /// # Errors

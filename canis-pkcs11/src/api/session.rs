@@ -1,10 +1,12 @@
 //! Sessions and login (section 5.6).
 
+use super::cipher::Ciphering;
 use super::slot_token::{Slot, look};
 use crate::module::Module;
 use crate::pending::{Operation, cancel};
 use crate::rv::{Instead, Result, fail};
 use crate::session::Session;
+use canis_core::object::{Decrypting, Encrypting};
 use canis_core::secret::SecretBytes;
 use canis_core::token::{Login, Logout, Role};
 use canis_proto::{ErrorCode, Id};
@@ -158,8 +160,8 @@ fn stop_key_work(session: &mut Session) {
         let _ = cancel::<O>(session);
     }
     session.last_key = None;
-    stop::<super::encrypt::Encryption>(session);
-    stop::<super::decrypt::Decryption>(session);
+    stop::<Ciphering<Encrypting>>(session);
+    stop::<Ciphering<Decrypting>>(session);
     stop::<super::sign::Signing>(session);
     stop::<super::verify::Verification>(session);
     stop::<super::object::Search>(session);
@@ -170,8 +172,8 @@ pub(crate) fn session_cancel(module: &Module, handle: CK_SESSION_HANDLE, flags: 
     module.sessions.with(handle, |session| {
         for (flag, stop) in [
             (CKF_FIND_OBJECTS, cancel::<super::object::Search> as fn(&mut Session) -> Result<bool>),
-            (CKF_ENCRYPT, cancel::<super::encrypt::Encryption>),
-            (CKF_DECRYPT, cancel::<super::decrypt::Decryption>),
+            (CKF_ENCRYPT, cancel::<Ciphering<Encrypting>>),
+            (CKF_DECRYPT, cancel::<Ciphering<Decrypting>>),
             (CKF_DIGEST, cancel::<super::digest::Digesting>),
             (CKF_SIGN, cancel::<super::sign::Signing>),
             (CKF_VERIFY, cancel::<super::verify::Verification>),

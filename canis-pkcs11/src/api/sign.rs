@@ -8,15 +8,14 @@ use crate::pending::{Done, Operation, Pending, Stage, begin_with_key, cancel_by_
 use crate::rv::{Instead, Result, fail};
 use crate::session::Session;
 use crate::token::{ReadyKey, Wanted};
-use canis_core::crypto::SignScheme;
-use canis_core::object::UseToSign;
+use canis_core::object::{FinishMac, SignWith, UseToSign};
 use canis_proto::{ErrorCode, Usage};
 use pkcs11_sys::*;
 
 /// A signature under way.
 pub(crate) struct Signing {
     key: ReadyKey,
-    message: Message,
+    message: Message<canis_core::object::Signing>,
 }
 
 impl Operation for Signing {
@@ -58,7 +57,7 @@ pub(crate) fn whole(module: &Module, session: CK_SESSION_HANDLE, io: Result<Tran
         }
         let Transfer { input, mut out } = io?;
         let Signing { key, message } = signing;
-        let Some(space) = out.space(key.key.signature_len())? else { return Ok(Done::Measured) };
+        let Some(space) = out.space(message.signature_len(&key.key))? else { return Ok(Done::Measured) };
         let len = message.whole(&input, |input| sign(module, key, message.scheme(), input, space))?;
         out.wrote(len);
         Ok(Done::Worked)
@@ -68,7 +67,7 @@ pub(crate) fn whole(module: &Module, session: CK_SESSION_HANDLE, io: Result<Tran
 /// C_SignUpdate.
 pub(crate) fn update(module: &Module, session: CK_SESSION_HANDLE, part: Result<&[u8]>) -> Result {
     work(module, session, Stage::Update, |signing: &mut Signing| {
-        signing.message.push(part?)?;
+        signing.message.push(&module.keeper()?.core, &signing.key, part?)?;
         Ok(Done::Worked)
     })
 }
@@ -78,15 +77,21 @@ pub(crate) fn last(module: &Module, session: CK_SESSION_HANDLE, out: Result<Out<
     work(module, session, Stage::Last, |signing: &mut Signing| {
         let mut out = out?;
         let Signing { key, message } = signing;
-        let Some(space) = out.space(key.key.signature_len())? else { return Ok(Done::Measured) };
-        let scheme = message.scheme();
-        let len = message.finish(|input| sign(module, key, scheme, input, space))?;
+        let Some(space) = out.space(message.signature_len(&key.key))? else { return Ok(Done::Measured) };
+        let core = &module.keeper()?.core;
+        let len = match message.mac(core, key)? {
+            Some(run) => core.call(&key.caller, FinishMac { key: &key.key, run, out: space })?,
+            None => {
+                let scheme = message.scheme();
+                message.finish(|input| sign(module, key, scheme, input, space))?
+            }
+        };
         out.wrote(len);
         Ok(Done::Worked)
     })
 }
 
-fn sign(module: &Module, key: &ReadyKey, scheme: SignScheme, input: &[u8], out: &mut [u8]) -> Result<usize> {
+fn sign(module: &Module, key: &ReadyKey, scheme: SignWith, input: &[u8], out: &mut [u8]) -> Result<usize> {
     module
         .keeper()?
         .core

@@ -7,15 +7,14 @@ use crate::pending::{Done, Operation, Pending, Stage, begin_with_key, cancel_by_
 use crate::rv::{Instead, Result, fail};
 use crate::session::Session;
 use crate::token::{ReadyKey, Wanted};
-use canis_core::crypto::SignScheme;
-use canis_core::object::UseToVerify;
+use canis_core::object::{CheckMac, SignWith, UseToVerify};
 use canis_proto::{ErrorCode, Usage};
 use pkcs11_sys::*;
 
 /// A verification under way.
 pub(crate) struct Verification {
     key: ReadyKey,
-    message: Message,
+    message: Message<canis_core::object::Verifying>,
 }
 
 impl Operation for Verification {
@@ -62,6 +61,7 @@ pub(crate) fn whole(
         }
         let (input, signature) = (input?, signature?);
         let Verification { key, message } = verification;
+        check_len(message.signature_len(&key.key), signature)?;
         message.whole(input, |input| verify(module, key, message.scheme(), input, signature))?;
         Ok(Done::Worked)
     })
@@ -70,7 +70,7 @@ pub(crate) fn whole(
 /// C_VerifyUpdate.
 pub(crate) fn update(module: &Module, session: CK_SESSION_HANDLE, part: Result<&[u8]>) -> Result {
     work(module, session, Stage::Update, |verification: &mut Verification| {
-        verification.message.push(part?)?;
+        verification.message.push(&module.keeper()?.core, &verification.key, part?)?;
         Ok(Done::Worked)
     })
 }
@@ -80,20 +80,33 @@ pub(crate) fn last(module: &Module, session: CK_SESSION_HANDLE, signature: Resul
     work(module, session, Stage::Last, |verification: &mut Verification| {
         let signature = signature?;
         let Verification { key, message } = verification;
-        let scheme = message.scheme();
-        message.finish(|input| verify(module, key, scheme, input, signature))?;
+        check_len(message.signature_len(&key.key), signature)?;
+        let core = &module.keeper()?.core;
+        match message.mac(core, key)? {
+            Some(run) => right(core.call(&key.caller, CheckMac { key: &key.key, run, tag: signature })?)?,
+            None => {
+                let scheme = message.scheme();
+                message.finish(|input| verify(module, key, scheme, input, signature))?;
+            }
+        }
         Ok(Done::Worked)
     })
 }
 
-fn verify(module: &Module, key: &ReadyKey, scheme: SignScheme, input: &[u8], signature: &[u8]) -> Result {
-    if signature.len() != key.key.signature_len() {
-        return fail(CKR_SIGNATURE_LEN_RANGE);
-    }
-    let right = module
-        .keeper()?
-        .core
-        .call(&key.caller, UseToVerify { key: &key.key, scheme, input, signature })
-        .instead(ErrorCode::InvalidArgument, CKR_DATA_LEN_RANGE)?;
-    if right { Ok(()) } else { fail(CKR_SIGNATURE_INVALID) }
+fn verify(module: &Module, key: &ReadyKey, scheme: SignWith, input: &[u8], signature: &[u8]) -> Result {
+    right(
+        module
+            .keeper()?
+            .core
+            .call(&key.caller, UseToVerify { key: &key.key, scheme, input, signature })
+            .instead(ErrorCode::InvalidArgument, CKR_DATA_LEN_RANGE)?,
+    )
+}
+
+fn check_len(len: usize, signature: &[u8]) -> Result {
+    if signature.len() == len { Ok(()) } else { fail(CKR_SIGNATURE_LEN_RANGE) }
+}
+
+fn right(signature: bool) -> Result {
+    if signature { Ok(()) } else { fail(CKR_SIGNATURE_INVALID) }
 }

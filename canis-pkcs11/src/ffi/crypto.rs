@@ -6,16 +6,17 @@
 use super::args::{bytes, out, room, transfer};
 use super::entry::entry;
 use super::parameter::mechanism;
-use crate::api::{decrypt, digest, encrypt, random, sign, verify};
+use crate::api::{cipher, digest, random, sign, verify};
+use canis_core::object::{Decrypting, Encrypting};
 use pkcs11_sys::*;
 
 /// The functions of one kind that turns input into output: Init, the one-piece call, Update with output, Final.
 macro_rules! cipher {
-    ($api:ident: $init:ident, $whole:ident, $update:ident, $last:ident) => {
+    ($way:ident: $init:ident, $whole:ident, $update:ident, $last:ident) => {
         entry! {
             fn $init(session: CK_SESSION_HANDLE, how: *mut CK_MECHANISM, key: CK_OBJECT_HANDLE) |module| {
                 // SAFETY: the host's pointer.
-                $api::init(module, session, unsafe { mechanism(how) }, key)
+                cipher::init::<$way>(module, session, unsafe { mechanism(how) }, key)
             };
 
             fn $whole(
@@ -26,7 +27,7 @@ macro_rules! cipher {
                 output_len: *mut CK_ULONG,
             ) |module| {
                 // SAFETY: the host's pointers.
-                $api::whole(module, session, unsafe { transfer(input, input_len, output, output_len) })
+                cipher::whole::<$way>(module, session, unsafe { transfer(input, input_len, output, output_len) })
             };
 
             fn $update(
@@ -37,19 +38,19 @@ macro_rules! cipher {
                 output_len: *mut CK_ULONG,
             ) |module| {
                 // SAFETY: the host's pointers.
-                $api::update(module, session, unsafe { transfer(input, input_len, output, output_len) })
+                cipher::update::<$way>(module, session, unsafe { transfer(input, input_len, output, output_len) })
             };
 
             fn $last(session: CK_SESSION_HANDLE, output: *mut CK_BYTE, output_len: *mut CK_ULONG) |module| {
                 // SAFETY: the host's pointers.
-                $api::last(module, session, unsafe { out(output, output_len) })
+                cipher::last::<$way>(module, session, unsafe { out(output, output_len) })
             };
         }
     };
 }
 
-cipher!(encrypt: C_EncryptInit, C_Encrypt, C_EncryptUpdate, C_EncryptFinal);
-cipher!(decrypt: C_DecryptInit, C_Decrypt, C_DecryptUpdate, C_DecryptFinal);
+cipher!(Encrypting: C_EncryptInit, C_Encrypt, C_EncryptUpdate, C_EncryptFinal);
+cipher!(Decrypting: C_DecryptInit, C_Decrypt, C_DecryptUpdate, C_DecryptFinal);
 
 entry! {
     fn C_DigestInit(session: CK_SESSION_HANDLE, how: *mut CK_MECHANISM) |module| {

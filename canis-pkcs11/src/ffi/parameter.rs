@@ -33,6 +33,21 @@ unsafe fn parameter<'a>(form: Form, given: &CK_MECHANISM) -> Result<Parameter<'a
     unsafe {
         match form {
             Form::None => fail(CKR_MECHANISM_PARAM_INVALID),
+            Form::Iv => Ok(Parameter::Iv(read(given)?)),
+            Form::Ctr => {
+                let p: CK_AES_CTR_PARAMS = read(given)?;
+                Ok(Parameter::Ctr { counter: p.cb, bits: p.ulCounterBits })
+            }
+            Form::Ccm => {
+                let p: CK_CCM_PARAMS = read(given)?;
+                Ok(Parameter::Ccm {
+                    data_len: p.ulDataLen,
+                    nonce: inner(p.pNonce, p.ulNonceLen)?,
+                    aad: inner(p.pAAD, p.ulAADLen)?,
+                    tag_len: p.ulMACLen,
+                })
+            }
+            Form::Length => Ok(Parameter::Length(read(given)?)),
             Form::Gcm => {
                 let p: CK_GCM_PARAMS = read(given)?;
                 Ok(Parameter::Gcm {

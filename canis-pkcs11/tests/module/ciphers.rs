@@ -65,10 +65,18 @@ fn aes_gcm() {
 }
 
 #[test]
-fn aes_gcm_takes_the_recommended_parameters_only() {
+fn aes_gcm_takes_no_short_tags_and_no_empty_iv() {
     let session = user_session("gcmparams");
     let key = keys::aes(&session, 32);
-    for (tag, iv) in [(96, 12), (128, 16), (128, 8), (0, 12), (129, 12)] {
+    for (tag, iv) in [(96, 12), (128, 16), (104, 1)] {
+        let sealed = gcm(b"aad", tag, iv, |mechanism| session.encrypt(mechanism, key, b"x")).unwrap();
+        assert_eq!(sealed.len() as u64, 1 + tag / 8);
+        let opened = gcm(b"aad", tag, iv, |mechanism| session.decrypt(mechanism, key, &sealed)).unwrap();
+        assert_eq!(opened, b"x");
+        let outcome = gcm(b"bad", tag, iv, |mechanism| session.decrypt(mechanism, key, &sealed));
+        refused(outcome, RvError::EncryptedDataInvalid);
+    }
+    for (tag, iv) in [(32, 12), (64, 12), (0, 12), (129, 12), (128, 0)] {
         let outcome = gcm(b"", tag, iv, |mechanism| session.encrypt(mechanism, key, b"x"));
         refused(outcome, RvError::MechanismParamInvalid);
     }

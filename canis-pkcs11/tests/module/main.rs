@@ -9,6 +9,7 @@ mod ciphers;
 mod harness;
 mod home;
 mod keys;
+mod mechanisms;
 mod misuse;
 mod objects;
 mod processes;

@@ -169,7 +169,7 @@ fn keys_are_refused_for_what_they_are_not_for() {
     refused(session.verify(&Mechanism::Ecdsa, ec.private, b"", &[0; 64]), RvError::KeyFunctionNotPermitted);
     refused(session.sign(&Mechanism::Sha256, ec.private, b""), RvError::MechanismInvalid);
     refused(session.sign(&Mechanism::EccKeyPairGen, ec.private, b""), RvError::MechanismInvalid);
-    refused(session.sign(&Mechanism::Sha1RsaPkcs, rsa.private, b""), RvError::MechanismInvalid);
+    refused(session.sign(&Mechanism::Sha256Hmac, rsa.private, b""), RvError::KeyTypeInconsistent);
 
     let silent = keys::pair(&session, &Mechanism::EccKeyPairGen, &[keys::P256], &[Attribute::Sign(false)]);
     refused(session.sign(&Mechanism::Ecdsa, silent.private, b""), RvError::KeyFunctionNotPermitted);

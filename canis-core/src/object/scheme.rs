@@ -1,0 +1,138 @@
+//! What an object's key is used with: the caller's mechanisms, in the core's terms.
+
+use crate::crypto::{BLOCK, BlockMode, GCM_TAG, Hash, Oaep, SignScheme};
+
+/// How to make or check a signature or MAC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignWith {
+    /// By a private key.
+    Pair(SignScheme),
+    /// By a secret key.
+    Mac(MacScheme),
+}
+
+/// A MAC and how much of it is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MacScheme {
+    /// Which MAC.
+    pub with: MacWith,
+    /// The tag's length in bytes: so many from the left.
+    pub len: usize,
+}
+
+/// The MACs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MacWith {
+    /// HMAC (FIPS 198-1) by a generic secret.
+    Hmac(Hash),
+    /// AES-CMAC (NIST SP 800-38B).
+    Cmac,
+}
+
+impl MacWith {
+    /// The length of a whole tag in bytes.
+    #[must_use]
+    pub const fn tag_len(self) -> usize {
+        match self {
+            MacWith::Hmac(hash) => hash.len(),
+            MacWith::Cmac => BLOCK,
+        }
+    }
+}
+
+/// How to encrypt or decrypt a message in one piece.
+#[derive(Clone, Copy)]
+pub enum CipherScheme<'a> {
+    /// CKM_AES_GCM with a 12-byte IV and a 16-byte tag; the output is ciphertext ‖ tag.
+    AesGcm {
+        /// The caller's IV.
+        iv: &'a [u8; 12],
+        /// The caller's AAD.
+        aad: &'a [u8],
+    },
+    /// CKM_AES_GCM with other sizes.
+    AesGcmSized {
+        /// The caller's IV, one byte or more.
+        iv: &'a [u8],
+        /// The caller's AAD.
+        aad: &'a [u8],
+        /// The tag's length in bytes.
+        tag: usize,
+    },
+    /// CKM_AES_CCM; the output is ciphertext ‖ tag.
+    AesCcm {
+        /// The caller's nonce, 7 to 13 bytes.
+        nonce: &'a [u8],
+        /// The caller's AAD.
+        aad: &'a [u8],
+        /// The tag's length in bytes.
+        tag: usize,
+    },
+    /// CKM_AES_ECB, CKM_AES_CBC, CKM_AES_CBC_PAD, CKM_AES_CTR.
+    AesBlocks(BlockMode),
+    /// CKM_RSA_PKCS_OAEP.
+    RsaOaep(Oaep<'a>),
+    /// CKM_RSA_PKCS; decryption rejects implicitly.
+    RsaPkcs1,
+    /// CKM_RSA_X_509.
+    RsaRaw,
+}
+
+impl CipherScheme<'_> {
+    /// The length of the ciphertext of `len` bytes; `block` is the key's modulus in bytes. `None` for lengths that it
+    /// does not take.
+    #[must_use]
+    pub fn encrypted_len(&self, len: usize, block: usize) -> Option<usize> {
+        match self {
+            CipherScheme::AesGcm { .. } => len.checked_add(GCM_TAG),
+            CipherScheme::AesGcmSized { tag, .. } | CipherScheme::AesCcm { tag, .. } => len.checked_add(*tag),
+            CipherScheme::AesBlocks(BlockMode::Ctr { .. }) => Some(len),
+            CipherScheme::AesBlocks(BlockMode::CbcPad { .. }) => (len / BLOCK + 1).checked_mul(BLOCK),
+            CipherScheme::AesBlocks(_) => len.is_multiple_of(BLOCK).then_some(len),
+            // RFC 8017, section 7.1.1, step 1 b.
+            CipherScheme::RsaOaep(oaep) => (len + 2 * oaep.hash.len() + 2 <= block).then_some(block),
+            // RFC 8017, section 7.2.1, step 1.
+            CipherScheme::RsaPkcs1 => (len + 11 <= block).then_some(block),
+            CipherScheme::RsaRaw => (len <= block).then_some(block),
+        }
+    }
+
+    /// The most that a ciphertext of `len` bytes can hold, and whether that is exact. `None` for lengths that no
+    /// ciphertext has.
+    #[must_use]
+    pub fn decrypted_len(&self, len: usize, block: usize) -> Option<(usize, bool)> {
+        match self {
+            CipherScheme::AesGcm { .. } => Some((len.checked_sub(GCM_TAG)?, true)),
+            CipherScheme::AesGcmSized { tag, .. } | CipherScheme::AesCcm { tag, .. } => {
+                Some((len.checked_sub(*tag)?, true))
+            }
+            CipherScheme::AesBlocks(BlockMode::Ctr { .. }) => Some((len, true)),
+            CipherScheme::AesBlocks(BlockMode::CbcPad { .. }) => {
+                (len > 0 && len.is_multiple_of(BLOCK)).then_some((len, false))
+            }
+            CipherScheme::AesBlocks(_) => len.is_multiple_of(BLOCK).then_some((len, true)),
+            CipherScheme::RsaOaep(_) | CipherScheme::RsaPkcs1 => (len == block).then_some((block, false)),
+            CipherScheme::RsaRaw => (len == block).then_some((block, true)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_follow_the_cipher() {
+        let gcm = CipherScheme::AesGcm { iv: &[0; 12], aad: b"" };
+        assert_eq!((gcm.encrypted_len(0, 0), gcm.encrypted_len(usize::MAX, 0)), (Some(16), None));
+        assert_eq!((gcm.decrypted_len(16, 0), gcm.decrypted_len(15, 0)), (Some((0, true)), None));
+        let oaep = CipherScheme::RsaOaep(Oaep { hash: Hash::Sha256, mgf: Hash::Sha256, label: b"" });
+        assert_eq!((oaep.encrypted_len(190, 256), oaep.encrypted_len(191, 256)), (Some(256), None));
+        assert_eq!(CipherScheme::RsaPkcs1.encrypted_len(246, 256), None);
+        let padded = CipherScheme::AesBlocks(BlockMode::CbcPad { iv: [0; 16] });
+        assert_eq!((padded.encrypted_len(16, 0), padded.encrypted_len(15, 0)), (Some(32), Some(16)));
+        assert_eq!((padded.decrypted_len(0, 0), padded.decrypted_len(17, 0)), (None, None));
+        let plain = CipherScheme::AesBlocks(BlockMode::Ecb);
+        assert_eq!((plain.encrypted_len(32, 0), plain.encrypted_len(33, 0)), (Some(32), None));
+    }
+}

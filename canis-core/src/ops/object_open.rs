@@ -1,0 +1,115 @@
+//! `object.open`: a key is opened for one kind of use, and looked at again at every use.
+
+use crate::caller::Caller;
+use crate::core::{Resource, Run};
+use crate::keyring::Keyring;
+use crate::object::{HandleKey, KeyHandle, Object, OpenKey};
+use canis_proto::{Error, ErrorCode, Id, KeyState, Result, Usage};
+use std::ops::Deref;
+use std::sync::Arc;
+
+impl Run for OpenKey {
+    fn resource(&self) -> Resource<'_> {
+        Resource::Object(self.object)
+    }
+
+    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Arc<KeyHandle>> {
+        let since = keyring.since(caller)?;
+        if let Some(opened) = keyring.opened(self.object, self.usage, since) {
+            return Ok(opened);
+        }
+        let object = keyring.visible(caller, self.object)?;
+        let Some(facts) = object.content.key.clone() else {
+            return Err(Error::new(ErrorCode::ObjectNotFound, "the object is no key"));
+        };
+        keyring.require_login(caller, object.content.needs_login())?;
+        if !facts.usage.allows(self.usage) {
+            return Err(Error::new(
+                ErrorCode::OperationNotAllowed,
+                format!("this {} is not to be used to {}", object.content.class.noun(), verb(self.usage)),
+            ));
+        }
+        let key = keyring.handle_key(caller, &object, self.usage)?;
+        if let HandleKey::Ready(ready) = &key {
+            keyring.use_value(caller, &object, ready, self.usage)?;
+        }
+        let opened = Arc::new(KeyHandle { object: self.object, facts, usage: self.usage, key, since });
+        if object.session.is_none() {
+            keyring.keep_opened(self.object, &opened);
+        }
+        Ok(opened)
+    }
+}
+
+fn verb(usage: Usage) -> String {
+    usage.names().collect::<Vec<_>>().join(" or ")
+}
+
+impl Keyring {
+    fn handle_key(&self, caller: &Caller, object: &Object, usage: Usage) -> Result<HandleKey> {
+        let token = caller.tenant()?;
+        let facts =
+            object.content.key.as_ref().ok_or_else(|| Error::internal("a key object without facts"))?;
+        if !object.content.class.is_secret() {
+            self.check_public_half(token, object, usage)?;
+            return Ok(HandleKey::Public(self.provider.keys.public(facts.kind, &facts.spki)?));
+        }
+        let Some((key, version)) = object.key else {
+            let kept = caller.application()?.object(token, object.id).and_then(|o| o.ready);
+            let gone = || Error::new(ErrorCode::ObjectNotFound, "the session key is gone");
+            return Ok(HandleKey::Ready(kept.ok_or_else(gone)?));
+        };
+        let tenant = self.tenant(token)?;
+        let key = self.key_by_id(&tenant, key)?;
+        key.require(usage, &verb(usage))?;
+        if key.kind != facts.kind {
+            return Err(Error::new(
+                ErrorCode::StoreTampered,
+                format!("object {} shows another kind of key", object.id),
+            ));
+        }
+        Ok(HandleKey::Ready(self.ready(&tenant, &key, version)?))
+    }
+
+    /// A public half follows its key's state, as far as it can be read: not while the tenant is locked. When the
+    /// private half was destroyed the public one stands alone.
+    fn check_public_half(&self, token: Id, object: &Object, usage: Usage) -> Result<()> {
+        let (Some((key, _)), Some(tenant)) = (object.key, self.tenant_if_open(token)) else { return Ok(()) };
+        let key = self.key_by_id(&tenant, key)?;
+        match key.state {
+            KeyState::Destroyed => Ok(()),
+            _ => key.require(usage, &verb(usage)),
+        }
+    }
+}
+
+/// A key that may be used now: the handle that was opened, or a newer one.
+pub(super) enum Still<'a> {
+    Same(&'a KeyHandle),
+    Anew(Arc<KeyHandle>),
+}
+
+impl Deref for Still<'_> {
+    type Target = KeyHandle;
+
+    fn deref(&self) -> &KeyHandle {
+        match self {
+            Still::Same(key) => key,
+            Still::Anew(key) => key,
+        }
+    }
+}
+
+impl Keyring {
+    /// The key for one use. If anything has changed since it was opened it is opened again, so that a logout, a
+    /// destruction or a change of usage also ends operations that began before.
+    pub(super) fn still<'a>(&self, caller: &Caller, key: &'a KeyHandle, usage: Usage) -> Result<Still<'a>> {
+        if key.usage != usage {
+            return Err(Error::new(ErrorCode::OperationNotAllowed, "the key was opened for another use"));
+        }
+        if self.since(caller)? == key.since {
+            return Ok(Still::Same(key));
+        }
+        OpenKey { object: key.object, usage }.run(self, caller).map(Still::Anew)
+    }
+}

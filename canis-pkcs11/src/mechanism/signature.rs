@@ -1,0 +1,134 @@
+//! Mechanisms that sign and verify: what they do, and their parameters checked.
+
+use super::{Mechanism, Parameter, Work, hash_named, length, mgf_hash};
+use crate::rv::{Result, fail};
+use canis_core::crypto::{Hash, SignScheme};
+use canis_core::object::{MacScheme, MacWith, SignWith};
+use pkcs11_sys::*;
+
+/// A kind of signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signature {
+    Pkcs1,
+    Pss,
+    Raw,
+    Ecdsa,
+    Eddsa,
+}
+
+/// How much of a MAC is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// All of it.
+    Whole,
+    /// As much as the parameter says.
+    General,
+}
+
+/// The shortest piece of a MAC that is made or taken, in bytes: NIST SP 800-107, section 5.3.3, wants 32 bits or more.
+const LEAST_MAC: usize = 4;
+
+/// The largest salt that fits an 8192-bit modulus is its 1024 bytes less digest and two (RFC 8017, section 9.1.1).
+const LARGEST_SALT: usize = 1024 - 2;
+
+/// How to make or check a signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Signer {
+    /// The hash applied to the host's message first.
+    pub(crate) hash: Option<Hash>,
+    /// What is done then.
+    pub(crate) scheme: SignWith,
+}
+
+impl Mechanism<'_> {
+    /// How this mechanism signs.
+    ///
+    /// # Errors
+    /// CKR_MECHANISM_INVALID if it does not, CKR_MECHANISM_PARAM_INVALID for a parameter that CANIS cannot fulfil.
+    pub(crate) fn signs(&self) -> Result<Signer> {
+        for work in self.row.works {
+            match *work {
+                Work::Sign(hash, signature) => {
+                    return Ok(Signer { hash, scheme: SignWith::Pair(self.scheme(hash, signature)?) });
+                }
+                Work::Mac(with, extent) => {
+                    return Ok(Signer { hash: None, scheme: SignWith::Mac(self.mac(with, extent)?) });
+                }
+                _ => {}
+            }
+        }
+        fail(CKR_MECHANISM_INVALID)
+    }
+
+    fn scheme(&self, hash: Option<Hash>, signature: Signature) -> Result<SignScheme> {
+        Ok(match (signature, &self.parameter) {
+            (Signature::Pkcs1, _) => SignScheme::RsaPkcs1,
+            (Signature::Raw, _) => SignScheme::RsaRaw,
+            (Signature::Ecdsa, _) => SignScheme::Ecdsa,
+            (Signature::Eddsa, Parameter::None | Parameter::Eddsa { prehash: false, context: [] }) => {
+                SignScheme::Ed25519
+            }
+            (Signature::Pss, Parameter::Pss { hash: named, mgf, salt }) => {
+                let (named, salt) = (hash_named(*named)?, length(*salt)?);
+                if hash.is_some_and(|own| own != named) || salt > LARGEST_SALT - named.len() {
+                    return fail(CKR_MECHANISM_PARAM_INVALID);
+                }
+                SignScheme::RsaPss { hash: named, mgf: mgf_hash(*mgf)?, salt }
+            }
+            _ => return fail(CKR_MECHANISM_PARAM_INVALID),
+        })
+    }
+
+    fn mac(&self, with: MacWith, extent: Extent) -> Result<MacScheme> {
+        let len = match (extent, &self.parameter) {
+            (Extent::Whole, _) => with.tag_len(),
+            (Extent::General, Parameter::Length(len)) => length(*len)?,
+            _ => return fail(CKR_MECHANISM_PARAM_INVALID),
+        };
+        if (LEAST_MAC..=with.tag_len()).contains(&len) {
+            Ok(MacScheme { with, len })
+        } else {
+            fail(CKR_MECHANISM_PARAM_INVALID)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::row;
+    use super::*;
+
+    fn pss(kind: CK_MECHANISM_TYPE, hash: CK_MECHANISM_TYPE, salt: CK_ULONG) -> Result<Signer> {
+        Mechanism { row: row(kind)?, parameter: Parameter::Pss { hash, mgf: CKG_MGF1_SHA256, salt } }.signs()
+    }
+
+    #[test]
+    fn pss_must_agree_with_itself() {
+        assert_eq!(pss(CKM_SHA256_RSA_PKCS_PSS, CKM_SHA256, 32).unwrap().hash, Some(Hash::Sha256));
+        assert_eq!(pss(CKM_RSA_PKCS_PSS, CKM_SHA384, 48).unwrap().hash, None);
+        for wrong in [
+            pss(CKM_SHA256_RSA_PKCS_PSS, CKM_SHA384, 48),
+            pss(CKM_RSA_PKCS_PSS, CKM_AES_GCM, 32),
+            pss(CKM_RSA_PKCS_PSS, CKM_SHA256, 991),
+            pss(CKM_RSA_PKCS_PSS, CKM_SHA256, CK_ULONG::MAX),
+        ] {
+            assert_eq!(wrong.unwrap_err().rv, CKR_MECHANISM_PARAM_INVALID);
+        }
+    }
+
+    #[test]
+    fn macs_are_not_cut_to_nothing() {
+        let general = |kind, len| {
+            Mechanism { row: row(kind).unwrap(), parameter: Parameter::Length(len) }.signs().map_err(|f| f.rv)
+        };
+        let scheme = |with, len| SignWith::Mac(MacScheme { with, len });
+        let hmac = MacWith::Hmac(Hash::Sha256);
+        assert_eq!(general(CKM_SHA256_HMAC_GENERAL, 4).unwrap().scheme, scheme(hmac, 4));
+        assert_eq!(general(CKM_AES_CMAC_GENERAL, 16).unwrap().scheme, scheme(MacWith::Cmac, 16));
+        for (kind, len) in
+            [(CKM_SHA256_HMAC_GENERAL, 3), (CKM_SHA256_HMAC_GENERAL, 33), (CKM_AES_CMAC_GENERAL, 17)]
+        {
+            assert_eq!(general(kind, len), Err(CKR_MECHANISM_PARAM_INVALID));
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The table of mechanisms: what each works with and does. Everything that is said about them is read from here.
+
+use super::{Ciphers, Extent, Form, Signature};
+use canis_core::crypto::Hash;
+use canis_core::object::{MAX_SECRET, MacWith};
+use canis_proto::Family;
+use pkcs11_sys::*;
+
+/// A row of the table.
+#[derive(Debug)]
+pub(crate) struct Row {
+    /// The mechanism's number.
+    pub(crate) kind: CK_MECHANISM_TYPE,
+    /// Its name in the standard.
+    pub(crate) name: &'static str,
+    /// The keys it works with; `None` for digests.
+    pub(crate) family: Option<Family>,
+    /// Smallest and largest key, in the unit the standard gives for the family: bits, for AES and HMAC bytes.
+    pub(crate) sizes: (CK_ULONG, CK_ULONG),
+    /// The structure of its parameter.
+    pub(crate) form: Form,
+    /// What it does.
+    pub(crate) works: &'static [Work],
+    /// What it says about curves.
+    curves: CK_FLAGS,
+}
+
+/// Something that a mechanism does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Work {
+    /// Generate a key or pair.
+    Generate,
+    /// Hash.
+    Digest(Hash),
+    /// Sign what the host gives, or its digest by a hash.
+    Sign(Option<Hash>, Signature),
+    /// Sign by a secret key.
+    Mac(MacWith, Extent),
+    /// Encrypt and decrypt.
+    Cipher(Ciphers),
+}
+
+impl Row {
+    /// What it is for, as CK_MECHANISM_INFO says it.
+    pub(crate) fn flags(&self) -> CK_FLAGS {
+        self.works.iter().fold(self.curves, |flags, work| flags | work.flags(self.family))
+    }
+}
+
+impl Work {
+    fn flags(self, family: Option<Family>) -> CK_FLAGS {
+        match (self, family) {
+            (Work::Generate, Some(Family::Aes | Family::Generic)) => CKF_GENERATE,
+            (Work::Generate, _) => CKF_GENERATE_KEY_PAIR,
+            (Work::Digest(_), _) => CKF_DIGEST,
+            (Work::Sign(..) | Work::Mac(..), _) => CKF_SIGN | CKF_VERIFY,
+            (Work::Cipher(_), _) => CKF_ENCRYPT | CKF_DECRYPT,
+        }
+    }
+}
+
+macro_rules! mechanisms {
+    ($($kind:ident: $group:ident, $form:ident, $($work:expr),+;)+) => {
+        /// The rows, each by its mechanism's name.
+        #[allow(non_upper_case_globals)] // The standard's names.
+        mod rows {
+            use super::*;
+
+            $(pub(super) static $kind: Row = Row {
+                kind: pkcs11_sys::$kind,
+                name: stringify!($kind),
+                family: $group.family,
+                sizes: $group.sizes,
+                form: Form::$form,
+                works: &[$($work),+],
+                curves: $group.curves,
+            };)+
+        }
+
+        /// The table, in the order in which C_GetMechanismList gives it.
+        pub(crate) static TABLE: &[&Row] = &[$(&rows::$kind),+];
+
+        /// The row of a mechanism. A match, because the table is long and this is asked at every C_…Init.
+        pub(super) fn find(kind: CK_MECHANISM_TYPE) -> Option<&'static Row> {
+            match kind {
+                $(pkcs11_sys::$kind => Some(&rows::$kind),)+
+                _ => None,
+            }
+        }
+    };
+}
+
+/// What the mechanisms of one kind of keys have in common.
+struct Group {
+    family: Option<Family>,
+    sizes: (CK_ULONG, CK_ULONG),
+    curves: CK_FLAGS,
+}
+
+const fn group(family: Family, least: CK_ULONG, most: CK_ULONG, curves: CK_FLAGS) -> Group {
+    Group { family: Some(family), sizes: (least, most), curves }
+}
+
+const RSA: Group = group(Family::Rsa, 2048, 8192, 0);
+const EC: Group = group(Family::Ec, 256, 521, CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS);
+const EDWARDS: Group = group(Family::Edwards, 255, 255, CKF_EC_NAMEDCURVE | CKF_EC_COMPRESS);
+const MONTGOMERY: Group = group(Family::Montgomery, 255, 255, CKF_EC_NAMEDCURVE | CKF_EC_COMPRESS);
+const AES: Group = group(Family::Aes, 16, 32, 0);
+const SECRET: Group = group(Family::Generic, 8, 8 * MAX_SECRET as CK_ULONG, 0);
+const HMAC: Group = group(Family::Generic, 1, MAX_SECRET as CK_ULONG, 0);
+const NO_KEY: Group = Group { family: None, sizes: (0, 0), curves: 0 };
+
+use Ciphers::*;
+use Extent::{General, Whole};
+use Hash::*;
+use MacWith::{Cmac, Hmac};
+use Signature::{Ecdsa, Eddsa, Pkcs1 as Pkcs1Signature, Pss, Raw as RawSignature};
+use Work::{Cipher, Digest, Generate, Mac, Sign};
+
+mechanisms! {
+    CKM_RSA_PKCS_KEY_PAIR_GEN: RSA, None, Generate;
+    CKM_RSA_PKCS: RSA, None, Sign(Option::None, Pkcs1Signature), Cipher(Pkcs1);
+    CKM_RSA_X_509: RSA, None, Sign(Option::None, RawSignature), Cipher(Raw);
+    CKM_SHA1_RSA_PKCS: RSA, None, Sign(Some(Sha1), Pkcs1Signature);
+    CKM_SHA224_RSA_PKCS: RSA, None, Sign(Some(Sha224), Pkcs1Signature);
+    CKM_SHA256_RSA_PKCS: RSA, None, Sign(Some(Sha256), Pkcs1Signature);
+    CKM_SHA384_RSA_PKCS: RSA, None, Sign(Some(Sha384), Pkcs1Signature);
+    CKM_SHA512_RSA_PKCS: RSA, None, Sign(Some(Sha512), Pkcs1Signature);
+    CKM_SHA3_224_RSA_PKCS: RSA, None, Sign(Some(Sha3_224), Pkcs1Signature);
+    CKM_SHA3_256_RSA_PKCS: RSA, None, Sign(Some(Sha3_256), Pkcs1Signature);
+    CKM_SHA3_384_RSA_PKCS: RSA, None, Sign(Some(Sha3_384), Pkcs1Signature);
+    CKM_SHA3_512_RSA_PKCS: RSA, None, Sign(Some(Sha3_512), Pkcs1Signature);
+    CKM_RSA_PKCS_PSS: RSA, Pss, Sign(Option::None, Pss);
+    CKM_SHA1_RSA_PKCS_PSS: RSA, Pss, Sign(Some(Sha1), Pss);
+    CKM_SHA224_RSA_PKCS_PSS: RSA, Pss, Sign(Some(Sha224), Pss);
+    CKM_SHA256_RSA_PKCS_PSS: RSA, Pss, Sign(Some(Sha256), Pss);
+    CKM_SHA384_RSA_PKCS_PSS: RSA, Pss, Sign(Some(Sha384), Pss);
+    CKM_SHA512_RSA_PKCS_PSS: RSA, Pss, Sign(Some(Sha512), Pss);
+    CKM_SHA3_224_RSA_PKCS_PSS: RSA, Pss, Sign(Some(Sha3_224), Pss);
+    CKM_SHA3_256_RSA_PKCS_PSS: RSA, Pss, Sign(Some(Sha3_256), Pss);
+    CKM_SHA3_384_RSA_PKCS_PSS: RSA, Pss, Sign(Some(Sha3_384), Pss);
+    CKM_SHA3_512_RSA_PKCS_PSS: RSA, Pss, Sign(Some(Sha3_512), Pss);
+    CKM_RSA_PKCS_OAEP: RSA, Oaep, Cipher(Oaep);
+
+    CKM_EC_KEY_PAIR_GEN: EC, None, Generate;
+    CKM_ECDSA: EC, None, Sign(Option::None, Ecdsa);
+    CKM_ECDSA_SHA1: EC, None, Sign(Some(Sha1), Ecdsa);
+    CKM_ECDSA_SHA224: EC, None, Sign(Some(Sha224), Ecdsa);
+    CKM_ECDSA_SHA256: EC, None, Sign(Some(Sha256), Ecdsa);
+    CKM_ECDSA_SHA384: EC, None, Sign(Some(Sha384), Ecdsa);
+    CKM_ECDSA_SHA512: EC, None, Sign(Some(Sha512), Ecdsa);
+    CKM_ECDSA_SHA3_224: EC, None, Sign(Some(Sha3_224), Ecdsa);
+    CKM_ECDSA_SHA3_256: EC, None, Sign(Some(Sha3_256), Ecdsa);
+    CKM_ECDSA_SHA3_384: EC, None, Sign(Some(Sha3_384), Ecdsa);
+    CKM_ECDSA_SHA3_512: EC, None, Sign(Some(Sha3_512), Ecdsa);
+    CKM_EC_EDWARDS_KEY_PAIR_GEN: EDWARDS, None, Generate;
+    CKM_EDDSA: EDWARDS, Eddsa, Sign(Option::None, Eddsa);
+    CKM_EC_MONTGOMERY_KEY_PAIR_GEN: MONTGOMERY, None, Generate;
+
+    CKM_AES_KEY_GEN: AES, None, Generate;
+    CKM_AES_ECB: AES, None, Cipher(Ecb);
+    CKM_AES_CBC: AES, Iv, Cipher(Cbc);
+    CKM_AES_CBC_PAD: AES, Iv, Cipher(CbcPad);
+    CKM_AES_CTR: AES, Ctr, Cipher(Ctr);
+    CKM_AES_GCM: AES, Gcm, Cipher(Gcm);
+    CKM_AES_CCM: AES, Ccm, Cipher(Ccm);
+    CKM_AES_CMAC: AES, None, Mac(Cmac, Whole);
+    CKM_AES_CMAC_GENERAL: AES, Length, Mac(Cmac, General);
+
+    CKM_GENERIC_SECRET_KEY_GEN: SECRET, None, Generate;
+    CKM_SHA_1_HMAC: HMAC, None, Mac(Hmac(Sha1), Whole);
+    CKM_SHA_1_HMAC_GENERAL: HMAC, Length, Mac(Hmac(Sha1), General);
+    CKM_SHA224_HMAC: HMAC, None, Mac(Hmac(Sha224), Whole);
+    CKM_SHA224_HMAC_GENERAL: HMAC, Length, Mac(Hmac(Sha224), General);
+    CKM_SHA256_HMAC: HMAC, None, Mac(Hmac(Sha256), Whole);
+    CKM_SHA256_HMAC_GENERAL: HMAC, Length, Mac(Hmac(Sha256), General);
+    CKM_SHA384_HMAC: HMAC, None, Mac(Hmac(Sha384), Whole);
+    CKM_SHA384_HMAC_GENERAL: HMAC, Length, Mac(Hmac(Sha384), General);
+    CKM_SHA512_HMAC: HMAC, None, Mac(Hmac(Sha512), Whole);
+    CKM_SHA512_HMAC_GENERAL: HMAC, Length, Mac(Hmac(Sha512), General);
+    CKM_SHA3_224_HMAC: HMAC, None, Mac(Hmac(Sha3_224), Whole);
+    CKM_SHA3_224_HMAC_GENERAL: HMAC, Length, Mac(Hmac(Sha3_224), General);
+    CKM_SHA3_256_HMAC: HMAC, None, Mac(Hmac(Sha3_256), Whole);
+    CKM_SHA3_256_HMAC_GENERAL: HMAC, Length, Mac(Hmac(Sha3_256), General);
+    CKM_SHA3_384_HMAC: HMAC, None, Mac(Hmac(Sha3_384), Whole);
+    CKM_SHA3_384_HMAC_GENERAL: HMAC, Length, Mac(Hmac(Sha3_384), General);
+    CKM_SHA3_512_HMAC: HMAC, None, Mac(Hmac(Sha3_512), Whole);
+    CKM_SHA3_512_HMAC_GENERAL: HMAC, Length, Mac(Hmac(Sha3_512), General);
+
+    CKM_SHA_1: NO_KEY, None, Digest(Sha1);
+    CKM_SHA224: NO_KEY, None, Digest(Sha224);
+    CKM_SHA256: NO_KEY, None, Digest(Sha256);
+    CKM_SHA384: NO_KEY, None, Digest(Sha384);
+    CKM_SHA512: NO_KEY, None, Digest(Sha512);
+    CKM_SHA3_224: NO_KEY, None, Digest(Sha3_224);
+    CKM_SHA3_256: NO_KEY, None, Digest(Sha3_256);
+    CKM_SHA3_384: NO_KEY, None, Digest(Sha3_384);
+    CKM_SHA3_512: NO_KEY, None, Digest(Sha3_512);
+}
