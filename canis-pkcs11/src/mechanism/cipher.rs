@@ -97,7 +97,7 @@ impl Mechanism<'_> {
 
 fn gcm(iv: &[u8], aad: &[u8], tag_bits: CK_ULONG) -> Result<Cipher> {
     let tag = length(tag_bits / 8)?;
-    if iv.is_empty() || tag_bits % 8 != 0 || !(LEAST_TAG..=GCM_TAG).contains(&tag) {
+    if iv.is_empty() || !tag_bits.is_multiple_of(8) || !(LEAST_TAG..=GCM_TAG).contains(&tag) {
         return fail(CKR_MECHANISM_PARAM_INVALID);
     }
     Ok(match iv.try_into() {
