@@ -145,7 +145,7 @@ fn lengths(kind: CK_MECHANISM_TYPE) -> &'static [usize] {
 }
 
 /// The key that the mechanism is for: the one that `init` takes.
-fn fitting<'a>(keys: &'a [Both], init: impl Fn(&Both) -> CK_RV, kind: CK_MECHANISM_TYPE) -> &'a Both {
+fn fitting(keys: &[Both], init: impl Fn(&Both) -> CK_RV, kind: CK_MECHANISM_TYPE) -> &Both {
     keys.iter()
         .find(|key| match init(key) {
             CKR_OK => true,
