@@ -112,6 +112,7 @@ impl Application {
 
     /// Adds one. A private one needs the user's login still to last.
     pub(crate) fn add(&self, token: Id, object: Object, ready: Option<Arc<ReadyKey>>) -> Result<()> {
+        object.content.check_size()?;
         let mut state = self.state();
         if object.content.needs_login() && state.roles.get(&token) != Some(&Role::User) {
             return Err(Error::new(ErrorCode::LoginRequired, "the login ended meanwhile"));

@@ -9,6 +9,7 @@ mod attribute;
 mod config;
 mod ffi;
 mod handles;
+mod key_template;
 mod log;
 mod mechanism;
 mod message;

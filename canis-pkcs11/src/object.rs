@@ -140,6 +140,7 @@ fn read_common(content: &Content, kind: CK_ATTRIBUTE_TYPE) -> Option<Value<'_>> 
         CKA_DESTROYABLE => Value::from(content.destroyable),
         CKA_LABEL => Value::from(content.label.as_slice()),
         CKA_ID => Value::from(content.id.as_slice()),
+        CKA_KEY_TYPE => return kept(content, kind).map(|value| Format::Number.show(value)),
         _ => return None,
     })
 }

@@ -60,7 +60,7 @@ pub(crate) enum Change {
 pub(crate) enum Reveal {
     /// Yes.
     Open,
-    /// Never in clear: key material.
+    /// Key material: only while CKA_SENSITIVE is false and CKA_EXTRACTABLE true.
     Sensitive,
 }
 
@@ -156,26 +156,27 @@ rules! {
 
     CKA_SUBJECT: PAIR, ANY, Bytes, Both, Free, Open;
     CKA_PUBLIC_KEY_INFO: PUBLIC, ANY, Bytes, Create, Never, Open;
-    CKA_PUBLIC_KEY_INFO: PRIVATE, ANY, Bytes, Never, Never, Open;
+    CKA_PUBLIC_KEY_INFO: PRIVATE, ANY, Bytes, Create, Never, Open;
     CKA_MODULUS: PUBLIC, RSA, Bytes, Create, Never, Open;
-    CKA_MODULUS: PRIVATE, RSA, Bytes, Never, Never, Open;
+    CKA_MODULUS: PRIVATE, RSA, Bytes, Create, Never, Open;
     CKA_MODULUS_BITS: PUBLIC, RSA, Number, Generate, Never, Open;
     CKA_PUBLIC_EXPONENT: PUBLIC, RSA, Bytes, Both, Never, Open;
-    CKA_PUBLIC_EXPONENT: PRIVATE, RSA, Bytes, Never, Never, Open;
+    CKA_PUBLIC_EXPONENT: PRIVATE, RSA, Bytes, Create, Never, Open;
     CKA_EC_PARAMS: PUBLIC, CURVES, Bytes, Both, Never, Open;
-    CKA_EC_PARAMS: PRIVATE, CURVES, Bytes, Never, Never, Open;
+    CKA_EC_PARAMS: PRIVATE, CURVES, Bytes, Create, Never, Open;
     CKA_EC_POINT: PUBLIC, CURVES, Bytes, Create, Never, Open;
-    CKA_EC_POINT: PRIVATE, CURVES, Bytes, Never, Never, Open;
+    CKA_EC_POINT: PRIVATE, CURVES, Bytes, Create, Never, Open;
 
-    CKA_PRIVATE_EXPONENT: PRIVATE, RSA, Bytes, Never, Never, Sensitive;
-    CKA_PRIME_1: PRIVATE, RSA, Bytes, Never, Never, Sensitive;
-    CKA_PRIME_2: PRIVATE, RSA, Bytes, Never, Never, Sensitive;
-    CKA_EXPONENT_1: PRIVATE, RSA, Bytes, Never, Never, Sensitive;
-    CKA_EXPONENT_2: PRIVATE, RSA, Bytes, Never, Never, Sensitive;
-    CKA_COEFFICIENT: PRIVATE, RSA, Bytes, Never, Never, Sensitive;
-    CKA_VALUE: PRIVATE, CURVES, Bytes, Never, Never, Sensitive;
-    CKA_VALUE: SECRET, ANY, Bytes, Never, Never, Sensitive;
+    CKA_PRIVATE_EXPONENT: PRIVATE, RSA, Bytes, Create, Never, Sensitive;
+    CKA_PRIME_1: PRIVATE, RSA, Bytes, Create, Never, Sensitive;
+    CKA_PRIME_2: PRIVATE, RSA, Bytes, Create, Never, Sensitive;
+    CKA_EXPONENT_1: PRIVATE, RSA, Bytes, Create, Never, Sensitive;
+    CKA_EXPONENT_2: PRIVATE, RSA, Bytes, Create, Never, Sensitive;
+    CKA_COEFFICIENT: PRIVATE, RSA, Bytes, Create, Never, Sensitive;
+    CKA_VALUE: PRIVATE, CURVES, Bytes, Create, Never, Sensitive;
+    CKA_VALUE: SECRET, ANY, Bytes, Create, Never, Sensitive;
     CKA_VALUE_LEN: SECRET, ANY, Number, Generate, Never, Open;
+    CKA_CHECK_VALUE: SECRET, ANY, Bytes, Both, Never, Open;
 }
 
 /// The rule of an attribute for objects of a class and, if they are keys, a family; `None` if they do not have it.
@@ -216,9 +217,9 @@ mod tests {
     }
 
     #[test]
-    fn key_material_is_sensitive_and_never_given() {
+    fn key_material_is_brought_once_and_never_changed() {
         for rule in TABLE.iter().filter(|rule| rule.reveal == Reveal::Sensitive) {
-            assert_eq!((rule.given, rule.change), (Given::Never, Change::Never), "{}", rule.name);
+            assert_eq!((rule.given, rule.change), (Given::Create, Change::Never), "{}", rule.name);
         }
         let value = rule(CKA_VALUE, Class::SecretKey, Some(Family::Aes)).unwrap();
         assert_eq!(value.reveal, Reveal::Sensitive);

@@ -1,11 +1,12 @@
 //! Templates: what the host wants an object to be, checked against the rules and made into the core's content.
 
 use crate::attribute::{Attribute, boolean, number};
-use crate::object::{self, class_of, family_number, point, usage};
-use crate::rules::{Change, Given, Rule, rule};
+use crate::key_template;
+use crate::object::{self, class_of, usage};
+use crate::rules::{Change, Given, Reveal, Rule, rule};
 use crate::rv::{Fail, Result, fail};
-use canis_core::crypto::public_parts::PublicParts;
-use canis_core::object::{Class, Content, KeyFacts, MAX_SECRET, Object};
+use canis_core::crypto::private_parts::PrivateParts;
+use canis_core::object::{Class, Content, KeyFacts, Object};
 use canis_proto::{Family, KeyType, Usage};
 use pkcs11_sys::*;
 
@@ -46,31 +47,58 @@ impl<'a> Template<'a> {
         self.bytes(kind).map(number).transpose()
     }
 
-    fn needed(&self, kind: CK_ATTRIBUTE_TYPE) -> Result<&'a [u8]> {
+    /// An attribute's bytes, if it is there and not empty.
+    pub(crate) fn filled(&self, kind: CK_ATTRIBUTE_TYPE) -> Option<&'a [u8]> {
+        self.bytes(kind).filter(|value| !value.is_empty())
+    }
+
+    /// An attribute's bytes.
+    ///
+    /// # Errors
+    /// CKR_TEMPLATE_INCOMPLETE if it is not there.
+    pub(crate) fn needed(&self, kind: CK_ATTRIBUTE_TYPE) -> Result<&'a [u8]> {
         self.bytes(kind).ok_or_else(|| CKR_TEMPLATE_INCOMPLETE.into())
     }
 }
 
 /// What C_CreateObject is to make.
+pub(crate) struct Created {
+    /// Its attributes.
+    pub(crate) content: Content,
+    /// The material of a private or secret key.
+    pub(crate) parts: Option<PrivateParts>,
+}
+
+/// What C_CreateObject is to make.
 ///
 /// # Errors
-/// CKR_FUNCTION_NOT_SUPPORTED for private and secret keys: those are generated, not brought.
-pub(crate) fn created(template: &Template<'_>, so: bool) -> Result<Content> {
+/// CKR_TEMPLATE_INCOMPLETE, CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_VALUE_INVALID, and those of the rules.
+pub(crate) fn created(template: &Template<'_>, so: bool) -> Result<Created> {
     let class = number(template.needed(CKA_CLASS)?)?;
     let Some(class) = class_of(class) else { return fail(CKR_ATTRIBUTE_VALUE_INVALID) };
-    let key = match class {
-        Class::PrivateKey | Class::SecretKey => return fail(CKR_FUNCTION_NOT_SUPPORTED),
-        Class::PublicKey => Some(public_key(template)?),
+    let (key, parts) = match class {
+        Class::Data => (None, None),
         Class::Certificate => {
             check_certificate(template)?;
-            None
+            (None, None)
         }
-        Class::Data => None,
+        Class::PublicKey => {
+            let (kind, spki) = key_template::public_key(template)?;
+            (Some(facts(class, kind, spki)), None)
+        }
+        Class::PrivateKey => {
+            let (kind, parts, spki) = key_template::private_key(template)?;
+            (Some(facts(class, kind, spki)), Some(parts))
+        }
+        Class::SecretKey => {
+            let (kind, parts) = key_template::secret_key(template)?;
+            (Some(facts(class, kind, Vec::new())), Some(parts))
+        }
         Class::Profile => return fail(CKR_ATTRIBUTE_VALUE_INVALID),
     };
     let mut content = blank(class, key);
     fill(&mut content, template, Given::Create, so)?;
-    Ok(content)
+    Ok(Created { content, parts })
 }
 
 /// What C_GenerateKey and C_GenerateKeyPair are to make of a class and type.
@@ -93,25 +121,55 @@ pub(crate) fn generated(
 /// # Errors
 /// CKR_ATTRIBUTE_READ_ONLY for what may not change so.
 pub(crate) fn changed(object: &Object, template: &Template<'_>, so: bool) -> Result<Content> {
+    edited(object, template, |rule, wanted| match rule.change {
+        Change::Never => Ok(false),
+        Change::Free => Ok(true),
+        // Setting what is set already changes nothing.
+        Change::Raise => Ok(wanted == [CK_TRUE] || is(object, rule, wanted)?),
+        Change::Lower => Ok(wanted == [CK_FALSE] || is(object, rule, wanted)?),
+        Change::BySo => Ok(so),
+    })
+}
+
+/// What a copy of an object is (section 5.7.2): what C_SetAttributeValue may change, and where it lives.
+///
+/// # Errors
+/// CKR_TEMPLATE_INCONSISTENT if it would make public what was private; CKR_ATTRIBUTE_READ_ONLY.
+pub(crate) fn copied(object: &Object, template: &Template<'_>, so: bool) -> Result<Content> {
+    if object.content.private && template.boolean(CKA_PRIVATE)? == Some(false) {
+        return fail(CKR_TEMPLATE_INCONSISTENT);
+    }
+    edited(object, template, |rule, wanted| match (rule.kind, rule.change) {
+        (CKA_TOKEN | CKA_PRIVATE | CKA_MODIFIABLE | CKA_DESTROYABLE, _) | (_, Change::Free) => Ok(true),
+        (_, Change::Raise) if wanted == [CK_TRUE] => Ok(true),
+        (_, Change::Lower) if wanted == [CK_FALSE] => Ok(true),
+        (_, Change::BySo) if so || wanted == [CK_FALSE] => Ok(true),
+        _ => is(object, rule, wanted),
+    })
+}
+
+/// An object's content with a template's attributes, each of which `allowed` must let through.
+fn edited(
+    object: &Object,
+    template: &Template<'_>,
+    allowed: impl Fn(&Rule, &[u8]) -> Result<bool>,
+) -> Result<Content> {
     let mut content = object.content.clone();
     let family = content.key.as_ref().map(|key| key.kind.family());
     for attribute in template.iter() {
         let rule = rule(attribute.kind, content.class, family).ok_or(CKR_ATTRIBUTE_TYPE_INVALID)?;
         let wanted = rule.format.parse(attribute.value)?;
-        let allowed = match rule.change {
-            Change::Never => false,
-            Change::Free => true,
-            // Setting what is set already changes nothing.
-            Change::Raise => wanted == [CK_TRUE] || object::read(object, rule.kind)?.as_slice() == wanted,
-            Change::Lower => wanted == [CK_FALSE] || object::read(object, rule.kind)?.as_slice() == wanted,
-            Change::BySo => so,
-        };
-        if !allowed {
+        if rule.reveal == Reveal::Sensitive || !allowed(rule, &wanted)? {
             return read_only(rule);
         }
         apply(&mut content, rule, wanted);
     }
     Ok(content)
+}
+
+/// Whether an attribute has this value already; `wanted` is in the form that records keep.
+fn is(object: &Object, rule: &Rule, wanted: &[u8]) -> Result<bool> {
+    Ok(object::read(object, rule.kind)?.as_slice() == rule.format.show(wanted).as_slice())
 }
 
 /// An object with the defaults of its class; CKA_PRIVATE is true for what holds secrets.
@@ -173,9 +231,13 @@ fn fill(content: &mut Content, template: &Template<'_>, moment: Given, so: bool)
             CKA_CLASS if number(attribute.value)? != object::class_number(content.class) => {
                 return fail(CKR_TEMPLATE_INCONSISTENT);
             }
-            CKA_KEY_TYPE if Some(number(attribute.value)?) != family.map(family_number) => {
+            CKA_KEY_TYPE if key_template::family_of(number(attribute.value)?) != family => {
                 return fail(CKR_TEMPLATE_INCONSISTENT);
             }
+            // What a generic secret is for, by the host's word.
+            CKA_KEY_TYPE if family == Some(Family::Generic) => object::keep(content, rule.kind, value),
+            // Key material is no attribute of the object's record.
+            _ if rule.reveal == Reveal::Sensitive => {}
             CKA_TRUSTED if on && !so => return read_only(rule),
             // Asks for a PIN before every signature, which the module cannot promise yet.
             CKA_ALWAYS_AUTHENTICATE if on => return fail(CKR_ATTRIBUTE_VALUE_INVALID),
@@ -239,93 +301,6 @@ fn check_certificate(template: &Template<'_>) -> Result {
     }
     template.needed(CKA_SUBJECT)?;
     if template.needed(CKA_VALUE)?.is_empty() { fail(CKR_ATTRIBUTE_VALUE_INVALID) } else { Ok(()) }
-}
-
-/// The public key that a template describes by its numbers.
-fn public_key(template: &Template<'_>) -> Result<KeyFacts> {
-    let family = match number(template.needed(CKA_KEY_TYPE)?)? {
-        CKK_RSA => Family::Rsa,
-        CKK_EC => Family::Ec,
-        CKK_EC_EDWARDS => Family::Edwards,
-        CKK_EC_MONTGOMERY => Family::Montgomery,
-        _ => return fail(CKR_ATTRIBUTE_VALUE_INVALID),
-    };
-    let parts = match family {
-        Family::Rsa => PublicParts::Rsa {
-            modulus: significant(template.needed(CKA_MODULUS)?).to_vec(),
-            exponent: significant(template.needed(CKA_PUBLIC_EXPONENT)?).to_vec(),
-        },
-        _ => point_on_curve(family, template)?,
-    };
-    let spki = parts.to_spki().map_err(|_| CKR_ATTRIBUTE_VALUE_INVALID)?;
-    let (kind, _) = PublicParts::from_spki(&spki).map_err(|_| CKR_ATTRIBUTE_VALUE_INVALID)?;
-    match template.bytes(CKA_PUBLIC_KEY_INFO) {
-        Some(info) if !info.is_empty() && info != spki => fail(CKR_TEMPLATE_INCONSISTENT),
-        _ => Ok(facts(Class::PublicKey, kind, spki)),
-    }
-}
-
-fn point_on_curve(family: Family, template: &Template<'_>) -> Result<PublicParts> {
-    let curve = object::curve(template.needed(CKA_EC_PARAMS)?)?;
-    if curve.family() != family {
-        return fail(CKR_TEMPLATE_INCONSISTENT);
-    }
-    let value = template.needed(CKA_EC_POINT)?;
-    if matches!(family, Family::Edwards | Family::Montgomery) {
-        let point = point(value, 32)?.try_into().map_err(|_| CKR_ATTRIBUTE_VALUE_INVALID)?;
-        let edwards = family == Family::Edwards;
-        return Ok(if edwards { PublicParts::Edwards { point } } else { PublicParts::Montgomery { point } });
-    }
-    Ok(PublicParts::Ec { curve, point: point(value, 1 + 2 * curve.bytes())?.to_vec() })
-}
-
-/// The type of pair that a template for C_GenerateKeyPair, its public half, asks for.
-///
-/// # Errors
-/// CKR_TEMPLATE_INCOMPLETE, CKR_KEY_SIZE_RANGE, or what is wrong with the curve.
-pub(crate) fn pair_to_generate(family: Family, template: &Template<'_>) -> Result<KeyType> {
-    match family {
-        Family::Rsa => {
-            // Another exponent than F4 would have to be generated differently; nobody asks for one.
-            if template.bytes(CKA_PUBLIC_EXPONENT).is_some_and(|e| significant(e) != [1, 0, 1]) {
-                return fail(CKR_ATTRIBUTE_VALUE_INVALID);
-            }
-            match number(template.needed(CKA_MODULUS_BITS)?)? {
-                2048 => Ok(KeyType::Rsa2048),
-                3072 => Ok(KeyType::Rsa3072),
-                4096 => Ok(KeyType::Rsa4096),
-                6144 => Ok(KeyType::Rsa6144),
-                8192 => Ok(KeyType::Rsa8192),
-                _ => fail(CKR_KEY_SIZE_RANGE),
-            }
-        }
-        Family::Aes | Family::Generic => fail(CKR_TEMPLATE_INCONSISTENT),
-        Family::Ec | Family::Edwards | Family::Montgomery => {
-            let curve = object::curve(template.needed(CKA_EC_PARAMS)?)?;
-            if curve.family() == family { Ok(curve) } else { fail(CKR_CURVE_NOT_SUPPORTED) }
-        }
-    }
-}
-
-/// The type and length of the secret key that a template for C_GenerateKey asks for.
-///
-/// # Errors
-/// CKR_TEMPLATE_INCOMPLETE, CKR_KEY_SIZE_RANGE.
-pub(crate) fn secret_to_generate(family: Family, template: &Template<'_>) -> Result<(KeyType, usize)> {
-    let len = usize::try_from(number(template.needed(CKA_VALUE_LEN)?)?).map_err(|_| CKR_KEY_SIZE_RANGE)?;
-    match (family, len) {
-        (Family::Aes, 16) => Ok((KeyType::Aes128, len)),
-        (Family::Aes, 24) => Ok((KeyType::Aes192, len)),
-        (Family::Aes, 32) => Ok((KeyType::Aes256, len)),
-        (Family::Generic, 1..=MAX_SECRET) => Ok((KeyType::Generic, len)),
-        _ => fail(CKR_KEY_SIZE_RANGE),
-    }
-}
-
-/// A big-endian number without leading zeros.
-fn significant(number: &[u8]) -> &[u8] {
-    let zeros = number.iter().take_while(|byte| **byte == 0).count();
-    &number[zeros..]
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ macro_rules! operation {
     };
 }
 
+mod computed;
 mod profile;
 mod record;
 mod scheme;
@@ -116,9 +117,6 @@ pub struct Content {
     pub attributes: Vec<(u64, Vec<u8>)>,
 }
 
-/// Kept as eight bytes, lowest first, for generic secrets.
-const CKA_VALUE_LEN: u64 = 0x161;
-
 /// CKA_TRUSTED; an attribute of certificates, a fact of keys.
 const CKA_TRUSTED: u64 = 0x86;
 
@@ -150,15 +148,6 @@ impl Content {
     pub fn is_trusted(&self) -> bool {
         let claimed = |(kind, value): &(u64, Vec<u8>)| *kind == CKA_TRUSTED && value.iter().any(|b| *b != 0);
         self.key.as_ref().is_some_and(|facts| facts.trusted) || self.attributes.iter().any(claimed)
-    }
-
-    /// Notes CKA_VALUE_LEN of a secret whose type does not tell it.
-    pub(crate) fn note_value_len(&mut self, len: usize) {
-        let value = (len as u64).to_le_bytes().to_vec();
-        match self.attributes.binary_search_by_key(&CKA_VALUE_LEN, |(kind, _)| *kind) {
-            Ok(at) => self.attributes[at].1 = value,
-            Err(at) => self.attributes.insert(at, (CKA_VALUE_LEN, value)),
-        }
     }
 
     /// Takes the claim away.

@@ -47,7 +47,10 @@ impl Run for CreateKey<'_> {
             Change::Put(keyring.key_row(&tenant, id, 1, &record)?),
             Change::Put(keyring.version_row(&tenant, id, self.kind, 1, &made.material, now)?),
         ];
-        for content in api_objects(keyring.provider, &record, self.kind, id, &made.spki) {
+        for mut content in api_objects(keyring.provider, &record, self.kind, id, &made.spki) {
+            if !self.kind.is_asymmetric() {
+                content.note_secret(keyring.provider, self.kind, made.material.expose())?;
+            }
             let object = Object {
                 id: fresh_id(keyring.provider)?,
                 revision: 1,
@@ -89,8 +92,10 @@ impl Keyring {
     }
 }
 
-/// Fresh key material.
+/// Key material on its way into an object.
 pub(super) struct NewMaterial {
+    /// The type of the key.
+    pub(super) kind: KeyType,
     /// PKCS#8, or the secret key's bytes.
     pub(super) material: SecretBytes,
     /// The public half; empty for secret keys.
@@ -107,11 +112,11 @@ impl NewMaterial {
             let len = if kind == KeyType::Generic { len } else { kind.bytes() };
             check_len(kind, len)?;
             let material = SecretBytes::filled(len, |out| provider.random.fill(out))?;
-            return Ok(NewMaterial { material, spki: Vec::new() });
+            return Ok(NewMaterial { kind, material, spki: Vec::new() });
         }
         let material = provider.keys.generate(kind)?;
         let spki = provider.keys.private(kind, material.expose())?.public_spki().to_vec();
-        Ok(NewMaterial { material, spki })
+        Ok(NewMaterial { kind, material, spki })
     }
 
     /// Takes material that was not drawn here: PKCS#8 DER of a key pair, or the bytes of a secret key.
@@ -121,10 +126,10 @@ impl NewMaterial {
     pub(super) fn given(provider: &Provider, kind: KeyType, material: SecretBytes) -> Result<Self> {
         if kind.is_asymmetric() {
             let spki = from_outside::check_private(provider, kind, material.expose())?;
-            return Ok(NewMaterial { material, spki });
+            return Ok(NewMaterial { kind, material, spki });
         }
         check_len(kind, material.len())?;
-        Ok(NewMaterial { material, spki: Vec::new() })
+        Ok(NewMaterial { kind, material, spki: Vec::new() })
     }
 }
 

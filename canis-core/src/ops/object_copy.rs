@@ -57,8 +57,8 @@ impl Keyring {
             return Err(Error::internal("a key object without facts"));
         };
         let (kind, material) = self.material(caller, source, Leave::Inside)?;
-        let made = NewMaterial { material, spki: facts.spki.clone() };
-        let new = NewKey::new(&Origin::Copied(facts.clone()), kind, made, content, None)?;
+        let made = NewMaterial { kind, material, spki: facts.spki.clone() };
+        let new = NewKey::new(self.provider, &Origin::Copied(facts.clone()), made, content, None)?;
         match (session, source.key) {
             // It has no material of its own: every use asks the key's row, its state and its usage.
             (Some(session), Some(key)) => self.keep_reference(caller, session, key, new),

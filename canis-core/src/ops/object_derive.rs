@@ -51,7 +51,7 @@ impl Run for DeriveKey<'_> {
                 let content = inherit(self.content, &heritage, &self.how)?;
                 let kind = kind_of(family, bytes.len())?;
                 let made = NewMaterial::given(keyring.provider, kind, bytes).map_err(|_| unfit_length())?;
-                let new = NewKey::new(&Origin::Derived(heritage), kind, made, content, None)?;
+                let new = NewKey::new(keyring.provider, &Origin::Derived(heritage), made, content, None)?;
                 keyring.keep(caller, self.session, new).map(|(id, _)| id)
             }
             Derived::Data { .. } if heritage.sensitive => Err(weaker()),
@@ -367,7 +367,7 @@ impl Run for DerivePassword<'_> {
             keyring.provider.kdf.pbkdf2(self.hash, self.password, self.salt, self.iterations, out)
         })?;
         let made = NewMaterial::given(keyring.provider, kind, bytes)?;
-        let new = NewKey::new(&Origin::Generated, kind, made, self.content, None)?;
+        let new = NewKey::new(keyring.provider, &Origin::Generated, made, self.content, None)?;
         keyring.keep(caller, self.session, new).map(|(id, _)| id)
     }
 }

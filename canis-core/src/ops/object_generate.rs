@@ -23,7 +23,7 @@ impl Run for GenerateObjects {
             return Err(Error::internal("a pair has a public half, a secret key has none"));
         }
         let made = NewMaterial::draw(keyring.provider, kind, self.len)?;
-        let new = NewKey::new(&Origin::Generated, kind, made, self.secret, self.public)?;
+        let new = NewKey::new(keyring.provider, &Origin::Generated, made, self.secret, self.public)?;
         keyring.keep(caller, self.session, new)
     }
 }

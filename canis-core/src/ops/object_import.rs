@@ -24,7 +24,7 @@ impl Run for ImportObject {
         if !claimed.is_empty() && claimed != made.spki {
             return Err(Error::invalid("the public half that came with the private key is another key's"));
         }
-        let new = NewKey::new(&Origin::Outside, kind, made, self.content, None)?;
+        let new = NewKey::new(keyring.provider, &Origin::Outside, made, self.content, None)?;
         keyring.keep(caller, self.session, new).map(|(id, _)| id)
     }
 }

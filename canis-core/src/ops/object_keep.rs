@@ -5,6 +5,7 @@
 use super::create_key::NewMaterial;
 use super::object_role::is_for_data;
 use crate::caller::Caller;
+use crate::crypto::Provider;
 use crate::keyring::Keyring;
 use crate::keyring::ready::ReadyKey;
 use crate::keyring::record::KeyRecord;
@@ -18,7 +19,6 @@ use std::sync::Arc;
 
 /// A key whose material is at hand, with the objects that are to show it.
 pub(super) struct NewKey {
-    kind: KeyType,
     made: NewMaterial,
     secret: Content,
     public: Option<Content>,
@@ -48,23 +48,25 @@ pub(super) struct Heritage {
 }
 
 impl NewKey {
-    /// A key of `kind`: fills in what is computed, and checks that its usage is one that the type can have.
+    /// A key of this material: fills in what is computed, and checks that its usage is one that the type can have.
     ///
     /// # Errors
-    /// `operation_not_supported` for a usage that keys of this type or class cannot have.
+    /// `operation_not_supported` for a usage that keys of this type or class cannot have; `invalid_argument` for a
+    /// CKA_CHECK_VALUE that is not the key's.
     pub(super) fn new(
+        provider: &Provider,
         origin: &Origin,
-        kind: KeyType,
         made: NewMaterial,
         secret: Content,
         public: Option<Content>,
     ) -> Result<Self> {
+        let kind = made.kind;
         let mut secret = computed(secret, origin, kind, &made.spki)?;
-        if kind == KeyType::Generic {
-            secret.note_value_len(made.material.len());
+        if !kind.is_asymmetric() {
+            secret.note_secret(provider, kind, made.material.expose())?;
         }
         let public = public.map(|content| computed(content, origin, kind, &made.spki)).transpose()?;
-        Ok(NewKey { kind, made, secret, public })
+        Ok(NewKey { made, secret, public })
     }
 }
 
@@ -150,7 +152,7 @@ impl Keyring {
 
     fn keep_in_session(&self, caller: &Caller, session: u64, new: NewKey) -> Result<(Id, Option<Id>)> {
         let (application, token) = (caller.application()?, caller.tenant()?);
-        let ready = Arc::new(ReadyKey::new(self.provider, new.kind, new.made.material, None)?);
+        let ready = Arc::new(ReadyKey::new(self.provider, new.made.kind, new.made.material, None)?);
         if is_for_data(&new.secret) {
             ready.known.set_data();
         }
@@ -188,7 +190,7 @@ impl Keyring {
         let mut changes = vec![
             tenant.expected(),
             Change::Put(self.key_row(tenant, key, 1, &new.record(name, now)?)?),
-            Change::Put(self.version_row(tenant, key, new.kind, 1, &new.made.material, now)?),
+            Change::Put(self.version_row(tenant, key, new.made.kind, 1, &new.made.material, now)?),
         ];
         if is_for_data(&new.secret) {
             let value = self.fingerprint_of(tenant, &new.made);
@@ -224,7 +226,7 @@ impl NewKey {
         let facts: &KeyFacts = self.secret.key.as_ref().ok_or_else(no_facts)?;
         Ok(KeyRecord {
             name,
-            kind: self.kind.number(),
+            kind: self.made.kind.number(),
             state: KeyState::Active as u8,
             usage: facts.usage.with(self.public.as_ref().map_or(Usage::NONE, usage)).bits(),
             current_version: 1,

@@ -39,7 +39,7 @@ impl Run for UnwrapKey<'_> {
         if facts.sensitive {
             keyring.unwrap_as_key(caller, &tenant, means.value)?;
         }
-        let new = NewKey::new(&Origin::Outside, kind, made, content, None)?;
+        let new = NewKey::new(keyring.provider, &Origin::Outside, made, content, None)?;
         keyring.keep(caller, self.session, new).map(|(id, _)| id)
     }
 }
@@ -59,6 +59,7 @@ fn confine(content: &mut Content) -> Result<()> {
         ));
     }
     facts.usage = facts.usage.without(Usage::WRAP.with(Usage::UNWRAP).with(Usage::DERIVE));
+    content.withhold_check_value();
     Ok(())
 }
 

@@ -2,10 +2,11 @@
 
 use super::object::{handle_of, place};
 use crate::attribute::Attribute;
+use crate::key_template::{pair_to_generate, secret_to_generate};
 use crate::mechanism::Mechanism;
 use crate::module::Module;
 use crate::rv::{Instead, Result, fail};
-use crate::template::{Template, generated, pair_to_generate, secret_to_generate};
+use crate::template::{Template, generated};
 use canis_core::object::{Class, GenerateObjects};
 use canis_proto::{ErrorCode, Family};
 use pkcs11_sys::*;

@@ -1,5 +1,6 @@
 //! The functions of the standard in safe Rust, one file per chapter of section 5.
 
+pub(crate) mod attributes;
 pub(crate) mod cipher;
 pub(crate) mod digest;
 pub(crate) mod general;

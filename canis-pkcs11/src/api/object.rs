@@ -7,9 +7,11 @@ use crate::object::{class_of, read};
 use crate::pending::{Done, Operation, Pending, Stage, begin, work};
 use crate::rv::{Instead, Result, fail};
 use crate::session::Session;
-use crate::template::{Template, changed, created};
+use crate::template::{Created, Template, changed, copied, created};
 use crate::token::Token;
-use canis_core::object::{CreateObject, DestroyObject, FindObjects, Object, ReadObject, UpdateObject};
+use canis_core::object::{
+    CopyObject, CreateObject, DestroyObject, FindObjects, ImportObject, Object, ReadObject, UpdateObject,
+};
 use canis_core::token::Role;
 use canis_proto::ErrorCode;
 use pkcs11_sys::*;
@@ -74,14 +76,40 @@ pub(crate) fn create(
     module.sessions.token(session)?;
     let template = Template::new(attributes)?;
     let place = place(module, session, template.boolean(CKA_TOKEN)?.unwrap_or(false))?;
-    let content = created(&template, place.so)?;
+    let Created { content, parts } = created(&template, place.so)?;
     let private = content.private;
-    let keeper = module.keeper()?;
-    let object = keeper
+    let (core, caller) = (&module.keeper()?.core, &place.token.caller);
+    let object = match parts {
+        Some(parts) => core.call(caller, ImportObject { parts, session: place.session, content }),
+        None => core.call(caller, CreateObject { session: place.session, content }),
+    }
+    .instead(ErrorCode::InvalidArgument, CKR_ATTRIBUTE_VALUE_INVALID)
+    .instead(ErrorCode::InvalidKeyType, CKR_ATTRIBUTE_VALUE_INVALID)?;
+    handle_of(module, session, &place, object, private)
+}
+
+/// C_CopyObject. The copy lives where the original does unless the template says otherwise.
+pub(crate) fn copy(
+    module: &Module,
+    session: CK_SESSION_HANDLE,
+    handle: CK_OBJECT_HANDLE,
+    attributes: &[Attribute<'_>],
+) -> Result<CK_OBJECT_HANDLE> {
+    let (_, source) = find(module, session, handle)?;
+    let template = Template::new(attributes)?;
+    let on_token = template.boolean(CKA_TOKEN)?.unwrap_or(source.session.is_none());
+    let place = place(module, session, on_token)?;
+    if !source.content.copyable {
+        return fail(CKR_ACTION_PROHIBITED);
+    }
+    let content = copied(&source, &template, place.so)?;
+    let private = content.private;
+    let request = CopyObject { object: source.id, session: place.session, content };
+    let object = module
+        .keeper()?
         .core
-        .call(&place.token.caller, CreateObject { session: place.session, content })
-        .instead(ErrorCode::InvalidArgument, CKR_ATTRIBUTE_VALUE_INVALID)
-        .instead(ErrorCode::InvalidKeyType, CKR_ATTRIBUTE_VALUE_INVALID)?;
+        .call(&place.token.caller, request)
+        .instead(ErrorCode::OperationNotAllowed, CKR_ACTION_PROHIBITED)?;
     handle_of(module, session, &place, object, private)
 }
 

@@ -3,10 +3,9 @@
 use super::args::{attributes, attributes_to_fill, place, room};
 use super::entry::entry;
 use super::parameter::needed_mechanism;
+use crate::api::attributes::Reading;
 use crate::api::{keys, object};
-use crate::object::read;
 use crate::rv::{Result, fail};
-use canis_core::object::Object;
 use pkcs11_sys::*;
 
 entry! {
@@ -20,6 +19,20 @@ entry! {
         // SAFETY: the host's pointers.
         let (handle, template) = unsafe { (place(handle)?, attributes(template, count)?) };
         *handle = object::create(module, session, &template)?;
+        Ok(())
+    };
+
+    fn C_CopyObject(
+        session: CK_SESSION_HANDLE,
+        handle: CK_OBJECT_HANDLE,
+        template: *mut CK_ATTRIBUTE,
+        count: CK_ULONG,
+        copy: *mut CK_OBJECT_HANDLE,
+    ) |module| {
+        module.sessions.token(session)?;
+        // SAFETY: the host's pointers.
+        let (copy, template) = unsafe { (place(copy)?, attributes(template, count)?) };
+        *copy = object::copy(module, session, handle, &template)?;
         Ok(())
     };
 
@@ -40,13 +53,13 @@ entry! {
         template: *mut CK_ATTRIBUTE,
         count: CK_ULONG,
     ) |module| {
-        let (_, object) = object::find(module, session, handle)?;
+        let reading = Reading::new(module, object::find(module, session, handle)?);
         // SAFETY: the host's pointer.
         let template = unsafe { attributes_to_fill(template, count) }?;
         let mut outcome = Ok(());
         for attribute in template {
             // SAFETY: the host's pointer and length in the template.
-            match unsafe { fill(&object, attribute) } {
+            match unsafe { fill(&reading, attribute) } {
                 Ok(()) => {}
                 // These three say something about one attribute; the others are still filled in (section 5.7.5).
                 Err(f) if matches!(
@@ -129,8 +142,8 @@ entry! {
 }
 
 /// Fills in one attribute of C_GetAttributeValue's template.
-unsafe fn fill(object: &Object, attribute: &mut CK_ATTRIBUTE) -> Result {
-    let value = read(object, attribute.type_)?;
+unsafe fn fill(reading: &Reading<'_>, attribute: &mut CK_ATTRIBUTE) -> Result {
+    let value = reading.value(attribute.type_)?;
     let value = value.as_slice();
     let len = value.len() as CK_ULONG;
     if !attribute.pValue.is_null() {

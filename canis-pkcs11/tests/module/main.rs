@@ -6,9 +6,11 @@
 #![allow(clippy::unwrap_used)] // A test that cannot go on has failed.
 
 mod ciphers;
+mod copies;
 mod harness;
 mod home;
 mod keys;
+mod material;
 mod mechanisms;
 mod misuse;
 mod objects;

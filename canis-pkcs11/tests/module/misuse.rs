@@ -411,8 +411,6 @@ fn functions_that_are_left_out() {
         call!(C_DeriveKey(handle, null_mut(), 0, null_mut(), 0, &mut key)),
         CKR_FUNCTION_NOT_SUPPORTED
     );
-    let copy = session.copy_object(keys::p256(&session).public, &[]);
-    refused(copy, RvError::FunctionNotSupported);
 }
 
 /// C_CloseAllSessions closes the sessions of its slot and no others.

@@ -55,7 +55,7 @@ fn data_and_certificates_are_kept_as_they_were_given() {
     refused(session.create_object(incomplete), RvError::TemplateIncomplete);
     refused(session.create_object(&[]), RvError::TemplateIncomplete);
     let secret = [Attribute::Class(ObjectClass::SECRET_KEY), Attribute::KeyType(KeyType::AES)];
-    refused(session.create_object(&secret), RvError::FunctionNotSupported);
+    refused(session.create_object(&secret), RvError::TemplateIncomplete);
     let strange = [Attribute::Class(ObjectClass::HARDWARE_FEATURE)];
     refused(session.create_object(&strange), RvError::AttributeValueInvalid);
 }

@@ -136,3 +136,52 @@ fn p11tool_lists_everything() {
         succeed(Command::new("openssl").args(["pkey", "-pubin", "-text", "-in"]).arg(home.path("public")));
     assert!(shown.contains("secp384r1"), "{shown}");
 }
+
+/// R93: keys that openssl made come in by pkcs11-tool and sign; what may be read comes out again.
+#[test]
+fn pkcs11_tool_brings_keys_in() {
+    let home = Home::with_token("tools");
+    std::fs::write(home.path("message"), b"a message").unwrap();
+    for (id, algorithm, option, mechanism, more) in [
+        ("01", "rsa", "rsa_keygen_bits:2048", "SHA256-RSA-PKCS", &[][..]),
+        ("02", "ec", "ec_paramgen_curve:P-256", "ECDSA-SHA256", &["--signature-format", "openssl"][..]),
+        ("03", "ec", "ec_paramgen_curve:P-384", "ECDSA-SHA384", &["--signature-format", "openssl"][..]),
+    ] {
+        let mut openssl = home.command("openssl");
+        succeed(openssl.args([
+            "genpkey",
+            "-algorithm",
+            algorithm,
+            "-pkeyopt",
+            option,
+            "-outform",
+            "DER",
+            "-out",
+            "key",
+        ]));
+        succeed(
+            home.command("openssl")
+                .args(["pkey", "-inform", "DER", "-in", "key", "-pubout", "-out", "public"]),
+        );
+        home.tool_as_user(&["--write-object", "key", "--type", "privkey", "--id", id, "--label", algorithm]);
+        let sign = ["--sign", "--id", id, "-m", mechanism, "-i", "message", "-o", "signature"];
+        home.tool_as_user(&[&sign[..], more].concat());
+        let hash = if mechanism.contains("384") { "-sha384" } else { "-sha256" };
+        let mut verify = home.command("openssl");
+        succeed(verify.args(["dgst", hash, "-verify", "public", "-signature", "signature", "message"]));
+    }
+    std::fs::write(home.path("secret"), [7; 32]).unwrap();
+    let secret = [
+        "--write-object",
+        "secret",
+        "--type",
+        "secrkey",
+        "--key-type",
+        "AES:32",
+        "--id",
+        "04",
+        "--extractable",
+    ];
+    let made = home.tool_as_user(&secret);
+    assert!(made.contains("Secret Key Object; AES length 32"), "{made}");
+}

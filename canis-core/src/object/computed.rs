@@ -1,0 +1,61 @@
+//! Attributes of secret keys that are computed from the key when it comes to be, and kept with the object.
+
+use super::Content;
+use crate::crypto::{Chain, Direction, Hash, MAX_DIGEST, Provider};
+use canis_proto::{Error, Family, KeyType, Result};
+
+/// CKA_CHECK_VALUE.
+const CHECK_VALUE: u64 = 0x90;
+/// CKA_VALUE_LEN; eight bytes, lowest first. Kept where the type does not tell it.
+const VALUE_LEN: u64 = 0x161;
+
+impl Content {
+    /// Notes what is computed from a secret key of `kind`.
+    ///
+    /// # Errors
+    /// `invalid_argument` if the content claims another CKA_CHECK_VALUE.
+    pub(crate) fn note_secret(&mut self, provider: &Provider, kind: KeyType, value: &[u8]) -> Result<()> {
+        if kind == KeyType::Generic {
+            let len = (value.len() as u64).to_le_bytes().to_vec();
+            match self.find(VALUE_LEN) {
+                Ok(at) => self.attributes[at].1 = len,
+                Err(at) => self.attributes.insert(at, (VALUE_LEN, len)),
+            }
+        }
+        let check = check_value(provider, kind, value)?;
+        match self.find(CHECK_VALUE) {
+            Err(at) => self.attributes.insert(at, (CHECK_VALUE, check.to_vec())),
+            // An empty one asks for none (PKCS#11 v3.1, section 4.10.2).
+            Ok(at) if self.attributes[at].1.is_empty() || self.attributes[at].1 == check => {}
+            Ok(_) => return Err(Error::invalid("CKA_CHECK_VALUE is not that of this key")),
+        }
+        Ok(())
+    }
+
+    /// No check value is to be computed, nor one that the content claims to be compared: it would tell something of a
+    /// value that somebody else chose a part of.
+    pub(crate) fn withhold_check_value(&mut self) {
+        match self.find(CHECK_VALUE) {
+            Ok(at) => self.attributes[at].1.clear(),
+            Err(at) => self.attributes.insert(at, (CHECK_VALUE, Vec::new())),
+        }
+    }
+
+    fn find(&self, kind: u64) -> std::result::Result<usize, usize> {
+        self.attributes.binary_search_by_key(&kind, |(kind, _)| *kind)
+    }
+}
+
+/// The key check value (PKCS#11 v3.1, section 4.10.2): of a block cipher's key the first three bytes of a block of zeros
+/// encrypted, of any other secret the first three of its SHA-1.
+pub(crate) fn check_value(provider: &Provider, kind: KeyType, value: &[u8]) -> Result<[u8; 3]> {
+    let mut out = [0; MAX_DIGEST];
+    if kind.family() == Family::Aes {
+        let zeros = [0; 16];
+        let mut blocks = provider.cipher.aes(value)?.blocks(Chain::Ecb, Direction::Encrypt)?;
+        blocks.run(&zeros, &mut out[..16])?;
+    } else {
+        provider.digest.hash(Hash::Sha1, value, &mut out);
+    }
+    Ok([out[0], out[1], out[2]])
+}

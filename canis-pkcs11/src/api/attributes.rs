@@ -1,0 +1,79 @@
+//! Reading attributes (section 5.7.5): those of the object, and its key's material where that may be seen.
+
+use crate::attribute::Value;
+use crate::module::Module;
+use crate::object::read;
+use crate::rv::{Instead, Result, fail};
+use crate::token::Token;
+use canis_core::crypto::private_parts::PrivateParts;
+use canis_core::object::{ExportObject, Object};
+use canis_proto::ErrorCode;
+use pkcs11_sys::*;
+use std::cell::OnceCell;
+use std::sync::Arc;
+
+/// An object whose attributes are being read. Material is asked for when an attribute needs it, once, and wiped when
+/// this is dropped.
+pub(crate) struct Reading<'a> {
+    module: &'a Module,
+    token: Arc<Token>,
+    object: Arc<Object>,
+    parts: OnceCell<PrivateParts>,
+}
+
+impl<'a> Reading<'a> {
+    /// Begins to read an object.
+    pub(crate) fn new(module: &'a Module, (token, object): (Arc<Token>, Arc<Object>)) -> Self {
+        Reading { module, token, object, parts: OnceCell::new() }
+    }
+
+    /// One attribute.
+    ///
+    /// # Errors
+    /// CKR_ATTRIBUTE_TYPE_INVALID, CKR_ATTRIBUTE_SENSITIVE.
+    pub(crate) fn value(&self, kind: CK_ATTRIBUTE_TYPE) -> Result<Value<'_>> {
+        match read(&self.object, kind) {
+            Err(f) if f.rv == CKR_ATTRIBUTE_SENSITIVE => self.material(kind),
+            shown => shown,
+        }
+    }
+
+    fn material(&self, kind: CK_ATTRIBUTE_TYPE) -> Result<Value<'_>> {
+        let open = self.object.content.key.as_ref().is_some_and(|key| key.extractable && !key.sensitive);
+        if !open {
+            return fail(CKR_ATTRIBUTE_SENSITIVE);
+        }
+        part(self.parts()?, kind).map(Value::from).ok_or_else(|| CKR_ATTRIBUTE_TYPE_INVALID.into())
+    }
+
+    fn parts(&self) -> Result<&PrivateParts> {
+        if let Some(parts) = self.parts.get() {
+            return Ok(parts);
+        }
+        // The core has the last word: it looks at the key's own row, too.
+        let parts = self
+            .module
+            .keeper()?
+            .core
+            .call(&self.token.caller, ExportObject { object: self.object.id })
+            .instead(ErrorCode::OperationNotAllowed, CKR_ATTRIBUTE_SENSITIVE)
+            .instead(ErrorCode::LoginRequired, CKR_ATTRIBUTE_SENSITIVE)?;
+        Ok(self.parts.get_or_init(|| parts))
+    }
+}
+
+/// The part of a key that an attribute stands for.
+fn part(parts: &PrivateParts, kind: CK_ATTRIBUTE_TYPE) -> Option<&[u8]> {
+    match (parts, kind) {
+        (PrivateParts::Rsa(rsa), CKA_PRIVATE_EXPONENT) => Some(&rsa.private_exponent),
+        (PrivateParts::Rsa(rsa), CKA_PRIME_1) => rsa.prime_1.as_ref().map(|n| n.as_slice()),
+        (PrivateParts::Rsa(rsa), CKA_PRIME_2) => rsa.prime_2.as_ref().map(|n| n.as_slice()),
+        (PrivateParts::Rsa(rsa), CKA_EXPONENT_1) => rsa.exponent_1.as_ref().map(|n| n.as_slice()),
+        (PrivateParts::Rsa(rsa), CKA_EXPONENT_2) => rsa.exponent_2.as_ref().map(|n| n.as_slice()),
+        (PrivateParts::Rsa(rsa), CKA_COEFFICIENT) => rsa.coefficient.as_ref().map(|n| n.as_slice()),
+        (PrivateParts::Ec { scalar, .. }, CKA_VALUE) => Some(scalar),
+        (PrivateParts::Seed { seed, .. }, CKA_VALUE) => Some(seed),
+        (PrivateParts::Secret { value, .. }, CKA_VALUE) => Some(value.expose()),
+        _ => None,
+    }
+}
