@@ -1,6 +1,7 @@
 //! The command line of `canis`. Credentials are never arguments: other users of the machine can read those.
 
 use crate::bench::args::BenchCommand;
+use crate::key_args::{CreateKey, DestroyKey, ListKeys, RotateKey, UpdateKey};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -84,6 +85,22 @@ pub(crate) enum KeyCommand {
     List(ListKeys),
     /// Show a key's metadata.
     Show(KeyName),
+    /// List a key's versions.
+    Versions(KeyName),
+    /// Change a key's configuration. What is not named stays as it is.
+    Update(UpdateKey),
+    /// Make a key usable that was created with --activate=false.
+    Activate(KeyName),
+    /// Let a key decrypt and verify only.
+    Disable(KeyName),
+    /// Make a disabled key usable again.
+    Enable(KeyName),
+    /// Destroy a disabled key's material, now or later. What it encrypted is lost.
+    Destroy(DestroyKey),
+    /// Take a planned destruction back.
+    CancelDestroy(KeyName),
+    /// Give a key a new version, which encrypts and signs from then on.
+    Rotate(RotateKey),
     /// Print a key's public key.
     Public(PublicKey),
 }
@@ -145,28 +162,6 @@ pub(crate) struct SetPin {
 pub(crate) struct KeyName {
     /// The key's name.
     pub(crate) name: String,
-}
-
-#[derive(Args)]
-pub(crate) struct CreateKey {
-    /// The new key's name: segments of A-Z a-z 0-9 . _ - joined by /.
-    pub(crate) name: String,
-    /// aes256-gcm, rsa-2048 (-3072, -4096, -6144, -8192), ecdsa-p256 (-p384, -p521, -secp256k1) or ed25519.
-    #[arg(long = "type", value_name = "TYPE")]
-    pub(crate) kind: String,
-    /// The key may leave, wrapped by another.
-    #[arg(long)]
-    pub(crate) exportable: bool,
-    /// The key may leave in plain too.
-    #[arg(long, requires = "exportable")]
-    pub(crate) allow_plaintext_backup: bool,
-}
-
-#[derive(Args)]
-pub(crate) struct ListKeys {
-    /// Only names that start with this.
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    pub(crate) prefix: String,
 }
 
 #[derive(Args)]

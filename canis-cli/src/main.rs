@@ -7,12 +7,13 @@ mod certificates;
 mod commands;
 mod connect;
 mod files;
+mod key_args;
 mod local;
 mod rollback;
 mod secret_file;
 mod show;
 
-use args::{Cli, Command, KeyCommand, SlotCommand, StoreCommand};
+use args::{Cli, Command, SlotCommand, StoreCommand};
 use canis_proto::Result;
 use clap::Parser;
 use std::process::ExitCode;
@@ -44,12 +45,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             return commands::store::verify(&args, json);
         }
         Command::Status => commands::status::run(&connection, json)?,
-        Command::Key { command } => match command {
-            KeyCommand::Create(args) => commands::key::create(&connection, &args, json)?,
-            KeyCommand::List(args) => commands::key::list(&connection, &args, json)?,
-            KeyCommand::Show(args) => commands::key::show(&connection, &args, json)?,
-            KeyCommand::Public(args) => commands::key::public(&connection, &args, json)?,
-        },
+        Command::Key { command } => commands::key::run(&connection, &command, json)?,
         Command::Encrypt(args) => commands::encryption::encrypt(&connection, &args, json)?,
         Command::Decrypt(args) => commands::encryption::decrypt(&connection, &args, json)?,
         Command::Sign(args) => commands::signing::sign(&connection, &args, json)?,

@@ -1,7 +1,7 @@
 //! How answers look: lines for people, JSON for programs.
 
 use crate::files;
-use canis_proto::answer::KeyInfo;
+use canis_proto::answer::{KeyInfo, VersionInfo};
 use canis_proto::{Error, Result};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -39,18 +39,16 @@ pub(crate) fn time(micros: i64) -> String {
 
 /// A key's metadata for programs.
 pub(crate) fn key_json(key: &KeyInfo) -> Value {
-    let versions: Vec<_> = key
-        .versions
-        .iter()
-        .map(|v| json!({"version": v.version, "created_at": time(v.created_at)}))
-        .collect();
+    let versions: Vec<_> = key.versions.iter().map(version_json).collect();
     json!({
         "name": key.name,
         "id": key.id,
+        "tenant": key.tenant,
         "type": key.kind.name(),
         "state": key.state.name(),
         "usage": key.usage.names().collect::<Vec<_>>(),
         "current_version": key.current_version,
+        "oldest_version": key.oldest_version,
         "min_decryption_version": key.min_decryption_version,
         "min_encryption_version": key.min_encryption_version,
         "deletion_allowed": key.deletion_allowed,
@@ -59,7 +57,19 @@ pub(crate) fn key_json(key: &KeyInfo) -> Value {
         "versions": versions,
         "created_at": time(key.created_at),
         "updated_at": time(key.updated_at),
+        "deleted_at": key.deleted_at.map(time),
+        "destroy_at": key.destroy_at.map(time),
+        "rotation": {
+            "interval": key.interval.to_string(),
+            "retain_versions": key.retain_versions,
+            "next_at": key.next_rotation_at.map(time),
+        },
     })
+}
+
+/// A version's metadata for programs.
+pub(crate) fn version_json(version: &VersionInfo) -> Value {
+    json!({"version": version.version, "state": version.state, "created_at": time(version.created_at)})
 }
 
 /// A key's metadata for people.
@@ -67,6 +77,7 @@ pub(crate) fn key(key: &KeyInfo) -> Result<()> {
     let mut lines = vec![
         ("name", key.name.clone()),
         ("id", key.id.clone()),
+        ("tenant", key.tenant.clone()),
         ("type", key.kind.to_string()),
         ("state", key.state.to_string()),
         ("usage", key.usage.names().collect::<Vec<_>>().join(", ")),
@@ -78,9 +89,22 @@ pub(crate) fn key(key: &KeyInfo) -> Result<()> {
         ("allow plaintext backup", key.allow_plaintext_backup.to_string()),
         ("created at", time(key.created_at)),
         ("updated at", time(key.updated_at)),
+        ("rotates", key.interval.to_string()),
+        (
+            "retains versions",
+            if key.retain_versions == 0 { "all".into() } else { key.retain_versions.to_string() },
+        ),
     ];
+    let moments = [
+        ("rotates next at", key.next_rotation_at),
+        ("destroyed at", key.deleted_at),
+        ("to be destroyed at", key.destroy_at),
+    ];
+    lines.extend(moments.into_iter().filter_map(|(name, at)| Some((name, time(at?)))));
     lines.extend(
-        key.versions.iter().map(|v| ("version", format!("{}, made {}", v.version, time(v.created_at)))),
+        key.versions
+            .iter()
+            .map(|v| ("version", format!("{}, {}, made {}", v.version, v.state, time(v.created_at)))),
     );
     pairs(&lines)
 }

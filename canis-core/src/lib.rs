@@ -20,4 +20,4 @@ pub use application::Application;
 pub use caller::Caller;
 pub use core::{Core, Resource, Run};
 pub use crypto::default_provider;
-pub use ops::{StoreReport, VerifyStore};
+pub use ops::{DueReport, RunDue, StoreReport, VerifyStore};

@@ -388,12 +388,12 @@ fn an_edited_key_is_not_used() {
          WHERE key_id = (SELECT id FROM kms_keys WHERE name = 'a')) WHERE key_id = (SELECT id FROM kms_keys WHERE name = 'b')");
     let core = open(dir.path(), &RECORDING);
     let caller = core.authenticate(&token).unwrap();
-    let shown = core.call(&caller, ShowKey { name: "a".into() }).map(|_| ()).unwrap_err();
+    let shown = core.call(&caller, ShowKey { name: "a".into(), before_version: 0 }).map(|_| ()).unwrap_err();
     assert!(shown.code == ErrorCode::StoreTampered && shown.message.contains("exportable"), "{shown}");
     for name in ["a", "b"] {
         let request = Encrypt { name: name.into(), plaintext: b"x"[..].into(), context: (&b""[..]).into() };
         let used = core.call(&caller, request).map(|_| ()).unwrap_err();
         assert_eq!(used.code, ErrorCode::StoreTampered, "{name}");
     }
-    core.call(&caller, ShowKey { name: "p".into() }).map(|_| ()).unwrap();
+    core.call(&caller, ShowKey { name: "p".into(), before_version: 0 }).map(|_| ()).unwrap();
 }

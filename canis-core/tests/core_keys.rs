@@ -84,8 +84,7 @@ fn further_types() {
             }
         }
         for kind in [KeyType::Generic, KeyType::X25519] {
-            let (name, exportable, allow_plaintext_backup) = ("x".into(), false, false);
-            let request = CreateKey { name, kind, exportable, allow_plaintext_backup };
+            let request = CreateKey::new("x", kind);
             let refused = opened.core.call(&opened.caller, request).map(|_| ()).unwrap_err();
             assert_eq!(refused.code, ErrorCode::InvalidKeyType);
             assert!(
@@ -173,7 +172,10 @@ fn signatures() {
 fn metadata_of_a_fresh_key() {
     on_every_provider(|opened| {
         opened.create("production/x", KeyType::Ed25519);
-        let info = opened.core.call(&opened.caller, ShowKey { name: "production/x".into() }).unwrap();
+        let info = opened
+            .core
+            .call(&opened.caller, ShowKey { name: "production/x".into(), before_version: 0 })
+            .unwrap();
         assert_eq!(
             (info.current_version, info.min_decryption_version, info.min_encryption_version),
             (1, 1, 0)
@@ -194,17 +196,19 @@ fn names() {
         opened.create("a/b", KeyType::Aes256);
         let create = |name: &'static str| {
             let kind = KeyType::Aes256;
-            let request =
-                CreateKey { name: name.into(), kind, exportable: false, allow_plaintext_backup: false };
+            let request = CreateKey::new(name, kind);
             opened.core.call(&opened.caller, request).map(|_| ()).unwrap_err().code
         };
         assert_eq!(create("a/b"), ErrorCode::KeyExists);
         assert_eq!(create("a:b"), ErrorCode::InvalidName);
         assert_eq!(create("a/../b"), ErrorCode::InvalidName);
-        let list = ListKeys { prefix: "a/".into(), after: "".into(), limit: 0 };
+        let list = ListKeys { prefix: "a/".into(), after: "".into(), limit: 0, include_deleted: false };
         assert_eq!(opened.core.call(&opened.caller, list).unwrap().keys.len(), 1);
-        let missing =
-            opened.core.call(&opened.caller, ShowKey { name: "nope".into() }).map(|_| ()).unwrap_err();
+        let missing = opened
+            .core
+            .call(&opened.caller, ShowKey { name: "nope".into(), before_version: 0 })
+            .map(|_| ())
+            .unwrap_err();
         assert_eq!(missing.code, ErrorCode::KeyNotFound);
         assert!(missing.message.contains("`nope`"));
     });
@@ -230,7 +234,11 @@ fn nobody_sees_only_the_status() {
     on_every_provider(|opened| {
         let nobody = Caller::anonymous();
         assert!(!opened.core.call(&nobody, Status).map(|s| s.sealed).unwrap());
-        let refused = opened.core.call(&nobody, ShowKey { name: "x".into() }).map(|_| ()).unwrap_err();
+        let refused = opened
+            .core
+            .call(&nobody, ShowKey { name: "x".into(), before_version: 0 })
+            .map(|_| ())
+            .unwrap_err();
         assert_eq!(refused.code, ErrorCode::Unauthenticated);
         let mut wrong = opened.token.clone();
         wrong.replace_range(30..31, if &wrong[30..31] == "A" { "B" } else { "A" });

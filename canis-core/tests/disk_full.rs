@@ -90,7 +90,7 @@ fn making_a_store() {
 }
 
 fn keys(core: &Core, caller: &Caller) -> Vec<String> {
-    let list = ListKeys { prefix: "".into(), after: "".into(), limit: 1000 };
+    let list = ListKeys { prefix: "".into(), after: "".into(), limit: 1000, include_deleted: false };
     core.call(caller, list).map(|page| page.keys.into_iter().map(|k| k.name).collect()).unwrap()
 }
 
@@ -121,12 +121,7 @@ fn changing_a_store() {
             disk.leave(pages);
             let name = format!("k{pages}");
             let kind = KeyType::Ed25519;
-            let request = CreateKey {
-                name: name.clone().into(),
-                kind,
-                exportable: false,
-                allow_plaintext_backup: false,
-            };
+            let request = CreateKey::new(name.clone(), kind);
             let mut full = |result: canis_proto::Result<()>| match result {
                 Ok(()) => true,
                 Err(e) => {

@@ -53,12 +53,7 @@ fn contract(root: NewRoot, right: &dyn Fn() -> Credential, wrong: &dyn Fn() -> C
     assert_eq!(std::fs::read(dir.path().join("canis.dat")).unwrap(), before, "the store was touched");
     core.unseal(&right()).unwrap();
     let caller = core.authenticate(&token).unwrap();
-    let create = CreateKey {
-        name: "k".into(),
-        kind: KeyType::Aes256,
-        exportable: false,
-        allow_plaintext_backup: false,
-    };
+    let create = CreateKey::new("k", KeyType::Aes256);
     core.call(&caller, create).map(|_| ()).unwrap();
     let context = &b""[..];
     let encrypt = Encrypt { name: "k".into(), plaintext: b"x"[..].into(), context: context.into() };

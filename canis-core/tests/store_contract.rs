@@ -41,6 +41,7 @@ fn key(n: u8, tenant_id: Id, name: &str) -> KeyRow {
         updated_at: i64::MAX,
         deleted_at: None,
         state: "active".into(),
+        due_at: None,
         revision: 1,
         sealed: vec![0, 255],
     }
@@ -140,7 +141,8 @@ fn pages_of_names_by_prefix() {
         for (n, name) in (1..).zip(names) {
             store.commit(&[Change::Put(Row::Key(key(n, id(99), name)))]).unwrap();
         }
-        let gone = KeyRow { deleted_at: Some(1), name: "~x".into(), revision: 2, ..key(6, id(99), "a/3") };
+        let gone =
+            KeyRow { deleted_at: Some(1), name: "~a/3~x".into(), revision: 2, ..key(6, id(99), "a/3") };
         store.commit(&[Change::Put(Row::Key(gone))]).unwrap();
         let page = |prefix, after, limit| -> Vec<String> {
             store.keys(id(99), prefix, after, limit).unwrap().into_iter().map(|r| r.name).collect()
@@ -148,6 +150,23 @@ fn pages_of_names_by_prefix() {
         assert_eq!(page("", "", 100), ["a", "a/1", "a/2", "a0", "b"]);
         assert_eq!(page("a/", "", 100), ["a/1", "a/2"]);
         assert_eq!(page("", "a/1", 2), ["a/2", "a0"]);
+        assert_eq!(page("~a", "", 2), ["~a/3~x"]);
+        assert!(page("~", "~a/3~x", 2).is_empty());
+    });
+}
+
+#[test]
+fn keys_that_are_due() {
+    on_every_store(|store| {
+        for (n, due_at) in [(1, Some(30)), (2, None), (3, Some(10)), (4, Some(i64::MAX))] {
+            let row = KeyRow { due_at, ..key(n, id(90 + n), "k") };
+            store.commit(&[Change::Put(Row::Key(row))]).unwrap();
+        }
+        let due = |now, limit| -> Vec<Id> {
+            store.due_keys(now, limit).unwrap().into_iter().map(|r| r.id).collect()
+        };
+        assert_eq!((due(9, 5), due(10, 5), due(30, 5)), (vec![], vec![id(3)], vec![id(3), id(1)]));
+        assert_eq!(due(30, 1), [id(3)]);
     });
 }
 
@@ -180,6 +199,8 @@ fn versions_are_removed() {
             .unwrap();
         assert_eq!(store.versions(id(1)).unwrap().iter().map(|v| v.version).collect::<Vec<_>>(), [1, 2]);
         store.commit(&[version(4, id(1), 2)]).unwrap_err();
+        store.commit(&[Change::RemoveVersion(id(1), 1), Change::RemoveVersion(id(1), 7)]).unwrap();
+        assert_eq!(store.versions(id(1)).unwrap().iter().map(|v| v.version).collect::<Vec<_>>(), [2]);
         store.commit(&[Change::RemoveVersions(id(1))]).unwrap();
         assert!(store.versions(id(1)).unwrap().is_empty());
         store.purge().unwrap();

@@ -70,7 +70,7 @@ const fn code(code: ErrorCode) -> CK_RV {
         E::TooLarge => CKR_DATA_LEN_RANGE,
         E::OperationNotSupported => CKR_KEY_TYPE_INCONSISTENT,
         E::UnsupportedFormat => CKR_ENCRYPTED_DATA_INVALID,
-        E::KeyNotFound | E::VersionNotFound => CKR_KEY_HANDLE_INVALID,
+        E::KeyNotFound | E::VersionNotFound | E::VersionRetired | E::KeyDestroyed => CKR_KEY_HANDLE_INVALID,
         E::KeyExists | E::TenantExists | E::Conflict => CKR_FUNCTION_FAILED,
         E::DecryptionFailed => CKR_ENCRYPTED_DATA_INVALID,
         E::ObjectNotFound => CKR_OBJECT_HANDLE_INVALID,

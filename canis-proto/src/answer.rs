@@ -3,7 +3,7 @@
 use crate::fields::Fields;
 use crate::message::{WireAnswer, parse};
 use crate::value::{Map, Value};
-use crate::{KeyState, KeyType, Result, Usage};
+use crate::{Interval, KeyState, KeyType, Result, Usage};
 
 macro_rules! answer {
     ($(#[doc = $doc:literal])+ $name:ident { $($(#[doc = $fdoc:literal])+ $field:ident: $type:ty, $take:ident, |$it:ident| $write:expr;)+ }) => {
@@ -48,6 +48,8 @@ answer! {
         name: String, required, |v| v.as_str();
         /// The key's id.
         id: String, required, |v| v.as_str();
+        /// The tenant's id.
+        tenant: String, required, |v| v.as_str();
         /// The type.
         kind: KeyType, key_type, |v| v.name();
         /// The state.
@@ -56,6 +58,8 @@ answer! {
         usage: Usage, usage, |v| u16::from(v.bits());
         /// The version that encrypts and signs.
         current_version: u32, required, |v| *v;
+        /// The oldest version whose material is kept; those before it are retired.
+        oldest_version: u32, required, |v| *v;
         /// The oldest version that may decrypt.
         min_decryption_version: u32, required, |v| *v;
         /// The oldest version that may encrypt; 0 means only the current one.
@@ -72,6 +76,16 @@ answer! {
         created_at: i64, required, |v| *v;
         /// When it was last changed.
         updated_at: i64, required, |v| *v;
+        /// When it was destroyed.
+        deleted_at: Option<i64>, optional, |v| v.map_or(Value::Null, Value::from);
+        /// When it will be destroyed, if that is planned.
+        destroy_at: Option<i64>, optional, |v| v.map_or(Value::Null, Value::from);
+        /// How often it rotates by itself.
+        interval: Interval, interval, |v| v.to_string();
+        /// How many versions a rotation keeps; 0 means all of them.
+        retain_versions: u32, required, |v| *v;
+        /// When it rotates by itself the next time, if it does.
+        next_rotation_at: Option<i64>, optional, |v| v.map_or(Value::Null, Value::from);
     }
 }
 
@@ -82,6 +96,22 @@ answer! {
         version: u32, required, |v| *v;
         /// When it was made, in microseconds since 1970-01-01 UTC.
         created_at: i64, required, |v| *v;
+        /// `rotated` for one that a later one has followed, else the key's state.
+        state: String, required, |v| v.as_str();
+    }
+}
+
+answer! {
+    /// The result of `key.rotate`.
+    Rotated {
+        /// The key.
+        name: String, required, |v| v.as_str();
+        /// The new current version; in a preview the one that it would be.
+        version: u32, required, |v| *v;
+        /// The versions whose material is destroyed by it.
+        retires: Vec<u32>, numbers, |v| Value::Array(v.iter().map(|n| Value::from(*n)).collect());
+        /// Whether nothing was done.
+        preview: bool, required, |v| *v;
     }
 }
 

@@ -111,6 +111,10 @@ codes! {
     AttributeReadOnly = 32, "attribute_read_only", State;
     /// Someone else changed the row first; read it again and retry.
     Conflict = 33, "conflict", State;
+    /// The version's material was destroyed: a rotation kept no more versions, or somebody destroyed it.
+    VersionRetired = 34, "version_retired", State;
+    /// The key of this name was destroyed.
+    KeyDestroyed = 35, "key_destroyed", State;
     /// The key may not leave, not even wrapped.
     KeyNotExportable = 36, "key_not_exportable", State;
     /// The key may leave, but not wrapped by this key or in this way.

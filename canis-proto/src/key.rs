@@ -245,6 +245,12 @@ impl Usage {
         if bits <= Usage::ALL.0 { Some(Usage(bits)) } else { None }
     }
 
+    /// The one usage of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Usage> {
+        Usage::NAMES.into_iter().find(|(_, known)| *known == name).map(|(usage, _)| usage)
+    }
+
     /// The names of what it allows, in a fixed order.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         Usage::NAMES.into_iter().filter(move |(bit, _)| self.allows(*bit)).map(|(_, name)| name)
@@ -289,6 +295,17 @@ impl KeyState {
             KeyState::Disabled => Usage::DECRYPT.with(Usage::VERIFY),
             KeyState::Created | KeyState::Destroyed => Usage::NONE,
         }
+    }
+
+    /// Whether a key may go from this state to `next`. The key engine's design draws Created, Active, Disabled,
+    /// Destroyed in this order; the way back from Disabled to Active is an extension (ADR 0010).
+    #[must_use]
+    pub const fn may_become(self, next: KeyState) -> bool {
+        use KeyState::{Active, Created, Destroyed, Disabled};
+        matches!(
+            (self, next),
+            (Created, Active) | (Active, Disabled) | (Disabled, Active) | (Disabled, Destroyed)
+        )
     }
 
     /// The state with this number.

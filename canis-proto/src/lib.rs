@@ -5,8 +5,10 @@ mod error;
 pub mod fields;
 pub mod frame;
 mod id;
+mod interval;
 mod key;
 mod key_format;
+mod lifecycle;
 pub mod message;
 mod name;
 pub mod operation;
@@ -16,6 +18,7 @@ pub mod value;
 
 pub use error::{Blame, Error, ErrorCode, Result};
 pub use id::Id;
+pub use interval::Interval;
 pub use key::{Family, KeyState, KeyType, Usage};
 pub use key_format::KeyFormat;
 pub use name::{KeyName, MAX_NAME};

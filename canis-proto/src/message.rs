@@ -9,8 +9,12 @@ use crate::fields::Fields;
 use crate::operation::{Operation, OperationId};
 use crate::signature::SignatureScheme;
 use crate::value::{Map, Value};
-use crate::{Error, ErrorCode, KeyState, KeyType, Result, Usage};
+use crate::{Error, ErrorCode, Interval, KeyState, KeyType, Result, Usage};
 use std::borrow::Cow;
+
+pub use crate::lifecycle::{
+    ActivateKey, CancelDestroyKey, CreateKey, DestroyKey, DisableKey, EnableKey, RotateKey, UpdateKey,
+};
 
 /// A request that CANISP carries.
 pub trait WireRequest<'a>: Operation + Sized {
@@ -153,29 +157,31 @@ macro_rules! request {
         #[derive(Clone, PartialEq, Eq)]
         pub struct $name<'a> { $($(#[doc = $fdoc])+ pub $field: $type,)+ }
 
-        impl Operation for $name<'_> {
-            const ID: OperationId = OperationId::$name;
+        impl $crate::Operation for $name<'_> {
+            const ID: $crate::OperationId = $crate::OperationId::$name;
             type Answer = $answer;
         }
 
-        impl<'a> WireRequest<'a> for $name<'a> {
-            fn to_map(&self) -> Map<'_> {
-                let map = Map::new();
+        impl<'a> $crate::message::WireRequest<'a> for $name<'a> {
+            fn to_map(&self) -> $crate::value::Map<'_> {
+                let map = $crate::value::Map::new();
                 $(let map = { let $it = &self.$field; map.with(stringify!($field), $write) };)+
                 map
             }
 
-            fn from_fields(fields: &mut Fields<'a>) -> Result<Self> {
-                Ok($name { $($field: parse::$take(fields, stringify!($field))?,)+ })
+            fn from_fields(fields: &mut $crate::fields::Fields<'a>) -> $crate::Result<Self> {
+                Ok($name { $($field: $crate::message::parse::$take(fields, stringify!($field))?,)+ })
             }
         }
     };
 }
+pub(crate) use request;
 
 /// How fields of requests and answers are read.
 pub(crate) mod parse {
     use super::{
-        Cow, Error, Fields, KeyState, KeyType, Map, Result, SignatureScheme, Usage, Value, WireAnswer,
+        Cow, Error, Fields, Interval, KeyState, KeyType, Map, Result, SignatureScheme, Usage, Value,
+        WireAnswer,
     };
     use crate::answer::{KeyInfo, VersionInfo};
     use crate::fields::FromValue;
@@ -186,6 +192,34 @@ pub(crate) mod parse {
 
     pub(crate) fn default<'a, T: FromValue<'a> + Default>(fields: &mut Fields<'a>, key: &str) -> Result<T> {
         Ok(fields.optional(key)?.unwrap_or_default())
+    }
+
+    pub(crate) fn optional<'a, T: FromValue<'a>>(fields: &mut Fields<'a>, key: &str) -> Result<Option<T>> {
+        fields.optional(key)
+    }
+
+    /// True unless it says otherwise.
+    pub(crate) fn yes(fields: &mut Fields<'_>, key: &str) -> Result<bool> {
+        Ok(fields.optional(key)?.unwrap_or(true))
+    }
+
+    pub(crate) fn interval(fields: &mut Fields<'_>, key: &str) -> Result<Interval> {
+        Ok(optional_interval(fields, key)?.unwrap_or_default())
+    }
+
+    pub(crate) fn optional_interval(fields: &mut Fields<'_>, key: &str) -> Result<Option<Interval>> {
+        fields.optional::<Cow<'_, str>>(key)?.map(|text| text.parse()).transpose()
+    }
+
+    pub(crate) fn numbers(fields: &mut Fields<'_>, key: &str) -> Result<Vec<u32>> {
+        let items: Vec<Value<'_>> = fields.required(key)?;
+        let one =
+            |item| u32::from_value(item).ok_or_else(|| Error::invalid(format!("`{key}` must hold numbers")));
+        items.into_iter().map(one).collect()
+    }
+
+    pub(crate) fn optional_usage(fields: &mut Fields<'_>, key: &str) -> Result<Option<Usage>> {
+        fields.optional::<u16>(key)?.map(to_usage).transpose()
     }
 
     pub(crate) fn key_type(fields: &mut Fields<'_>, key: &str) -> Result<KeyType> {
@@ -203,7 +237,11 @@ pub(crate) mod parse {
     }
 
     pub(crate) fn usage(fields: &mut Fields<'_>, key: &str) -> Result<Usage> {
-        Usage::from_bits(u8::try_from(fields.required::<u16>(key)?).unwrap_or(u8::MAX))
+        to_usage(fields.required(key)?)
+    }
+
+    fn to_usage(bits: u16) -> Result<Usage> {
+        Usage::from_bits(u8::try_from(bits).unwrap_or(u8::MAX))
             .ok_or_else(|| Error::invalid("unknown usage bits"))
     }
 
@@ -245,20 +283,6 @@ impl<'a> WireRequest<'a> for Status {
 }
 
 request! {
-    /// Makes a key with one version.
-    CreateKey => KeyInfo {
-        /// The new key's name.
-        name: Cow<'a, str>, required, |v| v.as_ref();
-        /// What kind of key.
-        kind: KeyType, key_type, |v| v.name();
-        /// Whether the key may ever leave, wrapped. Fixed now or switched off later.
-        exportable: bool, default, |v| *v;
-        /// Whether it may leave in plain too.
-        allow_plaintext_backup: bool, default, |v| *v;
-    }
-}
-
-request! {
     /// Lists keys in the order of their names.
     ListKeys => KeyList {
         /// Only names that start with this.
@@ -267,14 +291,18 @@ request! {
         after: Cow<'a, str>, default, |v| v.as_ref();
         /// How many at most; 0 and more than 100 mean 100.
         limit: u32, default, |v| *v;
+        /// Whether destroyed keys follow the others. They are called `~<name>~<id>`.
+        include_deleted: bool, default, |v| *v;
     }
 }
 
 request! {
-    /// Asks for a key's metadata.
+    /// Asks for a key's metadata. The answer holds its newest versions, 1000 at most.
     ShowKey => KeyInfo {
-        /// The key.
+        /// The key, or what is left of a destroyed one, `~<name>~<id>`.
         name: Cow<'a, str>, required, |v| v.as_ref();
+        /// Only versions before this one; 0 means from the newest on.
+        before_version: u32, default, |v| *v;
     }
 }
 

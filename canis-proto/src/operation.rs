@@ -192,6 +192,23 @@ operations! {
     Sign = 8, "sign", Some(C::Sign), Short, true;
     /// Verify.
     Verify = 9, "verify", Some(C::Verify), Short, true;
+    /// Change a key's configuration.
+    UpdateKey = 80, "key.update", Some(C::Update), Long, true;
+    /// Make a created key usable.
+    ActivateKey = 81, "key.activate", Some(C::Update), Long, true;
+    /// Let a key decrypt and verify only.
+    DisableKey = 82, "key.disable", Some(C::Delete), Long, true;
+    /// Make a disabled key usable again.
+    EnableKey = 83, "key.enable", Some(C::Update), Long, true;
+    /// Destroy a disabled key, now or later.
+    DestroyKey = 84, "key.destroy", Some(C::Delete), Long, true;
+    /// Take a planned destruction back.
+    CancelDestroyKey = 85, "key.cancel-destroy", Some(C::Delete), Long, true;
+    /// Give a key a new version.
+    RotateKey = 86, "key.rotate", Some(C::Rotate), Long, true;
+    /// Do what is due: rotations and planned destructions; asked by the server's own timer.
+    RunDue = 87, "key.run-due", Some(C::Admin), Long, false;
+
     /// Open every row and name those that were changed by other hands; asked on the store's own host.
     VerifyStore = 31, "store.verify", Some(C::Admin), Long, false;
 

@@ -3,7 +3,7 @@
 use crate::args::Options;
 use crate::listener::Server;
 use crate::pool::Pool;
-use crate::{tls, unseal};
+use crate::{timer, tls, unseal};
 use canis_core::clock::SystemClock;
 use canis_core::datadir::DataDir;
 use canis_core::{Core, default_provider};
@@ -45,8 +45,10 @@ pub fn run(options: Options) -> Result<()> {
         let stop = [stop_signal(SignalKind::terminate())?, stop_signal(SignalKind::interrupt())?];
         let listener = listen(options.listen).await?;
         let unsealing = tokio::spawn(unseal::run(Arc::clone(&core), source));
+        let timer = tokio::spawn(timer::run(Arc::clone(&core)));
         serve(core, tls, listener, stop).await;
         unsealing.abort();
+        timer.abort();
         Ok(())
     });
     // A thread may still wait for an HSM; the process does not wait for it.

@@ -5,8 +5,8 @@ use canis_core::{Core, Run};
 use canis_proto::fields::Fields;
 use canis_proto::frame::MAX_PAYLOAD;
 use canis_proto::message::{
-    CreateKey, Decrypt, Encrypt, ListKeys, PublicKey, ShowKey, Sign, Status, Verify, WireAnswer, WireRequest,
-    decode_request,
+    ActivateKey, CancelDestroyKey, CreateKey, Decrypt, DestroyKey, DisableKey, EnableKey, Encrypt, ListKeys,
+    PublicKey, RotateKey, ShowKey, Sign, Status, UpdateKey, Verify, WireAnswer, WireRequest, decode_request,
 };
 use canis_proto::value::Map;
 use canis_proto::{Error, ErrorCode, Operation, OperationId, Result};
@@ -42,6 +42,15 @@ fn handler(id: OperationId) -> Option<Handler> {
         OperationId::ListKeys => |core, session, args| run::<ListKeys<'_>>(core, session, args),
         OperationId::ShowKey => |core, session, args| run::<ShowKey<'_>>(core, session, args),
         OperationId::PublicKey => |core, session, args| run::<PublicKey<'_>>(core, session, args),
+        OperationId::UpdateKey => |core, session, args| run::<UpdateKey<'_>>(core, session, args),
+        OperationId::ActivateKey => |core, session, args| run::<ActivateKey<'_>>(core, session, args),
+        OperationId::DisableKey => |core, session, args| run::<DisableKey<'_>>(core, session, args),
+        OperationId::EnableKey => |core, session, args| run::<EnableKey<'_>>(core, session, args),
+        OperationId::DestroyKey => |core, session, args| run::<DestroyKey<'_>>(core, session, args),
+        OperationId::CancelDestroyKey => {
+            |core, session, args| run::<CancelDestroyKey<'_>>(core, session, args)
+        }
+        OperationId::RotateKey => |core, session, args| run::<RotateKey<'_>>(core, session, args),
         OperationId::Encrypt => encrypt,
         OperationId::Decrypt => |core, session, args| run::<Decrypt<'_>>(core, session, args),
         OperationId::Sign => |core, session, args| run::<Sign<'_>>(core, session, args),

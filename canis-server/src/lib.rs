@@ -12,5 +12,6 @@ mod listener;
 mod outbox;
 mod pool;
 mod session;
+mod timer;
 mod tls;
 mod unseal;

@@ -167,7 +167,7 @@ fn many_requests_at_once() {
     let mut raw = Raw::greeted(&shared);
     const MANY: u32 = 500;
     for id in 1..=MANY {
-        raw.request(id, &ShowKey { name: format!("absent-{id}").into() });
+        raw.request(id, &ShowKey { name: format!("absent-{id}").into(), before_version: 0 });
     }
     raw.frame(FrameType::Ping, 7, b"still there?");
     let mut seen = std::collections::HashSet::new();
@@ -216,8 +216,8 @@ fn damaged_requests_are_answered() {
     let name = "absent";
     let seeds = [
         encode_request(&Status),
-        encode_request(&ShowKey { name: name.into() }),
-        encode_request(&ListKeys { prefix: name.into(), after: "".into(), limit: 3 }),
+        encode_request(&ShowKey { name: name.into(), before_version: 0 }),
+        encode_request(&ListKeys { prefix: name.into(), after: "".into(), limit: 3, include_deleted: false }),
         encode_request(&Encrypt {
             name: name.into(),
             plaintext: [7; 40][..].into(),

@@ -73,7 +73,11 @@ fn strangers_are_let_go_of() {
 fn cut_connections_are_forgotten() {
     let shared = shared();
     for part in [1, HEADER - 1, HEADER + 3] {
-        let bytes = frame::frame(FrameType::Request, 1, &encode_request(&ShowKey { name: "absent".into() }));
+        let bytes = frame::frame(
+            FrameType::Request,
+            1,
+            &encode_request(&ShowKey { name: "absent".into(), before_version: 0 }),
+        );
         let mut raw = Raw::greeted(&shared);
         raw.send(&bytes[..part]);
         raw.0.sock.shutdown(Shutdown::Both).unwrap();
@@ -156,7 +160,8 @@ fn tokens_are_checked() {
     }
     let mut stranger = connect(None).unwrap();
     assert!(!stranger.call(&Status).unwrap().sealed);
-    let asked = stranger.call(&ListKeys { prefix: "".into(), after: "".into(), limit: 0 });
+    let asked =
+        stranger.call(&ListKeys { prefix: "".into(), after: "".into(), limit: 0, include_deleted: false });
     assert_eq!(asked.map(|_| ()).unwrap_err().code, ErrorCode::Unauthenticated);
     assert!(stranger.call(&Status).is_ok(), "the connection lives on");
     let log = shared.server.log();

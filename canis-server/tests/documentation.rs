@@ -4,13 +4,14 @@
 mod harness;
 
 use canis_proto::answer::{
-    Decrypted, Encrypted, KeyInfo, KeyList, PublicKeyInfo, Signed, StatusInfo, Verified,
+    Decrypted, Encrypted, KeyInfo, KeyList, PublicKeyInfo, Rotated, Signed, StatusInfo, Verified,
 };
 use canis_proto::fields::Fields;
 use canis_proto::frame::{FrameType, HEADER, Header, MAX_HELLO, MAX_PAYLOAD, frame};
 use canis_proto::message::{
-    ClientHello, CreateKey, Decrypt, Encrypt, ListKeys, PublicKey, ServerHello, ShowKey, Sign, Status,
-    Verify, WireAnswer, WireRequest, decode_error, decode_request, encode_error, encode_request,
+    ActivateKey, CancelDestroyKey, ClientHello, CreateKey, Decrypt, DestroyKey, DisableKey, EnableKey,
+    Encrypt, ListKeys, PublicKey, RotateKey, ServerHello, ShowKey, Sign, Status, UpdateKey, Verify,
+    WireAnswer, WireRequest, decode_error, decode_request, encode_error, encode_request,
 };
 use canis_proto::operation::TABLE;
 use canis_proto::value::{Map, Value};
@@ -69,6 +70,13 @@ fn request_again(payload: &[u8]) -> (OperationId, Vec<u8>) {
         OperationId::Decrypt => request::<Decrypt<'_>>(args),
         OperationId::Sign => request::<Sign<'_>>(args),
         OperationId::Verify => request::<Verify<'_>>(args),
+        OperationId::UpdateKey => request::<UpdateKey<'_>>(args),
+        OperationId::ActivateKey => request::<ActivateKey<'_>>(args),
+        OperationId::DisableKey => request::<DisableKey<'_>>(args),
+        OperationId::EnableKey => request::<EnableKey<'_>>(args),
+        OperationId::DestroyKey => request::<DestroyKey<'_>>(args),
+        OperationId::CancelDestroyKey => request::<CancelDestroyKey<'_>>(args),
+        OperationId::RotateKey => request::<RotateKey<'_>>(args),
         other => panic!("CANISP does not carry {}", other.row().name),
     };
     (id, again)
@@ -77,7 +85,15 @@ fn request_again(payload: &[u8]) -> (OperationId, Vec<u8>) {
 fn answer_again(id: OperationId, payload: &[u8]) -> Vec<u8> {
     match id {
         OperationId::Status => answer::<StatusInfo>(payload),
-        OperationId::CreateKey | OperationId::ShowKey => answer::<KeyInfo>(payload),
+        OperationId::CreateKey
+        | OperationId::ShowKey
+        | OperationId::UpdateKey
+        | OperationId::ActivateKey
+        | OperationId::DisableKey
+        | OperationId::EnableKey
+        | OperationId::DestroyKey
+        | OperationId::CancelDestroyKey => answer::<KeyInfo>(payload),
+        OperationId::RotateKey => answer::<Rotated>(payload),
         OperationId::ListKeys => answer::<KeyList>(payload),
         OperationId::PublicKey => answer::<PublicKeyInfo>(payload),
         OperationId::Encrypt => answer::<Encrypted>(payload),

@@ -16,12 +16,7 @@ fn a_token_goes_and_returns() {
     let deployment = Deployment::with_hsm();
     let server = deployment.start();
     let mut client = deployment.client(&server);
-    let create = CreateKey {
-        name: "k".into(),
-        kind: KeyType::Aes256,
-        exportable: false,
-        allow_plaintext_backup: false,
-    };
+    let create = CreateKey::new("k", KeyType::Aes256);
     client.call(&create).unwrap();
     let encrypt = Encrypt { name: "k".into(), plaintext: b"42"[..].into(), context: b""[..].into() };
     let ciphertext = client.call(&encrypt).unwrap().ciphertext;

@@ -15,7 +15,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 fn create<'a>(name: &'a str, kind: KeyType) -> CreateKey<'a> {
-    CreateKey { name: name.into(), kind, exportable: false, allow_plaintext_backup: false }
+    CreateKey::new(name, kind)
 }
 
 fn encrypt(client: &mut Client, name: &str, plaintext: &[u8]) -> String {
@@ -57,7 +57,7 @@ fn sigterm_drains() {
     assert!(error.message.contains("is canis-server running?"), "{error}");
     // What was answered was done.
     let server = deployment.start();
-    let shown = deployment.client(&server).call(&ShowKey { name: "slow".into() }).unwrap();
+    let shown = deployment.client(&server).call(&ShowKey { name: "slow".into(), before_version: 0 }).unwrap();
     assert_eq!(shown.kind, KeyType::Rsa4096);
     server.signal("INT");
     let mut server = server;
@@ -151,7 +151,7 @@ fn a_wrong_token_is_found_after_unsealing() {
     let mut client = Client::connect(&config).unwrap();
     fs::rename(&away, &key).unwrap();
     while server.line() != "unsealed" {}
-    let error = client.call(&ShowKey { name: "k".into() }).map(|_| ()).unwrap_err();
+    let error = client.call(&ShowKey { name: "k".into(), before_version: 0 }).map(|_| ()).unwrap_err();
     assert_eq!(error.code, ErrorCode::Unauthenticated);
 }
 
@@ -181,7 +181,7 @@ fn json_log() {
     let deployment = Deployment::with_keyfile();
     let server = deployment.start_with(&["--log-format", "json"]);
     assert_eq!(server.line(), "unsealed");
-    let asked = deployment.client(&server).call(&ShowKey { name: "absent".into() });
+    let asked = deployment.client(&server).call(&ShowKey { name: "absent".into(), before_version: 0 });
     assert_eq!(asked.map(|_| ()).unwrap_err().code, ErrorCode::KeyNotFound);
     let log = server.log();
     let lines: Vec<serde_json::Value> = log.lines().map(|l| serde_json::from_str(l).unwrap()).collect();

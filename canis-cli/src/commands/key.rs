@@ -1,8 +1,9 @@
 //! `canis key …`.
 
-use crate::args::{self, Connection, PublicFormat};
+use super::key_life;
+use crate::args::{self, Connection, KeyCommand, PublicFormat};
 use crate::files::{self, Readers};
-use crate::{connect, show};
+use crate::{connect, key_args, show};
 use base64ct::{Base64, Encoding};
 use canis_core::format::public::{to_jwk, to_openssh, to_pem};
 use canis_proto::Result;
@@ -11,28 +12,55 @@ use canis_proto::message::{CreateKey, ListKeys, PublicKey, ShowKey};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
-pub(crate) fn create(connection: &Connection, args: &args::CreateKey, json: bool) -> Result<()> {
+pub(crate) fn run(connection: &Connection, command: &KeyCommand, json: bool) -> Result<()> {
+    match command {
+        KeyCommand::Create(args) => create(connection, args, json),
+        KeyCommand::List(args) => list(connection, args, json),
+        KeyCommand::Show(args) => show(connection, args, json),
+        KeyCommand::Public(args) => public(connection, args, json),
+        KeyCommand::Versions(args) => key_life::versions(connection, args, json),
+        KeyCommand::Update(args) => key_life::update(connection, args, json),
+        KeyCommand::Activate(args) => key_life::activate(connection, args, json),
+        KeyCommand::Disable(args) => key_life::disable(connection, args, json),
+        KeyCommand::Enable(args) => key_life::enable(connection, args, json),
+        KeyCommand::Destroy(args) => key_life::destroy(connection, args, json),
+        KeyCommand::CancelDestroy(args) => key_life::cancel_destroy(connection, args, json),
+        KeyCommand::Rotate(args) => key_life::rotate(connection, args, json),
+    }
+}
+
+fn create(connection: &Connection, args: &key_args::CreateKey, json: bool) -> Result<()> {
     let request = CreateKey {
-        name: args.name.as_str().into(),
-        kind: args.kind.parse()?,
+        usage: args.usage,
+        activate: args.activate,
+        deletion_allowed: args.deletion_allowed,
         exportable: args.exportable,
         allow_plaintext_backup: args.allow_plaintext_backup,
+        interval: args.rotation.rotate_every.unwrap_or_default(),
+        retain_versions: args.rotation.retain_versions.unwrap_or_default(),
+        ..CreateKey::new(args.name.as_str(), args.kind.parse()?)
     };
     let key = connect::open(connection)?.call(&request)?;
     print_key(&key, json)
 }
 
-pub(crate) fn show(connection: &Connection, args: &args::KeyName, json: bool) -> Result<()> {
-    let key = connect::open(connection)?.call(&ShowKey { name: args.name.as_str().into() })?;
+fn show(connection: &Connection, args: &args::KeyName, json: bool) -> Result<()> {
+    let request = ShowKey { name: args.name.as_str().into(), before_version: 0 };
+    let key = connect::open(connection)?.call(&request)?;
     print_key(&key, json)
 }
 
-pub(crate) fn list(connection: &Connection, args: &args::ListKeys, json: bool) -> Result<()> {
+fn list(connection: &Connection, args: &key_args::ListKeys, json: bool) -> Result<()> {
     let mut client = connect::open(connection)?;
     let mut keys: Vec<KeyInfo> = Vec::new();
     loop {
         let after = keys.last().map(|k| k.name.clone()).unwrap_or_default();
-        let request = ListKeys { prefix: args.prefix.as_str().into(), after: after.into(), limit: 0 };
+        let request = ListKeys {
+            prefix: args.prefix.as_str().into(),
+            after: after.into(),
+            limit: 0,
+            include_deleted: args.include_deleted,
+        };
         let page = client.call(&request)?;
         let done = !page.more || page.keys.is_empty();
         keys.extend(page.keys);
@@ -46,7 +74,7 @@ pub(crate) fn list(connection: &Connection, args: &args::ListKeys, json: bool) -
     files::print(table(&keys).as_bytes())
 }
 
-pub(crate) fn public(connection: &Connection, args: &args::PublicKey, json: bool) -> Result<()> {
+fn public(connection: &Connection, args: &args::PublicKey, json: bool) -> Result<()> {
     let request = PublicKey { name: args.name.as_str().into(), version: args.key_version.unwrap_or(0) };
     let key = connect::open(connection)?.call(&request)?;
     let bytes = written(&key, args.format)?;
@@ -79,7 +107,7 @@ fn written(key: &PublicKeyInfo, format: PublicFormat) -> Result<Vec<u8>> {
     })
 }
 
-fn print_key(key: &KeyInfo, json: bool) -> Result<()> {
+pub(super) fn print_key(key: &KeyInfo, json: bool) -> Result<()> {
     if json { show::json(&show::key_json(key)) } else { show::key(key) }
 }
 

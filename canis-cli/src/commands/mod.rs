@@ -3,6 +3,7 @@
 pub(crate) mod encryption;
 pub(crate) mod init;
 pub(crate) mod key;
+mod key_life;
 pub(crate) mod signing;
 pub(crate) mod slot;
 pub(crate) mod status;

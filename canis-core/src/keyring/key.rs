@@ -1,8 +1,8 @@
 //! Keys and their versions: rows ⇄ metadata, material ⇄ sealed.
 
 use super::Keyring;
+use super::key_record::KeyRecord;
 use super::ready::{ApiKey, ReadyKey};
-use super::record::KeyRecord;
 use super::seal::{Place, fresh_id};
 use super::store_rows::agree;
 use super::tenant::OpenTenant;
@@ -47,15 +47,43 @@ impl Keyring {
             return Ok(key);
         }
         let row = self.store.key_by_name(tenant.id, name)?.filter(|row| row.deleted_at.is_none());
-        let row = row.ok_or_else(|| {
-            Error::new(
-                ErrorCode::KeyNotFound,
-                format!("there is no key named `{}`", canis_proto::quote(name)),
-            )
-        })?;
+        let Some(row) = row else { return Err(self.absent(tenant, name)) };
         let key = Arc::new(self.read_key(tenant, &row, generation)?);
         self.keys.insert(cached, Arc::clone(&key));
         Ok(key)
+    }
+
+    /// A key by its name, or a tombstone by what it is called instead.
+    ///
+    /// # Errors
+    /// `key_not_found`, `key_destroyed`, `store_tampered`.
+    pub(crate) fn key_or_tombstone(&self, tenant: &OpenTenant, name: &str) -> Result<Arc<Key>> {
+        if !name.starts_with('~') {
+            return self.key(tenant, name);
+        }
+        let generation = self.store.generation();
+        match self.store.key_by_name(tenant.id, name)? {
+            Some(row) => Ok(Arc::new(self.read_key(tenant, &row, generation)?)),
+            None => Err(not_found(name)),
+        }
+    }
+
+    /// Why there is no key of this name.
+    fn absent(&self, tenant: &OpenTenant, name: &str) -> Error {
+        match self.store.keys(tenant.id, &tombstones_of(name), "", 1) {
+            Ok(rows) => match rows.first() {
+                Some(row) => Error::new(
+                    ErrorCode::KeyDestroyed,
+                    format!(
+                        "key `{}` was destroyed; what is left of it is `{}`",
+                        canis_proto::quote(name),
+                        row.name
+                    ),
+                ),
+                None => not_found(name),
+            },
+            Err(error) => error,
+        }
     }
 
     /// A key by its id; destroyed ones too.
@@ -86,6 +114,7 @@ impl Keyring {
         agree(&place, "updated_at", &row.updated_at, &clear.updated_at)?;
         agree(&place, "deleted_at", &row.deleted_at, &clear.deleted_at)?;
         agree(&place, "state", &row.state, &clear.state)?;
+        agree(&place, "due_at", &row.due_at, &clear.due_at)?;
         Ok(Key { id: row.id, revision: row.revision, kind, state, usage, record, generation })
     }
 
@@ -132,17 +161,16 @@ impl Keyring {
     /// A version of a key, ready for use.
     ///
     /// # Errors
-    /// `version_not_found`, `store_tampered`.
+    /// `version_not_found`, `version_retired`, `store_tampered`.
     pub(crate) fn ready(&self, tenant: &OpenTenant, key: &Key, version: u32) -> Result<Arc<ReadyKey>> {
+        // Before the cache: another process may have retired it.
+        if version < key.record.oldest_version {
+            return Err(key.retired(version));
+        }
         if let Some(ready) = self.ready.get(&(key.id, version)) {
             return Ok(ready);
         }
-        let row = self.store.version(key.id, version)?.ok_or_else(|| {
-            Error::new(
-                ErrorCode::VersionNotFound,
-                format!("key `{}` has no version {version}", key.record.name),
-            )
-        })?;
+        let row = self.store.version(key.id, version)?.ok_or_else(|| key.without(version))?;
         let material = self.open_version(tenant, key, &row)?;
         let api = Some(ApiKey::new(tenant, key, version));
         let secret = (!key.kind.is_asymmetric()).then(|| self.secret_fingerprint(tenant, material.expose()));
@@ -183,12 +211,10 @@ impl Keyring {
 }
 
 fn clear_columns(tenant: Id, id: Id, revision: u64, r: &KeyRecord, kind: KeyType, state: KeyState) -> KeyRow {
-    // Destroying frees the name; the sealed copy keeps it.
-    let name = if r.deleted_at.is_some() { format!("~{id}") } else { r.name.clone() };
     KeyRow {
         id,
         tenant_id: tenant,
-        name,
+        name: shown_name(r, id),
         key_type: kind.name().to_owned(),
         current_version: r.current_version,
         min_decryption_version: r.min_decryption_version,
@@ -199,12 +225,68 @@ fn clear_columns(tenant: Id, id: Id, revision: u64, r: &KeyRecord, kind: KeyType
         updated_at: r.updated_at,
         deleted_at: r.deleted_at,
         state: state.name().to_owned(),
+        due_at: r.due_at(),
         revision,
         sealed: Vec::new(),
     }
 }
 
+/// Destroying frees the name; what the tombstone is called instead can be found by it (ADR 0010).
+fn shown_name(record: &KeyRecord, id: Id) -> String {
+    if record.deleted_at.is_some() {
+        return format!("{}{id}", tombstones_of(&record.name));
+    }
+    record.name.clone()
+}
+
+/// What the tombstones of keys with this name are called, up to their ids. No name of a key starts like it.
+fn tombstones_of(name: &str) -> String {
+    format!("~{name}~")
+}
+
+fn not_found(name: &str) -> Error {
+    Error::new(ErrorCode::KeyNotFound, format!("there is no key named `{}`", canis_proto::quote(name)))
+}
+
 impl Key {
+    /// The key as it stands after `record` was written in its place.
+    pub(super) fn followed_by(&self, record: KeyRecord) -> Option<Self> {
+        Some(Key {
+            id: self.id,
+            revision: self.revision + 1,
+            kind: self.kind,
+            state: KeyState::from_number(record.state)?,
+            usage: Usage::from_bits(record.usage)?,
+            record,
+            generation: self.generation,
+        })
+    }
+
+    /// What the key is called: its name, or what its tombstone is called instead.
+    pub(crate) fn name(&self) -> String {
+        shown_name(&self.record, self.id)
+    }
+
+    /// The error for a version whose material was destroyed.
+    pub(crate) fn retired(&self, version: u32) -> Error {
+        Error::new(
+            ErrorCode::VersionRetired,
+            format!(
+                "version {version} of key `{}` is retired: its material was destroyed, and what it encrypted cannot be \
+                 decrypted any more",
+                self.record.name
+            ),
+        )
+    }
+
+    /// The error for a version that has no row: one that was, or one that never was.
+    pub(crate) fn without(&self, version: u32) -> Error {
+        if (1..=self.record.current_version).contains(&version) {
+            return self.retired(version);
+        }
+        Error::new(ErrorCode::VersionNotFound, format!("key `{}` has no version {version}", self.record.name))
+    }
+
     /// Refuses a use that the key's state, usage or type forbids.
     ///
     /// # Errors
@@ -217,10 +299,14 @@ impl Key {
                 format!("key `{name}` is of type {}, which cannot {verb}", self.kind),
             ));
         }
+        if self.state == KeyState::Destroyed {
+            return Err(Error::new(ErrorCode::KeyDestroyed, format!("key `{name}` was destroyed")));
+        }
         if !self.state.allowed_usage().allows(usage) {
+            let remedy = if self.state == KeyState::Created { "activate" } else { "enable" };
             return Err(Error::new(
                 ErrorCode::OperationNotAllowed,
-                format!("key `{name}` is {}; it cannot {verb} in this state", self.state),
+                format!("key `{name}` is {}; it cannot {verb} in this state; {remedy} it first", self.state),
             ));
         }
         if !self.usage.allows(usage) {

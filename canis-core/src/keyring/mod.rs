@@ -15,12 +15,15 @@ use quick_cache::sync::Cache;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+pub(crate) mod change;
 pub(crate) mod key;
+pub(crate) mod key_record;
 pub(crate) mod object;
 mod pin;
 pub(crate) mod ready;
 pub(crate) mod record;
 pub(crate) mod role;
+mod schedule;
 pub(crate) mod seal;
 pub(crate) mod store_rows;
 pub(crate) mod tenant;

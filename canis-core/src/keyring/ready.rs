@@ -89,6 +89,13 @@ impl ReadyKey {
     }
 }
 
+impl ReadyKey {
+    /// The length of a generic secret, in bytes.
+    pub(crate) fn value_len(&self) -> usize {
+        self.value.as_ref().map_or(0, SecretBytes::len)
+    }
+}
+
 /// Which key version an API key is derived for.
 pub(crate) struct ApiKey {
     tenant: Id,

@@ -133,38 +133,6 @@ record! {
 }
 
 record! {
-    /// A key.
-    StoredKey, KeyRecord, "a key", {
-        /// Its name; kept here when the row's name is freed.
-        name: String,
-        /// The type's number.
-        kind: u8,
-        /// The state's number.
-        state: u8,
-        /// Usage bits.
-        usage: u8,
-        /// The version that encrypts and signs.
-        current_version: u32,
-        /// The oldest version that may decrypt.
-        min_decryption_version: u32,
-        /// The oldest version that may encrypt; 0 is only the current one.
-        min_encryption_version: u32,
-        /// Whether it may be destroyed.
-        deletion_allowed: bool,
-        /// Whether it may leave, wrapped.
-        exportable: bool,
-        /// Whether it may leave in plain too.
-        allow_plaintext_backup: bool,
-        /// When it was made.
-        created_at: i64,
-        /// The last change.
-        updated_at: i64,
-        /// When it was destroyed.
-        deleted_at: Option<i64>,
-    }
-}
-
-record! {
     /// An object.
     StoredObject, ObjectRecord, "an object", {
         /// The class's number.

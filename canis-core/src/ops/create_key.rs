@@ -4,13 +4,13 @@ use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::crypto::{Hash, MAX_DIGEST, Provider, from_outside};
 use crate::keyring::Keyring;
-use crate::keyring::record::KeyRecord;
+use crate::keyring::key_record::KeyRecord;
 use crate::keyring::seal::fresh_id;
 use crate::keyring::tenant::OpenTenant;
 use crate::object::{Class, Content, KeyFacts, MAX_SECRET, NO_MECHANISM, Object};
 use crate::secret::SecretBytes;
 use crate::store::Change;
-use canis_proto::answer::{KeyInfo, VersionInfo};
+use canis_proto::answer::KeyInfo;
 use canis_proto::message::CreateKey;
 use canis_proto::{Error, ErrorCode, Family, Id, KeyName, KeyState, KeyType, Result, Usage};
 
@@ -25,21 +25,7 @@ impl Run for CreateKey<'_> {
         let tenant = keyring.tenant(caller.tenant()?)?;
         keyring.refuse_taken(&tenant, &name)?;
         let now = keyring.clock.now_micros();
-        let record = KeyRecord {
-            name: name.to_string(),
-            kind: self.kind.number(),
-            state: KeyState::Active as u8,
-            usage: self.kind.default_usage().bits(),
-            current_version: 1,
-            min_decryption_version: 1,
-            min_encryption_version: 0,
-            deletion_allowed: true,
-            exportable: self.exportable,
-            allow_plaintext_backup: self.allow_plaintext_backup,
-            created_at: now,
-            updated_at: now,
-            deleted_at: None,
-        };
+        let record = new_record(&self, &name, now)?;
         let made = NewMaterial::draw(keyring.provider, self.kind, SECRET_LEN)?;
         let id = fresh_id(keyring.provider)?;
         let mut changes = vec![
@@ -61,16 +47,46 @@ impl Run for CreateKey<'_> {
             changes.push(Change::Put(keyring.object_row(tenant.id, &object)?));
         }
         keyring.store.commit(&changes)?;
-        let versions = vec![VersionInfo { version: 1, created_at: now }];
-        Ok(super::key_info::info(id, self.kind, KeyState::Active, &record, versions))
+        let key = keyring.key_by_id(&tenant, id)?;
+        keyring.info(&tenant, &key)
+    }
+}
+
+/// What operations of the API use keys for.
+const API: Usage = Usage::ENCRYPT.with(Usage::DECRYPT).with(Usage::SIGN).with(Usage::VERIFY);
+
+fn new_record(request: &CreateKey<'_>, name: &KeyName, now: i64) -> Result<KeyRecord> {
+    let usage = usage(request.kind, request.usage)?;
+    let state = if request.activate { KeyState::Active } else { KeyState::Created };
+    let mut record = KeyRecord {
+        state: state as u8,
+        deletion_allowed: request.deletion_allowed,
+        exportable: request.exportable,
+        allow_plaintext_backup: request.allow_plaintext_backup,
+        ..KeyRecord::new(name.to_string(), request.kind, usage, now)
+    };
+    record.rotate_every(request.interval, now)?;
+    record.retain(request.retain_versions)?;
+    Ok(record)
+}
+
+/// The usage asked for, or the type's own.
+fn usage(kind: KeyType, asked: Option<Usage>) -> Result<Usage> {
+    let possible = kind.possible_usage().intersect(API);
+    match asked {
+        None => Ok(kind.default_usage()),
+        Some(usage) if usage != Usage::NONE && possible.allows(usage) => Ok(usage),
+        Some(_) => Err(Error::invalid(format!(
+            "a key of type {kind} is made for one or more of: {}",
+            possible.names().collect::<Vec<_>>().join(", ")
+        ))),
     }
 }
 
 /// A key that no operation of the API could use is not made through it.
 fn refuse_useless(kind: KeyType) -> Result<()> {
-    let api = Usage::ENCRYPT.with(Usage::DECRYPT).with(Usage::SIGN).with(Usage::VERIFY);
     let usable = |kind: &KeyType| {
-        kind.family() != Family::Generic && kind.default_usage().intersect(api) != Usage::NONE
+        kind.family() != Family::Generic && kind.default_usage().intersect(API) != Usage::NONE
     };
     if usable(&kind) {
         return Ok(());
@@ -186,7 +202,7 @@ fn api_objects(provider: &Provider, record: &KeyRecord, kind: KeyType, key: Id, 
 }
 
 /// CKA_ID of a pair: the first 20 bytes of SHA-256 over the SubjectPublicKeyInfo.
-fn key_identifier(provider: &Provider, spki: &[u8]) -> Vec<u8> {
+pub(super) fn key_identifier(provider: &Provider, spki: &[u8]) -> Vec<u8> {
     let mut digest = [0; MAX_DIGEST];
     provider.digest.hash(Hash::Sha256, spki, &mut digest);
     digest[..20].to_vec()

@@ -3,14 +3,19 @@
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
+use crate::keyring::key::Key;
 use crate::keyring::ready::ReadyMaterial;
-use crate::keyring::record::KeyRecord;
+use crate::keyring::tenant::OpenTenant;
+use crate::store::VersionRow;
 use canis_proto::answer::{KeyInfo, KeyList, PublicKeyInfo, VersionInfo};
 use canis_proto::message::{ListKeys, PublicKey, ShowKey};
-use canis_proto::{Error, ErrorCode, Id, KeyState, KeyType, Result, Usage};
+use canis_proto::{Error, ErrorCode, KeyState, Result};
 
 /// A page stays small enough that many of them at once do not matter; who wants more asks again.
 const PAGE: usize = 100;
+
+/// So many versions are shown of a key at a time.
+const VERSIONS: usize = 1000;
 
 impl Run for ListKeys<'_> {
     fn resource(&self) -> Resource<'_> {
@@ -25,12 +30,14 @@ impl Run for ListKeys<'_> {
         };
         let generation = keyring.store.generation();
         let mut rows = keyring.store.keys(tenant.id, &self.prefix, &self.after, limit + 1)?;
+        if self.include_deleted && rows.len() <= limit {
+            // Their names sort after all others.
+            let (prefix, room) = (format!("~{}", self.prefix), limit + 1 - rows.len());
+            rows.extend(keyring.store.keys(tenant.id, &prefix, &self.after, room)?);
+        }
         let more = rows.len() > limit;
         rows.truncate(limit);
-        let read = |row| {
-            let key = keyring.read_key(&tenant, row, generation)?;
-            Ok(info(key.id, key.kind, key.state, &key.record, Vec::new()))
-        };
+        let read = |row| Ok(metadata(&tenant, &keyring.read_key(&tenant, row, generation)?, Vec::new()));
         Ok(KeyList { keys: rows.iter().map(read).collect::<Result<_>>()?, more })
     }
 }
@@ -42,11 +49,8 @@ impl Run for ShowKey<'_> {
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<KeyInfo> {
         let tenant = keyring.tenant(caller.tenant()?)?;
-        let key = keyring.key(&tenant, &self.name)?;
-        let rows = keyring.store.versions(key.id)?;
-        let versions =
-            rows.iter().map(|r| VersionInfo { version: r.version, created_at: r.created_at }).collect();
-        Ok(info(key.id, key.kind, key.state, &key.record, versions))
+        let key = keyring.key_or_tombstone(&tenant, &self.name)?;
+        keyring.info_before(&tenant, &key, self.before_version)
     }
 }
 
@@ -57,7 +61,7 @@ impl Run for PublicKey<'_> {
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<PublicKeyInfo> {
         let tenant = keyring.tenant(caller.tenant()?)?;
-        let key = keyring.key(&tenant, &self.name)?;
+        let key = keyring.key_or_tombstone(&tenant, &self.name)?;
         if !key.kind.is_asymmetric() {
             return Err(Error::new(
                 ErrorCode::OperationNotSupported,
@@ -65,6 +69,9 @@ impl Run for PublicKey<'_> {
             ));
         }
         let version = if self.version == 0 { key.record.current_version } else { self.version };
+        if key.state == KeyState::Destroyed {
+            return key.left_public(version);
+        }
         match &keyring.ready(&tenant, &key, version)?.material {
             ReadyMaterial::Pair { private, .. } => Ok(PublicKeyInfo {
                 name: key.record.name.clone(),
@@ -79,21 +86,44 @@ impl Run for PublicKey<'_> {
     }
 }
 
-/// A key's metadata as readers see it.
-pub(super) fn info(
-    id: Id,
-    kind: KeyType,
-    state: KeyState,
-    record: &KeyRecord,
-    versions: Vec<VersionInfo>,
-) -> KeyInfo {
+impl Key {
+    /// The public key that a destroyed pair has left behind.
+    fn left_public(&self, version: u32) -> Result<PublicKeyInfo> {
+        let left = self.record.public_keys.iter().find(|(of, _)| *of == version);
+        let (_, spki) = left.ok_or_else(|| self.without(version))?;
+        Ok(PublicKeyInfo { name: self.name(), version, kind: self.kind, spki: spki.clone() })
+    }
+}
+
+impl Keyring {
+    /// A key's metadata as readers see it, with its newest versions.
+    pub(super) fn info(&self, tenant: &OpenTenant, key: &Key) -> Result<KeyInfo> {
+        self.info_before(tenant, key, 0)
+    }
+
+    fn info_before(&self, tenant: &OpenTenant, key: &Key, before: u32) -> Result<KeyInfo> {
+        let mut rows = self.store.versions(key.id)?;
+        rows.retain(|row| before == 0 || row.version < before);
+        rows.drain(..rows.len().saturating_sub(VERSIONS));
+        let shown = |row: &VersionRow| {
+            let state = if row.version < key.record.current_version { "rotated" } else { key.state.name() };
+            VersionInfo { version: row.version, created_at: row.created_at, state: state.to_owned() }
+        };
+        Ok(metadata(tenant, key, rows.iter().map(shown).collect()))
+    }
+}
+
+fn metadata(tenant: &OpenTenant, key: &Key, versions: Vec<VersionInfo>) -> KeyInfo {
+    let record = &key.record;
     KeyInfo {
-        name: record.name.clone(),
-        id: id.to_string(),
-        kind,
-        state,
-        usage: Usage::from_bits(record.usage).unwrap_or_default(),
+        name: key.name(),
+        id: key.id.to_string(),
+        tenant: tenant.id.to_string(),
+        kind: key.kind,
+        state: key.state,
+        usage: key.usage,
         current_version: record.current_version,
+        oldest_version: record.oldest_version,
         min_decryption_version: record.min_decryption_version,
         min_encryption_version: record.min_encryption_version,
         deletion_allowed: record.deletion_allowed,
@@ -102,5 +132,10 @@ pub(super) fn info(
         versions,
         created_at: record.created_at,
         updated_at: record.updated_at,
+        deleted_at: record.deleted_at,
+        destroy_at: record.destroy_at,
+        interval: record.interval(),
+        retain_versions: record.retain_versions,
+        next_rotation_at: record.due_at().filter(|_| key.state == KeyState::Active),
     }
 }

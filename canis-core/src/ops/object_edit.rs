@@ -3,11 +3,11 @@
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
-use crate::keyring::record::KeyRecord;
-use crate::object::{Class, Content, DestroyObject, KeyFacts, Object, UpdateObject};
+use crate::keyring::key_record::KeyRecord;
+use crate::object::{Content, DestroyObject, KeyFacts, Object, UpdateObject};
 use crate::store::{Change, ObjectQuery};
 use crate::token::Role;
-use canis_proto::{Error, ErrorCode, Id, KeyState, Result, Usage};
+use canis_proto::{Error, ErrorCode, Id, Result, Usage};
 
 impl Run for UpdateObject {
     fn resource(&self) -> Resource<'_> {
@@ -136,43 +136,9 @@ impl Run for DestroyObject {
             application.remove(object.id);
             return Ok(());
         }
-        let mut changes = vec![Change::RemoveObject(object.id, object.revision)];
-        let material =
-            object.key.filter(|_| matches!(object.content.class, Class::PrivateKey | Class::SecretKey));
-        if let Some((key, _)) = material {
-            changes.extend(keyring.destroy_key(token, key)?);
+        match object.key.filter(|_| object.content.class.is_secret()) {
+            Some((key, version)) => keyring.destroy_shown(token, key, version, &object),
+            None => keyring.store.commit(&[Change::RemoveObject(object.id, object.revision)]),
         }
-        keyring.store.commit(&changes)?;
-        if material.is_some() {
-            keyring.forget_keys();
-            keyring.purge();
-        }
-        Ok(())
-    }
-}
-
-impl Keyring {
-    /// Active → Disabled → Destroyed in one step: the material goes, a tombstone stays, the name is free.
-    fn destroy_key(&self, token: Id, key: Id) -> Result<[Change; 3]> {
-        let tenant = self.tenant(token)?;
-        let old = self.key_by_id(&tenant, key)?;
-        if !old.record.deletion_allowed {
-            return Err(Error::new(
-                ErrorCode::OperationNotAllowed,
-                format!("key `{}` must not be destroyed: deletion_allowed is off", old.record.name),
-            ));
-        }
-        let now = self.clock.now_micros();
-        let record = KeyRecord {
-            state: KeyState::Destroyed as u8,
-            updated_at: now,
-            deleted_at: Some(now),
-            ..old.record.clone()
-        };
-        Ok([
-            tenant.expected(),
-            Change::Put(self.key_row(&tenant, key, old.revision + 1, &record)?),
-            Change::RemoveVersions(key),
-        ])
     }
 }

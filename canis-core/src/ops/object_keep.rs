@@ -7,14 +7,14 @@ use super::object_role::is_for_data;
 use crate::caller::Caller;
 use crate::crypto::Provider;
 use crate::keyring::Keyring;
+use crate::keyring::key_record::KeyRecord;
 use crate::keyring::ready::ReadyKey;
-use crate::keyring::record::KeyRecord;
 use crate::keyring::role::Roles;
 use crate::keyring::seal::fresh_id;
 use crate::keyring::tenant::OpenTenant;
 use crate::object::{Content, KeyFacts, NO_MECHANISM, Object};
 use crate::store::Change;
-use canis_proto::{Error, ErrorCode, Id, KeyName, KeyState, KeyType, Result, Usage};
+use canis_proto::{Error, ErrorCode, Id, KeyName, KeyType, Result, Usage};
 use std::sync::Arc;
 
 /// A key whose material is at hand, with the objects that are to show it.
@@ -224,20 +224,11 @@ impl NewKey {
     fn record(&self, name: String, now: i64) -> Result<KeyRecord> {
         let usage = |content: &Content| content.key.as_ref().map_or(Usage::NONE, |facts| facts.usage);
         let facts: &KeyFacts = self.secret.key.as_ref().ok_or_else(no_facts)?;
+        let usage = facts.usage.with(self.public.as_ref().map_or(Usage::NONE, usage));
         Ok(KeyRecord {
-            name,
-            kind: self.made.kind.number(),
-            state: KeyState::Active as u8,
-            usage: facts.usage.with(self.public.as_ref().map_or(Usage::NONE, usage)).bits(),
-            current_version: 1,
-            min_decryption_version: 1,
-            min_encryption_version: 0,
-            deletion_allowed: true,
             exportable: facts.extractable,
             allow_plaintext_backup: !facts.sensitive,
-            created_at: now,
-            updated_at: now,
-            deleted_at: None,
+            ..KeyRecord::new(name, self.made.kind, usage, now)
         })
     }
 }

@@ -77,6 +77,10 @@ impl Tables {
                 self.versions.retain(|r| r.key_id != *key);
                 Ok(())
             }
+            Change::RemoveVersion(key, version) => {
+                self.versions.retain(|r| r.key_id != *key || r.version != *version);
+                Ok(())
+            }
             Change::WipeTenant(tenant) => {
                 let keys: Vec<Id> =
                     self.keys.iter().filter(|r| r.tenant_id == *tenant).map(|r| r.id).collect();
@@ -193,11 +197,21 @@ impl Store for MemoryStore {
             let mut rows: Vec<_> = t
                 .keys
                 .iter()
-                .filter(|r| r.tenant_id == tenant && r.deleted_at.is_none())
+                .filter(|r| r.tenant_id == tenant && (r.deleted_at.is_none() || prefix.starts_with('~')))
                 .filter(|r| r.name.starts_with(prefix) && r.name.as_str() > after)
                 .cloned()
                 .collect();
             rows.sort_by(|a, b| a.name.cmp(&b.name));
+            rows.truncate(limit);
+            rows
+        })
+    }
+
+    fn due_keys(&self, now: i64, limit: usize) -> Result<Vec<KeyRow>> {
+        self.read(|t| {
+            let due = |r: &&KeyRow| r.due_at.is_some_and(|at| at <= now);
+            let mut rows: Vec<_> = t.keys.iter().filter(due).cloned().collect();
+            rows.sort_by_key(|r| r.due_at);
             rows.truncate(limit);
             rows
         })

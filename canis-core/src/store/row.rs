@@ -98,6 +98,8 @@ pub struct KeyRow {
     pub deleted_at: Option<i64>,
     /// The state's name.
     pub state: String,
+    /// When something is to be done to it without anybody asking: a rotation, a destruction.
+    pub due_at: Option<i64>,
     /// Counts changes, from 1.
     pub revision: u64,
     /// The sealed copy.
@@ -223,6 +225,8 @@ pub enum Change {
     RemoveObject(Id, u64),
     /// Removes every version of a key.
     RemoveVersions(Id),
+    /// Removes one version of a key, if it is there.
+    RemoveVersion(Id, u32),
     /// Removes every key, version, object and role of a tenant and its user PIN, leaving no tombstones: when a token is
     /// initialised anew.
     WipeTenant(Id),

@@ -120,7 +120,9 @@ pub(crate) fn destroy(module: &Module, session: CK_SESSION_HANDLE, handle: CK_OB
     if !object.content.destroyable {
         return fail(CKR_ACTION_PROHIBITED);
     }
-    module.keeper()?.core.call(&token.caller, DestroyObject { object: object.id })?;
+    let request = DestroyObject { object: object.id };
+    let destroyed = module.keeper()?.core.call(&token.caller, request);
+    destroyed.instead(ErrorCode::OperationNotAllowed, CKR_ACTION_PROHIBITED)?;
     module.handles.forget(handle);
     Ok(())
 }

@@ -205,10 +205,15 @@ impl Store for SqliteStore {
         let end = format!("{prefix}\u{7f}");
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.many(
-            "WHERE tenant_id = ?1 AND name >= ?2 AND name < ?3 AND name > ?4 AND deleted_at IS NULL
+            "WHERE tenant_id = ?1 AND name >= ?2 AND name < ?3 AND name > ?4 AND (deleted_at IS NULL OR ?6)
              ORDER BY name LIMIT ?5",
-            &[tenant.as_bytes(), &prefix, &end, &after, &limit],
+            &[tenant.as_bytes(), &prefix, &end, &after, &limit, &prefix.starts_with('~')],
         )
+    }
+
+    fn due_keys(&self, now: i64, limit: usize) -> Result<Vec<KeyRow>> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.many("WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2", &[&now, &limit])
     }
 
     fn all_keys(&self, tenant: Id) -> Result<Vec<KeyRow>> {

@@ -53,11 +53,13 @@ CREATE TABLE kms_keys (
     updated_at INTEGER NOT NULL,
     deleted_at INTEGER,
     state TEXT NOT NULL,
+    due_at INTEGER,
     revision INTEGER NOT NULL,
     sealed BLOB NOT NULL,
     UNIQUE (tenant_id, name)
 ) STRICT;
 CREATE INDEX idx_kms_keys_name ON kms_keys (tenant_id, name);
+CREATE INDEX idx_kms_keys_due ON kms_keys (due_at) WHERE due_at IS NOT NULL;
 CREATE TABLE kms_key_versions (
     id BLOB PRIMARY KEY,
     key_id BLOB NOT NULL REFERENCES kms_keys(id),

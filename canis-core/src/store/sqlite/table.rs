@@ -121,6 +121,7 @@ table!(KeyRow, "kms_keys", |r: &KeyRow| r.revision, {
     updated_at: get, Value::from;
     deleted_at: get, Value::from;
     state: get, Value::Text;
+    due_at: get, Value::from;
     revision: counter, number;
     sealed: get, Value::Blob;
 });

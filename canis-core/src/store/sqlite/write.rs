@@ -35,6 +35,10 @@ fn apply(path: &Path, transaction: &Transaction<'_>, change: &Change) -> Result<
             execute(path, transaction, "DELETE FROM kms_key_versions WHERE key_id = ?1", &[key.as_bytes()])
                 .map(drop)
         }
+        Change::RemoveVersion(key, version) => {
+            let sql = "DELETE FROM kms_key_versions WHERE key_id = ?1 AND version = ?2";
+            execute(path, transaction, sql, &[key.as_bytes(), version]).map(drop)
+        }
         Change::WipeTenant(tenant) => {
             for sql in [
                 "DELETE FROM kms_key_versions WHERE key_id IN (SELECT id FROM kms_keys WHERE tenant_id = ?1)",

@@ -1,0 +1,104 @@
+//! The command line of `canis key`: what keys are made of and what becomes of them.
+
+use canis_proto::{Interval, Usage};
+use clap::{ArgAction, Args};
+
+#[derive(Args)]
+pub(crate) struct CreateKey {
+    /// The new key's name: segments of A-Z a-z 0-9 . _ - joined by /.
+    pub(crate) name: String,
+    /// aes256-gcm, rsa-2048 (-3072, -4096, -6144, -8192), ecdsa-p256 (-p384, -p521, -secp256k1) or ed25519.
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) kind: String,
+    /// What it is for, such as `encrypt,decrypt`; everything its type is made for if missing.
+    #[arg(long, value_name = "LIST", value_parser = usage)]
+    pub(crate) usage: Option<Usage>,
+    /// Whether it can be used at once; `canis key activate` makes it usable later.
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set, num_args = 0..=1,
+          require_equals = true, default_missing_value = "true")]
+    pub(crate) activate: bool,
+    /// Whether it may be destroyed.
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set, num_args = 0..=1,
+          require_equals = true, default_missing_value = "true")]
+    pub(crate) deletion_allowed: bool,
+    /// The key may leave, wrapped by another.
+    #[arg(long)]
+    pub(crate) exportable: bool,
+    /// The key may leave in plain too.
+    #[arg(long, requires = "exportable")]
+    pub(crate) allow_plaintext_backup: bool,
+    #[command(flatten)]
+    pub(crate) rotation: Rotation,
+}
+
+/// When a key rotates by itself, and what a rotation keeps.
+#[derive(Args)]
+pub(crate) struct Rotation {
+    /// Rotate by itself, such as every `30d` or `12h`; an hour at least, or `never`.
+    #[arg(long, value_name = "SPAN")]
+    pub(crate) rotate_every: Option<Interval>,
+    /// Keep so many versions at a rotation and destroy the material of older ones; 0 keeps all.
+    #[arg(long, value_name = "N")]
+    pub(crate) retain_versions: Option<u32>,
+}
+
+#[derive(Args)]
+pub(crate) struct UpdateKey {
+    /// The key's name.
+    pub(crate) name: String,
+    /// The oldest version that may decrypt and verify.
+    #[arg(long, value_name = "N")]
+    pub(crate) min_decryption_version: Option<u32>,
+    /// The oldest version that may encrypt and sign; 0 is only the current one.
+    #[arg(long, value_name = "N")]
+    pub(crate) min_encryption_version: Option<u32>,
+    /// Whether it may be destroyed.
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) deletion_allowed: Option<bool>,
+    /// Whether it may leave; can only be switched off.
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) exportable: Option<bool>,
+    /// Whether it may leave in plain; can only be switched off.
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) allow_plaintext_backup: Option<bool>,
+    #[command(flatten)]
+    pub(crate) rotation: Rotation,
+}
+
+#[derive(Args)]
+pub(crate) struct ListKeys {
+    /// Only names that start with this.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) prefix: String,
+    /// What is left of destroyed keys, too; they are called `~<name>~<id>`.
+    #[arg(long)]
+    pub(crate) include_deleted: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct DestroyKey {
+    /// The key's name.
+    pub(crate) name: String,
+    /// Not now but after this time, such as `7d`; `canis key cancel-destroy` takes it back.
+    #[arg(long = "in", value_name = "SPAN")]
+    pub(crate) delay: Option<Interval>,
+}
+
+#[derive(Args)]
+pub(crate) struct RotateKey {
+    /// The key's name.
+    pub(crate) name: String,
+    /// Only tell what would happen.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+fn usage(list: &str) -> Result<Usage, String> {
+    list.split(',').try_fold(Usage::NONE, |usage, name| match Usage::from_name(name.trim()) {
+        Some(one) => Ok(usage.with(one)),
+        None => Err(format!(
+            "`{name}` is no usage; they are {}",
+            Usage::ALL.names().collect::<Vec<_>>().join(", ")
+        )),
+    })
+}

@@ -1,0 +1,192 @@
+//! The record of a key: the one that has grown. Every older shape is read as the newest.
+
+use canis_proto::{Error, ErrorCode, KeyState, KeyType, Result, Usage};
+use wincode::{SchemaRead, SchemaWrite};
+
+/// A key, in the newest shape.
+#[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
+pub(crate) struct KeyRecord {
+    /// Its name; kept here when the row's name is freed.
+    pub(crate) name: String,
+    /// The type's number.
+    pub(crate) kind: u8,
+    /// The state's number.
+    pub(crate) state: u8,
+    /// Usage bits.
+    pub(crate) usage: u8,
+    /// The version that encrypts and signs.
+    pub(crate) current_version: u32,
+    /// The oldest version that may decrypt.
+    pub(crate) min_decryption_version: u32,
+    /// The oldest version that may encrypt; 0 is only the current one.
+    pub(crate) min_encryption_version: u32,
+    /// Whether it may be destroyed.
+    pub(crate) deletion_allowed: bool,
+    /// Whether it may leave, wrapped.
+    pub(crate) exportable: bool,
+    /// Whether it may leave in plain too.
+    pub(crate) allow_plaintext_backup: bool,
+    /// When it was made.
+    pub(crate) created_at: i64,
+    /// The last change.
+    pub(crate) updated_at: i64,
+    /// When it was destroyed.
+    pub(crate) deleted_at: Option<i64>,
+    /// The oldest version whose material is kept; those before it are retired.
+    pub(crate) oldest_version: u32,
+    /// When it rotates by itself.
+    pub(crate) rotation: Option<RotationRecord>,
+    /// How many versions a rotation keeps; 0 is all of them.
+    pub(crate) retain_versions: u32,
+    /// When it will be destroyed, if that was asked for and not cancelled.
+    pub(crate) destroy_at: Option<i64>,
+    /// What a destroyed pair leaves behind: version and SubjectPublicKeyInfo.
+    pub(crate) public_keys: Vec<(u32, Vec<u8>)>,
+}
+
+/// When a key rotates by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
+pub(crate) struct RotationRecord {
+    /// Seconds from one rotation to the next.
+    pub(crate) interval: u64,
+    /// The next one, in microseconds since 1970-01-01 UTC.
+    pub(crate) next_at: i64,
+}
+
+/// The first shape of a key.
+#[derive(SchemaRead, SchemaWrite)]
+struct KeyRecordV1 {
+    name: String,
+    kind: u8,
+    state: u8,
+    usage: u8,
+    current_version: u32,
+    min_decryption_version: u32,
+    min_encryption_version: u32,
+    deletion_allowed: bool,
+    exportable: bool,
+    allow_plaintext_backup: bool,
+    created_at: i64,
+    updated_at: i64,
+    deleted_at: Option<i64>,
+}
+
+#[derive(SchemaRead, SchemaWrite)]
+enum StoredKey {
+    V1(KeyRecordV1),
+    V2(KeyRecord),
+}
+
+impl From<KeyRecordV1> for KeyRecord {
+    fn from(old: KeyRecordV1) -> Self {
+        KeyRecord {
+            name: old.name,
+            kind: old.kind,
+            state: old.state,
+            usage: old.usage,
+            current_version: old.current_version,
+            min_decryption_version: old.min_decryption_version,
+            min_encryption_version: old.min_encryption_version,
+            deletion_allowed: old.deletion_allowed,
+            exportable: old.exportable,
+            allow_plaintext_backup: old.allow_plaintext_backup,
+            created_at: old.created_at,
+            updated_at: old.updated_at,
+            deleted_at: old.deleted_at,
+            oldest_version: 1,
+            rotation: None,
+            retain_versions: 0,
+            destroy_at: None,
+            public_keys: Vec::new(),
+        }
+    }
+}
+
+impl KeyRecord {
+    /// An active key with one version, which may be destroyed and never leaves.
+    pub(crate) fn new(name: String, kind: KeyType, usage: Usage, now: i64) -> Self {
+        KeyRecord {
+            name,
+            kind: kind.number(),
+            state: KeyState::Active as u8,
+            usage: usage.bits(),
+            current_version: 1,
+            min_decryption_version: 1,
+            min_encryption_version: 0,
+            deletion_allowed: true,
+            exportable: false,
+            allow_plaintext_backup: false,
+            created_at: now,
+            updated_at: now,
+            deleted_at: None,
+            oldest_version: 1,
+            rotation: None,
+            retain_versions: 0,
+            destroy_at: None,
+            public_keys: Vec::new(),
+        }
+    }
+
+    /// When something is to be done to the key without anybody asking: only active keys rotate, only disabled ones
+    /// that may be destroyed are.
+    pub(crate) fn due_at(&self) -> Option<i64> {
+        match KeyState::from_number(self.state)? {
+            KeyState::Active => self.rotation.map(|rotation| rotation.next_at),
+            KeyState::Disabled => self.destroy_at.filter(|_| self.deletion_allowed),
+            KeyState::Created | KeyState::Destroyed => None,
+        }
+    }
+
+    /// The bytes.
+    pub(crate) fn encode(&self) -> Result<Vec<u8>> {
+        wincode::serialize(&StoredKey::V2(self.clone()))
+            .map_err(|e| Error::internal(format!("cannot write the record of a key: {e}")))
+    }
+
+    /// Reads all of `bytes`.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
+        match wincode::deserialize_exact(bytes) {
+            Ok(StoredKey::V1(old)) => Ok(old.into()),
+            Ok(StoredKey::V2(record)) => Ok(record),
+            Err(_) => Err(Error::new(
+                ErrorCode::StoreFormat,
+                "the record of a key is of a format this CANIS does not know",
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A record as the first shape wrote it: variant 0, then its fields, nothing after them.
+    fn first_shape() -> Vec<u8> {
+        let mut bytes = vec![0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, b'k', 1, 2, 3];
+        for number in [4u32, 2, 1] {
+            bytes.extend(number.to_le_bytes());
+        }
+        bytes.extend([1, 0, 0]);
+        bytes.extend(5i64.to_le_bytes());
+        bytes.extend(6i64.to_le_bytes());
+        bytes.push(0);
+        bytes
+    }
+
+    #[test]
+    fn every_shape_is_read() {
+        let old = KeyRecord::decode(&first_shape()).unwrap();
+        assert_eq!((old.name.as_str(), old.kind, old.state, old.usage), ("k", 1, 2, 3));
+        assert_eq!((old.current_version, old.min_decryption_version, old.min_encryption_version), (4, 2, 1));
+        assert_eq!((old.created_at, old.updated_at, old.oldest_version), (5, 6, 1));
+        let rotation = Some(RotationRecord { interval: 9, next_at: -1 });
+        let new = KeyRecord { rotation, public_keys: vec![(1, vec![7])], ..old };
+        let bytes = new.encode().unwrap();
+        assert_eq!(bytes[..4], [1, 0, 0, 0]);
+        assert_eq!(KeyRecord::decode(&bytes), Ok(new));
+        for cut in 0..bytes.len() {
+            assert!(KeyRecord::decode(&bytes[..cut]).is_err());
+        }
+        assert!(KeyRecord::decode(&[first_shape(), vec![0]].concat()).is_err());
+    }
+}

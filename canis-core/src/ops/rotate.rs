@@ -1,0 +1,180 @@
+//! `key.rotate`: a key gets a new version, and the objects that show it to PKCS#11.
+
+use super::create_key::{NewMaterial, key_identifier};
+use crate::caller::Caller;
+use crate::core::{Resource, Run};
+use crate::keyring::Keyring;
+use crate::keyring::change::KeyChange;
+use crate::keyring::key::Key;
+use crate::keyring::key_record::KeyRecord;
+use crate::keyring::seal::fresh_id;
+use crate::keyring::tenant::OpenTenant;
+use crate::object::{Content, KeyFacts, Object};
+use crate::store::{Change, ObjectQuery};
+use canis_proto::answer::Rotated;
+use canis_proto::message::RotateKey;
+use canis_proto::text::MAX_VERSION;
+use canis_proto::{Error, ErrorCode, KeyState, KeyType, Result};
+use std::ops::Range;
+use std::sync::Arc;
+
+impl Run for RotateKey<'_> {
+    fn resource(&self) -> Resource<'_> {
+        Resource::Key(&self.name)
+    }
+
+    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Rotated> {
+        let tenant = keyring.tenant(caller.tenant()?)?;
+        let find = || keyring.key(&tenant, &self.name);
+        let answer = |record: &KeyRecord, version, retires: Range<u32>| Rotated {
+            name: record.name.clone(),
+            version,
+            retires: retires.collect(),
+            preview: self.preview,
+        };
+        if self.preview {
+            let key = find()?;
+            refuse_rotation(&key)?;
+            return Ok(answer(&key.record, key.record.current_version + 1, retired_by_rotation(&key.record)));
+        }
+        let done = keyring.rotate(&tenant, find, |_| true)?;
+        let Rotation { key, retired } = done.ok_or_else(|| Error::internal("a rotation was not wanted"))?;
+        Ok(answer(&key.record, key.record.current_version, retired))
+    }
+}
+
+fn refuse_rotation(key: &Key) -> Result<()> {
+    let KeyRecord { name, current_version, .. } = &key.record;
+    if key.state != KeyState::Active {
+        return Err(Error::new(
+            ErrorCode::OperationNotAllowed,
+            format!("key `{name}` is {}; only an active key is rotated", key.state),
+        ));
+    }
+    if *current_version >= MAX_VERSION {
+        return Err(Error::new(
+            ErrorCode::OperationNotAllowed,
+            format!("key `{name}` has as many versions as a key can have; make a new key"),
+        ));
+    }
+    Ok(())
+}
+
+/// The versions whose material the next rotation destroys. A key that must not be destroyed keeps them all.
+fn retired_by_rotation(record: &KeyRecord) -> Range<u32> {
+    let oldest = record.oldest_version;
+    match record.retain_versions {
+        0 => oldest..oldest,
+        _ if !record.deletion_allowed => oldest..oldest,
+        retained => oldest..oldest.max((record.current_version + 2).saturating_sub(retained)),
+    }
+}
+
+/// A rotation that was made.
+pub(super) struct Rotation {
+    /// The key as it is now.
+    pub(super) key: Arc<Key>,
+    /// The versions whose material is gone.
+    pub(super) retired: Range<u32>,
+}
+
+impl Keyring {
+    /// Rotates the key that `find` gives, if `wanted` still holds for it when that is written.
+    pub(super) fn rotate(
+        &self,
+        tenant: &OpenTenant,
+        find: impl Fn() -> Result<Arc<Key>>,
+        wanted: impl Fn(&Key) -> bool,
+    ) -> Result<Option<Rotation>> {
+        // Drawn once, however often the change must be computed anew: RSA keys take seconds.
+        let made = self.draw_again(tenant, &*find()?)?;
+        let mut retired = None;
+        let key = self.change_key(tenant, find, |key| {
+            retired = None;
+            if !wanted(key) {
+                return Ok(key.record.clone().into());
+            }
+            refuse_rotation(key)?;
+            retired = Some(retired_by_rotation(&key.record));
+            self.rotation(tenant, key, &made)
+        })?;
+        if retired.as_ref().is_some_and(|range| !range.is_empty()) {
+            self.forget_keys();
+            self.purge();
+        }
+        Ok(retired.map(|retired| Rotation { key, retired }))
+    }
+
+    /// Material of the same kind and length as the current version's.
+    fn draw_again(&self, tenant: &OpenTenant, key: &Key) -> Result<NewMaterial> {
+        let value = match key.kind {
+            KeyType::Generic => self.ready(tenant, key, key.record.current_version)?.value_len(),
+            _ => 0,
+        };
+        NewMaterial::draw(self.provider, key.kind, value)
+    }
+
+    fn rotation(&self, tenant: &OpenTenant, key: &Key, made: &NewMaterial) -> Result<KeyChange> {
+        let (old, now) = (&key.record, self.clock.now_micros());
+        let retires = retired_by_rotation(old);
+        let version = old.current_version + 1;
+        let mut record = KeyRecord { current_version: version, oldest_version: retires.end, ..old.clone() };
+        record.rotated_at(now);
+        let row = self.version_row(tenant, key.id, key.kind, version, &made.material, now)?;
+        let mut further = vec![Change::Put(row)];
+        further.extend(retires.clone().map(|retired| Change::RemoveVersion(key.id, retired)));
+        for row in self.store.objects(&ObjectQuery::of_key(tenant.id, key.id))? {
+            if retires.contains(&row.version) {
+                further.push(Change::RemoveObject(row.id, row.revision));
+            } else if row.version == old.current_version {
+                let shown = self.read_object(&row, Some(tenant))?;
+                further.extend(self.objects_rotate(tenant, key, &shown, made)?);
+            }
+        }
+        Ok(KeyChange { record, further })
+    }
+
+    /// The new version's object takes the label over from the one before, unless somebody has chosen that label, and
+    /// has a CKA_ID of its own.
+    fn objects_rotate(
+        &self,
+        tenant: &OpenTenant,
+        key: &Key,
+        shown: &Object,
+        made: &NewMaterial,
+    ) -> Result<Vec<Change>> {
+        let KeyRecord { name, current_version: old, .. } = &key.record;
+        let new = Object {
+            id: fresh_id(self.provider)?,
+            revision: 1,
+            session: None,
+            key: Some((key.id, old + 1)),
+            content: self.next_content(key, &shown.content, made)?,
+        };
+        let mut changes = vec![Change::Put(self.object_row(tenant.id, &new)?)];
+        if shown.content.label == name.as_bytes() {
+            let label = format!("{name}@{old}").into_bytes();
+            let content = Content { label, ..shown.content.clone() };
+            let older = Object { revision: shown.revision + 1, content, ..shown.clone() };
+            changes.push(Change::Put(self.object_row(tenant.id, &older)?));
+        }
+        Ok(changes)
+    }
+
+    fn next_content(&self, key: &Key, old: &Content, made: &NewMaterial) -> Result<Content> {
+        let id = if made.spki.is_empty() {
+            // Both halves of a pair derive theirs from the public key; a secret key has one object.
+            fresh_id(self.provider)?.0.to_vec()
+        } else {
+            key_identifier(self.provider, &made.spki)
+        };
+        let facts = old.key.as_ref().map(|facts| KeyFacts {
+            local: true,
+            always_sensitive: facts.sensitive && old.class.is_secret(),
+            never_extractable: !facts.extractable && old.class.is_secret(),
+            spki: made.spki.clone(),
+            ..facts.clone()
+        });
+        Ok(Content { label: key.record.name.clone().into_bytes(), id, key: facts, ..old.clone() })
+    }
+}

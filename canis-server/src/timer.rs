@@ -1,0 +1,61 @@
+//! What schedules ask for: looks every second for keys whose rotation or planned destruction is due.
+
+use crate::limits;
+use canis_core::{Core, DueReport};
+use canis_proto::{Error, ErrorCode, Result};
+use std::sync::Arc;
+use tokio::time::MissedTickBehavior;
+use tracing::{error, info};
+
+/// Runs until it is aborted. While the store is sealed it waits.
+pub(crate) async fn run(core: Arc<Core>) {
+    let mut ticks = tokio::time::interval(limits::DUE);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut told = Told::default();
+    loop {
+        ticks.tick().await;
+        if core.is_sealed() {
+            continue;
+        }
+        match look(Arc::clone(&core)).await {
+            Ok(report) => told.report(report),
+            Err(error) => told.failure(error),
+        }
+    }
+}
+
+async fn look(core: Arc<Core>) -> Result<DueReport> {
+    match tokio::task::spawn_blocking(move || core.run_due()).await {
+        Ok(result) => result,
+        Err(_) => Err(Error::new(ErrorCode::Internal, "looking for keys that are due failed unexpectedly")),
+    }
+}
+
+/// What went wrong the last time: it is logged once, not every second.
+#[derive(Default)]
+struct Told {
+    failed: Vec<(String, Error)>,
+    failure: Option<Error>,
+}
+
+impl Told {
+    fn report(&mut self, report: DueReport) {
+        for (key, version) in &report.rotated {
+            info!(key, version, "rotated by its schedule");
+        }
+        for key in &report.destroyed {
+            info!(key, "destroyed as planned");
+        }
+        for (key, error) in report.failed.iter().filter(|failed| !self.failed.contains(failed)) {
+            error!(key, %error, "what is due for this key failed");
+        }
+        *self = Told { failed: report.failed, failure: None };
+    }
+
+    fn failure(&mut self, error: Error) {
+        if self.failure.as_ref() != Some(&error) {
+            error!(%error, "cannot look for keys that are due");
+            self.failure = Some(error);
+        }
+    }
+}
