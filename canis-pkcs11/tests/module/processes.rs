@@ -79,6 +79,9 @@ fn the_library_exports_its_entry_points_only() {
     assert!(!undefined.contains(" C_") && !undefined.contains("EVP_"), "{undefined}");
     let dynamic = succeed(Command::new("readelf").args(["-d"]).arg(library()));
     assert!(dynamic.contains("NODELETE"), "{dynamic}");
+    // One entry, the compiler's own: nothing runs when the host exits, not even AWS-LC (exit.ld).
+    let at_exit = dynamic.lines().find(|line| line.contains("(FINI_ARRAYSZ)")).unwrap();
+    assert!(at_exit.contains(" 8 (bytes)"), "{at_exit}");
 }
 
 /// While a server holds the directory there are no slots, and the log says why; afterwards they are back.
