@@ -8,6 +8,7 @@ use crate::module::Module;
 use crate::rv::{Fail, Result, fail};
 use crate::session::Session;
 use crate::token::{ReadyKey, Token, Wanted};
+use canis_core::object::KeyHandle;
 use pkcs11_sys::*;
 use std::sync::Arc;
 
@@ -27,6 +28,11 @@ pub(crate) enum Pending<O> {
 pub(crate) trait Operation: Sized {
     /// Where sessions keep it.
     fn place(session: &mut Session) -> &mut Pending<Self>;
+
+    /// Its key, if it is one that may want a PIN for each use.
+    fn key(&self) -> Option<&ReadyKey> {
+        None
+    }
 
     /// Its key, for the session's next operation.
     fn into_key(self) -> Option<ReadyKey> {
@@ -118,6 +124,16 @@ enum Held {
     Token(Arc<Token>),
 }
 
+/// The key of the active operation, if it waits for a PIN.
+pub(crate) fn wanting_pin<O: Operation>(session: &mut Session) -> Option<Arc<KeyHandle>> {
+    match O::place(session) {
+        Pending::Active(operation) => {
+            operation.key().map(|key| &key.key).filter(|key| key.wants_pin()).map(Arc::clone)
+        }
+        Pending::Idle | Pending::Busy => None,
+    }
+}
+
 /// Ends the active operation unfinished: C_…Init with a NULL mechanism (section 5.8.1) or C_SessionCancel. Says
 /// whether there was one.
 ///
@@ -169,7 +185,7 @@ pub(crate) fn work<O: Operation>(
     let place = Busy::<O>::new(module, handle);
     let outcome = work(&mut operation);
     if ends(stage, &outcome) {
-        place.finish(operation.into_key().filter(|_| outcome.is_ok()));
+        place.finish(operation.into_key().filter(|key| outcome.is_ok() && !key.is_for_one_use()));
     } else {
         place.leave(Pending::Active(operation));
     }

@@ -239,12 +239,14 @@ fn fill(content: &mut Content, template: &Template<'_>, moment: Given, so: bool)
             // Key material is no attribute of the object's record.
             _ if rule.reveal == Reveal::Sensitive => {}
             CKA_TRUSTED if on && !so => return read_only(rule),
-            // Asks for a PIN before every signature, which the module cannot promise yet.
-            CKA_ALWAYS_AUTHENTICATE if on => return fail(CKR_ATTRIBUTE_VALUE_INVALID),
             _ => apply(content, rule, value),
         }
     }
-    Ok(())
+    // Section 4.9: only with CKA_PRIVATE.
+    match &content.key {
+        Some(key) if key.always_authenticate && !content.private => fail(CKR_TEMPLATE_INCONSISTENT),
+        _ => Ok(()),
+    }
 }
 
 fn read_only<T>(rule: &Rule) -> Result<T> {
@@ -345,10 +347,16 @@ mod tests {
             (CKA_MODULUS, &[0; 32], CKR_ATTRIBUTE_TYPE_INVALID),
             (CKA_VENDOR_DEFINED | 7, ON, CKR_ATTRIBUTE_TYPE_INVALID),
             (CKA_SENSITIVE, &[7], CKR_ATTRIBUTE_VALUE_INVALID),
-            (CKA_ALWAYS_AUTHENTICATE, ON, CKR_ATTRIBUTE_VALUE_INVALID),
         ] {
             assert_eq!(private(&[attribute(kind, value)]).unwrap_err().rv, rv, "{kind:x}");
         }
+    }
+
+    #[test]
+    fn only_private_objects_ask_for_a_pin_each_time() {
+        assert!(private(&[attribute(CKA_ALWAYS_AUTHENTICATE, ON)]).unwrap().key.unwrap().always_authenticate);
+        let seen = [attribute(CKA_PRIVATE, OFF), attribute(CKA_ALWAYS_AUTHENTICATE, ON)];
+        assert_eq!(private(&seen).unwrap_err().rv, CKR_TEMPLATE_INCONSISTENT);
     }
 
     #[test]

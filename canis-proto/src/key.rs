@@ -196,6 +196,8 @@ impl Usage {
     pub const UNWRAP: Usage = Usage(32);
     /// CKA_DERIVE.
     pub const DERIVE: Usage = Usage(64);
+    /// What a public half does.
+    pub const PUBLIC: Usage = Usage(1 | 8 | 16);
     /// Everything.
     pub const ALL: Usage = Usage(127);
 

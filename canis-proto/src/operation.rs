@@ -246,6 +246,8 @@ operations! {
     DeriveKey = 62, "object.derive", Some(C::Decrypt), Long, false;
     /// Make an object's key from a password (C_GenerateKey by PBKDF2).
     DerivePassword = 63, "object.derive-password", Some(C::Create), Long, false;
+    /// Give the PIN for one use of a key (C_Login as CKU_CONTEXT_SPECIFIC).
+    ConfirmUse = 64, "object.confirm", None, Long, false;
     /// Encrypt with an object's key and the caller's mechanism.
     UseToEncrypt = 42, "object.encrypt", Some(C::Encrypt), Short, false;
     /// Decrypt with an object's key and the caller's mechanism.

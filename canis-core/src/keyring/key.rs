@@ -287,11 +287,25 @@ impl Key {
         Error::new(ErrorCode::VersionNotFound, format!("key `{}` has no version {version}", self.record.name))
     }
 
-    /// Refuses a use that the key's state, usage or type forbids.
+    /// Refuses a use that the key's state, usage or type forbids, at a door where no PIN can be asked for.
     ///
     /// # Errors
     /// `operation_not_supported` if no key of its type can, `operation_not_allowed` otherwise.
     pub(crate) fn require(&self, usage: Usage, verb: &str) -> Result<()> {
+        if self.record.always_authenticate && usage.intersect(Usage::PUBLIC) == Usage::NONE {
+            return Err(Error::new(
+                ErrorCode::OperationNotAllowed,
+                format!(
+                    "key `{}` needs its PIN for each use (CKA_ALWAYS_AUTHENTICATE); use it through PKCS#11",
+                    self.record.name
+                ),
+            ));
+        }
+        self.require_attended(usage, verb)
+    }
+
+    /// [`Key::require`] where the caller sees to the PIN.
+    pub(crate) fn require_attended(&self, usage: Usage, verb: &str) -> Result<()> {
         let name = &self.record.name;
         if !self.kind.possible_usage().allows(usage) {
             return Err(Error::new(

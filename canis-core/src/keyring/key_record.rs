@@ -42,6 +42,9 @@ pub(crate) struct KeyRecord {
     pub(crate) destroy_at: Option<i64>,
     /// What a destroyed pair leaves behind: version and SubjectPublicKeyInfo.
     pub(crate) public_keys: Vec<(u32, Vec<u8>)>,
+    /// CKA_ALWAYS_AUTHENTICATE: each use of the private half needs the PIN anew. Stands in the third shape's flags.
+    #[wincode(skip)]
+    pub(crate) always_authenticate: bool,
 }
 
 /// When a key rotates by itself.
@@ -75,7 +78,11 @@ struct KeyRecordV1 {
 enum StoredKey {
     V1(KeyRecordV1),
     V2(KeyRecord),
+    /// With flags: [`ALWAYS_AUTHENTICATE`].
+    V3(KeyRecord, u8),
 }
+
+const ALWAYS_AUTHENTICATE: u8 = 1;
 
 impl From<KeyRecordV1> for KeyRecord {
     fn from(old: KeyRecordV1) -> Self {
@@ -98,6 +105,7 @@ impl From<KeyRecordV1> for KeyRecord {
             retain_versions: 0,
             destroy_at: None,
             public_keys: Vec::new(),
+            always_authenticate: false,
         }
     }
 }
@@ -124,6 +132,7 @@ impl KeyRecord {
             retain_versions: 0,
             destroy_at: None,
             public_keys: Vec::new(),
+            always_authenticate: false,
         }
     }
 
@@ -137,9 +146,13 @@ impl KeyRecord {
         }
     }
 
-    /// The bytes.
+    /// The bytes. A key without flags is written without them.
     pub(crate) fn encode(&self) -> Result<Vec<u8>> {
-        wincode::serialize(&StoredKey::V2(self.clone()))
+        let stored = match self.always_authenticate {
+            false => StoredKey::V2(self.clone()),
+            true => StoredKey::V3(self.clone(), ALWAYS_AUTHENTICATE),
+        };
+        wincode::serialize(&stored)
             .map_err(|e| Error::internal(format!("cannot write the record of a key: {e}")))
     }
 
@@ -148,7 +161,11 @@ impl KeyRecord {
         match wincode::deserialize_exact(bytes) {
             Ok(StoredKey::V1(old)) => Ok(old.into()),
             Ok(StoredKey::V2(record)) => Ok(record),
-            Err(_) => Err(Error::new(
+            Ok(StoredKey::V3(record, ALWAYS_AUTHENTICATE)) => {
+                Ok(KeyRecord { always_authenticate: true, ..record })
+            }
+            // A flag of a later CANIS forbids something that this one would do.
+            Ok(StoredKey::V3(..)) | Err(_) => Err(Error::new(
                 ErrorCode::StoreFormat,
                 "the record of a key is of a format this CANIS does not know",
             )),
@@ -188,5 +205,17 @@ mod tests {
             assert!(KeyRecord::decode(&bytes[..cut]).is_err());
         }
         assert!(KeyRecord::decode(&[first_shape(), vec![0]].concat()).is_err());
+    }
+
+    #[test]
+    fn flags_make_the_third_shape() {
+        let plain = KeyRecord::decode(&first_shape()).unwrap();
+        let strict = KeyRecord { always_authenticate: true, ..plain.clone() };
+        let bytes = strict.encode().unwrap();
+        assert_eq!(bytes[..4], [2, 0, 0, 0]);
+        assert_eq!(bytes[4..], [&plain.encode().unwrap()[4..], &[ALWAYS_AUTHENTICATE]].concat());
+        assert_eq!(KeyRecord::decode(&bytes).unwrap(), strict);
+        let unknown = [&bytes[..bytes.len() - 1], &[3]].concat();
+        assert_eq!(KeyRecord::decode(&unknown).unwrap_err().code, ErrorCode::StoreFormat);
     }
 }

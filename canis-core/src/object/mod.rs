@@ -2,8 +2,10 @@
 
 use crate::crypto::PublicKey;
 use crate::keyring::ready::ReadyKey;
+use crate::secret::SecretBytes;
 use canis_proto::{Error, ErrorCode, Family, Id, KeyType, Operation, OperationId, Result, Usage};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 macro_rules! operation {
     ($(#[doc = $doc:literal])+ $name:ident $(<$life:lifetime>)? => $answer:ty { $($(#[doc = $fdoc:literal])+ $field:ident: $type:ty,)* }) => {
@@ -63,11 +65,10 @@ impl Class {
     /// half does the reverse.
     #[must_use]
     pub fn possible_usage(self, kind: KeyType) -> Usage {
-        let public = Usage::ENCRYPT.with(Usage::VERIFY).with(Usage::WRAP);
         match self {
             Class::SecretKey => kind.possible_usage(),
-            Class::PublicKey => kind.possible_usage().intersect(public),
-            Class::PrivateKey => kind.possible_usage().without(public),
+            Class::PublicKey => kind.possible_usage().intersect(Usage::PUBLIC),
+            Class::PrivateKey => kind.possible_usage().without(Usage::PUBLIC),
             Class::Data | Class::Certificate | Class::Profile => Usage::NONE,
         }
     }
@@ -180,7 +181,7 @@ pub struct KeyFacts {
     pub never_extractable: bool,
     /// CKA_LOCAL; computed.
     pub local: bool,
-    /// CKA_ALWAYS_AUTHENTICATE.
+    /// CKA_ALWAYS_AUTHENTICATE: each use needs the user's PIN anew; of private keys with CKA_PRIVATE only.
     pub always_authenticate: bool,
     /// CKA_WRAP_WITH_TRUSTED; can only be switched on.
     pub wrap_with_trusted: bool,
@@ -197,6 +198,8 @@ pub struct KeyHandle {
     pub(crate) usage: Usage,
     pub(crate) key: HandleKey,
     pub(crate) since: Since,
+    /// Whether a PIN was given for its next use; used up by it.
+    pub(crate) confirmed: AtomicBool,
 }
 
 /// When a key was opened: whose token's, under which generation of the store, and under which logins.
@@ -215,6 +218,12 @@ pub(crate) enum HandleKey {
 }
 
 impl KeyHandle {
+    /// Whether its next use needs [`ConfirmUse`] first.
+    #[must_use]
+    pub fn wants_pin(&self) -> bool {
+        self.facts.always_authenticate && !self.confirmed.load(Ordering::Acquire)
+    }
+
     /// What the object says about the key.
     #[must_use]
     pub fn facts(&self) -> &KeyFacts {
@@ -305,6 +314,15 @@ operation! {
         object: Id,
         /// One usage.
         usage: Usage,
+    }
+}
+operation! {
+    /// Gives the user's PIN for the next use of a key with CKA_ALWAYS_AUTHENTICATE.
+    ConfirmUse<'a> => () {
+        /// The key.
+        key: &'a KeyHandle,
+        /// The PIN.
+        pin: &'a SecretBytes,
     }
 }
 operation! {

@@ -9,6 +9,7 @@ mod key_destroy;
 mod key_info;
 mod key_state;
 mod key_update;
+mod object_confirm;
 mod object_copy;
 mod object_derive;
 mod object_edit;

@@ -12,7 +12,7 @@ use crate::keyring::ready::ReadyKey;
 use crate::keyring::role::Roles;
 use crate::keyring::seal::fresh_id;
 use crate::keyring::tenant::OpenTenant;
-use crate::object::{Content, KeyFacts, NO_MECHANISM, Object};
+use crate::object::{Class, Content, KeyFacts, NO_MECHANISM, Object};
 use crate::store::Change;
 use canis_proto::{Error, ErrorCode, Id, KeyName, KeyType, Result, Usage};
 use std::sync::Arc;
@@ -81,6 +81,9 @@ fn computed(mut content: Content, origin: &Origin, kind: KeyType, spki: &[u8]) -
                 facts.usage.names().collect::<Vec<_>>().join(", ")
             ),
         ));
+    }
+    if facts.always_authenticate && (class != Class::PrivateKey || !content.private) {
+        return Err(Error::invalid("CKA_ALWAYS_AUTHENTICATE is for private keys with CKA_PRIVATE only"));
     }
     facts.kind = kind;
     facts.spki = spki.to_vec();
@@ -228,6 +231,7 @@ impl NewKey {
         Ok(KeyRecord {
             exportable: facts.extractable,
             allow_plaintext_backup: !facts.sensitive,
+            always_authenticate: facts.always_authenticate,
             ..KeyRecord::new(name, self.made.kind, usage, now)
         })
     }

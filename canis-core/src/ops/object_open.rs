@@ -7,6 +7,7 @@ use crate::object::{HandleKey, KeyHandle, Object, OpenKey};
 use canis_proto::{Error, ErrorCode, Id, KeyState, Result, Usage};
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 impl Run for OpenKey {
     fn resource(&self) -> Resource<'_> {
@@ -29,12 +30,22 @@ impl Run for OpenKey {
                 format!("this {} is not to be used to {}", object.content.class.noun(), verb(self.usage)),
             ));
         }
+        if facts.always_authenticate && ![Usage::SIGN, Usage::DECRYPT].contains(&self.usage) {
+            return Err(Error::new(
+                ErrorCode::LoginRequired,
+                format!("no PIN can be given to {} with a key that wants one for each use", verb(self.usage)),
+            ));
+        }
         let key = keyring.handle_key(caller, &object, self.usage)?;
         if let HandleKey::Ready(ready) = &key {
             keyring.use_value(caller, &object, ready, self.usage)?;
         }
-        let opened = Arc::new(KeyHandle { object: self.object, facts, usage: self.usage, key, since });
-        if object.session.is_none() {
+        // One that wants a PIN for each use is nobody else's: the PIN is given for this handle.
+        let shared = object.session.is_none() && !facts.always_authenticate;
+        let confirmed = AtomicBool::new(false);
+        let opened =
+            Arc::new(KeyHandle { object: self.object, facts, usage: self.usage, key, since, confirmed });
+        if shared {
             keyring.keep_opened(self.object, &opened);
         }
         Ok(opened)
@@ -61,7 +72,7 @@ impl Keyring {
         };
         let tenant = self.tenant(token)?;
         let key = self.key_by_id(&tenant, key)?;
-        key.require(usage, &verb(usage))?;
+        key.require_attended(usage, &verb(usage))?;
         if key.kind != facts.kind {
             return Err(Error::new(
                 ErrorCode::StoreTampered,
@@ -107,6 +118,7 @@ impl Keyring {
         if key.usage != usage {
             return Err(Error::new(ErrorCode::OperationNotAllowed, "the key was opened for another use"));
         }
+        key.take_confirmation()?;
         if self.since(caller)? == key.since {
             return Ok(Still::Same(key));
         }

@@ -108,6 +108,10 @@ impl<W: Way> Operation for Ciphering<W> {
         W::place(session)
     }
 
+    fn key(&self) -> Option<&ReadyKey> {
+        Some(&self.key)
+    }
+
     fn into_key(self) -> Option<ReadyKey> {
         Some(self.key)
     }
@@ -235,7 +239,8 @@ fn keep(kept: &mut Kept, input: &[u8], out: &mut Out<'_>) -> Result<Done> {
 }
 
 /// Works on a whole message. How long a plaintext is may show only when it is there: then a query gets the longest it
-/// could be, and a buffer that is smaller than that gets the plaintext if it fits.
+/// could be, and a buffer that is smaller than that gets the plaintext if it fits; not by a key that wants a PIN for each
+/// use, since trying would use the PIN up.
 fn run<W: Way>(core: &Core, ciphering: &Ciphering<W>, input: &[u8], out: &mut Out<'_>) -> Result<Done> {
     let Ciphering { key, cipher, .. } = ciphering;
     let scheme = cipher.scheme();
@@ -243,7 +248,7 @@ fn run<W: Way>(core: &Core, ciphering: &Ciphering<W>, input: &[u8], out: &mut Ou
         return fail(W::WRONG_LENGTH);
     };
     check_announced(cipher, input.len(), longest)?;
-    if exact || out.is_query() || out.has_room(longest) {
+    if exact || key.is_for_one_use() || out.is_query() || out.has_room(longest) {
         let Some(space) = out.space(longest)? else { return Ok(Done::Measured) };
         let len =
             W::run(core, key, scheme, input, space).instead(ErrorCode::InvalidArgument, W::WRONG_LENGTH)?;

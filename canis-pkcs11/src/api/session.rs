@@ -3,10 +3,11 @@
 use super::cipher::Ciphering;
 use super::slot_token::{Slot, look};
 use crate::module::Module;
-use crate::pending::{Operation, cancel};
+use crate::pending::{Operation, cancel, wanting_pin};
 use crate::rv::{Instead, Result, fail};
 use crate::session::Session;
-use canis_core::object::{Decrypting, Encrypting};
+use crate::token::Token;
+use canis_core::object::{ConfirmUse, Decrypting, Encrypting};
 use canis_core::secret::SecretBytes;
 use canis_core::token::{Login, Logout, Role};
 use canis_proto::{ErrorCode, Id};
@@ -81,8 +82,7 @@ pub(crate) fn login(module: &Module, handle: CK_SESSION_HANDLE, user: CK_USER_TY
     let role = match user {
         CKU_USER => Role::User,
         CKU_SO => Role::So,
-        // Asked for between C_SignInit and C_Sign with a CKA_ALWAYS_AUTHENTICATE key, and there are none.
-        CKU_CONTEXT_SPECIFIC => return fail(CKR_OPERATION_NOT_INITIALIZED),
+        CKU_CONTEXT_SPECIFIC => return confirm(module, handle, &token, pin),
         _ => return fail(CKR_USER_TYPE_INVALID),
     };
     let keeper = module.keeper()?;
@@ -111,6 +111,28 @@ pub(crate) fn login(module: &Module, handle: CK_SESSION_HANDLE, user: CK_USER_TY
         return fail(CKR_SESSION_HANDLE_INVALID);
     }
     Ok(())
+}
+
+/// C_Login as CKU_CONTEXT_SPECIFIC: the user PIN for the operation that was begun with a CKA_ALWAYS_AUTHENTICATE key
+/// (section 4.9). A PIN that gets locked so ends the login.
+fn confirm(module: &Module, handle: CK_SESSION_HANDLE, token: &Token, pin: &[u8]) -> Result {
+    let wanting = module.sessions.with(handle, |session| {
+        let places =
+            [wanting_pin::<super::sign::Signing>(session), wanting_pin::<Ciphering<Decrypting>>(session)];
+        Ok(places.into_iter().flatten().next())
+    })?;
+    let Some(key) = wanting else { return fail(CKR_OPERATION_NOT_INITIALIZED) };
+    let pin = SecretBytes::copied_from(pin);
+    let keeper = module.keeper()?;
+    let confirmed = keeper
+        .core
+        .call(&token.caller, ConfirmUse { key: &key, pin: &pin })
+        .instead(ErrorCode::PinInvalid, CKR_PIN_INCORRECT)
+        .instead(ErrorCode::OperationNotAllowed, CKR_OPERATION_NOT_INITIALIZED);
+    if confirmed.is_err() && keeper.application.role(token.id).is_none() {
+        end_login(module, token.id);
+    }
+    confirmed
 }
 
 /// C_LoginUser (v3.0). A token has one user and one security officer, and neither has a name.

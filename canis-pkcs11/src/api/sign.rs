@@ -23,6 +23,10 @@ impl Operation for Signing {
         &mut session.sign
     }
 
+    fn key(&self) -> Option<&ReadyKey> {
+        Some(&self.key)
+    }
+
     fn into_key(self) -> Option<ReadyKey> {
         Some(self.key)
     }

@@ -170,6 +170,11 @@ impl ReadyKey {
         self.wanted == wanted
     }
 
+    /// Whether each operation must open it anew, because each needs a PIN.
+    pub(crate) fn is_for_one_use(&self) -> bool {
+        self.key.facts().always_authenticate
+    }
+
     /// Whether it was checked for this mechanism.
     pub(crate) fn is_for(&self, mechanism: &Row) -> bool {
         self.mechanism == mechanism.kind

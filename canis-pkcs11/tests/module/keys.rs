@@ -115,7 +115,8 @@ fn templates_that_cannot_be_met_are_refused() {
     refused(ec(&[P256.into(), Attribute::Modulus(vec![1])], &[]), RvError::AttributeTypeInvalid);
     refused(ec(&[P256.into()], &[Attribute::Local(true)]), RvError::AttributeReadOnly);
     refused(ec(&[P256.into()], &[Attribute::Value(vec![7; 32])]), RvError::AttributeReadOnly);
-    refused(ec(&[P256.into()], &[Attribute::AlwaysAuthenticate(true)]), RvError::AttributeValueInvalid);
+    let seen = [Attribute::Private(false), Attribute::AlwaysAuthenticate(true)];
+    refused(ec(&[P256.into()], &seen), RvError::TemplateInconsistent);
     refused(ec(&[P256.into(), Attribute::Trusted(true)], &[]), RvError::AttributeReadOnly);
     let torn = [Attribute::Sign(true), Attribute::Sign(false)];
     refused(ec(&[P256.into()], &torn), RvError::TemplateInconsistent);

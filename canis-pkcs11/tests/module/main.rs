@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 #![allow(clippy::unwrap_used)] // A test that cannot go on has failed.
 
+mod always_authenticate;
 mod ciphers;
 mod copies;
 mod harness;
