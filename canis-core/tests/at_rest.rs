@@ -4,7 +4,7 @@
 mod store;
 
 use canis_core::crypto::{Keys, PrivateKey, Provider, PublicKey, RUST, Random};
-use canis_core::object::{Class, Content, DestroyObject, FindObjects, GenerateObjects, KeyFacts};
+use canis_core::object::{Class, Content, DestroyObject, FindObjects, GenerateObjects, KeyFacts, Wanted};
 use canis_core::secret::SecretBytes;
 use canis_core::token::{InitUserPin, ListTokens, Login, Role};
 use canis_core::{Caller, VerifyStore};
@@ -144,8 +144,10 @@ fn destroyed_material_is_gone() {
     let application = core.application();
     let user = Caller::pkcs11(&application, token);
     core.call(&user, Login { role: Role::User, pin: &SecretBytes::copied_from(PIN) }).unwrap();
-    let find = |class| FindObjects { class: Some(class), label: Some(b"signer"), id: None };
-    let object = core.call(&user, find(Class::PrivateKey)).unwrap()[0].id;
+    let find = |class| FindObjects {
+        wanted: Wanted { class: Some(class), label: Some(b"signer"), ..Wanted::default() },
+    };
+    let object = core.call(&user, find(Class::PrivateKey)).unwrap().objects[0].id;
     let material: Vec<u8> = {
         let sql = "SELECT v.encrypted_material FROM kms_key_versions v JOIN kms_keys k ON k.id = v.key_id
                    WHERE k.name = 'signer'";
@@ -173,7 +175,7 @@ fn destroyed_material_is_gone() {
         })
         .unwrap();
     assert!(state.0 == "destroyed" && state.1.is_some());
-    assert!(core.call(&user, find(Class::PrivateKey)).unwrap().is_empty());
+    assert!(core.call(&user, find(Class::PrivateKey)).unwrap().objects.is_empty());
     opened.create("signer", KeyType::Aes256);
 }
 

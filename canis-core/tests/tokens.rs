@@ -4,7 +4,7 @@
 mod token;
 
 use canis_core::datadir::DataDir;
-use canis_core::object::FindObjects;
+use canis_core::object::{FindObjects, Wanted};
 use canis_core::token::{ChangePin, InitToken, InitUserPin, ListTokens, Login, Logout, MAX_TRIES, Role};
 use canis_core::{Caller, Core, default_provider};
 use canis_proto::ErrorCode;
@@ -102,8 +102,9 @@ fn rows_from_before_a_wipe_stay_closed() {
     token.core.call(&token.caller(), Logout).unwrap();
     sql("INSERT INTO objects SELECT * FROM kept");
     token.login(Role::User, USER).unwrap();
-    let found = token.core.call(&token.caller(), FindObjects { class: None, label: None, id: None });
-    assert_eq!(code(found), ErrorCode::StoreTampered);
+    let found = token.core.call(&token.caller(), FindObjects { wanted: Wanted::default() }).unwrap();
+    let refused: Vec<_> = found.refused.iter().map(|error| error.code).collect();
+    assert_eq!((found.objects.len(), refused), (0, vec![ErrorCode::StoreTampered]));
 }
 
 /// Right PINs given at one moment by many processes all open the token, and count against nobody.
@@ -160,7 +161,7 @@ fn a_wipe_by_another_process_is_noticed() {
     core.call(&caller, InitUserPin { pin: &pin(USER) }).unwrap();
     core.call(&caller, Logout).unwrap();
     core.call(&caller, Login { role: Role::User, pin: &pin(USER) }).unwrap();
-    assert_eq!(core.call(&caller, FindObjects { class: None, label: None, id: None }).unwrap().len(), 0);
+    assert_eq!(core.call(&caller, FindObjects { wanted: Wanted::default() }).unwrap().objects.len(), 0);
 }
 
 /// Of several threads that log in at once one does, and the tenant closes with its one logout.

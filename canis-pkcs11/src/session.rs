@@ -5,7 +5,7 @@
 
 use crate::api::cipher::Ciphering;
 use crate::api::digest::Digesting;
-use crate::api::object::Search;
+use crate::api::find::Search;
 use crate::api::sign::Signing;
 use crate::api::verify::Verification;
 use crate::pending::Pending;

@@ -95,6 +95,39 @@ pub struct Object {
     pub content: Content,
 }
 
+/// Which objects are looked for; what is `None` is not looked at.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted<'a> {
+    /// CKA_CLASS.
+    pub class: Option<Class>,
+    /// CKA_LABEL.
+    pub label: Option<&'a [u8]>,
+    /// CKA_ID.
+    pub id: Option<&'a [u8]>,
+    /// CKA_UNIQUE_ID.
+    pub unique: Option<Id>,
+}
+
+impl Wanted<'_> {
+    /// Whether it is one of them.
+    pub(crate) fn fits(&self, object: &Object) -> bool {
+        let content = &object.content;
+        self.class.is_none_or(|class| content.class == class)
+            && self.label.is_none_or(|label| content.label == label)
+            && self.id.is_none_or(|id| content.id == id)
+            && self.unique.is_none_or(|id| object.id == id)
+    }
+}
+
+/// What a search finds.
+#[derive(Debug)]
+pub struct Found {
+    /// The objects.
+    pub objects: Vec<Arc<Object>>,
+    /// One error for each row that was refused, naming it: one that was changed by other hands hides no others.
+    pub refused: Vec<Error>,
+}
+
 /// An object's attributes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Content {
@@ -273,13 +306,9 @@ operation! {
 }
 operation! {
     /// Finds the objects the caller may see.
-    FindObjects<'a> => Vec<Arc<Object>> {
-        /// CKA_CLASS.
-        class: Option<Class>,
-        /// CKA_LABEL.
-        label: Option<&'a [u8]>,
-        /// CKA_ID.
-        id: Option<&'a [u8]>,
+    FindObjects<'a> => Found {
+        /// Which ones.
+        wanted: Wanted<'a>,
     }
 }
 operation! {

@@ -3,8 +3,8 @@
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
-use crate::object::{Class, FindObjects, Object, ReadObject, profile, profiles};
-use crate::store::ObjectQuery;
+use crate::object::{Class, FindObjects, Found, Object, ReadObject, Wanted, profile, profiles};
+use crate::store::{ObjectQuery, ObjectRow};
 use crate::token::Role;
 use canis_proto::{Error, ErrorCode, Id, Result};
 use std::sync::Arc;
@@ -14,34 +14,45 @@ impl Run for FindObjects<'_> {
         Resource::Token
     }
 
-    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Vec<Arc<Object>>> {
+    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Found> {
         let (application, token) = (caller.application()?, caller.tenant()?);
         let private = application.role(token) == Some(Role::User);
         keyring.store.poll()?;
-        let query = ObjectQuery {
-            class: self.class.map(|c| c as u8),
-            label: self.label,
-            cka_id: self.id,
-            ..ObjectQuery::all(token)
-        };
         let (open, generation) = (keyring.tenant_if_open(token), keyring.store.generation());
-        let rows = keyring.store.objects(&query)?;
-        let mut found = rows
-            .iter()
-            .filter(|row| private || !row.private)
-            .map(|row| keyring.found_object(row, open.as_deref(), generation))
-            .collect::<Result<Vec<_>>>()?;
-        let fits = |o: &Arc<Object>| {
-            (private || !o.content.private)
-                && self.class.is_none_or(|c| o.content.class == c)
-                && self.label.is_none_or(|l| o.content.label == l)
-                && self.id.is_none_or(|i| o.content.id == i)
-        };
-        found.extend(application.objects(token).into_iter().filter(fits));
-        if self.class == Some(Class::Profile) {
-            found.extend(profiles(token).filter(fits));
+        let mut found = Found { objects: Vec::new(), refused: Vec::new() };
+        let fits = |object: &Arc<Object>| (private || !object.content.private) && self.wanted.fits(object);
+        for row in keyring.rows(token, &self.wanted)?.iter().filter(|row| private || !row.private) {
+            match keyring.found_object(row, open.as_deref(), generation) {
+                Ok(object) if fits(&object) => found.objects.push(object),
+                Ok(_) => {}
+                Err(damaged) if is_damage(&damaged) => found.refused.push(damaged),
+                Err(error) => return Err(error),
+            }
+        }
+        found.objects.extend(application.objects(token).into_iter().filter(fits));
+        if self.wanted.class == Some(Class::Profile) {
+            found.objects.extend(profiles(token).filter(fits));
         }
         Ok(found)
+    }
+}
+
+/// Whether it is the row that is at fault, and no other row suffers from it.
+fn is_damage(error: &Error) -> bool {
+    matches!(error.code, ErrorCode::StoreTampered | ErrorCode::StoreFormat)
+}
+
+impl Keyring {
+    fn rows(&self, token: Id, wanted: &Wanted<'_>) -> Result<Vec<ObjectRow>> {
+        if let Some(id) = wanted.unique {
+            return Ok(self.store.object(id)?.filter(|row| row.tenant_id == token).into_iter().collect());
+        }
+        self.store.objects(&ObjectQuery {
+            class: wanted.class.map(|c| c as u8),
+            label: wanted.label,
+            cka_id: wanted.id,
+            ..ObjectQuery::all(token)
+        })
     }
 }
 

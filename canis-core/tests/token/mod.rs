@@ -4,7 +4,7 @@
 use canis_core::clock::Clock;
 use canis_core::datadir::DataDir;
 use canis_core::object::{
-    Class, Content, FindObjects, GenerateObjects, KeyFacts, OpenKey, ReadObject, UpdateObject,
+    Class, Content, FindObjects, GenerateObjects, KeyFacts, OpenKey, ReadObject, UpdateObject, Wanted,
 };
 use canis_core::secret::SecretBytes;
 use canis_core::token::{InitToken, InitUserPin, Login, Logout, Role};
@@ -85,8 +85,8 @@ impl Token {
     }
 
     pub(crate) fn find(&self, label: &[u8]) -> usize {
-        let request = FindObjects { class: None, label: Some(label), id: None };
-        self.core.call(&self.caller(), request).unwrap().len()
+        let request = FindObjects { wanted: Wanted { label: Some(label), ..Wanted::default() } };
+        self.core.call(&self.caller(), request).unwrap().objects.len()
     }
 
     pub(crate) fn change(&self, object: Id, edit: impl FnOnce(&mut Content)) -> Result<()> {

@@ -3,6 +3,7 @@
 pub(crate) mod attributes;
 pub(crate) mod cipher;
 pub(crate) mod digest;
+pub(crate) mod find;
 pub(crate) mod general;
 pub(crate) mod keys;
 pub(crate) mod object;

@@ -3,14 +3,11 @@
 use super::session::session_tag;
 use crate::attribute::Attribute;
 use crate::module::Module;
-use crate::object::{class_of, read};
-use crate::pending::{Done, Operation, Pending, Stage, begin, work};
 use crate::rv::{Instead, Result, fail};
-use crate::session::Session;
 use crate::template::{Created, Template, changed, copied, created};
 use crate::token::Token;
 use canis_core::object::{
-    CopyObject, CreateObject, DestroyObject, FindObjects, ImportObject, Object, ReadObject, UpdateObject,
+    CopyObject, CreateObject, DestroyObject, ImportObject, Object, ReadObject, UpdateObject,
 };
 use canis_core::token::Role;
 use canis_proto::ErrorCode;
@@ -190,78 +187,4 @@ pub(crate) fn set(
             outcome => return Ok(outcome?),
         }
     }
-}
-
-/// A search under way: the handles found and not yet given.
-pub(crate) struct Search {
-    rest: std::vec::IntoIter<CK_OBJECT_HANDLE>,
-}
-
-impl Operation for Search {
-    fn place(session: &mut Session) -> &mut Pending<Self> {
-        &mut session.search
-    }
-}
-
-/// C_FindObjectsInit. The core narrows the search by label, id and class; the rest of the template is compared here.
-pub(crate) fn find_init(
-    module: &Module,
-    session: CK_SESSION_HANDLE,
-    attributes: Result<Vec<Attribute<'_>>>,
-) -> Result {
-    begin(
-        module,
-        session,
-        |session| session.token.clone(),
-        |token| {
-            let attributes = attributes?;
-            let template = Template::new(&attributes)?;
-            let class = match template.number(CKA_CLASS)?.map(class_of) {
-                // Nothing is of a class that CANIS does not have.
-                Some(None) => return Ok(Search { rest: Vec::new().into_iter() }),
-                Some(class) => class,
-                None => None,
-            };
-            let request = FindObjects { class, label: template.bytes(CKA_LABEL), id: template.bytes(CKA_ID) };
-            let found = module.keeper()?.core.call(&token.caller, request)?;
-            let handles = found
-                .iter()
-                .filter(|object| !is_hidden(module, object) && matches(object, &template))
-                .map(|object| module.handles.issue(token.id, object.id, object.content.private));
-            Ok(Search { rest: handles.collect::<Vec<_>>().into_iter() })
-        },
-    )
-}
-
-/// Whether the configuration hides keys of this type from searches.
-fn is_hidden(module: &Module, object: &Object) -> bool {
-    object.content.key.as_ref().is_some_and(|key| module.hidden.contains(&key.kind))
-}
-
-fn matches(object: &Object, template: &Template<'_>) -> bool {
-    template
-        .iter()
-        .all(|wanted| read(object, wanted.kind).is_ok_and(|value| value.as_slice() == wanted.value))
-}
-
-/// C_FindObjects: fills the host's array and says how many there were.
-pub(crate) fn find_next(
-    module: &Module,
-    session: CK_SESSION_HANDLE,
-    io: Result<(&mut [CK_OBJECT_HANDLE], &mut CK_ULONG)>,
-) -> Result {
-    work(module, session, Stage::Update, |search: &mut Search| {
-        let (out, count) = io?;
-        *count = 0;
-        for (place, handle) in out.iter_mut().zip(&mut search.rest) {
-            *place = handle;
-            *count += 1;
-        }
-        Ok(Done::Worked)
-    })
-}
-
-/// C_FindObjectsFinal.
-pub(crate) fn find_final(module: &Module, session: CK_SESSION_HANDLE) -> Result {
-    work(module, session, Stage::Last, |_: &mut Search| Ok(Done::Worked))
 }

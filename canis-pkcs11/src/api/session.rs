@@ -186,14 +186,14 @@ fn stop_key_work(session: &mut Session) {
     stop::<Ciphering<Decrypting>>(session);
     stop::<super::sign::Signing>(session);
     stop::<super::verify::Verification>(session);
-    stop::<super::object::Search>(session);
+    stop::<super::find::Search>(session);
 }
 
 /// C_SessionCancel (v3.0): ends the operations that `flags` name.
 pub(crate) fn session_cancel(module: &Module, handle: CK_SESSION_HANDLE, flags: CK_FLAGS) -> Result {
     module.sessions.with(handle, |session| {
         for (flag, stop) in [
-            (CKF_FIND_OBJECTS, cancel::<super::object::Search> as fn(&mut Session) -> Result<bool>),
+            (CKF_FIND_OBJECTS, cancel::<super::find::Search> as fn(&mut Session) -> Result<bool>),
             (CKF_ENCRYPT, cancel::<Ciphering<Encrypting>>),
             (CKF_DECRYPT, cancel::<Ciphering<Decrypting>>),
             (CKF_DIGEST, cancel::<super::digest::Digesting>),

@@ -4,7 +4,7 @@ use super::args::{attributes, attributes_to_fill, place, room};
 use super::entry::entry;
 use super::parameter::needed_mechanism;
 use crate::api::attributes::Reading;
-use crate::api::{keys, object};
+use crate::api::{find, keys, object};
 use crate::rv::{Result, fail};
 use pkcs11_sys::*;
 
@@ -88,7 +88,7 @@ entry! {
 
     fn C_FindObjectsInit(session: CK_SESSION_HANDLE, template: *mut CK_ATTRIBUTE, count: CK_ULONG) |module| {
         // SAFETY: the host's pointer.
-        object::find_init(module, session, unsafe { attributes(template, count) })
+        find::init(module, session, unsafe { attributes(template, count) })
     };
 
     fn C_FindObjects(
@@ -99,10 +99,10 @@ entry! {
     ) |module| {
         // SAFETY: the host's pointers.
         let io = unsafe { place(count).and_then(|count| Ok((room(handles, most)?, count))) };
-        object::find_next(module, session, io)
+        find::next(module, session, io)
     };
 
-    fn C_FindObjectsFinal(session: CK_SESSION_HANDLE) |module| object::find_final(module, session);
+    fn C_FindObjectsFinal(session: CK_SESSION_HANDLE) |module| find::finish(module, session);
 
     fn C_GenerateKey(
         session: CK_SESSION_HANDLE,

@@ -8,6 +8,7 @@
 mod always_authenticate;
 mod ciphers;
 mod copies;
+mod damage;
 mod harness;
 mod home;
 mod keys;

@@ -279,3 +279,25 @@ fn a_reader_changes_nothing_on_the_token() {
     writer.destroy_object(object).unwrap();
     assert!(reader.find_objects(&[]).unwrap().is_empty());
 }
+
+/// CKA_UNIQUE_ID leads to its object, in session and token; with anything else beside it that fits.
+#[test]
+fn unique_ids_lead_to_their_objects() {
+    let session = user_session("unique");
+    let kept = session.create_object(&certificate()).unwrap();
+    let object = session.create_object(&data("here")).unwrap();
+    for wanted in [kept, object] {
+        let id = read(&session, wanted, AttributeType::UniqueId);
+        assert_eq!(session.find_objects(std::slice::from_ref(&id)).unwrap(), [wanted]);
+        let fits = [id.clone(), read(&session, wanted, AttributeType::Class)];
+        assert_eq!(session.find_objects(&fits).unwrap(), [wanted]);
+        let strange = [id, Attribute::Label(b"another".to_vec())];
+        assert_eq!(session.find_objects(&strange).unwrap(), []);
+    }
+    for nonsense in [&b""[..], b"1", b"00000000-0000-4000-8000-000000000000", &[0xff; 36]] {
+        assert_eq!(session.find_objects(&[Attribute::UniqueId(nonsense.to_vec())]).unwrap(), []);
+    }
+    let other = user_session("other unique");
+    let id = read(&session, kept, AttributeType::UniqueId);
+    assert_eq!(other.find_objects(&[id]).unwrap(), [], "tokens do not see each other's objects");
+}
