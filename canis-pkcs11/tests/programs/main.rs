@@ -3,14 +3,20 @@
 //! Every test has a directory, a store and free ports of its own; what it starts ends with it.
 #![allow(clippy::unwrap_used)] // A test that cannot go on has failed.
 
+mod gnutls;
 #[path = "../module/home.rs"]
 mod home;
+mod java;
+mod knot;
 mod nginx;
+mod nss;
 mod opensc;
 mod openssl;
 mod openssl_cms;
 mod openssl_tls;
+mod p11kit;
 mod service;
 mod ssh;
 mod ssh_agent;
 mod sshd;
+mod strongswan;

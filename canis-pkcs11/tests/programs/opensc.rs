@@ -1,6 +1,7 @@
 //! OpenSC's pkcs11-tool and GnuTLS's p11tool.
 
 use crate::home::{Home, PIN, library, said, succeed};
+use crate::service::Service;
 use std::process::Command;
 
 fn home_with_keys() -> Home {
@@ -184,4 +185,21 @@ fn pkcs11_tool_brings_keys_in() {
     ];
     let made = home.tool_as_user(&secret);
     assert!(made.contains("Secret Key Object; AES length 32"), "{made}");
+}
+
+/// R93: pkcs11-tool starts over in a child, and from several threads at once.
+#[test]
+fn pkcs11_tool_forks_and_threads() {
+    let home = home_with_keys();
+    let forked = home.tool(&["--test-fork", "-O"]);
+    assert!(forked.contains("C_Initialize in forked child process") && !forked.contains("CKR_"), "{forked}");
+    // Each thread initialises, lists slots and tokens; the program then waits half a minute, the test does not.
+    let mut tool = home.command("pkcs11-tool");
+    tool.arg("--module").arg(library());
+    for _ in 0..4 {
+        tool.args(["--test-threads", "ILGISLT0"]);
+    }
+    let mut service = Service::start(&home, "threads", tool);
+    let done = |service: &Service| service.said().matches("returning rv = 0").count() == 4;
+    assert!(service.waits_until(done) || done(&service), "{}", service.said());
 }

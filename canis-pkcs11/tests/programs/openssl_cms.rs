@@ -25,12 +25,13 @@ fn a_message_is_signed() {
     }
 }
 
-/// R93: a message encrypted outside is opened with the key in the module.
+/// R93: a message encrypted outside is opened with the key in the module, in both ways RSA encrypts.
 #[test]
 fn a_message_is_decrypted() {
     let home = home();
     self_signed(&home, "rsa");
     std::fs::write(home.path("message"), "for your eyes only\n").unwrap();
+    opens(&home, "pkcs1");
     opens(&home, "oaep");
 }
 
