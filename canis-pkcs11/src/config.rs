@@ -1,5 +1,6 @@
 //! What the module is told: environment variables first, then a TOML file, then defaults.
 
+use crate::curve::PointEncoding;
 use crate::log::Target;
 use crate::rv::{Fail, Result};
 use canis_proto::{Error, KeyType};
@@ -23,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) log: Option<Target>,
     /// Types of keys that searches do not show, for hosts that stumble over them.
     pub(crate) hidden: Vec<KeyType>,
+    /// How points of Ed25519 and X25519 keys are given out.
+    pub(crate) points: PointEncoding,
 }
 
 /// The configuration file. An unknown key is an error: a misspelt one would be silently ignored otherwise.
@@ -33,13 +36,14 @@ struct File {
     log: Option<String>,
     #[serde(default)]
     hide_key_types: Vec<String>,
+    ec_point_encoding: Option<String>,
 }
 
 impl Settings {
     /// Settings for a host that runs with more rights than its user (set-user-id): its environment is not to be
     /// trusted, so there is no store and no log.
     pub(crate) fn of_a_privileged_host() -> Self {
-        Settings { data: None, log: None, hidden: Vec::new() }
+        Settings { data: None, log: None, hidden: Vec::new(), points: PointEncoding::Der }
     }
 
     /// Reads the environment and the file it names.
@@ -63,10 +67,18 @@ impl Settings {
             .iter()
             .map(|name| name.parse::<KeyType>().map_err(|e| refuse(format!("hide_key_types: {e}"))))
             .collect::<Result<Vec<_>, _>>()?;
+        let points = match file.ec_point_encoding.as_deref() {
+            None | Some("der") => PointEncoding::Der,
+            Some("raw") => PointEncoding::Raw,
+            Some(other) => {
+                return Err(refuse(format!("ec_point_encoding: `{other}` is neither `der` nor `raw`")));
+            }
+        };
         Ok(Settings {
             data: set(DATA).map(PathBuf::from).or(file.data).or_else(|| default_directory(&set)),
             log: log.clone().or(file.log.as_deref().map(Target::from)),
             hidden,
+            points,
         })
     }
 }
@@ -102,12 +114,16 @@ mod tests {
     fn the_file_is_read_and_the_environment_wins() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("p11.toml");
-        std::fs::write(&path, "data = \"/f\"\nlog = \"stderr\"\nhide_key_types = [\"ed25519\"]\n").unwrap();
+        std::fs::write(
+            &path,
+            "data = \"/f\"\nlog = \"stderr\"\nhide_key_types = [\"ed25519\"]\nec_point_encoding = \"raw\"\n",
+        )
+        .unwrap();
         let path = path.to_str().unwrap();
         let settings = read(&[(FILE, path)]).unwrap();
         assert_eq!(settings.data, Some("/f".into()));
         assert_eq!(settings.log, Some(Target::Stderr));
-        assert_eq!(settings.hidden, [KeyType::Ed25519]);
+        assert_eq!((settings.hidden, settings.points), (vec![KeyType::Ed25519], PointEncoding::Raw));
         let settings = read(&[(FILE, path), (DATA, "/e"), (LOG, "/l")]).unwrap();
         assert_eq!((settings.data, settings.log), (Some("/e".into()), Some(Target::File("/l".into()))));
     }
@@ -116,7 +132,9 @@ mod tests {
     fn a_file_with_a_mistake_is_refused_and_the_log_is_told() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("p11.toml");
-        for text in ["dta = \"/f\"", "hide_key_types = [\"ed25518\"]", "data = "] {
+        for text in
+            ["dta = \"/f\"", "hide_key_types = [\"ed25518\"]", "data = ", "ec_point_encoding = \"DER\""]
+        {
             std::fs::write(&path, text).unwrap();
             let (log, fail) = read(&[(FILE, path.to_str().unwrap()), (LOG, "stderr")]).unwrap_err();
             assert_eq!(log, Some(Target::Stderr));

@@ -1,7 +1,7 @@
 //! What a template says about a key: its type and size, and for C_CreateObject the numbers that it is made of.
 
 use crate::attribute::number;
-use crate::object::{self, point};
+use crate::curve::{named, point, point_len};
 use crate::rv::{Result, fail};
 use crate::template::Template;
 use canis_core::crypto::private_parts::{Part, PrivateParts, RsaParts};
@@ -137,7 +137,7 @@ pub(crate) fn secret_key(template: &Template<'_>) -> Result<(KeyType, PrivatePar
 
 /// The curve that a template names, of a key of this family.
 fn curve(family: Family, template: &Template<'_>) -> Result<KeyType> {
-    let curve = object::curve(template.needed(CKA_EC_PARAMS)?)?;
+    let curve = named(template.needed(CKA_EC_PARAMS)?)?;
     if curve.family() == family { Ok(curve) } else { fail(CKR_TEMPLATE_INCONSISTENT) }
 }
 
@@ -148,7 +148,7 @@ fn point_on(curve: KeyType, value: &[u8]) -> Result<PublicParts> {
     match curve.family() {
         Family::Edwards => Ok(PublicParts::Edwards { point: bytes_32()? }),
         Family::Montgomery => Ok(PublicParts::Montgomery { point: bytes_32()? }),
-        _ => Ok(PublicParts::Ec { curve, point: point(value, 1 + 2 * curve.bytes())?.to_vec() }),
+        _ => Ok(PublicParts::Ec { curve, point: point(value, point_len(curve))?.to_vec() }),
     }
 }
 
@@ -178,7 +178,7 @@ pub(crate) fn pair_to_generate(family: Family, template: &Template<'_>) -> Resul
         }
         Family::Aes | Family::Generic => fail(CKR_TEMPLATE_INCONSISTENT),
         Family::Ec | Family::Edwards | Family::Montgomery => {
-            let curve = object::curve(template.needed(CKA_EC_PARAMS)?)?;
+            let curve = named(template.needed(CKA_EC_PARAMS)?)?;
             if curve.family() == family { Ok(curve) } else { fail(CKR_CURVE_NOT_SUPPORTED) }
         }
     }

@@ -7,6 +7,7 @@
 mod api;
 mod attribute;
 mod config;
+mod curve;
 mod ffi;
 mod handles;
 mod key_template;

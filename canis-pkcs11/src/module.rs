@@ -2,6 +2,7 @@
 
 use crate::api::slot_event::SlotEvents;
 use crate::config::Settings;
+use crate::curve::PointEncoding;
 use crate::handles::Handles;
 use crate::log::Log;
 use crate::rv::{Fail, Result};
@@ -27,6 +28,8 @@ pub(crate) struct Module {
     pub(crate) slot_events: SlotEvents,
     /// Types of keys that searches leave out.
     pub(crate) hidden: Vec<KeyType>,
+    /// How points of Ed25519 and X25519 keys are given out.
+    pub(crate) points: PointEncoding,
 }
 
 impl Module {
@@ -53,6 +56,7 @@ impl Module {
             handles: Handles::default(),
             slot_events: SlotEvents::default(),
             hidden: settings.hidden,
+            points: settings.points,
         })
     }
 

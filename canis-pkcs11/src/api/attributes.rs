@@ -1,13 +1,14 @@
 //! Reading attributes (section 5.7.5): those of the object, and its key's material where that may be seen.
 
 use crate::attribute::Value;
+use crate::curve::{PointEncoding, point, point_len};
 use crate::module::Module;
 use crate::object::read;
 use crate::rv::{Instead, Result, fail};
 use crate::token::Token;
 use canis_core::crypto::private_parts::PrivateParts;
 use canis_core::object::{ExportObject, Object};
-use canis_proto::ErrorCode;
+use canis_proto::{ErrorCode, KeyType};
 use pkcs11_sys::*;
 use std::cell::OnceCell;
 use std::sync::Arc;
@@ -34,8 +35,21 @@ impl<'a> Reading<'a> {
     pub(crate) fn value(&self, kind: CK_ATTRIBUTE_TYPE) -> Result<Value<'_>> {
         match read(&self.object, kind) {
             Err(f) if f.rv == CKR_ATTRIBUTE_SENSITIVE => self.material(kind),
+            Ok(point) if kind == CKA_EC_POINT => self.point(&point),
             shown => shown,
         }
+    }
+
+    /// The point as the configuration wants it.
+    fn point(&self, wrapped: &Value<'_>) -> Result<Value<'static>> {
+        let kind = self.object.content.key.as_ref().map(|key| key.kind);
+        let bare = match (kind, self.module.points) {
+            (Some(kind @ (KeyType::Ed25519 | KeyType::X25519)), PointEncoding::Raw) => {
+                point(wrapped.as_slice(), point_len(kind))?
+            }
+            _ => wrapped.as_slice(),
+        };
+        Ok(Value::from(bare.to_vec()))
     }
 
     fn material(&self, kind: CK_ATTRIBUTE_TYPE) -> Result<Value<'_>> {

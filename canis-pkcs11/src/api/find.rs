@@ -1,6 +1,7 @@
 //! Searches for objects (section 5.7.6 and on).
 
-use crate::attribute::Attribute;
+use crate::attribute::{Attribute, Value};
+use crate::curve::{point, point_len};
 use crate::module::Module;
 use crate::object::{class_of, read};
 use crate::pending::{Done, Operation, Pending, Stage, begin, work};
@@ -71,9 +72,18 @@ fn is_hidden(module: &Module, object: &Object) -> bool {
 }
 
 fn matches(object: &Object, template: &Template<'_>) -> bool {
-    template
-        .iter()
-        .all(|wanted| read(object, wanted.kind).is_ok_and(|value| value.as_slice() == wanted.value))
+    template.iter().all(|wanted| read(object, wanted.kind).is_ok_and(|value| same(object, wanted, &value)))
+}
+
+/// Whether an attribute has the wanted value. A point may be asked for in any of its encodings.
+fn same(object: &Object, wanted: &Attribute<'_>, value: &Value<'_>) -> bool {
+    match &object.content.key {
+        Some(key) if wanted.kind == CKA_EC_POINT => {
+            let len = point_len(key.kind);
+            point(wanted.value, len).is_ok_and(|bare| point(value.as_slice(), len).is_ok_and(|p| p == bare))
+        }
+        _ => value.as_slice() == wanted.value,
+    }
 }
 
 /// C_FindObjects: fills the host's array and says how many there were.

@@ -301,3 +301,38 @@ fn unique_ids_lead_to_their_objects() {
     let id = read(&session, kept, AttributeType::UniqueId);
     assert_eq!(other.find_objects(&[id]).unwrap(), [], "tokens do not see each other's objects");
 }
+
+/// A point is searched for in each of its encodings, and curves have several names.
+#[test]
+fn points_and_curves_are_known_by_all_their_encodings() {
+    let session = user_session("encodings");
+    let pair = keys::ed25519(&session);
+    let Attribute::EcPoint(der) = read(&session, pair.public, AttributeType::EcPoint) else { panic!() };
+    assert_eq!((der.len(), &der[..2]), (34, &[4, 32][..]));
+    let bare = der[2..].to_vec();
+    let bits = [&[3, 33, 0][..], &bare].concat();
+    for point in [&der, &bare, &bits] {
+        let wanted = [Attribute::Class(ObjectClass::PUBLIC_KEY), Attribute::EcPoint(point.clone())];
+        assert_eq!(session.find_objects(&wanted).unwrap(), [pair.public]);
+        for curve in [&b"\x13\x0cedwards25519"[..], &[6, 9, 0x2b, 6, 1, 4, 1, 0xda, 0x47, 0x0f, 1]] {
+            let template = [
+                Attribute::Class(ObjectClass::PUBLIC_KEY),
+                Attribute::KeyType(KeyType::EC_EDWARDS),
+                Attribute::EcParams(curve.to_vec()),
+                Attribute::EcPoint(point.clone()),
+            ];
+            let brought = session.create_object(&template).unwrap();
+            let shown = [AttributeType::EcPoint, AttributeType::EcParams];
+            assert_eq!(
+                session.get_attributes(brought, &shown).unwrap(),
+                session.get_attributes(pair.public, &shown).unwrap()
+            );
+            session.destroy_object(brought).unwrap();
+        }
+    }
+    let another = [Attribute::EcPoint(vec![0; 32])];
+    assert_eq!(session.find_objects(&another).unwrap(), []);
+    let named = Attribute::EcParams(b"\x13\x05P-256".to_vec());
+    let p256 = keys::pair(&session, &Mechanism::EccKeyPairGen, &[named], &[]);
+    assert_eq!(read(&session, p256.public, AttributeType::EcParams), keys::P256.into());
+}

@@ -203,3 +203,22 @@ fn pkcs11_tool_forks_and_threads() {
     let done = |service: &Service| service.said().matches("returning rv = 0").count() == 4;
     assert!(service.waits_until(done) || done(&service), "{}", service.said());
 }
+
+/// The configuration decides how points of Ed25519 keys are given out; those of P-256 keep their form.
+#[test]
+fn points_are_given_out_as_configured() {
+    let home = Home::with_token("points");
+    for kind in ["EC:edwards25519", "EC:prime256v1"] {
+        home.tool_as_user(&["--keypairgen", "--key-type", kind, "--label", kind]);
+    }
+    for (encoding, len) in [("der", 34), ("raw", 32)] {
+        std::fs::write(home.path("p11.toml"), format!("ec_point_encoding = \"{encoding}\"\n")).unwrap();
+        let mut tool = home.command("pkcs11-tool");
+        tool.env("CANIS_PKCS11_CONF", home.path("p11.toml")).arg("--module").arg(library());
+        let listed = succeed(tool.args(["-O", "--type", "pubkey"]));
+        let points = listed.lines().filter_map(|line| line.trim().strip_prefix("EC_POINT:"));
+        let mut lens: Vec<_> = points.map(|point| point.trim().len() / 2).collect();
+        lens.sort_unstable();
+        assert_eq!(lens, [len, 67], "{encoding}: {listed}");
+    }
+}
