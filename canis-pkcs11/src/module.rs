@@ -1,5 +1,6 @@
 //! The module between C_Initialize and C_Finalize.
 
+use crate::api::operation_state::States;
 use crate::api::slot_event::SlotEvents;
 use crate::config::Settings;
 use crate::curve::PointEncoding;
@@ -24,6 +25,8 @@ pub(crate) struct Module {
     pub(crate) opened: Opened,
     /// The object handles.
     pub(crate) handles: Handles,
+    /// The operation states that the host saved.
+    pub(crate) states: States,
     /// What the host was told about the slots.
     pub(crate) slot_events: SlotEvents,
     /// Types of keys that searches leave out.
@@ -54,6 +57,7 @@ impl Module {
             sessions: Sessions::new(),
             opened: Opened::default(),
             handles: Handles::default(),
+            states: States::default(),
             slot_events: SlotEvents::default(),
             hidden: settings.hidden,
             points: settings.points,

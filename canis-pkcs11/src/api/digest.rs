@@ -23,6 +23,17 @@ impl Operation for Digesting {
 }
 
 impl Digesting {
+    /// A digest of nothing yet.
+    pub(crate) fn new(provider: &'static Provider, hash: Hash) -> Self {
+        Digesting { provider, hash, parts: None }
+    }
+
+    /// A copy that goes on from here.
+    pub(crate) fn fork(&self) -> Self {
+        let parts = self.parts.as_ref().map(|parts| parts.fork());
+        Digesting { provider: self.provider, hash: self.hash, parts }
+    }
+
     fn hasher(&mut self) -> &mut Box<dyn Hasher> {
         self.parts.get_or_insert_with(|| self.provider.digest.start(self.hash))
     }
@@ -43,7 +54,7 @@ pub(crate) fn init(
         |_| (),
         |()| {
             let Some(mechanism) = mechanism? else { return fail(CKR_ARGUMENTS_BAD) };
-            Ok(Digesting { provider: module.provider(), hash: mechanism.digests()?, parts: None })
+            Ok(Digesting::new(module.provider(), mechanism.digests()?))
         },
     )
 }

@@ -7,6 +7,7 @@ pub(crate) mod find;
 pub(crate) mod general;
 pub(crate) mod keys;
 pub(crate) mod object;
+pub(crate) mod operation_state;
 pub(crate) mod output;
 pub(crate) mod random;
 pub(crate) mod session;

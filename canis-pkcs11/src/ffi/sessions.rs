@@ -1,9 +1,9 @@
 //! C functions: sessions and login.
 
-use super::args::{bytes, place};
+use super::args::{bytes, out, place};
 use super::entry::entry;
 use super::slots::pin;
-use crate::api::session;
+use crate::api::{operation_state, session};
 use crate::rv::fail;
 use pkcs11_sys::*;
 
@@ -53,6 +53,23 @@ entry! {
     };
 
     fn C_Logout(handle: CK_SESSION_HANDLE) |module| session::logout(module, handle);
+
+    fn C_GetOperationState(handle: CK_SESSION_HANDLE, state: *mut CK_BYTE, len: *mut CK_ULONG) |module| {
+        // SAFETY: the host's pointers.
+        operation_state::save(module, handle, unsafe { out(state, len) })
+    };
+
+    fn C_SetOperationState(
+        handle: CK_SESSION_HANDLE,
+        state: *mut CK_BYTE,
+        len: CK_ULONG,
+        encryption: CK_OBJECT_HANDLE,
+        authentication: CK_OBJECT_HANDLE,
+    ) |module| {
+        // SAFETY: the host's pointer.
+        let state = unsafe { bytes(state, len) };
+        operation_state::restore(module, handle, state, [encryption, authentication])
+    };
 
     fn C_SessionCancel(handle: CK_SESSION_HANDLE, flags: CK_FLAGS) |module| {
         session::session_cancel(module, handle, flags)

@@ -19,4 +19,5 @@ mod objects;
 mod processes;
 mod raw;
 mod signatures;
+mod states;
 mod tokens;
