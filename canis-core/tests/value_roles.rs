@@ -6,10 +6,11 @@ mod token;
 use canis_core::VerifyStore;
 use canis_core::clock::SystemClock;
 use canis_core::crypto::private_parts::PrivateParts;
+use canis_core::crypto::{Hash, Oaep, SignScheme};
 use canis_core::datadir::DataDir;
 use canis_core::object::{
-    Class, Content, Derivation, DeriveKey, Derived, GenerateObjects, ImportObject, Inside, UnwrapKey,
-    WrapKey, Wrapping,
+    Class, Content, Derivation, DeriveKey, Derived, GenerateObjects, ImportObject, Inside, SignWith,
+    UnwrapKey, UseToSign, WrapKey, Wrapping,
 };
 use canis_core::secret::SecretBytes;
 use canis_core::token::{Login, Role};
@@ -164,4 +165,35 @@ fn derivation_gives_no_part_that_could_be_tried() {
     }
     assert_eq!(code(derive(Derivation::Xor(&data[..13]), 13)), ErrorCode::InvalidKeyType);
     assert_eq!(code(derive(Derivation::Xor(&data[..14]), 15)), ErrorCode::InvalidKeyType);
+}
+
+/// R96: the bare RSA operation signs and decrypts alike, so a pair that wraps sensitive keys signs nothing by it, and one
+/// that signed so wraps none.
+#[test]
+fn unpadded_signatures_decrypt_no_wrapped_keys() {
+    let token = logged_in();
+    let target = generate(&token, DATA, None);
+    let pair = || {
+        let secret = content(Class::PrivateKey, "", Usage::SIGN.with(Usage::DECRYPT).with(Usage::UNWRAP));
+        let public = Some(content(Class::PublicKey, "", Usage::WRAP));
+        let request = GenerateObjects { kind: KeyType::Rsa2048, len: 0, session: Some(1), secret, public };
+        let (private, public) = token.core.call(&token.caller(), request).unwrap();
+        (private, public.unwrap())
+    };
+    let wrap = |wrapper| {
+        let how = Wrapping::RsaOaep(Oaep { hash: Hash::Sha256, mgf: Hash::Sha256, label: b"" });
+        let request = WrapKey { wrapper, key: target, how, room: usize::MAX, weak_rsa: true };
+        token.core.call(&token.caller(), request).map(|wrapped| wrapped.bytes.unwrap())
+    };
+    let sign = |private, input: &[u8]| {
+        let key = token.open(private, Usage::SIGN)?;
+        let (scheme, mut out) = (SignWith::Pair(SignScheme::RsaRaw), [0; 256]);
+        token.core.call(&token.caller(), UseToSign { key: &key, scheme, input, out: &mut out })
+    };
+    let (private, public) = pair();
+    let wrapped = wrap(public).unwrap();
+    assert_eq!(code(sign(private, &wrapped)), ErrorCode::OperationNotAllowed);
+    let (private, public) = pair();
+    sign(private, &[7; 200]).unwrap();
+    assert!(wrap(public).is_err());
 }

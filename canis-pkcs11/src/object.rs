@@ -56,6 +56,7 @@ pub(crate) const fn usage(kind: CK_ATTRIBUTE_TYPE) -> Option<Usage> {
         CKA_WRAP => Some(Usage::WRAP),
         CKA_UNWRAP => Some(Usage::UNWRAP),
         CKA_DERIVE => Some(Usage::DERIVE),
+        CKA_SIGN_RECOVER | CKA_VERIFY_RECOVER => Some(Usage::RECOVER),
         _ => None,
     }
 }
@@ -119,7 +120,6 @@ fn read_key(key: &KeyFacts, kind: CK_ATTRIBUTE_TYPE) -> Result<Option<Value<'_>>
         CKA_NEVER_EXTRACTABLE => Value::from(key.never_extractable),
         CKA_WRAP_WITH_TRUSTED => Value::from(key.wrap_with_trusted),
         CKA_ALWAYS_AUTHENTICATE => Value::from(key.always_authenticate),
-        CKA_SIGN_RECOVER | CKA_VERIFY_RECOVER => Value::from(false),
         CKA_PUBLIC_KEY_INFO => Value::from(key.spki.as_slice()),
         CKA_VALUE_LEN if key.kind != KeyType::Generic => Value::from(key.kind.bytes() as CK_ULONG),
         CKA_MODULUS_BITS => Value::from(key.kind.bits() as CK_ULONG),

@@ -6,6 +6,7 @@
 use crate::api::cipher::Ciphering;
 use crate::api::digest::Digesting;
 use crate::api::find::Search;
+use crate::api::recover::{SignRecovery, VerifyRecovery};
 use crate::api::sign::Signing;
 use crate::api::verify::Verification;
 use crate::pending::Pending;
@@ -33,6 +34,8 @@ pub(crate) struct Session {
     pub(crate) digest: Pending<Digesting>,
     pub(crate) sign: Pending<Signing>,
     pub(crate) verify: Pending<Verification>,
+    pub(crate) sign_recover: Pending<SignRecovery>,
+    pub(crate) verify_recover: Pending<VerifyRecovery>,
     pub(crate) search: Pending<Search>,
     /// The key of the last operation that ended well; the next one often uses it again.
     pub(crate) last_key: Option<ReadyKey>,
@@ -50,6 +53,8 @@ impl Session {
             digest: Pending::Idle,
             sign: Pending::Idle,
             verify: Pending::Idle,
+            sign_recover: Pending::Idle,
+            verify_recover: Pending::Idle,
             search: Pending::Idle,
             last_key: None,
         }

@@ -187,12 +187,13 @@ fn blank(class: Class, key: Option<KeyFacts>) -> Content {
     }
 }
 
-/// The defaults of a key: it may do all that its type and class can, but wrap no other keys; secrets stay inside.
+/// The defaults of a key: it may do all that its type and class can, but wrap no other keys and make no signatures that
+/// give back what they sign; secrets stay inside.
 fn facts(class: Class, kind: KeyType, spki: Vec<u8>) -> KeyFacts {
     let secret = class.is_secret();
     KeyFacts {
         kind,
-        usage: possible(class, kind).without(Usage::WRAP).without(Usage::UNWRAP),
+        usage: class.possible_usage(kind).without(Usage::WRAP.with(Usage::UNWRAP).with(Usage::RECOVER)),
         trusted: false,
         sensitive: secret,
         always_sensitive: false,
@@ -204,17 +205,6 @@ fn facts(class: Class, kind: KeyType, spki: Vec<u8>) -> KeyFacts {
         mechanism: u64::MAX,
         spki,
     }
-}
-
-/// What a key of this type can do in an object of this class.
-fn possible(class: Class, kind: KeyType) -> Usage {
-    let public = Usage::ENCRYPT.with(Usage::VERIFY).with(Usage::WRAP);
-    let private = Usage::DECRYPT.with(Usage::SIGN).with(Usage::UNWRAP).with(Usage::DERIVE);
-    kind.possible_usage().intersect(match class {
-        Class::PublicKey => public,
-        Class::PrivateKey => private,
-        _ => Usage::ALL,
-    })
 }
 
 /// Puts a template's attributes into new content.
@@ -279,7 +269,7 @@ fn apply(content: &mut Content, rule: &Rule, value: Vec<u8>) {
 fn apply_to_key(key: &mut KeyFacts, class: Class, kind: CK_ATTRIBUTE_TYPE, on: bool) -> bool {
     if let Some(bit) = usage(kind) {
         // Asking for more than the algorithm can do is common (python-pkcs11 does) and grants nothing.
-        let allowed = on && possible(class, key.kind).allows(bit);
+        let allowed = on && class.possible_usage(key.kind).allows(bit);
         key.usage = if allowed { key.usage.with(bit) } else { key.usage.without(bit) };
         return true;
     }
@@ -289,8 +279,8 @@ fn apply_to_key(key: &mut KeyFacts, class: Class, kind: CK_ATTRIBUTE_TYPE, on: b
         CKA_EXTRACTABLE => key.extractable = on,
         CKA_WRAP_WITH_TRUSTED => key.wrap_with_trusted = on,
         CKA_ALWAYS_AUTHENTICATE => key.always_authenticate = on,
-        CKA_SIGN_RECOVER | CKA_VERIFY_RECOVER | CKA_KEY_TYPE | CKA_MODULUS | CKA_MODULUS_BITS
-        | CKA_PUBLIC_EXPONENT | CKA_EC_PARAMS | CKA_EC_POINT | CKA_VALUE_LEN | CKA_PUBLIC_KEY_INFO => {}
+        CKA_KEY_TYPE | CKA_MODULUS | CKA_MODULUS_BITS | CKA_PUBLIC_EXPONENT | CKA_EC_PARAMS
+        | CKA_EC_POINT | CKA_VALUE_LEN | CKA_PUBLIC_KEY_INFO => {}
         _ => return false,
     }
     true

@@ -241,8 +241,8 @@ pub(crate) mod parse {
     }
 
     fn to_usage(bits: u16) -> Result<Usage> {
-        Usage::from_bits(u8::try_from(bits).unwrap_or(u8::MAX))
-            .ok_or_else(|| Error::invalid("unknown usage bits"))
+        let known = u8::try_from(bits).ok().and_then(Usage::from_bits);
+        known.ok_or_else(|| Error::invalid("unknown usage bits"))
     }
 
     pub(crate) fn versions(fields: &mut Fields<'_>, key: &str) -> Result<Vec<VersionInfo>> {

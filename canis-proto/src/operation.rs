@@ -256,6 +256,8 @@ operations! {
     UseToSign = 44, "object.sign", Some(C::Sign), Short, false;
     /// Verify with an object's key and the caller's mechanism.
     UseToVerify = 45, "object.verify", Some(C::Verify), Short, false;
+    /// Verify a signature and take out of it what it signs (C_VerifyRecover).
+    UseToRecover = 65, "object.recover", Some(C::Verify), Short, false;
     /// Bring a private or secret key in from its parts (C_CreateObject).
     ImportObject = 49, "object.import", Some(C::Import), Long, false;
     /// Give a key's material in plain, if it may leave so (C_GetAttributeValue).

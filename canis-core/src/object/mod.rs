@@ -1,6 +1,6 @@
 //! Objects: what PKCS#11 shows of keys, certificates and data, with attributes; and the operations on them.
 
-use crate::crypto::PublicKey;
+use crate::crypto::{PublicKey, SignScheme};
 use crate::keyring::ready::ReadyKey;
 use crate::secret::SecretBytes;
 use canis_proto::{Error, ErrorCode, Family, Id, KeyType, Operation, OperationId, Result, Usage};
@@ -67,7 +67,7 @@ impl Class {
     pub fn possible_usage(self, kind: KeyType) -> Usage {
         match self {
             Class::SecretKey => kind.possible_usage(),
-            Class::PublicKey => kind.possible_usage().intersect(Usage::PUBLIC),
+            Class::PublicKey => kind.possible_usage().intersect(Usage::PUBLIC.with(Usage::RECOVER)),
             Class::PrivateKey => kind.possible_usage().without(Usage::PUBLIC),
             Class::Data | Class::Certificate | Class::Profile => Usage::NONE,
         }
@@ -355,7 +355,7 @@ operation! {
     }
 }
 operation! {
-    /// Signs with an object's key.
+    /// Signs with an object's key, opened for signing or, with RSA, for recovering.
     UseToSign<'a> => usize {
         /// The key, opened for signing.
         key: &'a KeyHandle,
@@ -376,6 +376,18 @@ operation! {
         scheme: SignWith,
         /// What the scheme signs.
         input: &'a [u8],
+        /// The signature.
+        signature: &'a [u8],
+    }
+}
+operation! {
+    /// Verifies a signature by [`SignScheme::RsaPkcs1`] or [`SignScheme::RsaRaw`] and gives what it signs; `None` for a
+    /// wrong one.
+    UseToRecover<'a> => Option<Vec<u8>> {
+        /// The key, opened for recovering.
+        key: &'a KeyHandle,
+        /// How.
+        scheme: SignScheme,
         /// The signature.
         signature: &'a [u8],
     }

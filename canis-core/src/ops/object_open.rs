@@ -30,7 +30,7 @@ impl Run for OpenKey {
                 format!("this {} is not to be used to {}", object.content.class.noun(), verb(self.usage)),
             ));
         }
-        if facts.always_authenticate && ![Usage::SIGN, Usage::DECRYPT].contains(&self.usage) {
+        if facts.always_authenticate && ![Usage::SIGN, Usage::DECRYPT, Usage::RECOVER].contains(&self.usage) {
             return Err(Error::new(
                 ErrorCode::LoginRequired,
                 format!("no PIN can be given to {} with a key that wants one for each use", verb(self.usage)),
@@ -89,7 +89,7 @@ impl Keyring {
         let key = self.key_by_id(&tenant, key)?;
         match key.state {
             KeyState::Destroyed => Ok(()),
-            _ => key.require(usage, &verb(usage)),
+            _ => key.require_attended(usage, &verb(usage)),
         }
     }
 }

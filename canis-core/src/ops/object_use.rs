@@ -9,8 +9,8 @@ use crate::crypto::{
 use crate::keyring::Keyring;
 use crate::keyring::ready::{ReadyKey, ReadyMaterial};
 use crate::object::{
-    CipherScheme, HandleKey, KeyFacts, KeyHandle, MacScheme, MacWith, SignWith, UseToDecrypt, UseToEncrypt,
-    UseToSign, UseToVerify,
+    CipherScheme, HandleKey, KeyFacts, KeyHandle, MacScheme, MacWith, OpenKey, SignWith, UseToDecrypt,
+    UseToEncrypt, UseToRecover, UseToSign, UseToVerify,
 };
 use canis_proto::{Error, ErrorCode, Result, Usage};
 use subtle::ConstantTimeEq;
@@ -77,10 +77,16 @@ impl Run for UseToSign<'_> {
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<usize> {
-        let key = keyring.still(caller, self.key, Usage::SIGN)?;
+        // What a signature gives back, and how it is made, is the same.
+        let usage = if self.key.usage == Usage::RECOVER { Usage::RECOVER } else { Usage::SIGN };
+        let key = keyring.still(caller, self.key, usage)?;
         match self.scheme {
             SignWith::Pair(scheme) => {
                 check_rsa_use(&key.facts, scheme, self.input)?;
+                if scheme == SignScheme::RsaRaw {
+                    // It decrypts as well, so the value is one for data from now on, or must not be used so.
+                    OpenKey { object: key.object, usage: Usage::DECRYPT }.run(keyring, caller)?;
+                }
                 key.private()?.sign(scheme, self.input, self.out)
             }
             SignWith::Mac(scheme) => {
@@ -147,6 +153,22 @@ fn check_raw(facts: &KeyFacts) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+impl Run for UseToRecover<'_> {
+    fn resource(&self) -> Resource<'_> {
+        Resource::Token
+    }
+
+    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Option<Vec<u8>>> {
+        let key = keyring.still(caller, self.key, Usage::RECOVER)?;
+        match self.scheme {
+            SignScheme::RsaPkcs1 => key.public()?.recover_pkcs1(self.signature),
+            // A number that is not below the modulus signs nothing.
+            SignScheme::RsaRaw => Ok(key.public()?.encrypt_raw(self.signature).ok()),
+            _ => Err(unfit()),
+        }
+    }
 }
 
 impl Run for UseToEncrypt<'_> {

@@ -3,6 +3,7 @@
 pub(crate) mod attributes;
 pub(crate) mod cipher;
 pub(crate) mod digest;
+pub(crate) mod dual;
 pub(crate) mod find;
 pub(crate) mod general;
 pub(crate) mod keys;
@@ -10,6 +11,7 @@ pub(crate) mod object;
 pub(crate) mod operation_state;
 pub(crate) mod output;
 pub(crate) mod random;
+pub(crate) mod recover;
 pub(crate) mod session;
 pub(crate) mod sign;
 pub(crate) mod slot_event;

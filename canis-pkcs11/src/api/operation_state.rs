@@ -127,7 +127,12 @@ fn works_with_a_key(session: &Session) -> bool {
     fn any<O>(place: &Pending<O>) -> bool {
         !matches!(place, Pending::Idle)
     }
-    any(&session.encrypt) || any(&session.decrypt) || any(&session.sign) || any(&session.verify)
+    any(&session.encrypt)
+        || any(&session.decrypt)
+        || any(&session.sign)
+        || any(&session.verify)
+        || any(&session.sign_recover)
+        || any(&session.verify_recover)
 }
 
 #[cfg(test)]

@@ -42,6 +42,17 @@ impl<'a> Out<'a> {
         }
     }
 
+    /// The same buffer for a call that takes one.
+    pub(crate) fn reborrow(&mut self) -> Out<'_> {
+        Out { buffer: self.buffer.as_deref_mut(), len: &mut *self.len }
+    }
+
+    /// What the host was told was written.
+    pub(crate) fn written(&self) -> &[u8] {
+        let len = usize::try_from(*self.len).unwrap_or(usize::MAX);
+        self.buffer.as_deref().and_then(|buffer| buffer.get(..len)).unwrap_or_default()
+    }
+
     /// Tells the host that `len` bytes were written.
     pub(crate) fn wrote(&mut self, len: usize) {
         *self.len = len as CK_ULONG;

@@ -1,6 +1,7 @@
 //! Sessions and login (section 5.6).
 
 use super::cipher::Ciphering;
+use super::recover::{SignRecovery, VerifyRecovery};
 use super::slot_token::{Slot, look};
 use crate::module::Module;
 use crate::pending::{Operation, cancel, wanting_pin};
@@ -117,8 +118,11 @@ pub(crate) fn login(module: &Module, handle: CK_SESSION_HANDLE, user: CK_USER_TY
 /// (section 4.9). A PIN that gets locked so ends the login.
 fn confirm(module: &Module, handle: CK_SESSION_HANDLE, token: &Token, pin: &[u8]) -> Result {
     let wanting = module.sessions.with(handle, |session| {
-        let places =
-            [wanting_pin::<super::sign::Signing>(session), wanting_pin::<Ciphering<Decrypting>>(session)];
+        let places = [
+            wanting_pin::<super::sign::Signing>(session),
+            wanting_pin::<Ciphering<Decrypting>>(session),
+            wanting_pin::<SignRecovery>(session),
+        ];
         Ok(places.into_iter().flatten().next())
     })?;
     let Some(key) = wanting else { return fail(CKR_OPERATION_NOT_INITIALIZED) };
@@ -187,6 +191,8 @@ fn stop_key_work(session: &mut Session) {
     stop::<super::sign::Signing>(session);
     stop::<super::verify::Verification>(session);
     stop::<super::find::Search>(session);
+    stop::<SignRecovery>(session);
+    stop::<VerifyRecovery>(session);
 }
 
 /// C_SessionCancel (v3.0): ends the operations that `flags` name.
@@ -199,6 +205,8 @@ pub(crate) fn session_cancel(module: &Module, handle: CK_SESSION_HANDLE, flags: 
             (CKF_DIGEST, cancel::<super::digest::Digesting>),
             (CKF_SIGN, cancel::<super::sign::Signing>),
             (CKF_VERIFY, cancel::<super::verify::Verification>),
+            (CKF_SIGN_RECOVER, cancel::<SignRecovery>),
+            (CKF_VERIFY_RECOVER, cancel::<VerifyRecovery>),
         ] {
             if flags & flag != 0 {
                 stop(session)?;

@@ -8,6 +8,7 @@
 
 mod absent;
 mod args;
+mod combined;
 mod crypto;
 mod entry;
 mod fork;

@@ -5,6 +5,7 @@
 
 use super::absent::*;
 use super::args::{list, place, structure};
+use super::combined::*;
 use super::crypto::*;
 use super::entry::{self, guarded};
 use super::lifecycle::{code, host_is_privileged, start, stop};

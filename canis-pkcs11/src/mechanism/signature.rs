@@ -60,6 +60,20 @@ impl Mechanism<'_> {
         fail(CKR_MECHANISM_INVALID)
     }
 
+    /// How this mechanism makes signatures that give back what they sign: RSA without a hash.
+    ///
+    /// # Errors
+    /// CKR_MECHANISM_INVALID if it does not.
+    pub(crate) fn recovers(&self) -> Result<SignScheme> {
+        match self.signs()? {
+            Signer {
+                hash: None,
+                scheme: SignWith::Pair(scheme @ (SignScheme::RsaPkcs1 | SignScheme::RsaRaw)),
+            } => Ok(scheme),
+            _ => fail(CKR_MECHANISM_INVALID),
+        }
+    }
+
     fn scheme(&self, hash: Option<Hash>, signature: Signature) -> Result<SignScheme> {
         Ok(match (signature, &self.parameter) {
             (Signature::Pkcs1, _) => SignScheme::RsaPkcs1,

@@ -53,6 +53,9 @@ impl Work {
             (Work::Generate, Some(Family::Aes | Family::Generic)) => CKF_GENERATE,
             (Work::Generate, _) => CKF_GENERATE_KEY_PAIR,
             (Work::Digest(_), _) => CKF_DIGEST,
+            (Work::Sign(None, Signature::Pkcs1 | Signature::Raw), _) => {
+                CKF_SIGN | CKF_VERIFY | CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER
+            }
             (Work::Sign(..) | Work::Mac(..), _) => CKF_SIGN | CKF_VERIFY,
             (Work::Cipher(_), _) => CKF_ENCRYPT | CKF_DECRYPT,
         }

@@ -190,6 +190,7 @@ impl ReadyKey {
 fn may(class: Class, usage: Usage) -> bool {
     let own = [Usage::SIGN, Usage::DECRYPT].contains(&usage);
     match class {
+        Class::PublicKey | Class::PrivateKey if usage == Usage::RECOVER => true,
         Class::SecretKey => true,
         Class::PrivateKey => own,
         Class::PublicKey => !own,

@@ -7,6 +7,7 @@
 
 mod always_authenticate;
 mod ciphers;
+mod combined;
 mod copies;
 mod damage;
 mod harness;

@@ -1,0 +1,124 @@
+//! Signatures that give back what they sign (sections 5.14 and 5.15): CKM_RSA_PKCS and CKM_RSA_X_509, in one piece.
+
+use super::output::Transfer;
+use crate::mechanism::Mechanism;
+use crate::module::Module;
+use crate::pending::{Done, Operation, Pending, Stage, begin_with_key, cancel_by_init, work};
+use crate::rv::{Instead, Result, fail};
+use crate::session::Session;
+use crate::token::{ReadyKey, Wanted};
+use canis_core::crypto::SignScheme;
+use canis_core::object::{SignWith, UseToRecover, UseToSign};
+use canis_proto::{ErrorCode, Usage};
+use pkcs11_sys::*;
+
+/// A signature with recovery about to be made.
+pub(crate) struct SignRecovery {
+    key: ReadyKey,
+    scheme: SignScheme,
+}
+
+/// A signature with recovery about to be verified.
+pub(crate) struct VerifyRecovery {
+    key: ReadyKey,
+    scheme: SignScheme,
+}
+
+macro_rules! operation {
+    ($name:ident, $place:ident) => {
+        impl Operation for $name {
+            fn place(session: &mut Session) -> &mut Pending<Self> {
+                &mut session.$place
+            }
+
+            fn key(&self) -> Option<&ReadyKey> {
+                Some(&self.key)
+            }
+
+            fn into_key(self) -> Option<ReadyKey> {
+                Some(self.key)
+            }
+        }
+    };
+}
+
+operation!(SignRecovery, sign_recover);
+operation!(VerifyRecovery, verify_recover);
+
+/// C_SignRecoverInit.
+pub(crate) fn sign_init(
+    module: &Module,
+    session: CK_SESSION_HANDLE,
+    mechanism: Result<Option<Mechanism<'_>>>,
+    key: CK_OBJECT_HANDLE,
+) -> Result {
+    init(module, session, mechanism, key, |key, scheme| SignRecovery { key, scheme })
+}
+
+/// C_VerifyRecoverInit.
+pub(crate) fn verify_init(
+    module: &Module,
+    session: CK_SESSION_HANDLE,
+    mechanism: Result<Option<Mechanism<'_>>>,
+    key: CK_OBJECT_HANDLE,
+) -> Result {
+    init(module, session, mechanism, key, |key, scheme| VerifyRecovery { key, scheme })
+}
+
+fn init<O: Operation>(
+    module: &Module,
+    session: CK_SESSION_HANDLE,
+    mechanism: Result<Option<Mechanism<'_>>>,
+    key: CK_OBJECT_HANDLE,
+    make: impl FnOnce(ReadyKey, SignScheme) -> O,
+) -> Result {
+    if let Ok(None) = mechanism {
+        return cancel_by_init::<O>(module, session);
+    }
+    let wanted = Wanted { handle: key, usage: Usage::RECOVER };
+    let parse = || {
+        let Some(mechanism) = mechanism? else { return fail(CKR_ARGUMENTS_BAD) };
+        Ok((mechanism.row, mechanism.recovers()?))
+    };
+    begin_with_key(module, session, wanted, parse, make)
+}
+
+/// C_SignRecover.
+pub(crate) fn sign(module: &Module, session: CK_SESSION_HANDLE, io: Result<Transfer<'_>>) -> Result {
+    work(module, session, Stage::Last, |recovery: &mut SignRecovery| {
+        let Transfer { input, mut out } = io?;
+        let SignRecovery { key, scheme } = recovery;
+        let Some(space) = out.space(key.key.signature_len())? else { return Ok(Done::Measured) };
+        let request = UseToSign { key: &key.key, scheme: SignWith::Pair(*scheme), input: &input, out: space };
+        let len = module
+            .keeper()?
+            .core
+            .call(&key.caller, request)
+            .instead(ErrorCode::InvalidArgument, CKR_DATA_LEN_RANGE)?;
+        out.wrote(len);
+        Ok(Done::Worked)
+    })
+}
+
+/// C_VerifyRecover. How long the data is shows only when it is there: a query gets the longest it could be.
+pub(crate) fn verify(module: &Module, session: CK_SESSION_HANDLE, io: Result<Transfer<'_>>) -> Result {
+    work(module, session, Stage::Last, |recovery: &mut VerifyRecovery| {
+        let Transfer { input, mut out } = io?;
+        let VerifyRecovery { key, scheme } = recovery;
+        let block = key.key.signature_len();
+        if input.len() != block {
+            return fail(CKR_SIGNATURE_LEN_RANGE);
+        }
+        if out.is_query() {
+            out.wrote(block);
+            return Ok(Done::Measured);
+        }
+        let request = UseToRecover { key: &key.key, scheme: *scheme, signature: &input };
+        let recovered = module.keeper()?.core.call(&key.caller, request)?;
+        let Some(data) = recovered else { return fail(CKR_SIGNATURE_INVALID) };
+        if let Some(space) = out.space(data.len())? {
+            space.copy_from_slice(&data);
+        }
+        Ok(Done::Worked)
+    })
+}
