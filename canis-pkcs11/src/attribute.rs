@@ -1,16 +1,17 @@
 //! Attribute values: how bytes of the host become booleans, numbers and dates, and back.
 
+use crate::nested;
 use crate::rv::{Result, fail};
 use pkcs11_sys::*;
 use std::borrow::Cow;
 
 /// An attribute as the host gives it in a template.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Attribute<'a> {
     /// Which one.
     pub(crate) kind: CK_ATTRIBUTE_TYPE,
-    /// Its bytes, unchecked.
-    pub(crate) value: &'a [u8],
+    /// Its bytes, unchecked; a template as one flat run (see [`crate::nested`]).
+    pub(crate) value: Cow<'a, [u8]>,
 }
 
 /// What the bytes of an attribute mean (section 4.1 and on).
@@ -26,6 +27,8 @@ pub(crate) enum Format {
     Date,
     /// An array of CK_MECHANISM_TYPE.
     Mechanisms,
+    /// An array of CK_ATTRIBUTE.
+    Template,
 }
 
 impl Format {
@@ -41,6 +44,7 @@ impl Format {
             Format::Bytes => Ok(value.to_vec()),
             Format::Date if value.is_empty() || is_date(value) => Ok(value.to_vec()),
             Format::Date => fail(CKR_ATTRIBUTE_VALUE_INVALID),
+            Format::Template => nested::parse(value),
             Format::Mechanisms => {
                 let numbers = value.chunks(size_of::<CK_ULONG>()).map(number);
                 Ok(numbers.collect::<Result<Vec<_>>>()?.into_iter().flat_map(kept).collect())
@@ -54,6 +58,7 @@ impl Format {
             Format::Bool => Value::from(kept.first().is_some_and(|b| *b != 0)),
             Format::Number => Value::from(kept_number(kept)),
             Format::Bytes | Format::Date => Value::from(kept),
+            Format::Template => Value::from(nested::show(kept)),
             Format::Mechanisms => {
                 let numbers = kept_numbers(kept).flat_map(CK_ULONG::to_ne_bytes);
                 Value::Bytes(Cow::Owned(numbers.collect()))

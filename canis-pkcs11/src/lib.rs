@@ -15,6 +15,7 @@ mod log;
 mod mechanism;
 mod message;
 mod module;
+mod nested;
 mod object;
 mod pending;
 mod rules;

@@ -137,6 +137,9 @@ rules! {
     CKA_LOCAL: KEY, ANY, Bool, Never, Never, Open;
     CKA_KEY_GEN_MECHANISM: KEY, ANY, Number, Never, Never, Open;
     CKA_ALLOWED_MECHANISMS: KEY, ANY, Mechanisms, Both, Never, Open;
+    CKA_WRAP_TEMPLATE: PUBLIC | SECRET, ANY, Template, Both, Never, Open;
+    CKA_UNWRAP_TEMPLATE: OWN, ANY, Template, Both, Never, Open;
+    CKA_DERIVE_TEMPLATE: OWN, ANY, Template, Both, Never, Open;
     CKA_DERIVE: KEY, ANY, Bool, Both, Free, Open;
     CKA_ENCRYPT: PUBLIC | SECRET, ANY, Bool, Both, Free, Open;
     CKA_VERIFY: PUBLIC | SECRET, ANY, Bool, Both, Free, Open;

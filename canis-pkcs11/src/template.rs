@@ -34,7 +34,7 @@ impl<'a> Template<'a> {
 
     /// An attribute's bytes.
     pub(crate) fn bytes(&self, kind: CK_ATTRIBUTE_TYPE) -> Option<&'a [u8]> {
-        self.attributes.iter().find(|attribute| attribute.kind == kind).map(|attribute| attribute.value)
+        self.attributes.iter().find(|attribute| attribute.kind == kind).map(|attribute| &*attribute.value)
     }
 
     /// An attribute that is a boolean.
@@ -158,7 +158,7 @@ fn edited(
     let family = content.key.as_ref().map(|key| key.kind.family());
     for attribute in template.iter() {
         let rule = rule(attribute.kind, content.class, family).ok_or(CKR_ATTRIBUTE_TYPE_INVALID)?;
-        let wanted = rule.format.parse(attribute.value)?;
+        let wanted = rule.format.parse(&attribute.value)?;
         if rule.reveal == Reveal::Sensitive || !allowed(rule, &wanted)? {
             return read_only(rule);
         }
@@ -215,13 +215,13 @@ fn fill(content: &mut Content, template: &Template<'_>, moment: Given, so: bool)
         if rule.given != Given::Both && rule.given != moment {
             return read_only(rule);
         }
-        let value = rule.format.parse(attribute.value)?;
+        let value = rule.format.parse(&attribute.value)?;
         let on = value == [CK_TRUE];
         match rule.kind {
-            CKA_CLASS if number(attribute.value)? != object::class_number(content.class) => {
+            CKA_CLASS if number(&attribute.value)? != object::class_number(content.class) => {
                 return fail(CKR_TEMPLATE_INCONSISTENT);
             }
-            CKA_KEY_TYPE if key_template::family_of(number(attribute.value)?) != family => {
+            CKA_KEY_TYPE if key_template::family_of(number(&attribute.value)?) != family => {
                 return fail(CKR_TEMPLATE_INCONSISTENT);
             }
             // What a generic secret is for, by the host's word.
@@ -303,7 +303,7 @@ mod tests {
     const OFF: &[u8] = &[0];
 
     fn attribute(kind: CK_ATTRIBUTE_TYPE, value: &[u8]) -> Attribute<'_> {
-        Attribute { kind, value }
+        Attribute { kind, value: value.into() }
     }
 
     fn private(attributes: &[Attribute<'_>]) -> Result<Content> {

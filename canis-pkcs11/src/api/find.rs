@@ -80,9 +80,9 @@ fn same(object: &Object, wanted: &Attribute<'_>, value: &Value<'_>) -> bool {
     match &object.content.key {
         Some(key) if wanted.kind == CKA_EC_POINT => {
             let len = point_len(key.kind);
-            point(wanted.value, len).is_ok_and(|bare| point(value.as_slice(), len).is_ok_and(|p| p == bare))
+            point(&wanted.value, len).is_ok_and(|bare| point(value.as_slice(), len).is_ok_and(|p| p == bare))
         }
-        _ => value.as_slice() == wanted.value,
+        _ => value.as_slice() == &*wanted.value,
     }
 }
 

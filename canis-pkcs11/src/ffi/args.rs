@@ -3,8 +3,10 @@
 //! Every function here is unsafe for the same reason: the host promises that a pointer that is not NULL leads to as
 //! many elements as it says (PKCS#11 v3.1, section 5.1), and nothing can check that.
 
+use super::nested;
 use crate::api::output::{Input, Out, Transfer};
 use crate::attribute::Attribute;
+use crate::nested::is_template;
 use crate::rv::{Result, fail};
 use pkcs11_sys::*;
 use zeroize::Zeroizing;
@@ -79,21 +81,33 @@ pub(super) unsafe fn transfer<'a>(
     Ok(Transfer { input, out: unsafe { out(output, output_len) }? })
 }
 
-/// A template.
-pub(super) unsafe fn attributes<'a>(at: *const CK_ATTRIBUTE, count: CK_ULONG) -> Result<Vec<Attribute<'a>>> {
+/// A template. Where a value is itself a template `inside` reads that.
+pub(super) unsafe fn attributes_with<'a>(
+    at: *const CK_ATTRIBUTE,
+    count: CK_ULONG,
+    inside: impl Fn(&CK_ATTRIBUTE) -> Result<Vec<u8>>,
+) -> Result<Vec<Attribute<'a>>> {
     if count > MOST_ATTRIBUTES || (at.is_null() && count > 0) {
         return fail(CKR_ARGUMENTS_BAD);
     }
     (0..count as usize)
         .map(|index| {
-            // SAFETY: the host's promise for the array, and for the value of each element.
-            let (attribute, value) = unsafe {
-                let attribute = at.add(index).read_unaligned();
-                (attribute, bytes(attribute.pValue.cast(), attribute.ulValueLen)?)
+            // SAFETY: the host's promise for the array.
+            let attribute = unsafe { at.add(index).read_unaligned() };
+            let value = match is_template(attribute.type_) {
+                true => inside(&attribute)?.into(),
+                // SAFETY: the host's promise for the value of each element.
+                false => unsafe { bytes(attribute.pValue.cast(), attribute.ulValueLen) }?.into(),
             };
             Ok(Attribute { kind: attribute.type_, value })
         })
         .collect()
+}
+
+/// A template of a call.
+pub(super) unsafe fn attributes<'a>(at: *const CK_ATTRIBUTE, count: CK_ULONG) -> Result<Vec<Attribute<'a>>> {
+    // SAFETY: the host's promise, for templates inside, too.
+    unsafe { attributes_with(at, count, |attribute| nested::read(attribute)) }
 }
 
 /// A template that is to be filled in.

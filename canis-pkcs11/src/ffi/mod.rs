@@ -13,6 +13,7 @@ mod crypto;
 mod entry;
 mod fork;
 mod lifecycle;
+mod nested;
 mod objects;
 mod parameter;
 mod sessions;

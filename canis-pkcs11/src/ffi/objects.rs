@@ -2,10 +2,12 @@
 
 use super::args::{attributes, attributes_to_fill, place, room};
 use super::entry::entry;
+use super::nested;
 use super::parameter::needed_mechanism;
 use crate::api::attributes::Reading;
 use crate::api::{find, keys, object};
-use crate::rv::{Result, fail};
+use crate::nested::is_template;
+use crate::rv::Result;
 use pkcs11_sys::*;
 
 entry! {
@@ -144,15 +146,11 @@ entry! {
 /// Fills in one attribute of C_GetAttributeValue's template.
 unsafe fn fill(reading: &Reading<'_>, attribute: &mut CK_ATTRIBUTE) -> Result {
     let value = reading.value(attribute.type_)?;
-    let value = value.as_slice();
-    let len = value.len() as CK_ULONG;
-    if !attribute.pValue.is_null() {
-        if attribute.ulValueLen < len {
-            return fail(CKR_BUFFER_TOO_SMALL);
+    // SAFETY: the host's pointer and length.
+    unsafe {
+        match is_template(attribute.type_) {
+            true => nested::fill(value.as_slice(), attribute),
+            false => nested::fill_value(value.as_slice(), attribute),
         }
-        // SAFETY: the host's pointer; there is room for the value.
-        unsafe { room(attribute.pValue.cast::<CK_BYTE>(), len) }?.copy_from_slice(value);
     }
-    attribute.ulValueLen = len;
-    Ok(())
 }

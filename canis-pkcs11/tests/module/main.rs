@@ -21,4 +21,5 @@ mod processes;
 mod raw;
 mod signatures;
 mod states;
+mod templates;
 mod tokens;
