@@ -6,6 +6,7 @@
 mod gnutls;
 #[path = "../module/home.rs"]
 mod home;
+mod install;
 mod java;
 mod knot;
 mod nginx;
@@ -15,6 +16,7 @@ mod openssl;
 mod openssl_cms;
 mod openssl_tls;
 mod p11kit;
+mod python;
 mod service;
 mod ssh;
 mod ssh_agent;

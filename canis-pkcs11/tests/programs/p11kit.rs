@@ -10,13 +10,13 @@ use std::process::Command;
 const LIBRARIES: &str = "/usr/lib/x86_64-linux-gnu";
 
 /// A directory that belongs to an ordinary user, with a token, a key and a copy of the module.
-struct Guest {
-    home: Home,
+pub(crate) struct Guest {
+    pub(crate) home: Home,
     root: bool,
 }
 
 impl Guest {
-    fn new() -> Guest {
+    pub(crate) fn new() -> Guest {
         let home = Home::with_token("kit");
         for (kind, label, id) in [("rsa:2048", "rsa", "01"), ("EC:prime256v1", "ec", "02")] {
             home.tool_as_user(&["--keypairgen", "--key-type", kind, "--label", label, "--id", id]);
@@ -29,13 +29,13 @@ impl Guest {
     }
 
     /// Makes the ordinary user the owner of all.
-    fn give(&self) {
+    pub(crate) fn give(&self) {
         if self.root {
             succeed(Command::new("chown").args(["-R", "65534:65534"]).arg(self.home.path("")));
         }
     }
 
-    fn command(&self, program: &str) -> Command {
+    pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = self.home.command("timeout");
         command.args(["--kill-after=5", "60"]);
         if self.root {
