@@ -7,7 +7,7 @@ use crate::mechanism::Row;
 use crate::module::Module;
 use crate::rv::{Fail, Result, fail};
 use crate::session::Session;
-use crate::token::{ReadyKey, Token, Wanted};
+use crate::token::{ReadyKey, Wanted};
 use canis_core::object::KeyHandle;
 use pkcs11_sys::*;
 use std::sync::Arc;
@@ -104,24 +104,28 @@ pub(crate) fn begin_with_key<O: Operation, M>(
     make: impl FnOnce(ReadyKey, M) -> O,
 ) -> Result {
     let core = &module.keeper()?.core;
-    let take = |session: &mut Session| match session.last_key.take() {
-        Some(key) if key.is(wanted) && key.is_current(core) => Held::Key(key),
-        _ => Held::Token(session.token.clone()),
-    };
-    begin(module, handle, take, |held| {
-        let (row, parsed) = mechanism()?;
-        let key = match held {
-            Held::Key(key) if key.is_for(row) => key,
-            Held::Key(_) => ReadyKey::open(module, &*module.sessions.token(handle)?, wanted, row)?,
-            Held::Token(token) => ReadyKey::open(module, &token, wanted, row)?,
-        };
-        Ok(make(key, parsed))
-    })
-}
-
-enum Held {
-    Key(ReadyKey),
-    Token(Arc<Token>),
+    let mechanism = mechanism();
+    let begun = module.sessions.with(handle, |session| {
+        if !matches!(O::place(session), Pending::Idle) {
+            return fail(CKR_OPERATION_ACTIVE);
+        }
+        let (row, parsed) = mechanism?;
+        match session.last_key.take() {
+            Some(key) if key.is(wanted) && key.is_for(row) && key.is_current(core) => {
+                *O::place(session) = Pending::Active(make(key, parsed));
+                Ok(None)
+            }
+            _ => {
+                *O::place(session) = Pending::Busy;
+                Ok(Some((session.token.clone(), row, parsed, make)))
+            }
+        }
+    })?;
+    let Some((token, row, parsed, make)) = begun else { return Ok(()) };
+    // Opening a key may ask the store, which no lock is held over.
+    let place = Busy::<O>::new(module, handle);
+    place.leave(Pending::Active(make(ReadyKey::open(module, &token, wanted, row)?, parsed)));
+    Ok(())
 }
 
 /// The key of the active operation, if it waits for a PIN.

@@ -13,7 +13,7 @@ use rusqlite::{OptionalExtension, ToSql};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use table::Table;
 
 mod connection;
@@ -41,9 +41,8 @@ pub struct SqliteStore {
     seen: AtomicU64,
     /// SQLite's data_version as last polled; it changes when another connection commits.
     data_version: AtomicI64,
-    /// When it was polled, in milliseconds since `opened`.
+    /// When it was polled, by [`generation::coarse_millis`].
     polled: AtomicU64,
-    opened: Instant,
     /// Deleted bytes still stand in the log, because another process was reading it.
     purge_pending: AtomicBool,
 }
@@ -61,7 +60,6 @@ impl SqliteStore {
             seen: AtomicU64::new(1),
             data_version: AtomicI64::new(-1),
             polled: AtomicU64::new(0),
-            opened: Instant::now(),
             purge_pending: AtomicBool::new(false),
         };
         store.ask_data_version()?;
@@ -289,7 +287,7 @@ impl Store for SqliteStore {
     }
 
     fn poll(&self) -> Result<()> {
-        let now = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let now = generation::coarse_millis();
         let due = now.saturating_sub(self.polled.load(Ordering::Relaxed)) >= TRUST.as_millis() as u64;
         if self.page.is_some() && !due {
             return Ok(());
