@@ -19,6 +19,7 @@ mod misuse;
 mod objects;
 mod processes;
 mod raw;
+mod sequences;
 mod signatures;
 mod states;
 mod templates;
