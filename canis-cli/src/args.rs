@@ -2,6 +2,7 @@
 
 use crate::bench::args::BenchCommand;
 use crate::key_args::{CreateKey, DestroyKey, ListKeys, RotateKey, UpdateKey};
+use crate::use_args::{DataKey, Derive, Hash, Mac, Random, Rewrap, SignatureOptions, VerifyMac};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -63,13 +64,27 @@ pub(crate) enum Command {
         command: KeyCommand,
     },
     /// Encrypt under a key's current version.
-    Encrypt(Crypt),
+    Encrypt(Encrypt),
     /// Decrypt what `encrypt` made.
     Decrypt(Crypt),
     /// Sign with a key's current version.
     Sign(Sign),
     /// Verify a signature: prints `valid` (exit 0) or `invalid` (exit 1).
     Verify(Verify),
+    /// Encrypt ciphertexts anew under a key's current version, without showing what is in them.
+    Rewrap(Rewrap),
+    /// Make a random key for one's own use, encrypted under a key of the server.
+    Datakey(DataKey),
+    /// Compute an HMAC with a generic secret.
+    Mac(Mac),
+    /// Check an HMAC: prints `valid` (exit 0) or `invalid` (exit 1).
+    VerifyMac(VerifyMac),
+    /// Derive bytes from a generic secret, or from what a key on a curve shares with a peer's.
+    Derive(Derive),
+    /// Print random bytes of the server as base64.
+    Random(Random),
+    /// Print a digest of a file or of stdin, in hex.
+    Hash(Hash),
     /// Measure PKCS#11 modules and what is below ours.
     Bench {
         #[command(subcommand)]
@@ -208,6 +223,15 @@ pub(crate) struct Crypt {
 }
 
 #[derive(Args)]
+pub(crate) struct Encrypt {
+    #[command(flatten)]
+    pub(crate) crypt: Crypt,
+    /// An older version, if the key's min_encryption_version allows it; the current one if missing.
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub(crate) key_version: u32,
+}
+
+#[derive(Args)]
 pub(crate) struct Sign {
     /// The key's name.
     pub(crate) name: String,
@@ -223,6 +247,11 @@ pub(crate) struct Sign {
     /// Write the bare signature, as other programs verify it, without the key's name and version.
     #[arg(long)]
     pub(crate) raw: bool,
+    #[command(flatten)]
+    pub(crate) options: SignatureOptions,
+    /// An older version, if the key's min_encryption_version allows it; the current one if missing.
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub(crate) key_version: u32,
 }
 
 #[derive(Args)]
@@ -238,6 +267,8 @@ pub(crate) struct Verify {
     /// How it was signed; the key type's default if missing.
     #[arg(long, value_name = "NAME")]
     pub(crate) scheme: Option<String>,
+    #[command(flatten)]
+    pub(crate) options: SignatureOptions,
 }
 
 #[derive(Args)]

@@ -53,7 +53,7 @@ pub(crate) fn print(bytes: &[u8]) -> Result<()> {
 
 /// Writes `bytes` to the file at `path`; a failure leaves what was there before.
 pub(crate) fn write(path: &Path, bytes: &[u8], readers: Readers) -> Result<()> {
-    let failed = |error: io::Error| Error::invalid(format!("cannot write {}: {error}", path.display()));
+    let failed = |error: io::Error| unwritten(path, &error);
     match fs::metadata(path) {
         // A pipe or a device cannot be replaced by a file.
         Ok(there) if !there.is_file() => {
@@ -65,7 +65,49 @@ pub(crate) fn write(path: &Path, bytes: &[u8], readers: Readers) -> Result<()> {
     }
 }
 
+/// A file that is written piece by piece and appears at its place whole or not at all.
+pub(crate) struct Draft {
+    file: tempfile::NamedTempFile,
+    path: PathBuf,
+}
+
+impl Draft {
+    /// A draft of what is to stand at `path`.
+    pub(crate) fn beside(path: &Path, readers: Readers) -> Result<Self> {
+        // Behind a symbolic link stands the file that is meant.
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        match temporary(&path, readers) {
+            Ok(file) => Ok(Draft { file, path }),
+            Err(error) => Err(unwritten(&path, &error)),
+        }
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes).map_err(|error| unwritten(&self.path, &error))
+    }
+
+    /// Puts it in place.
+    pub(crate) fn publish(self) -> Result<()> {
+        let Draft { file, path } = self;
+        let done = file.as_file().sync_all().and_then(|()| file.persist(&path).map_err(|e| e.error));
+        done.map(drop).map_err(|error| unwritten(&path, &error))
+    }
+}
+
+fn unwritten(path: &Path, error: &io::Error) -> Error {
+    Error::invalid(format!("cannot write {}: {error}", path.display()))
+}
+
 fn replace(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<()> {
+    let mut file = temporary(path, readers)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// A file in the folder of `path`.
+fn temporary(path: &Path, readers: Readers) -> io::Result<tempfile::NamedTempFile> {
     let folder = match path.parent() {
         Some(parent) if parent != Path::new("") => parent.to_path_buf(),
         _ => PathBuf::from("."),
@@ -74,14 +116,8 @@ fn replace(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<()> {
         Readers::Umask => 0o666,
         Readers::Owner => 0o600,
     };
-    let mut file = tempfile::Builder::new()
-        .prefix(".canis-")
-        .permissions(Permissions::from_mode(mode))
-        .tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".canis-").permissions(Permissions::from_mode(mode)).tempfile_in(folder)
 }
 
 #[cfg(test)]

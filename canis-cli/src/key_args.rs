@@ -7,12 +7,16 @@ use clap::{ArgAction, Args};
 pub(crate) struct CreateKey {
     /// The new key's name: segments of A-Z a-z 0-9 . _ - joined by /.
     pub(crate) name: String,
-    /// aes256-gcm, rsa-2048 (-3072, -4096, -6144, -8192), ecdsa-p256 (-p384, -p521, -secp256k1) or ed25519.
+    /// aes256-gcm, rsa-2048 (-3072, -4096, -6144, -8192), ecdsa-p256 (-p384, -p521, -secp256k1), ed25519, x25519 or
+    /// generic (a secret for HMAC and HKDF).
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) kind: String,
     /// What it is for, such as `encrypt,decrypt`; everything its type is made for if missing.
     #[arg(long, value_name = "LIST", value_parser = usage)]
     pub(crate) usage: Option<Usage>,
+    /// The length of a generic secret in bytes, 1 to 4096; 32 if missing.
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub(crate) length: u32,
     /// Whether it can be used at once; `canis key activate` makes it usable later.
     #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set, num_args = 0..=1,
           require_equals = true, default_missing_value = "true")]

@@ -9,9 +9,11 @@ mod connect;
 mod files;
 mod key_args;
 mod local;
+mod progress;
 mod rollback;
 mod secret_file;
 mod show;
+mod use_args;
 
 use args::{Cli, Command, SlotCommand, StoreCommand};
 use canis_proto::Result;
@@ -50,6 +52,13 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Decrypt(args) => commands::encryption::decrypt(&connection, &args, json)?,
         Command::Sign(args) => commands::signing::sign(&connection, &args, json)?,
         Command::Verify(args) => return commands::signing::verify(&connection, &args, json),
+        Command::Rewrap(args) => commands::rewrap::run(&connection, &args, json)?,
+        Command::Datakey(args) => commands::datakey::run(&connection, &args, json)?,
+        Command::Mac(args) => commands::mac::make(&connection, &args, json)?,
+        Command::VerifyMac(args) => return commands::mac::verify(&connection, &args, json),
+        Command::Derive(args) => commands::derive::run(&connection, &args, json)?,
+        Command::Random(args) => commands::digest::random(&connection, &args, json)?,
+        Command::Hash(args) => commands::digest::hash(&connection, &args, json)?,
         Command::Bench { command } => bench::run(&command, json)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -79,7 +79,7 @@ fn no_other_door_signs() {
     let token = Token::new();
     token.login(Role::User, USER).unwrap();
     let secret = generate(&token, strict(|_| ()), None).unwrap();
-    let by_name = || Sign { name: "strict".into(), message: b"m"[..].into(), scheme: None };
+    let by_name = || Sign::new("strict", &b"m"[..]);
     assert_eq!(code(token.core.call(&token.caller(), by_name())), ErrorCode::OperationNotAllowed);
     // Nor does a change of other attributes make the key's own row forget it.
     token.change(secret, |content| content.key.as_mut().unwrap().extractable = false).unwrap();

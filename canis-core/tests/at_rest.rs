@@ -393,7 +393,8 @@ fn an_edited_key_is_not_used() {
     let shown = core.call(&caller, ShowKey { name: "a".into(), before_version: 0 }).map(|_| ()).unwrap_err();
     assert!(shown.code == ErrorCode::StoreTampered && shown.message.contains("exportable"), "{shown}");
     for name in ["a", "b"] {
-        let request = Encrypt { name: name.into(), plaintext: b"x"[..].into(), context: (&b""[..]).into() };
+        let request =
+            Encrypt { name: name.into(), plaintext: b"x"[..].into(), context: (&b""[..]).into(), version: 0 };
         let used = core.call(&caller, request).map(|_| ()).unwrap_err();
         assert_eq!(used.code, ErrorCode::StoreTampered, "{name}");
     }

@@ -55,7 +55,12 @@ impl Life {
     }
 
     fn encrypt(&self, name: &str) -> Result<String> {
-        let request = Encrypt { name: name.into(), plaintext: b"plain"[..].into(), context: b""[..].into() };
+        let request = Encrypt {
+            name: name.into(),
+            plaintext: b"plain"[..].into(),
+            context: b""[..].into(),
+            version: 0,
+        };
         self.call(request).map(|answer| answer.ciphertext)
     }
 
@@ -193,7 +198,7 @@ fn tombstones() {
     life.make("a/k", |k| k.kind = KeyType::EcdsaP256).unwrap();
     life.rotate("a/k").unwrap();
     let public = life.call(PublicKey { name: "a/k".into(), version: 1 }).unwrap().spki;
-    let request = Sign { name: "a/k".into(), message: b"m"[..].into(), scheme: None };
+    let request = Sign::new("a/k", &b"m"[..]);
     let signature = life.call(request).unwrap().signature;
     assert_eq!(code(life.destroy("a/k")), ErrorCode::OperationNotAllowed, "R20: it must be disabled first");
     life.disable("a/k").unwrap();
@@ -209,12 +214,7 @@ fn tombstones() {
         code(life.rotate("a/k")),
         code(life.disable("a/k")),
         code(life.call(ShowKey { name: "a/k".into(), before_version: 0 })),
-        code(life.call(Verify {
-            name: "a/k".into(),
-            message: b"m"[..].into(),
-            signature: (&*signature).into(),
-            scheme: None,
-        })),
+        code(life.call(Verify::new("a/k", &b"m"[..], &*signature))),
     ] {
         assert_eq!(gone, ErrorCode::KeyDestroyed);
     }
@@ -228,12 +228,7 @@ fn tombstones() {
     assert_eq!(kept.spki, public);
     // The name is free, and its new bearer is another key.
     life.make("a/k", |k| k.kind = KeyType::EcdsaP256).unwrap();
-    let again = Verify {
-        name: "a/k".into(),
-        message: b"m"[..].into(),
-        signature: (&*signature).into(),
-        scheme: None,
-    };
+    let again = Verify::new("a/k", &b"m"[..], &*signature);
     assert_eq!(code(life.call(again)), ErrorCode::VersionNotFound);
     life.disable("a/k").unwrap();
     life.destroy("a/k").unwrap();
@@ -438,7 +433,8 @@ fn changes_are_seen_at_once_by_other_processes() {
     life.rotate("k").unwrap();
     assert_eq!(code(decrypt()), ErrorCode::VersionRetired);
     let encrypt = || {
-        let request = Encrypt { name: "k".into(), plaintext: b"x"[..].into(), context: b""[..].into() };
+        let request =
+            Encrypt { name: "k".into(), plaintext: b"x"[..].into(), context: b""[..].into(), version: 0 };
         other.call(&caller, request).map(|_| ())
     };
     encrypt().unwrap();

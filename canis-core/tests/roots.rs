@@ -56,7 +56,8 @@ fn contract(root: NewRoot, right: &dyn Fn() -> Credential, wrong: &dyn Fn() -> C
     let create = CreateKey::new("k", KeyType::Aes256);
     core.call(&caller, create).map(|_| ()).unwrap();
     let context = &b""[..];
-    let encrypt = Encrypt { name: "k".into(), plaintext: b"x"[..].into(), context: context.into() };
+    let encrypt =
+        Encrypt { name: "k".into(), plaintext: b"x"[..].into(), context: context.into(), version: 0 };
     let ciphertext = core.call(&caller, encrypt).map(|a| a.ciphertext).unwrap();
     drop(core);
     let core = open(dir.path());

@@ -1,7 +1,7 @@
 //! What the operations answer.
 
 use crate::fields::Fields;
-use crate::message::{WireAnswer, parse};
+use crate::message::{WireAnswer, error_map, parse};
 use crate::value::{Map, Value};
 use crate::{Interval, KeyState, KeyType, Result, Usage};
 
@@ -168,5 +168,64 @@ answer! {
     Verified {
         /// Whether the signature is right.
         valid: bool, required, |v| *v;
+    }
+}
+
+answer! {
+    /// The result of `rewrap`: for each ciphertext a new one, or why there is none.
+    Rewrapped {
+        /// In the order of the request.
+        items: Vec<Result<String>>, rewrapped, |v| Value::Array(v.iter().map(rewrapped).collect());
+    }
+}
+
+fn rewrapped(item: &Result<String>) -> Value<'_> {
+    Value::Map(match item {
+        Ok(ciphertext) => Map::new().with("ciphertext", ciphertext.as_str()),
+        Err(error) => Map::new().with("error", error_map(error)),
+    })
+}
+
+answer! {
+    /// The result of `datakey`.
+    DataKey {
+        /// The data key's ciphertext; `decrypt` opens it.
+        ciphertext: String, required, |v| v.as_str();
+        /// The data key itself, if it was asked for.
+        plaintext: Option<Vec<u8>>, optional, |v| v.as_deref().map_or(Value::Null, Value::from);
+    }
+}
+
+answer! {
+    /// The result of `mac`.
+    MacMade {
+        /// The MAC's text form.
+        mac: String, required, |v| v.as_str();
+    }
+}
+
+answer! {
+    /// The result of `derive`.
+    Derived {
+        /// The version that it was derived from.
+        version: u32, required, |v| *v;
+        /// The bytes.
+        key: Vec<u8>, required, |v| v.as_slice();
+    }
+}
+
+answer! {
+    /// The result of `random`.
+    RandomBytes {
+        /// The bytes.
+        bytes: Vec<u8>, required, |v| v.as_slice();
+    }
+}
+
+answer! {
+    /// The result of `hash`.
+    Digest {
+        /// The digest.
+        digest: Vec<u8>, required, |v| v.as_slice();
     }
 }

@@ -1,6 +1,7 @@
 //! Words and bytes of CANISP: ids, key types, operations, frames, error codes. No I/O, no cryptography.
 
 pub mod answer;
+mod choices;
 mod error;
 pub mod fields;
 pub mod frame;
@@ -14,8 +15,10 @@ mod name;
 pub mod operation;
 mod signature;
 pub mod text;
+mod uses;
 pub mod value;
 
+pub use choices::{AgreementKdf, HashName, SignatureForm};
 pub use error::{Blame, Error, ErrorCode, Result};
 pub use id::Id;
 pub use interval::Interval;

@@ -15,6 +15,8 @@ request! {
         kind: KeyType, key_type, |v| v.name();
         /// What it is to be used for; the type's default if missing.
         usage: Option<Usage>, optional_usage, |v| v.map_or(Value::Null, |usage| Value::from(u16::from(usage.bits())));
+        /// The length of a generic secret in bytes, 1 to 4096; 0 means 32. Other types have their own.
+        length: u32, default, |v| *v;
         /// Whether it can be used at once; else it must be activated first.
         activate: bool, yes, |v| *v;
         /// Whether it may be destroyed.
@@ -38,6 +40,7 @@ impl<'a> CreateKey<'a> {
             name: name.into(),
             kind,
             usage: None,
+            length: 0,
             activate: true,
             deletion_allowed: true,
             exportable: false,

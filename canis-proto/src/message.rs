@@ -4,6 +4,7 @@
 //! `{"code": number, "name": text, "message": text}`. Unknown fields of a request are refused; unknown fields of an
 //! answer are ignored, so that a newer server can say more.
 
+use crate::SignatureForm;
 use crate::answer::{Decrypted, Encrypted, KeyInfo, KeyList, PublicKeyInfo, Signed, StatusInfo, Verified};
 use crate::fields::Fields;
 use crate::operation::{Operation, OperationId};
@@ -15,6 +16,7 @@ use std::borrow::Cow;
 pub use crate::lifecycle::{
     ActivateKey, CancelDestroyKey, CreateKey, DestroyKey, DisableKey, EnableKey, RotateKey, UpdateKey,
 };
+pub use crate::uses::{Derive, HashData, MAX_REWRAP, Mac, MakeDataKey, Random, Rewrap, VerifyMac};
 
 /// A request that CANISP carries.
 pub trait WireRequest<'a>: Operation + Sized {
@@ -65,18 +67,26 @@ pub fn decode_request(payload: &[u8]) -> Result<(OperationId, Map<'_>)> {
 /// The payload of an ERROR.
 #[must_use]
 pub fn encode_error(error: &Error) -> Vec<u8> {
+    error_map(error).encode()
+}
+
+/// An error as a map.
+pub(crate) fn error_map(error: &Error) -> Map<'_> {
     Map::new()
         .with("code", error.code.number())
         .with("name", error.code.name())
         .with("message", error.message.as_str())
-        .encode()
 }
 
 /// Reads the payload of an ERROR. A code unknown here keeps its text and counts as internal.
 #[must_use]
 pub fn decode_error(payload: &[u8]) -> Error {
-    let read = || -> Result<Error> {
-        let mut fields = Fields::new("an error", Map::decode(payload)?);
+    Map::decode(payload).map_or_else(|broken| broken, read_error)
+}
+
+fn read_error(map: Map<'_>) -> Error {
+    let mut fields = Fields::new("an error", map);
+    let mut read = || -> Result<Error> {
         let code: u16 = fields.required("code")?;
         let message: String = fields.required("message")?;
         Ok(Error::new(ErrorCode::from_number(code).unwrap_or(ErrorCode::Internal), message))
@@ -218,6 +228,37 @@ pub(crate) mod parse {
         items.into_iter().map(one).collect()
     }
 
+    pub(crate) fn texts<'a>(fields: &mut Fields<'a>, key: &str) -> Result<Vec<Cow<'a, str>>> {
+        let items: Vec<Value<'a>> = fields.required(key)?;
+        let one = |item| {
+            <Cow<'a, str>>::from_value(item).ok_or_else(|| Error::invalid(format!("`{key}` must hold texts")))
+        };
+        items.into_iter().map(one).collect()
+    }
+
+    /// A choice by its name; the first one if nothing is said.
+    pub(crate) fn choice<T>(fields: &mut Fields<'_>, key: &str) -> Result<T>
+    where
+        T: std::str::FromStr<Err = Error> + Default,
+    {
+        Ok(fields.optional::<Cow<'_, str>>(key)?.map(|name| name.parse()).transpose()?.unwrap_or_default())
+    }
+
+    /// What became of each ciphertext: `{"ciphertext": text}` or `{"error": as the payload of ERROR}`.
+    pub(crate) fn rewrapped(fields: &mut Fields<'_>, key: &str) -> Result<Vec<Result<String>>> {
+        let items: Vec<Value<'_>> = fields.required(key)?;
+        let one = |item| {
+            let map = Map::from_value(item).ok_or_else(|| Error::invalid("a result must be a map"))?;
+            let mut fields = Fields::new("a result", map);
+            let error: Option<Map<'_>> = fields.optional("error")?;
+            Ok(match error {
+                Some(map) => Err(super::read_error(map)),
+                None => Ok(fields.required("ciphertext")?),
+            })
+        };
+        items.into_iter().map(one).collect()
+    }
+
     pub(crate) fn optional_usage(fields: &mut Fields<'_>, key: &str) -> Result<Option<Usage>> {
         fields.optional::<u16>(key)?.map(to_usage).transpose()
     }
@@ -317,7 +358,7 @@ request! {
 }
 
 request! {
-    /// Encrypts under the current version: XAES-256-GCM for AES keys, RSA-OAEP (SHA-256) for RSA keys.
+    /// Encrypts, under the current version as a rule: XAES-256-GCM for AES keys, RSA-OAEP (SHA-256) for RSA keys.
     Encrypt => Encrypted {
         /// The key.
         name: Cow<'a, str>, required, |v| v.as_ref();
@@ -325,6 +366,16 @@ request! {
         plaintext: Cow<'a, [u8]>, required, |v| v.as_ref();
         /// Bytes that decryption must be given again; not part of the ciphertext.
         context: Cow<'a, [u8]>, default, |v| v.as_ref();
+        /// The version, if min_encryption_version allows an older one; 0 means the current one.
+        version: u32, default, |v| *v;
+    }
+}
+
+impl<'a> Encrypt<'a> {
+    /// Without context, under the current version.
+    #[must_use]
+    pub fn new(name: impl Into<Cow<'a, str>>, plaintext: impl Into<Cow<'a, [u8]>>) -> Self {
+        Encrypt { name: name.into(), plaintext: plaintext.into(), context: Cow::default(), version: 0 }
     }
 }
 
@@ -341,7 +392,7 @@ request! {
 }
 
 request! {
-    /// Signs with the current version.
+    /// Signs, with the current version as a rule.
     Sign => Signed {
         /// The key.
         name: Cow<'a, str>, required, |v| v.as_ref();
@@ -349,6 +400,27 @@ request! {
         message: Cow<'a, [u8]>, required, |v| v.as_ref();
         /// The scheme; the key type's default if missing.
         scheme: Option<SignatureScheme>, scheme, |v| v.map_or(Value::Null, |s| Value::from(s.name()));
+        /// Whether the message is a digest already, by the scheme's hash function.
+        prehashed: bool, default, |v| *v;
+        /// How an ECDSA signature is written.
+        form: SignatureForm, choice, |v| v.name();
+        /// The version, if min_encryption_version allows an older one; 0 means the current one.
+        version: u32, default, |v| *v;
+    }
+}
+
+impl<'a> Sign<'a> {
+    /// A message, with the current version and the key type's scheme.
+    #[must_use]
+    pub fn new(name: impl Into<Cow<'a, str>>, message: impl Into<Cow<'a, [u8]>>) -> Self {
+        Sign {
+            name: name.into(),
+            message: message.into(),
+            scheme: None,
+            prehashed: false,
+            form: SignatureForm::Der,
+            version: 0,
+        }
     }
 }
 
@@ -363,6 +435,29 @@ request! {
         signature: Cow<'a, str>, required, |v| v.as_ref();
         /// The scheme; the key type's default if missing.
         scheme: Option<SignatureScheme>, scheme, |v| v.map_or(Value::Null, |s| Value::from(s.name()));
+        /// Whether the message is a digest already, by the scheme's hash function.
+        prehashed: bool, default, |v| *v;
+        /// How an ECDSA signature is written.
+        form: SignatureForm, choice, |v| v.name();
+    }
+}
+
+impl<'a> Verify<'a> {
+    /// A signature over a message, by the key type's scheme.
+    #[must_use]
+    pub fn new(
+        name: impl Into<Cow<'a, str>>,
+        message: impl Into<Cow<'a, [u8]>>,
+        signature: impl Into<Cow<'a, str>>,
+    ) -> Self {
+        Verify {
+            name: name.into(),
+            message: message.into(),
+            signature: signature.into(),
+            scheme: None,
+            prehashed: false,
+            form: SignatureForm::Der,
+        }
     }
 }
 
@@ -372,7 +467,7 @@ mod tests {
 
     #[test]
     fn request_round_trip() {
-        let request = Encrypt { name: "a".into(), plaintext: b"x"[..].into(), context: Cow::default() };
+        let request = Encrypt::new("a", &b"x"[..]);
         let payload = encode_request(&request);
         let (id, args) = decode_request(&payload).unwrap();
         assert_eq!(id, OperationId::Encrypt);

@@ -192,6 +192,20 @@ operations! {
     Sign = 8, "sign", Some(C::Sign), Short, true;
     /// Verify.
     Verify = 9, "verify", Some(C::Verify), Short, true;
+    /// Encrypt ciphertexts anew under the current version. Also needs `encrypt`.
+    Rewrap = 90, "rewrap", Some(C::Decrypt), Long, true;
+    /// Make a data key.
+    MakeDataKey = 91, "datakey", Some(C::Encrypt), Short, true;
+    /// Compute a MAC.
+    Mac = 92, "mac", Some(C::Sign), Short, true;
+    /// Check a MAC.
+    VerifyMac = 93, "verify-mac", Some(C::Verify), Short, true;
+    /// Derive bytes from a key.
+    Derive = 94, "derive", Some(C::Decrypt), Short, true;
+    /// Random bytes.
+    Random = 95, "random", Some(C::Read), Short, true;
+    /// Hash data.
+    HashData = 96, "hash", Some(C::Read), Short, true;
     /// Change a key's configuration.
     UpdateKey = 80, "key.update", Some(C::Update), Long, true;
     /// Make a created key usable.

@@ -5,8 +5,9 @@ use canis_core::{Core, Run};
 use canis_proto::fields::Fields;
 use canis_proto::frame::MAX_PAYLOAD;
 use canis_proto::message::{
-    ActivateKey, CancelDestroyKey, CreateKey, Decrypt, DestroyKey, DisableKey, EnableKey, Encrypt, ListKeys,
-    PublicKey, RotateKey, ShowKey, Sign, Status, UpdateKey, Verify, WireAnswer, WireRequest, decode_request,
+    ActivateKey, CancelDestroyKey, CreateKey, Decrypt, Derive, DestroyKey, DisableKey, EnableKey, Encrypt,
+    HashData, ListKeys, Mac, MakeDataKey, PublicKey, Random, Rewrap, RotateKey, ShowKey, Sign, Status,
+    UpdateKey, Verify, VerifyMac, WireAnswer, WireRequest, decode_request,
 };
 use canis_proto::value::Map;
 use canis_proto::{Error, ErrorCode, Operation, OperationId, Result};
@@ -42,6 +43,13 @@ fn handler(id: OperationId) -> Option<Handler> {
         OperationId::ListKeys => |core, session, args| run::<ListKeys<'_>>(core, session, args),
         OperationId::ShowKey => |core, session, args| run::<ShowKey<'_>>(core, session, args),
         OperationId::PublicKey => |core, session, args| run::<PublicKey<'_>>(core, session, args),
+        OperationId::Rewrap => |core, session, args| run::<Rewrap<'_>>(core, session, args),
+        OperationId::MakeDataKey => |core, session, args| run::<MakeDataKey<'_>>(core, session, args),
+        OperationId::Mac => |core, session, args| run::<Mac<'_>>(core, session, args),
+        OperationId::VerifyMac => |core, session, args| run::<VerifyMac<'_>>(core, session, args),
+        OperationId::Derive => |core, session, args| run::<Derive<'_>>(core, session, args),
+        OperationId::Random => |core, session, args| run::<Random>(core, session, args),
+        OperationId::HashData => |core, session, args| run::<HashData<'_>>(core, session, args),
         OperationId::UpdateKey => |core, session, args| run::<UpdateKey<'_>>(core, session, args),
         OperationId::ActivateKey => |core, session, args| run::<ActivateKey<'_>>(core, session, args),
         OperationId::DisableKey => |core, session, args| run::<DisableKey<'_>>(core, session, args),

@@ -200,8 +200,12 @@ fn the_client_knows_the_limit() {
     let shared = shared();
     let mut client = shared.client();
     let plaintext = vec![0; 64 << 20];
-    let request =
-        Encrypt { name: "k".into(), plaintext: plaintext.as_slice().into(), context: b""[..].into() };
+    let request = Encrypt {
+        name: "k".into(),
+        plaintext: plaintext.as_slice().into(),
+        context: b""[..].into(),
+        version: 0,
+    };
     let error: Error = client.call(&request).map(|_| ()).unwrap_err();
     assert_eq!(error.code, ErrorCode::TooLarge);
     assert!(error.message.contains(&MAX_PAYLOAD.to_string()), "{error}");
@@ -222,6 +226,7 @@ fn damaged_requests_are_answered() {
             name: name.into(),
             plaintext: [7; 40][..].into(),
             context: b"c"[..].into(),
+            version: 0,
         }),
     ];
     // A fixed sequence (Knuth's MMIX generator), so that a failure can be repeated.

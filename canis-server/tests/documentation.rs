@@ -4,18 +4,20 @@
 mod harness;
 
 use canis_proto::answer::{
-    Decrypted, Encrypted, KeyInfo, KeyList, PublicKeyInfo, Rotated, Signed, StatusInfo, Verified,
+    DataKey, Decrypted, Derived, Digest, Encrypted, KeyInfo, KeyList, MacMade, PublicKeyInfo, RandomBytes,
+    Rewrapped, Rotated, Signed, StatusInfo, Verified,
 };
 use canis_proto::fields::Fields;
 use canis_proto::frame::{FrameType, HEADER, Header, MAX_HELLO, MAX_PAYLOAD, frame};
 use canis_proto::message::{
-    ActivateKey, CancelDestroyKey, ClientHello, CreateKey, Decrypt, DestroyKey, DisableKey, EnableKey,
-    Encrypt, ListKeys, PublicKey, RotateKey, ServerHello, ShowKey, Sign, Status, UpdateKey, Verify,
-    WireAnswer, WireRequest, decode_error, decode_request, encode_error, encode_request,
+    ActivateKey, CancelDestroyKey, ClientHello, CreateKey, Decrypt, Derive, DestroyKey, DisableKey,
+    EnableKey, Encrypt, HashData, ListKeys, Mac, MakeDataKey, PublicKey, Random, Rewrap, RotateKey,
+    ServerHello, ShowKey, Sign, Status, UpdateKey, Verify, VerifyMac, WireAnswer, WireRequest, decode_error,
+    decode_request, encode_error, encode_request,
 };
 use canis_proto::operation::TABLE;
 use canis_proto::value::{Map, Value};
-use canis_proto::{ErrorCode, KeyType, OperationId, SignatureScheme};
+use canis_proto::{ErrorCode, HashName, KeyType, OperationId, SignatureScheme};
 use canis_server::limits;
 use std::collections::BTreeSet;
 
@@ -77,6 +79,13 @@ fn request_again(payload: &[u8]) -> (OperationId, Vec<u8>) {
         OperationId::DestroyKey => request::<DestroyKey<'_>>(args),
         OperationId::CancelDestroyKey => request::<CancelDestroyKey<'_>>(args),
         OperationId::RotateKey => request::<RotateKey<'_>>(args),
+        OperationId::Rewrap => request::<Rewrap<'_>>(args),
+        OperationId::MakeDataKey => request::<MakeDataKey<'_>>(args),
+        OperationId::Mac => request::<Mac<'_>>(args),
+        OperationId::VerifyMac => request::<VerifyMac<'_>>(args),
+        OperationId::Derive => request::<Derive<'_>>(args),
+        OperationId::Random => request::<Random>(args),
+        OperationId::HashData => request::<HashData<'_>>(args),
         other => panic!("CANISP does not carry {}", other.row().name),
     };
     (id, again)
@@ -94,6 +103,13 @@ fn answer_again(id: OperationId, payload: &[u8]) -> Vec<u8> {
         | OperationId::DestroyKey
         | OperationId::CancelDestroyKey => answer::<KeyInfo>(payload),
         OperationId::RotateKey => answer::<Rotated>(payload),
+        OperationId::Rewrap => answer::<Rewrapped>(payload),
+        OperationId::MakeDataKey => answer::<DataKey>(payload),
+        OperationId::Mac => answer::<MacMade>(payload),
+        OperationId::VerifyMac => answer::<Verified>(payload),
+        OperationId::Derive => answer::<Derived>(payload),
+        OperationId::Random => answer::<RandomBytes>(payload),
+        OperationId::HashData => answer::<Digest>(payload),
         OperationId::ListKeys => answer::<KeyList>(payload),
         OperationId::PublicKey => answer::<PublicKeyInfo>(payload),
         OperationId::Encrypt => answer::<Encrypted>(payload),
@@ -162,6 +178,7 @@ fn tables_are_the_codes() {
     }
     SignatureScheme::ALL.iter().for_each(|scheme| says(format!("`{scheme}`")));
     KeyType::ALL.iter().for_each(|kind| says(format!("`{kind}`")));
+    HashName::ALL.iter().for_each(|hash| says(format!("`{hash}`")));
     says(format!("| payload | {MAX_PAYLOAD} bytes |"));
     says(format!("| requests in flight, a connection | {} |", limits::IN_FLIGHT));
     says(format!("| request bytes in flight, a connection | {} |", limits::IN_FLIGHT_BYTES));

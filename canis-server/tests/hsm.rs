@@ -18,7 +18,8 @@ fn a_token_goes_and_returns() {
     let mut client = deployment.client(&server);
     let create = CreateKey::new("k", KeyType::Aes256);
     client.call(&create).unwrap();
-    let encrypt = Encrypt { name: "k".into(), plaintext: b"42"[..].into(), context: b""[..].into() };
+    let encrypt =
+        Encrypt { name: "k".into(), plaintext: b"42"[..].into(), context: b""[..].into(), version: 0 };
     let ciphertext = client.call(&encrypt).unwrap().ciphertext;
     assert_eq!(server.stop().code(), Some(0));
 

@@ -19,7 +19,8 @@ fn create<'a>(name: &'a str, kind: KeyType) -> CreateKey<'a> {
 }
 
 fn encrypt(client: &mut Client, name: &str, plaintext: &[u8]) -> String {
-    let request = Encrypt { name: name.into(), plaintext: plaintext.into(), context: b""[..].into() };
+    let request =
+        Encrypt { name: name.into(), plaintext: plaintext.into(), context: b""[..].into(), version: 0 };
     client.call(&request).unwrap().ciphertext
 }
 
@@ -112,7 +113,8 @@ fn a_wrong_credential_leaves_the_store_sealed() {
     assert!(error.message.contains(&status.reason), "{error}");
     // Nobody can be told apart yet, so a large request is refused for the same reason.
     let large = vec![0; 1 << 20];
-    let request = Encrypt { name: "k".into(), plaintext: large.as_slice().into(), context: b""[..].into() };
+    let request =
+        Encrypt { name: "k".into(), plaintext: large.as_slice().into(), context: b""[..].into(), version: 0 };
     assert_eq!(client.call(&request).map(|_| ()).unwrap_err().code, ErrorCode::Sealed);
     std::thread::sleep(Duration::from_secs(3));
     assert_eq!(server.log().matches("sealed reason").count(), 1, "{}", server.log());

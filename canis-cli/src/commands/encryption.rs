@@ -1,6 +1,6 @@
 //! `canis encrypt` and `canis decrypt`.
 
-use crate::args::{Connection, Crypt};
+use crate::args::{self, Connection, Crypt};
 use crate::files::{self, Readers};
 use crate::{connect, show};
 use base64ct::{Base64, Encoding};
@@ -9,12 +9,14 @@ use canis_proto::{Error, Result};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-pub(crate) fn encrypt(connection: &Connection, args: &Crypt, json: bool) -> Result<()> {
+pub(crate) fn encrypt(connection: &Connection, args: &args::Encrypt, json: bool) -> Result<()> {
+    let (args, version) = (&args.crypt, args.key_version);
     let plaintext = files::read(args.input.as_deref())?;
     let request = Encrypt {
         name: args.name.as_str().into(),
         plaintext: plaintext.as_slice().into(),
         context: args.context.as_bytes().into(),
+        version,
     };
     let mut text = connect::open(connection)?.call(&request)?.ciphertext;
     if let Some(out) = &args.out {

@@ -32,6 +32,7 @@ pub(crate) fn run(connection: &Connection, command: &KeyCommand, json: bool) -> 
 fn create(connection: &Connection, args: &key_args::CreateKey, json: bool) -> Result<()> {
     let request = CreateKey {
         usage: args.usage,
+        length: args.length,
         activate: args.activate,
         deletion_allowed: args.deletion_allowed,
         exportable: args.exportable,

@@ -1,9 +1,14 @@
 //! One file a group of commands.
 
+pub(crate) mod datakey;
+pub(crate) mod derive;
+pub(crate) mod digest;
 pub(crate) mod encryption;
 pub(crate) mod init;
 pub(crate) mod key;
 mod key_life;
+pub(crate) mod mac;
+pub(crate) mod rewrap;
 pub(crate) mod signing;
 pub(crate) mod slot;
 pub(crate) mod status;

@@ -12,14 +12,16 @@ use std::path::Path;
 use std::process::ExitCode;
 
 /// What `canis verify` ends with when the signature is wrong.
-const INVALID: u8 = 1;
+pub(super) const INVALID: u8 = 1;
 
 pub(crate) fn sign(connection: &Connection, args: &args::Sign, json: bool) -> Result<()> {
     let message = files::read(args.input.as_deref())?;
     let request = Sign {
-        name: args.name.as_str().into(),
-        message: message.as_slice().into(),
         scheme: scheme(args.scheme.as_deref())?,
+        prehashed: args.options.prehashed,
+        form: args.options.form,
+        version: args.key_version,
+        ..Sign::new(args.name.as_str(), message.as_slice())
     };
     let text = connect::open(connection)?.call(&request)?.signature;
     let signature = Sealed::parse(&text)?;
@@ -46,10 +48,10 @@ pub(crate) fn verify(connection: &Connection, args: &args::Verify, json: bool) -
     let signature = signature(&args.signature)?;
     let message = files::read(args.input.as_deref())?;
     let request = Verify {
-        name: args.name.as_str().into(),
-        message: message.as_slice().into(),
-        signature: signature.as_str().into(),
         scheme: scheme(args.scheme.as_deref())?,
+        prehashed: args.options.prehashed,
+        form: args.options.form,
+        ..Verify::new(args.name.as_str(), message.as_slice(), signature.as_str())
     };
     let valid = connect::open(connection)?.call(&request)?.valid;
     if json {

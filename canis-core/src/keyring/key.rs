@@ -267,6 +267,51 @@ impl Key {
         shown_name(&self.record, self.id)
     }
 
+    /// The version to encrypt or sign with: the current one, or an older one that was asked for and is allowed.
+    ///
+    /// # Errors
+    /// `version_not_allowed`, `version_not_found`.
+    pub(crate) fn version_to_use(&self, asked: u32) -> Result<u32> {
+        let KeyRecord { name, current_version: current, min_encryption_version: oldest, .. } = &self.record;
+        if asked == 0 || asked == *current {
+            return Ok(*current);
+        }
+        if asked > *current {
+            return Err(self.without(asked));
+        }
+        if *oldest > 0 && asked >= *oldest {
+            return Ok(asked);
+        }
+        let allowed = match oldest {
+            0 => "only its current version".to_owned(),
+            oldest => format!("versions from {oldest} on"),
+        };
+        Err(Error::new(
+            ErrorCode::VersionNotAllowed,
+            format!("key `{name}` encrypts and signs with {allowed}, not with version {asked}"),
+        ))
+    }
+
+    /// Refuses a version that is too old to decrypt and verify.
+    ///
+    /// # Errors
+    /// `version_not_allowed`, `version_retired`.
+    pub(crate) fn allow_old(&self, version: u32) -> Result<()> {
+        let KeyRecord { name, min_decryption_version: oldest, .. } = &self.record;
+        if version < self.record.oldest_version {
+            return Err(self.retired(version));
+        }
+        if version >= *oldest {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorCode::VersionNotAllowed,
+            format!(
+                "key `{name}` decrypts and verifies with versions from {oldest} on; this is of version {version}"
+            ),
+        ))
+    }
+
     /// The error for a version whose material was destroyed.
     pub(crate) fn retired(&self, version: u32) -> Error {
         Error::new(

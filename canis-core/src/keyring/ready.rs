@@ -90,6 +90,15 @@ impl ReadyKey {
 }
 
 impl ReadyKey {
+    /// A generic secret as an HMAC key; `None` for keys of other types.
+    pub(crate) fn hmac(&self, provider: &Provider, hash: Hash) -> Result<Option<&dyn MacKey>> {
+        let (ReadyMaterial::Generic { macs }, Some(value)) = (&self.material, &self.value) else {
+            return Ok(None);
+        };
+        let kept = Hash::ALL.iter().position(|known| *known == hash).and_then(|place| macs.get(place));
+        kept.map(|kept| kept.key(|| provider.mac.hmac(hash, value.expose()))).transpose()
+    }
+
     /// The length of a generic secret, in bytes.
     pub(crate) fn value_len(&self) -> usize {
         self.value.as_ref().map_or(0, SecretBytes::len)

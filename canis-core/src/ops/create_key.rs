@@ -21,12 +21,11 @@ impl Run for CreateKey<'_> {
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<KeyInfo> {
         let name = KeyName::parse(&self.name)?;
-        refuse_useless(self.kind)?;
         let tenant = keyring.tenant(caller.tenant()?)?;
         keyring.refuse_taken(&tenant, &name)?;
         let now = keyring.clock.now_micros();
         let record = new_record(&self, &name, now)?;
-        let made = NewMaterial::draw(keyring.provider, self.kind, SECRET_LEN)?;
+        let made = NewMaterial::draw(keyring.provider, self.kind, secret_len(&self)?)?;
         let id = fresh_id(keyring.provider)?;
         let mut changes = vec![
             tenant.expected(),
@@ -52,8 +51,13 @@ impl Run for CreateKey<'_> {
     }
 }
 
-/// What operations of the API use keys for.
-const API: Usage = Usage::ENCRYPT.with(Usage::DECRYPT).with(Usage::SIGN).with(Usage::VERIFY);
+/// What operations of the API use keys of a type for. Wrapping is asked for through PKCS#11; nothing is derived from
+/// AES keys, whose material leads to the keys of ciphertexts.
+fn usable(kind: KeyType) -> Usage {
+    let api = Usage::ENCRYPT.with(Usage::DECRYPT).with(Usage::SIGN).with(Usage::VERIFY);
+    let derives = if kind.family() == Family::Aes { Usage::NONE } else { Usage::DERIVE };
+    kind.possible_usage().intersect(api.with(derives))
+}
 
 fn new_record(request: &CreateKey<'_>, name: &KeyName, now: i64) -> Result<KeyRecord> {
     let usage = usage(request.kind, request.usage)?;
@@ -72,7 +76,7 @@ fn new_record(request: &CreateKey<'_>, name: &KeyName, now: i64) -> Result<KeyRe
 
 /// The usage asked for, or the type's own.
 fn usage(kind: KeyType, asked: Option<Usage>) -> Result<Usage> {
-    let possible = kind.possible_usage().intersect(API);
+    let possible = usable(kind);
     match asked {
         None => Ok(kind.default_usage()),
         Some(usage) if usage != Usage::NONE && possible.allows(usage) => Ok(usage),
@@ -81,21 +85,6 @@ fn usage(kind: KeyType, asked: Option<Usage>) -> Result<Usage> {
             possible.names().collect::<Vec<_>>().join(", ")
         ))),
     }
-}
-
-/// A key that no operation of the API could use is not made through it.
-fn refuse_useless(kind: KeyType) -> Result<()> {
-    let usable = |kind: &KeyType| {
-        kind.family() != Family::Generic && kind.default_usage().intersect(API) != Usage::NONE
-    };
-    if usable(&kind) {
-        return Ok(());
-    }
-    let types: Vec<_> = KeyType::ALL.iter().filter(|kind| usable(kind)).map(|kind| kind.name()).collect();
-    Err(Error::new(
-        ErrorCode::InvalidKeyType,
-        format!("keys of type `{kind}` cannot be made here yet; the types are {}", types.join(", ")),
-    ))
 }
 
 impl Keyring {
@@ -120,6 +109,15 @@ pub(super) struct NewMaterial {
 
 /// The length of a generic secret that nobody has given a length, in bytes.
 const SECRET_LEN: usize = 32;
+
+/// The length asked for; only generic secrets have one that can be chosen.
+fn secret_len(request: &CreateKey<'_>) -> Result<usize> {
+    match (request.length, request.kind.family()) {
+        (0, _) => Ok(SECRET_LEN),
+        (length, Family::Generic) => Ok(usize::try_from(length).unwrap_or(usize::MAX)),
+        (..) => Err(Error::invalid(format!("keys of type {} have one length; leave it out", request.kind))),
+    }
+}
 
 impl NewMaterial {
     /// Draws a key; `len` is the length of a generic secret in bytes.

@@ -7,6 +7,7 @@ use crate::crypto::xaes;
 use crate::keyring::Keyring;
 use crate::keyring::key::Key;
 use crate::keyring::ready::ReadyMaterial;
+use crate::keyring::tenant::OpenTenant;
 use canis_proto::answer::Decrypted;
 use canis_proto::message::Decrypt;
 use canis_proto::text::Sealed;
@@ -23,26 +24,38 @@ impl Run for Decrypt<'_> {
         let tenant = keyring.tenant(caller.tenant()?)?;
         let key = keyring.key(&tenant, &self.name)?;
         key.require(Usage::DECRYPT, "decrypt")?;
-        version_allowed(&key, sealed.version)?;
-        let plaintext = match &keyring.ready(&tenant, &key, sealed.version)?.material {
+        key.allow_old(sealed.version)?;
+        keyring.decrypt(&tenant, &key, &sealed, &self.context).map(|plaintext| Decrypted { plaintext })
+    }
+}
+
+impl Keyring {
+    /// The plaintext of a ciphertext that this key has made, with the version that stands in it, which was allowed.
+    pub(super) fn decrypt(
+        &self,
+        tenant: &OpenTenant,
+        key: &Key,
+        sealed: &Sealed,
+        context: &[u8],
+    ) -> Result<Vec<u8>> {
+        match &self.ready(tenant, key, sealed.version)?.material {
             ReadyMaterial::Aes { api: Some(api), .. } => {
                 let len = xaes::plaintext_len(sealed.bytes.len()).ok_or_else(refused)?;
                 let mut plaintext = vec![0; len];
-                let aad = aad(&tenant, &key, sealed.version, &self.context);
+                let aad = aad(tenant, key, sealed.version, context);
                 api.open_from_slice(&aad, &sealed.bytes, &mut plaintext)?;
-                plaintext
+                Ok(plaintext)
             }
             ReadyMaterial::Aes { api: None, .. } | ReadyMaterial::Generic { .. } => {
-                return Err(Error::internal("a named key without its API key"));
+                Err(Error::internal("a named key without its API key"))
             }
             ReadyMaterial::Pair { private, .. } => {
                 let mut plaintext = vec![0; key.kind.bits() / 8];
-                let len = private.decrypt_oaep(oaep(&self.context), &sealed.bytes, &mut plaintext)?;
+                let len = private.decrypt_oaep(oaep(context), &sealed.bytes, &mut plaintext)?;
                 plaintext.truncate(len);
-                plaintext
+                Ok(plaintext)
             }
-        };
-        Ok(Decrypted { plaintext })
+        }
     }
 }
 
@@ -63,17 +76,4 @@ pub(super) fn made_by(sealed: &Sealed, name: &str, what: &str) -> Result<()> {
         sealed.name,
         canis_proto::quote(name)
     )))
-}
-
-fn version_allowed(key: &Key, version: u32) -> Result<()> {
-    if version >= key.record.min_decryption_version {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorCode::VersionNotAllowed,
-        format!(
-            "key `{}` decrypts from version {} on; this ciphertext is of version {version}",
-            key.record.name, key.record.min_decryption_version
-        ),
-    ))
 }

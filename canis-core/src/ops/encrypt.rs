@@ -1,4 +1,4 @@
-//! `encrypt`: under the current version. AES keys by XAES-256-GCM, RSA keys by OAEP.
+//! `encrypt`: under the current version as a rule. AES keys by XAES-256-GCM, RSA keys by OAEP.
 
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
@@ -22,21 +22,36 @@ impl Run for Encrypt<'_> {
         let tenant = keyring.tenant(caller.tenant()?)?;
         let key = keyring.key(&tenant, &self.name)?;
         key.require(Usage::ENCRYPT, "encrypt")?;
-        let version = key.record.current_version;
-        let bytes = match &keyring.ready(&tenant, &key, version)?.material {
+        let version = key.version_to_use(self.version)?;
+        let ciphertext = keyring.encrypt(&tenant, &key, version, &self.plaintext, &self.context)?;
+        Ok(Encrypted { ciphertext })
+    }
+}
+
+impl Keyring {
+    /// The text form of `plaintext` encrypted under a version of `key`, whose use was allowed.
+    pub(super) fn encrypt(
+        &self,
+        tenant: &OpenTenant,
+        key: &Key,
+        version: u32,
+        plaintext: &[u8],
+        context: &[u8],
+    ) -> Result<String> {
+        let bytes = match &self.ready(tenant, key, version)?.material {
             ReadyMaterial::Aes { api: Some(api), .. } => {
-                api.seal_to_vec(&aad(&tenant, &key, version, &self.context), &self.plaintext)?
+                api.seal_to_vec(&aad(tenant, key, version, context), plaintext)?
             }
             ReadyMaterial::Aes { api: None, .. } | ReadyMaterial::Generic { .. } => {
                 return Err(Error::internal("a named key without its API key"));
             }
             ReadyMaterial::Pair { public, .. } => {
-                fits_oaep(&key, self.plaintext.len())?;
-                public.encrypt_oaep(oaep(&self.context), &self.plaintext)?
+                fits_oaep(key, plaintext.len())?;
+                public.encrypt_oaep(oaep(context), plaintext)?
             }
         };
         let name = KeyName::parse(&key.record.name)?;
-        Ok(Encrypted { ciphertext: Sealed { name, version, bytes }.to_text() })
+        Ok(Sealed { name, version, bytes }.to_text())
     }
 }
 

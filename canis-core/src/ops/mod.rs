@@ -2,13 +2,17 @@
 
 mod authenticate;
 mod create_key;
+mod datakey;
 mod decrypt;
+mod derive;
+mod digest;
 mod due;
 mod encrypt;
 mod key_destroy;
 mod key_info;
 mod key_state;
 mod key_update;
+mod mac;
 mod object_confirm;
 mod object_copy;
 mod object_derive;
@@ -24,6 +28,7 @@ mod object_stream;
 mod object_unwrap;
 mod object_use;
 mod object_wrap;
+mod rewrap;
 mod rotate;
 mod sign;
 mod status;

@@ -3,8 +3,8 @@
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::crypto::{
-    AesKey, BlockMode, CipherStream, Direction, GCM_TAG, GcmKey, Hash, MAX_DIGEST, MacKey, PrivateKey,
-    PublicKey, SignScheme, ccm, digest_info,
+    AesKey, BlockMode, CipherStream, Direction, GCM_TAG, GcmKey, MAX_DIGEST, MacKey, PrivateKey, PublicKey,
+    SignScheme, ccm, digest_info,
 };
 use crate::keyring::Keyring;
 use crate::keyring::ready::{ReadyKey, ReadyMaterial};
@@ -56,11 +56,8 @@ impl KeyHandle {
         let ready = self.ready()?;
         match (&ready.material, with) {
             (ReadyMaterial::Aes { blocks, cmac, .. }, MacWith::Cmac) => cmac.key(|| blocks.cmac()),
-            (ReadyMaterial::Generic { macs }, MacWith::Hmac(hash)) => {
-                let place = Hash::ALL.iter().position(|known| *known == hash);
-                let kept = place.and_then(|place| macs.get(place)).ok_or_else(unfit)?;
-                let value = ready.value.as_ref().ok_or_else(unfit)?;
-                kept.key(|| keyring.provider.mac.hmac(hash, value.expose()))
+            (ReadyMaterial::Generic { .. }, MacWith::Hmac(hash)) => {
+                ready.hmac(keyring.provider, hash)?.ok_or_else(unfit)
             }
             _ => Err(unfit()),
         }

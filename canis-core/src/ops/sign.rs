@@ -10,7 +10,7 @@ use crate::keyring::ready::ReadyMaterial;
 use canis_proto::answer::{Signed, Verified};
 use canis_proto::message::{Sign, Verify};
 use canis_proto::text::Sealed;
-use canis_proto::{Error, ErrorCode, Family, KeyName, Result, SignatureScheme, Usage};
+use canis_proto::{Error, ErrorCode, Family, KeyName, Result, SignatureForm, SignatureScheme, Usage};
 use std::borrow::Cow;
 
 impl Run for Sign<'_> {
@@ -23,16 +23,19 @@ impl Run for Sign<'_> {
         let key = keyring.key(&tenant, &self.name)?;
         let scheme = scheme_for(&key, self.scheme)?;
         key.require(Usage::SIGN, "sign")?;
-        let version = key.record.current_version;
+        let version = key.version_to_use(self.version)?;
         let ready = keyring.ready(&tenant, &key, version)?;
         let ReadyMaterial::Pair { private, .. } = &ready.material else {
             return Err(Error::internal("a signing key without a pair"));
         };
-        let (how, input) = prepare(keyring.provider, scheme, &self.message)?;
+        let (how, input) = prepare(keyring.provider, scheme, &self.message, self.prehashed)?;
         let mut signature = vec![0; private.signature_len()];
         let len = private.sign(how, &input, &mut signature)?;
         signature.truncate(len);
-        let bytes = if key.kind.family() == Family::Ec { ecdsa_der::to_der(&signature)? } else { signature };
+        let bytes = match (key.kind.family(), self.form) {
+            (Family::Ec, SignatureForm::Der) => ecdsa_der::to_der(&signature)?,
+            _ => signature,
+        };
         let name = KeyName::parse(&key.record.name)?;
         Ok(Signed { signature: Sealed { name, version, bytes }.to_text() })
     }
@@ -50,19 +53,20 @@ impl Run for Verify<'_> {
         let key = keyring.key(&tenant, &self.name)?;
         let scheme = scheme_for(&key, self.scheme)?;
         key.require(Usage::VERIFY, "verify")?;
+        key.allow_old(sealed.version)?;
         let ready = keyring.ready(&tenant, &key, sealed.version)?;
         let ReadyMaterial::Pair { public, .. } = &ready.material else {
             return Err(Error::internal("a verifying key without a pair"));
         };
-        let signature = match key.kind.family() {
+        let signature = match (key.kind.family(), self.form) {
             // A signature that is no DER is a wrong signature.
-            Family::Ec => match ecdsa_der::from_der(&sealed.bytes, key.kind.bytes()) {
+            (Family::Ec, SignatureForm::Der) => match ecdsa_der::from_der(&sealed.bytes, key.kind.bytes()) {
                 Some(fixed) => fixed,
                 None => return Ok(Verified { valid: false }),
             },
             _ => sealed.bytes,
         };
-        let (how, input) = prepare(keyring.provider, scheme, &self.message)?;
+        let (how, input) = prepare(keyring.provider, scheme, &self.message, self.prehashed)?;
         Ok(Verified { valid: public.verify(how, &input, &signature)? })
     }
 }
@@ -79,22 +83,39 @@ fn scheme_for(key: &Key, asked: Option<SignatureScheme>) -> Result<SignatureSche
     })
 }
 
-/// What the seam signs for a message: its digest, its DigestInfo, or the message itself.
+/// What the seam signs for a message: its digest, its DigestInfo, or the message itself. A message that was hashed
+/// elsewhere is the digest.
 fn prepare<'a>(
     provider: &Provider,
     scheme: SignatureScheme,
     message: &'a [u8],
+    prehashed: bool,
 ) -> Result<(SignScheme, Cow<'a, [u8]>)> {
     use SignatureScheme as S;
     let hash = match scheme {
         S::RsaPssSha256 | S::RsaPkcs1Sha256 | S::EcdsaSha256 => Hash::Sha256,
         S::RsaPssSha384 | S::RsaPkcs1Sha384 | S::EcdsaSha384 => Hash::Sha384,
         S::RsaPssSha512 | S::RsaPkcs1Sha512 | S::EcdsaSha512 => Hash::Sha512,
+        // Ed25519 signs messages; a signature over a digest would be another scheme, Ed25519ph.
+        S::Ed25519 if prehashed => {
+            return Err(Error::new(ErrorCode::OperationNotSupported, "Ed25519 signs messages, not digests"));
+        }
         S::Ed25519 => return Ok((SignScheme::Ed25519, Cow::Borrowed(message))),
     };
     let mut digest = [0; MAX_DIGEST];
-    let len = provider.digest.hash(hash, message, &mut digest);
-    let digest = &digest[..len];
+    let digest = if prehashed {
+        if message.len() != hash.len() {
+            return Err(Error::invalid(format!(
+                "a digest for {scheme} has {} bytes, not {}",
+                hash.len(),
+                message.len()
+            )));
+        }
+        message
+    } else {
+        let len = provider.digest.hash(hash, message, &mut digest);
+        &digest[..len]
+    };
     Ok(match scheme {
         S::RsaPkcs1Sha256 | S::RsaPkcs1Sha384 | S::RsaPkcs1Sha512 => {
             (SignScheme::RsaPkcs1, Cow::Owned(digest_info::encode(hash, digest)?.as_slice().to_vec()))

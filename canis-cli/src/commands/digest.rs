@@ -1,0 +1,38 @@
+//! `canis random` and `canis hash`.
+
+use crate::args::Connection;
+use crate::files::{self, Readers};
+use crate::{connect, show, use_args};
+use base64ct::{Base64, Encoding};
+use canis_proto::Result;
+use canis_proto::message::{HashData, Random};
+use serde_json::json;
+use std::fmt::Write;
+use zeroize::Zeroizing;
+
+pub(crate) fn random(connection: &Connection, args: &use_args::Random, json: bool) -> Result<()> {
+    let bytes = Zeroizing::new(connect::open(connection)?.call(&Random { length: args.length })?.bytes);
+    if let Some(out) = &args.out {
+        return files::write(out, &bytes, Readers::Owner);
+    }
+    let text = Zeroizing::new(Base64::encode_string(&bytes));
+    if json {
+        return show::json(&json!({"random_base64": *text}));
+    }
+    files::print(format!("{}\n", *text).as_bytes())
+}
+
+pub(crate) fn hash(connection: &Connection, args: &use_args::Hash, json: bool) -> Result<()> {
+    let data = files::read(args.input.as_deref())?;
+    let request = HashData { data: data.as_slice().into(), hash: args.hash };
+    let digest = connect::open(connection)?.call(&request)?.digest;
+    let hex = digest.iter().fold(String::new(), |mut hex, byte| {
+        // Writing into a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    });
+    if json {
+        return show::json(&json!({"hash": args.hash.name(), "digest": hex}));
+    }
+    files::print(format!("{hex}\n").as_bytes())
+}

@@ -1,0 +1,82 @@
+//! `mac` with the current version of a generic secret, `verify-mac` with the one in the MAC.
+
+use super::decrypt::made_by;
+use super::digest::hash_of;
+use crate::caller::Caller;
+use crate::core::{Resource, Run};
+use crate::crypto::{Hash, MAX_DIGEST};
+use crate::keyring::Keyring;
+use crate::keyring::key::Key;
+use crate::keyring::tenant::OpenTenant;
+use canis_proto::answer::{MacMade, Verified};
+use canis_proto::message::{Mac, VerifyMac};
+use canis_proto::text::Sealed;
+use canis_proto::{Error, ErrorCode, Family, KeyName, Result, Usage};
+use subtle::ConstantTimeEq;
+
+impl Run for Mac<'_> {
+    fn resource(&self) -> Resource<'_> {
+        Resource::Key(&self.name)
+    }
+
+    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<MacMade> {
+        let tenant = keyring.tenant(caller.tenant()?)?;
+        let key = keyring.key(&tenant, &self.name)?;
+        makes_macs(&key)?;
+        key.require(Usage::SIGN, "make MACs")?;
+        let version = key.record.current_version;
+        let bytes = keyring.hmac(&tenant, &key, version, hash_of(self.hash), &self.message)?;
+        let name = KeyName::parse(&key.record.name)?;
+        Ok(MacMade { mac: Sealed { name, version, bytes }.to_text() })
+    }
+}
+
+impl Run for VerifyMac<'_> {
+    fn resource(&self) -> Resource<'_> {
+        Resource::Key(&self.name)
+    }
+
+    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Verified> {
+        let sealed = Sealed::parse(&self.mac)?;
+        made_by(&sealed, &self.name, "MAC")?;
+        let tenant = keyring.tenant(caller.tenant()?)?;
+        let key = keyring.key(&tenant, &self.name)?;
+        makes_macs(&key)?;
+        key.require(Usage::VERIFY, "check MACs")?;
+        key.allow_old(sealed.version)?;
+        let made = keyring.hmac(&tenant, &key, sealed.version, hash_of(self.hash), &self.message)?;
+        // Of one length or it is wrong: a MAC that was cut short is not accepted.
+        Ok(Verified { valid: made.ct_eq(&sealed.bytes).into() })
+    }
+}
+
+fn makes_macs(key: &Key) -> Result<()> {
+    if key.kind.family() == Family::Generic {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorCode::OperationNotSupported,
+        format!(
+            "key `{}` is of type {}, which makes no MACs; a `generic` key does",
+            key.record.name, key.kind
+        ),
+    ))
+}
+
+impl Keyring {
+    fn hmac(
+        &self,
+        tenant: &OpenTenant,
+        key: &Key,
+        version: u32,
+        hash: Hash,
+        message: &[u8],
+    ) -> Result<Vec<u8>> {
+        let ready = self.ready(tenant, key, version)?;
+        let mac = ready.hmac(self.provider, hash)?;
+        let mac = mac.ok_or_else(|| Error::internal("a generic secret without its value"))?;
+        let mut tag = [0; MAX_DIGEST];
+        let len = mac.tag(&[message], &mut tag)?;
+        Ok(tag[..len].to_vec())
+    }
+}
