@@ -26,6 +26,8 @@ pub(crate) struct Settings {
     pub(crate) hidden: Vec<KeyType>,
     /// How points of Ed25519 and X25519 keys are given out.
     pub(crate) points: PointEncoding,
+    /// Whether old ways of wrapping keys are there: CKM_AES_CBC_PAD, CKM_RSA_PKCS, RSA keys of any size.
+    pub(crate) legacy: bool,
 }
 
 /// The configuration file. An unknown key is an error: a misspelt one would be silently ignored otherwise.
@@ -37,13 +39,15 @@ struct File {
     #[serde(default)]
     hide_key_types: Vec<String>,
     ec_point_encoding: Option<String>,
+    #[serde(default)]
+    legacy: bool,
 }
 
 impl Settings {
     /// Settings for a host that runs with more rights than its user (set-user-id): its environment is not to be
     /// trusted, so there is no store and no log.
     pub(crate) fn of_a_privileged_host() -> Self {
-        Settings { data: None, log: None, hidden: Vec::new(), points: PointEncoding::Der }
+        Settings { data: None, log: None, hidden: Vec::new(), points: PointEncoding::Der, legacy: false }
     }
 
     /// Reads the environment and the file it names.
@@ -79,6 +83,7 @@ impl Settings {
             log: log.clone().or(file.log.as_deref().map(Target::from)),
             hidden,
             points,
+            legacy: file.legacy,
         })
     }
 }
@@ -116,7 +121,7 @@ mod tests {
         let path = dir.path().join("p11.toml");
         std::fs::write(
             &path,
-            "data = \"/f\"\nlog = \"stderr\"\nhide_key_types = [\"ed25519\"]\nec_point_encoding = \"raw\"\n",
+            "data = \"/f\"\nlog = \"stderr\"\nhide_key_types = [\"ed25519\"]\nec_point_encoding = \"raw\"\nlegacy = true",
         )
         .unwrap();
         let path = path.to_str().unwrap();
@@ -124,6 +129,7 @@ mod tests {
         assert_eq!(settings.data, Some("/f".into()));
         assert_eq!(settings.log, Some(Target::Stderr));
         assert_eq!((settings.hidden, settings.points), (vec![KeyType::Ed25519], PointEncoding::Raw));
+        assert!(settings.legacy);
         let settings = read(&[(FILE, path), (DATA, "/e"), (LOG, "/l")]).unwrap();
         assert_eq!((settings.data, settings.log), (Some("/e".into()), Some(Target::File("/l".into()))));
     }

@@ -199,6 +199,40 @@ pub(crate) fn secret_to_generate(family: Family, template: &Template<'_>) -> Res
     }
 }
 
+/// What kind of secret key a template for C_UnwrapKey or C_DeriveKey asks for, and of which length if it says so. The
+/// length of an AES key is known when it is there; until then any AES type stands for all.
+///
+/// # Errors
+/// CKR_TEMPLATE_INCONSISTENT for another class or a type that no secret key has; CKR_KEY_SIZE_RANGE.
+pub(crate) fn secret_wanted(template: &Template<'_>) -> Result<(KeyType, Option<usize>)> {
+    if template.number(CKA_CLASS)?.is_some_and(|class| class != CKO_SECRET_KEY) {
+        return fail(CKR_TEMPLATE_INCONSISTENT);
+    }
+    let len = template.number(CKA_VALUE_LEN)?.filter(|len| *len != 0);
+    let len = len.map(usize::try_from).transpose().map_err(|_| CKR_KEY_SIZE_RANGE)?;
+    let kind = template.number(CKA_KEY_TYPE)?.unwrap_or(CKK_GENERIC_SECRET);
+    match (family_of(kind), len) {
+        (Some(Family::Aes), None | Some(16 | 24 | 32)) => Ok((KeyType::Aes256, len)),
+        (Some(Family::Generic), _) if len.is_none_or(|len| len <= MAX_SECRET) => Ok((KeyType::Generic, len)),
+        (Some(Family::Aes | Family::Generic), _) => fail(CKR_KEY_SIZE_RANGE),
+        _ => fail(CKR_TEMPLATE_INCONSISTENT),
+    }
+}
+
+/// What family of private keys a template for C_UnwrapKey asks for; any of its types stands for all.
+///
+/// # Errors
+/// CKR_TEMPLATE_INCOMPLETE; CKR_TEMPLATE_INCONSISTENT for a type that no private key has.
+pub(crate) fn private_wanted(template: &Template<'_>) -> Result<KeyType> {
+    match family_of(number(template.needed(CKA_KEY_TYPE)?)?) {
+        Some(Family::Rsa) => Ok(KeyType::Rsa2048),
+        Some(Family::Ec) => Ok(KeyType::EcdsaP256),
+        Some(Family::Edwards) => Ok(KeyType::Ed25519),
+        Some(Family::Montgomery) => Ok(KeyType::X25519),
+        _ => fail(CKR_TEMPLATE_INCONSISTENT),
+    }
+}
+
 /// A big-endian number without leading zeros.
 fn significant(number: &[u8]) -> &[u8] {
     let zeros = number.iter().take_while(|byte| **byte == 0).count();

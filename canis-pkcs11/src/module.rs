@@ -33,6 +33,8 @@ pub(crate) struct Module {
     pub(crate) hidden: Vec<KeyType>,
     /// How points of Ed25519 and X25519 keys are given out.
     pub(crate) points: PointEncoding,
+    /// The policy `legacy`: old ways of wrapping keys.
+    pub(crate) legacy: bool,
 }
 
 impl Module {
@@ -61,6 +63,7 @@ impl Module {
             slot_events: SlotEvents::default(),
             hidden: settings.hidden,
             points: settings.points,
+            legacy: settings.legacy,
         })
     }
 

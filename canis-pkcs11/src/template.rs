@@ -210,6 +210,13 @@ fn facts(class: Class, kind: KeyType, spki: Vec<u8>) -> KeyFacts {
 /// Puts a template's attributes into new content.
 fn fill(content: &mut Content, template: &Template<'_>, moment: Given, so: bool) -> Result {
     let family = content.key.as_ref().map(|key| key.kind.family());
+    let for_keys = |kind| -> Result<bool> { Ok(template.boolean(kind)? == Some(true)) };
+    if let Some(key) = &mut content.key
+        && (for_keys(CKA_WRAP)? || for_keys(CKA_UNWRAP)?)
+    {
+        // A key that wraps is for no data unless that is asked for.
+        key.usage = key.usage.without(Usage::ENCRYPT.with(Usage::DECRYPT));
+    }
     for attribute in template.iter() {
         let rule = rule(attribute.kind, content.class, family).ok_or(CKR_ATTRIBUTE_TYPE_INVALID)?;
         if rule.given != Given::Both && rule.given != moment {
@@ -293,6 +300,23 @@ fn check_certificate(template: &Template<'_>) -> Result {
     }
     template.needed(CKA_SUBJECT)?;
     if template.needed(CKA_VALUE)?.is_empty() { fail(CKR_ATTRIBUTE_VALUE_INVALID) } else { Ok(()) }
+}
+
+/// The data object that a template for C_DeriveKey by CKM_HKDF_DATA asks for, without its value, and the length of that.
+///
+/// # Errors
+/// CKR_TEMPLATE_INCOMPLETE, CKR_TEMPLATE_INCONSISTENT, and those of the rules.
+pub(crate) fn data_derived(template: &Template<'_>, so: bool) -> Result<(Content, usize)> {
+    if template.number(CKA_CLASS)?.is_some_and(|class| class != CKO_DATA)
+        || template.bytes(CKA_VALUE).is_some()
+    {
+        return fail(CKR_TEMPLATE_INCONSISTENT);
+    }
+    let len = usize::try_from(number(template.needed(CKA_VALUE_LEN)?)?).map_err(|_| CKR_KEY_SIZE_RANGE)?;
+    let others: Vec<_> = template.iter().filter(|one| one.kind != CKA_VALUE_LEN).cloned().collect();
+    let mut content = Content { private: true, ..blank(Class::Data, None) };
+    fill(&mut content, &Template::new(&others)?, Given::Create, so)?;
+    Ok((content, len))
 }
 
 #[cfg(test)]

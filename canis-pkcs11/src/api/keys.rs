@@ -1,5 +1,6 @@
 //! Key management (section 5.18).
 
+use super::derive::of_password;
 use super::object::{handle_of, place};
 use crate::attribute::Attribute;
 use crate::key_template::{pair_to_generate, secret_to_generate};
@@ -19,6 +20,9 @@ pub(crate) fn generate(
     attributes: &[Attribute<'_>],
 ) -> Result<CK_OBJECT_HANDLE> {
     module.sessions.token(session)?;
+    if let Some(password) = mechanism.password()? {
+        return of_password(module, session, mechanism, &password, attributes);
+    }
     let family = mechanism.generates()?;
     if is_pair(family) {
         return fail(CKR_MECHANISM_INVALID);

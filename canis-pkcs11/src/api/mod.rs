@@ -2,11 +2,13 @@
 
 pub(crate) mod attributes;
 pub(crate) mod cipher;
+pub(crate) mod derive;
 pub(crate) mod digest;
 pub(crate) mod dual;
 pub(crate) mod find;
 pub(crate) mod general;
 pub(crate) mod keys;
+pub(crate) mod named;
 pub(crate) mod object;
 pub(crate) mod operation_state;
 pub(crate) mod output;
@@ -17,3 +19,4 @@ pub(crate) mod sign;
 pub(crate) mod slot_event;
 pub(crate) mod slot_token;
 pub(crate) mod verify;
+pub(crate) mod wrap;

@@ -27,6 +27,11 @@ impl<'a> Out<'a> {
         self.buffer.as_ref().is_some_and(|buffer| buffer.len() >= len)
     }
 
+    /// How many bytes the buffer takes, 0 for a query.
+    pub(crate) fn room(&self) -> usize {
+        self.buffer.as_ref().map_or(0, |buffer| buffer.len())
+    }
+
     /// Tells the host that `needed` bytes are needed and gives that much of its buffer; `None` for a length query.
     ///
     /// # Errors

@@ -142,7 +142,11 @@ pub(crate) fn mechanism_info(
 ) -> Result<CK_MECHANISM_INFO> {
     look(module, slot)?;
     let row = mechanism::row(kind)?;
-    Ok(CK_MECHANISM_INFO { ulMinKeySize: row.sizes.0, ulMaxKeySize: row.sizes.1, flags: row.flags() })
+    Ok(CK_MECHANISM_INFO {
+        ulMinKeySize: row.sizes.0,
+        ulMaxKeySize: row.sizes.1,
+        flags: row.flags(module.legacy),
+    })
 }
 
 /// C_InitToken; `label` is the host's 32 bytes.

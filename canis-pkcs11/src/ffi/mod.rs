@@ -12,6 +12,7 @@ mod combined;
 mod crypto;
 mod entry;
 mod fork;
+mod keys;
 mod lifecycle;
 mod nested;
 mod objects;

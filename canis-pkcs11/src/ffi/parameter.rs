@@ -1,8 +1,9 @@
 //! Mechanisms as the host gives them: a number, and a parameter whose structure the table knows.
 
-use super::args::{bytes, structure};
+use super::args::{bytes, room, structure};
 use crate::mechanism::{Form, Mechanism, Parameter, row};
 use crate::rv::{Result, fail};
+use canis_core::crypto::derive::{Field, Width};
 use pkcs11_sys::*;
 
 /// Reads a mechanism; `None` for NULL, which ends an operation in C_…Init.
@@ -26,7 +27,7 @@ pub(super) unsafe fn needed_mechanism<'a>(at: *const CK_MECHANISM) -> Result<Mec
 }
 
 unsafe fn parameter<'a>(form: Form, given: &CK_MECHANISM) -> Result<Parameter<'a>> {
-    if matches!(form, Form::None | Form::Eddsa) && given.ulParameterLen == 0 {
+    if matches!(form, Form::None | Form::Eddsa | Form::WrapIv) && given.ulParameterLen == 0 {
         return Ok(Parameter::None);
     }
     // SAFETY: the host's promise, for the parameter and for what it points to in turn.
@@ -60,22 +61,136 @@ unsafe fn parameter<'a>(form: Form, given: &CK_MECHANISM) -> Result<Parameter<'a
                 let p: CK_RSA_PKCS_PSS_PARAMS = read(given)?;
                 Ok(Parameter::Pss { hash: p.hashAlg, mgf: p.mgf, salt: p.sLen })
             }
-            Form::Oaep => {
-                let p: CK_RSA_PKCS_OAEP_PARAMS = read(given)?;
-                // Section 6.1.7: the source is CKZ_DATA_SPECIFIED; 0 is what hosts without a label tend to give.
-                if p.source != CKZ_DATA_SPECIFIED && (p.source != 0 || p.ulSourceDataLen != 0) {
-                    return fail(CKR_MECHANISM_PARAM_INVALID);
-                }
-                let label = inner(p.pSourceData.cast(), p.ulSourceDataLen)?;
-                Ok(Parameter::Oaep { hash: p.hashAlg, mgf: p.mgf, label })
-            }
+            Form::Oaep => read_oaep(&read(given)?),
             Form::Eddsa => {
                 let p: CK_EDDSA_PARAMS = read(given)?;
                 let context = inner(p.pContextData, p.ulContextDataLen)?;
                 Ok(Parameter::Eddsa { prehash: p.phFlag != CK_FALSE, context })
             }
+            Form::WrapIv => Ok(Parameter::Bytes(inner(given.pParameter.cast(), given.ulParameterLen)?)),
+            Form::RsaAes => {
+                let p: CK_RSA_AES_KEY_WRAP_PARAMS = read(given)?;
+                let Some(oaep) = structure(p.pOAEPParams) else { return fail(CKR_MECHANISM_PARAM_INVALID) };
+                let Parameter::Oaep { hash, mgf, label } = read_oaep(oaep)? else {
+                    return fail(CKR_MECHANISM_PARAM_INVALID);
+                };
+                Ok(Parameter::RsaAes { bits: p.ulAESKeyBits, hash, mgf, label })
+            }
+            Form::Ecdh => {
+                let p: CK_ECDH1_DERIVE_PARAMS = read(given)?;
+                Ok(Parameter::Ecdh {
+                    kdf: p.kdf,
+                    shared: inner(p.pSharedData, p.ulSharedDataLen)?,
+                    peer: inner(p.pPublicData, p.ulPublicDataLen)?,
+                })
+            }
+            Form::Hkdf => {
+                let p: CK_HKDF_PARAMS = read(given)?;
+                Ok(Parameter::Hkdf {
+                    extract: p.bExtract != CK_FALSE,
+                    expand: p.bExpand != CK_FALSE,
+                    hash: p.prfHashMechanism,
+                    salt: (p.ulSaltType, inner(p.pSalt, p.ulSaltLen)?, p.hSaltKey),
+                    info: inner(p.pInfo, p.ulInfoLen)?,
+                })
+            }
+            Form::Counter => {
+                let p: CK_SP800_108_KDF_PARAMS = read(given)?;
+                Ok(Parameter::Counter { prf: p.prfType, fields: kdf_fields(&p)? })
+            }
+            Form::Data => {
+                let p: CK_KEY_DERIVATION_STRING_DATA = read(given)?;
+                Ok(Parameter::Bytes(inner(p.pData, p.ulLen)?))
+            }
+            Form::Handle => Ok(Parameter::Handle(read(given)?)),
+            Form::Pbkdf2 => {
+                let p: CK_PKCS5_PBKD2_PARAMS2 = read(given)?;
+                if p.saltSource != CKZ_SALT_SPECIFIED || p.ulPrfDataLen != 0 {
+                    return fail(CKR_MECHANISM_PARAM_INVALID);
+                }
+                Ok(Parameter::Pbkdf2 {
+                    prf: p.prf,
+                    password: inner(p.pPassword, p.ulPasswordLen)?,
+                    salt: inner(p.pSaltSourceData.cast(), p.ulSaltSourceDataLen)?,
+                    iterations: p.iterations,
+                })
+            }
         }
     }
+}
+
+unsafe fn read_oaep<'a>(p: &CK_RSA_PKCS_OAEP_PARAMS) -> Result<Parameter<'a>> {
+    // Section 6.1.7: the source is CKZ_DATA_SPECIFIED; 0 is what hosts without a label tend to give.
+    if p.source != CKZ_DATA_SPECIFIED && (p.source != 0 || p.ulSourceDataLen != 0) {
+        return fail(CKR_MECHANISM_PARAM_INVALID);
+    }
+    // SAFETY: the host's promise.
+    let label = unsafe { inner(p.pSourceData.cast(), p.ulSourceDataLen) }?;
+    Ok(Parameter::Oaep { hash: p.hashAlg, mgf: p.mgf, label })
+}
+
+/// No KDF is computed over more fields than these.
+const MOST_FIELDS: CK_ULONG = 64;
+
+/// The data of the KDF of SP 800-108 (section 6.42.2). Further keys of one call are not derived.
+unsafe fn kdf_fields<'a>(p: &CK_SP800_108_KDF_PARAMS) -> Result<Vec<Field<'a>>> {
+    let count = p.ulNumberOfDataParams;
+    if p.pDataParams.is_null() || count > MOST_FIELDS || p.ulAdditionalDerivedKeys != 0 {
+        return fail(CKR_MECHANISM_PARAM_INVALID);
+    }
+    (0..count as usize)
+        .map(|at| {
+            // SAFETY: the host's promise for the array, and for what its elements point to.
+            unsafe { kdf_field(&p.pDataParams.add(at).read_unaligned()) }
+        })
+        .collect()
+}
+
+unsafe fn kdf_field<'a>(p: &CK_PRF_DATA_PARAM) -> Result<Field<'a>> {
+    // SAFETY: the host's promise; of the structures as many bytes are read as it says there are.
+    let value = unsafe { inner(p.pValue.cast(), p.ulValueLen) }?;
+    let width = |little_endian: CK_BBOOL, bits: CK_ULONG| {
+        let bits = u32::try_from(bits).map_err(|_| CKR_MECHANISM_PARAM_INVALID)?;
+        Result::Ok(Width { bits, little_endian: little_endian != CK_FALSE })
+    };
+    match p.type_ {
+        CK_SP800_108_BYTE_ARRAY => Ok(Field::Bytes(value)),
+        CK_SP800_108_ITERATION_VARIABLE => {
+            // SAFETY: the structure is plain numbers; its length is checked.
+            let format: CK_SP800_108_COUNTER_FORMAT = unsafe { whole(value) }?;
+            width(format.bLittleEndian, format.ulWidthInBits).map(Field::Counter)
+        }
+        CK_SP800_108_DKM_LENGTH => {
+            // SAFETY: as before.
+            let format: CK_SP800_108_DKM_LENGTH_FORMAT = unsafe { whole(value) }?;
+            // One key of whole segments or not: only its own length is taken.
+            if format.dkmLengthMethod != CK_SP800_108_DKM_LENGTH_SUM_OF_KEYS {
+                return fail(CKR_MECHANISM_PARAM_INVALID);
+            }
+            width(format.bLittleEndian, format.ulWidthInBits).map(Field::Length)
+        }
+        _ => fail(CKR_MECHANISM_PARAM_INVALID),
+    }
+}
+
+/// A structure that fills `bytes`.
+unsafe fn whole<T: Copy>(bytes: &[u8]) -> Result<T> {
+    if bytes.len() != size_of::<T>() {
+        return fail(CKR_MECHANISM_PARAM_INVALID);
+    }
+    // SAFETY: there are as many bytes; the caller's structure is valid with any.
+    Ok(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
+}
+
+/// Tells the host the IV that was drawn for it, where its CK_GCM_PARAMS point to.
+pub(super) unsafe fn give_iv(mechanism: *const CK_MECHANISM, iv: &[u8]) -> Result {
+    // SAFETY: the host's promise; [`mechanism`] has read this parameter before.
+    unsafe {
+        let Some(given) = structure(mechanism) else { return fail(CKR_ARGUMENTS_BAD) };
+        let p: CK_GCM_PARAMS = read(given)?;
+        room(p.pIv, iv.len() as CK_ULONG)?.copy_from_slice(iv);
+    }
+    Ok(())
 }
 
 /// The parameter's structure, which need not be aligned.

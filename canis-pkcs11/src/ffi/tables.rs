@@ -8,6 +8,7 @@ use super::args::{list, place, structure};
 use super::combined::*;
 use super::crypto::*;
 use super::entry::{self, guarded};
+use super::keys::*;
 use super::lifecycle::{code, host_is_privileged, start, stop};
 use super::objects::*;
 use super::sessions::*;

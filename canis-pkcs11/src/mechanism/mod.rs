@@ -6,14 +6,18 @@ use canis_proto::Family;
 use pkcs11_sys::*;
 
 mod cipher;
+mod derivation;
 mod parameter;
 mod signature;
 mod table;
+mod wrapping;
 
 pub(crate) use cipher::{Cipher, Ciphers};
+pub(crate) use derivation::{Derives, Deriving, Password, Salt};
 pub(crate) use parameter::{Form, Parameter};
 pub(crate) use signature::{Extent, Signature, Signer};
 pub(crate) use table::{Row, TABLE, Work};
+pub(crate) use wrapping::Wraps;
 
 /// The row of a mechanism.
 ///

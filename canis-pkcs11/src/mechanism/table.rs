@@ -1,6 +1,6 @@
 //! The table of mechanisms: what each works with and does. Everything that is said about them is read from here.
 
-use super::{Ciphers, Extent, Form, Signature};
+use super::{Ciphers, Derives, Extent, Form, Signature, Wraps};
 use canis_core::crypto::Hash;
 use canis_core::object::{MAX_SECRET, MacWith};
 use canis_proto::Family;
@@ -38,18 +38,36 @@ pub(crate) enum Work {
     Mac(MacWith, Extent),
     /// Encrypt and decrypt.
     Cipher(Ciphers),
+    /// Wrap and unwrap keys.
+    Wrap(Wraps),
+    /// The same, if the module's policy is `legacy`.
+    LegacyWrap(Wraps),
+    /// Derive keys.
+    Derive(Derives),
+    /// Make keys of passwords.
+    Password,
 }
 
 impl Row {
-    /// What it is for, as CK_MECHANISM_INFO says it.
-    pub(crate) fn flags(&self) -> CK_FLAGS {
-        self.works.iter().fold(self.curves, |flags, work| flags | work.flags(self.family))
+    /// What it is for, as CK_MECHANISM_INFO says it, under the module's policy.
+    pub(crate) fn flags(&self, legacy: bool) -> CK_FLAGS {
+        self.works.iter().fold(self.curves, |flags, work| flags | work.flags(self.family, legacy))
     }
 }
 
 impl Work {
-    fn flags(self, family: Option<Family>) -> CK_FLAGS {
+    fn flags(self, family: Option<Family>, legacy: bool) -> CK_FLAGS {
         match (self, family) {
+            (Work::Wrap(_), _) => CKF_WRAP | CKF_UNWRAP,
+            (Work::LegacyWrap(_), _) => {
+                if legacy {
+                    CKF_WRAP | CKF_UNWRAP
+                } else {
+                    0
+                }
+            }
+            (Work::Derive(_), _) => CKF_DERIVE,
+            (Work::Password, _) => CKF_GENERATE,
             (Work::Generate, Some(Family::Aes | Family::Generic)) => CKF_GENERATE,
             (Work::Generate, _) => CKF_GENERATE_KEY_PAIR,
             (Work::Digest(_), _) => CKF_DIGEST,
@@ -106,6 +124,8 @@ const fn group(family: Family, least: CK_ULONG, most: CK_ULONG, curves: CK_FLAGS
 
 const RSA: Group = group(Family::Rsa, 2048, 8192, 0);
 const EC: Group = group(Family::Ec, 256, 521, CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS);
+/// EC and X25519.
+const AGREES: Group = group(Family::Ec, 255, 521, CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS);
 const EDWARDS: Group = group(Family::Edwards, 255, 255, CKF_EC_NAMEDCURVE | CKF_EC_COMPRESS);
 const MONTGOMERY: Group = group(Family::Montgomery, 255, 255, CKF_EC_NAMEDCURVE | CKF_EC_COMPRESS);
 const AES: Group = group(Family::Aes, 16, 32, 0);
@@ -118,11 +138,11 @@ use Extent::{General, Whole};
 use Hash::*;
 use MacWith::{Cmac, Hmac};
 use Signature::{Ecdsa, Eddsa, Pkcs1 as Pkcs1Signature, Pss, Raw as RawSignature};
-use Work::{Cipher, Digest, Generate, Mac, Sign};
+use Work::{Cipher, Derive, Digest, Generate, LegacyWrap, Mac, Password, Sign, Wrap};
 
 mechanisms! {
     CKM_RSA_PKCS_KEY_PAIR_GEN: RSA, None, Generate;
-    CKM_RSA_PKCS: RSA, None, Sign(Option::None, Pkcs1Signature), Cipher(Pkcs1);
+    CKM_RSA_PKCS: RSA, None, Sign(Option::None, Pkcs1Signature), Cipher(Pkcs1), LegacyWrap(Wraps::Pkcs1);
     CKM_RSA_X_509: RSA, None, Sign(Option::None, RawSignature), Cipher(Raw);
     CKM_SHA1_RSA_PKCS: RSA, None, Sign(Some(Sha1), Pkcs1Signature);
     CKM_SHA224_RSA_PKCS: RSA, None, Sign(Some(Sha224), Pkcs1Signature);
@@ -143,7 +163,8 @@ mechanisms! {
     CKM_SHA3_256_RSA_PKCS_PSS: RSA, Pss, Sign(Some(Sha3_256), Pss);
     CKM_SHA3_384_RSA_PKCS_PSS: RSA, Pss, Sign(Some(Sha3_384), Pss);
     CKM_SHA3_512_RSA_PKCS_PSS: RSA, Pss, Sign(Some(Sha3_512), Pss);
-    CKM_RSA_PKCS_OAEP: RSA, Oaep, Cipher(Oaep);
+    CKM_RSA_PKCS_OAEP: RSA, Oaep, Cipher(Oaep), Wrap(Wraps::Oaep);
+    CKM_RSA_AES_KEY_WRAP: RSA, RsaAes, Wrap(Wraps::RsaAes);
 
     CKM_EC_KEY_PAIR_GEN: EC, None, Generate;
     CKM_ECDSA: EC, None, Sign(Option::None, Ecdsa);
@@ -156,6 +177,8 @@ mechanisms! {
     CKM_ECDSA_SHA3_256: EC, None, Sign(Some(Sha3_256), Ecdsa);
     CKM_ECDSA_SHA3_384: EC, None, Sign(Some(Sha3_384), Ecdsa);
     CKM_ECDSA_SHA3_512: EC, None, Sign(Some(Sha3_512), Ecdsa);
+    CKM_ECDH1_DERIVE: AGREES, Ecdh, Derive(Derives::Ecdh);
+    CKM_ECDH1_COFACTOR_DERIVE: AGREES, Ecdh, Derive(Derives::Ecdh);
     CKM_EC_EDWARDS_KEY_PAIR_GEN: EDWARDS, None, Generate;
     CKM_EDDSA: EDWARDS, Eddsa, Sign(Option::None, Eddsa);
     CKM_EC_MONTGOMERY_KEY_PAIR_GEN: MONTGOMERY, None, Generate;
@@ -163,12 +186,15 @@ mechanisms! {
     CKM_AES_KEY_GEN: AES, None, Generate;
     CKM_AES_ECB: AES, None, Cipher(Ecb);
     CKM_AES_CBC: AES, Iv, Cipher(Cbc);
-    CKM_AES_CBC_PAD: AES, Iv, Cipher(CbcPad);
+    CKM_AES_CBC_PAD: AES, Iv, Cipher(CbcPad), LegacyWrap(Wraps::CbcPad);
     CKM_AES_CTR: AES, Ctr, Cipher(Ctr);
-    CKM_AES_GCM: AES, Gcm, Cipher(Gcm);
+    CKM_AES_GCM: AES, Gcm, Cipher(Gcm), Wrap(Wraps::Gcm);
     CKM_AES_CCM: AES, Ccm, Cipher(Ccm);
     CKM_AES_CMAC: AES, None, Mac(Cmac, Whole);
     CKM_AES_CMAC_GENERAL: AES, Length, Mac(Cmac, General);
+    CKM_AES_KEY_WRAP: AES, WrapIv, Wrap(Wraps::Kw);
+    CKM_AES_KEY_WRAP_PAD: AES, WrapIv, Wrap(Wraps::Kwp);
+    CKM_AES_KEY_WRAP_KWP: AES, WrapIv, Wrap(Wraps::Kwp);
 
     CKM_GENERIC_SECRET_KEY_GEN: SECRET, None, Generate;
     CKM_SHA_1_HMAC: HMAC, None, Mac(Hmac(Sha1), Whole);
@@ -189,6 +215,17 @@ mechanisms! {
     CKM_SHA3_384_HMAC_GENERAL: HMAC, Length, Mac(Hmac(Sha3_384), General);
     CKM_SHA3_512_HMAC: HMAC, None, Mac(Hmac(Sha3_512), Whole);
     CKM_SHA3_512_HMAC_GENERAL: HMAC, Length, Mac(Hmac(Sha3_512), General);
+
+    CKM_HKDF_KEY_GEN: HMAC, None, Generate;
+    CKM_HKDF_DERIVE: HMAC, Hkdf, Derive(Derives::Hkdf);
+    CKM_HKDF_DATA: HMAC, Hkdf, Derive(Derives::HkdfData);
+    CKM_SP800_108_COUNTER_KDF: HMAC, Counter, Derive(Derives::Counter);
+    CKM_CONCATENATE_BASE_AND_KEY: HMAC, Handle, Derive(Derives::JoinKey);
+    CKM_CONCATENATE_BASE_AND_DATA: HMAC, Data, Derive(Derives::JoinData);
+    CKM_CONCATENATE_DATA_AND_BASE: HMAC, Data, Derive(Derives::JoinAfter);
+    CKM_XOR_BASE_AND_DATA: HMAC, Data, Derive(Derives::Xor);
+    CKM_EXTRACT_KEY_FROM_KEY: HMAC, Length, Derive(Derives::Extract);
+    CKM_PKCS5_PBKD2: HMAC, Pbkdf2, Password;
 
     CKM_SHA_1: NO_KEY, None, Digest(Sha1);
     CKM_SHA224: NO_KEY, None, Digest(Sha224);

@@ -7,9 +7,11 @@
 
 mod always_authenticate;
 mod ciphers;
+mod client;
 mod combined;
 mod copies;
 mod damage;
+mod derive;
 mod harness;
 mod home;
 mod keys;
@@ -19,8 +21,10 @@ mod misuse;
 mod objects;
 mod processes;
 mod raw;
+mod separation;
 mod sequences;
 mod signatures;
 mod states;
 mod templates;
 mod tokens;
+mod wrap;

@@ -405,11 +405,6 @@ fn functions_that_are_left_out() {
     let session = user_session("absent");
     let handle = session.handle();
     assert_eq!(call!(C_MessageSignFinal(handle)), CKR_FUNCTION_NOT_SUPPORTED);
-    let mut key = 0;
-    assert_eq!(
-        call!(C_DeriveKey(handle, null_mut(), 0, null_mut(), 0, &mut key)),
-        CKR_FUNCTION_NOT_SUPPORTED
-    );
 }
 
 /// C_CloseAllSessions closes the sessions of its slot and no others.

@@ -1,0 +1,122 @@
+//! Deriving keys (section 5.18.5), and keys of passwords.
+
+use super::named::{self, Codes, Role};
+use super::object::{Place, handle_of, place};
+use crate::attribute::Attribute;
+use crate::curve::{point, point_len};
+use crate::key_template::secret_wanted;
+use crate::mechanism::{Derives, Deriving, Mechanism, Password, Salt};
+use crate::module::Module;
+use crate::rv::{Instead, Result, fail};
+use crate::template::{Template, data_derived, generated};
+use crate::token::Token;
+use canis_core::object::Salt as CoreSalt;
+use canis_core::object::{Class, Derivation, DeriveKey, DerivePassword, Derived, Object};
+use canis_proto::{ErrorCode, Family, Id, Usage};
+use pkcs11_sys::*;
+
+const BASE: Role = Role {
+    usage: Usage::DERIVE,
+    half: Class::PrivateKey,
+    codes: Codes { handle: CKR_KEY_HANDLE_INVALID, kind: CKR_KEY_TYPE_INCONSISTENT },
+};
+
+/// C_DeriveKey.
+pub(crate) fn derive(
+    module: &Module,
+    session: CK_SESSION_HANDLE,
+    mechanism: &Mechanism<'_>,
+    base: CK_OBJECT_HANDLE,
+    attributes: &[Attribute<'_>],
+) -> Result<CK_OBJECT_HANDLE> {
+    let token = module.sessions.token(session)?;
+    let deriving = mechanism.derives()?;
+    let takes = |family| mechanism.row.derives().is_some_and(|derives: Derives| derives.takes(family));
+    let base = named::key(module, &token, base, BASE, mechanism.row, takes)?;
+    let how = derivation(module, &token, mechanism, &deriving, &base)?;
+    let template = Template::new(attributes)?;
+    let place = place(module, session, template.boolean(CKA_TOKEN)?.unwrap_or(false))?;
+    let (content, derived) = if let Deriving::Hkdf { data: true, .. } = deriving {
+        let (content, len) = data_derived(&template, place.so)?;
+        (content, Derived::Data { len })
+    } else {
+        let (kind, len) = secret_wanted(&template)?;
+        let content = generated(Class::SecretKey, kind, mechanism.row.kind, &template, place.so)?;
+        (content, Derived::Secret { family: kind.family(), len })
+    };
+    let private = content.private;
+    let request = DeriveKey { base: base.id, how, derived, session: place.session, content };
+    let key = module
+        .keeper()?
+        .core
+        .call(&token.caller, request)
+        .instead(ErrorCode::InvalidKeyType, CKR_KEY_SIZE_RANGE)
+        .instead(ErrorCode::InvalidArgument, CKR_MECHANISM_PARAM_INVALID)?;
+    handle_of(module, session, &place, key, private)
+}
+
+/// The derivation as the core takes it: other keys by their ids, points bare.
+fn derivation<'a>(
+    module: &Module,
+    token: &Token,
+    mechanism: &Mechanism<'_>,
+    deriving: &'a Deriving<'a>,
+    base: &Object,
+) -> Result<Derivation<'a>> {
+    let other = |handle| -> Result<Id> {
+        let takes = |family| matches!(family, Family::Aes | Family::Generic);
+        named::key(module, token, handle, BASE, mechanism.row, takes).map(|object| object.id)
+    };
+    Ok(match deriving {
+        Deriving::Ecdh { peer, kdf, shared } => {
+            Derivation::Agree { peer: bare_point(peer, base)?, kdf: *kdf, shared }
+        }
+        Deriving::Hkdf { hash, extract, expand, .. } => {
+            let extract = match extract {
+                None => None,
+                Some(Salt::Bytes(bytes)) => Some(CoreSalt::Bytes(bytes)),
+                Some(Salt::Key(handle)) => Some(CoreSalt::Key(other(*handle)?)),
+            };
+            Derivation::Hkdf { hash: *hash, extract, expand: *expand }
+        }
+        Deriving::Counter { prf, fields } => Derivation::Counter { prf: *prf, fields },
+        Deriving::JoinKey(handle) => Derivation::JoinKey(other(*handle)?),
+        Deriving::JoinData(data) => Derivation::JoinData(data),
+        Deriving::JoinAfter(data) => Derivation::JoinAfter(data),
+        Deriving::Xor(data) => Derivation::Xor(data),
+        Deriving::Extract(bit) => Derivation::Extract(*bit),
+    })
+}
+
+/// The other side's point, which comes bare or as a DER OCTET STRING (section 6.3.17).
+fn bare_point<'a>(peer: &'a [u8], base: &Object) -> Result<&'a [u8]> {
+    let Some(facts) = &base.content.key else { return fail(CKR_KEY_HANDLE_INVALID) };
+    point(peer, point_len(facts.kind)).map_err(|_| CKR_MECHANISM_PARAM_INVALID.into())
+}
+
+/// C_GenerateKey by CKM_PKCS5_PBKD2.
+pub(crate) fn of_password(
+    module: &Module,
+    session: CK_SESSION_HANDLE,
+    mechanism: &Mechanism<'_>,
+    password: &Password<'_>,
+    attributes: &[Attribute<'_>],
+) -> Result<CK_OBJECT_HANDLE> {
+    let template = Template::new(attributes)?;
+    let (kind, len) = secret_wanted(&template)?;
+    let Some(len) = len else { return fail(CKR_TEMPLATE_INCOMPLETE) };
+    let place: Place = place(module, session, template.boolean(CKA_TOKEN)?.unwrap_or(false))?;
+    let content = generated(Class::SecretKey, kind, mechanism.row.kind, &template, place.so)?;
+    let private = content.private;
+    let Password { hash, password, salt, iterations } = *password;
+    let family = kind.family();
+    let request =
+        DerivePassword { password, salt, hash, iterations, family, len, session: place.session, content };
+    let key = module
+        .keeper()?
+        .core
+        .call(&place.token.caller, request)
+        .instead(ErrorCode::InvalidKeyType, CKR_KEY_SIZE_RANGE)
+        .instead(ErrorCode::InvalidArgument, CKR_MECHANISM_PARAM_INVALID)?;
+    handle_of(module, session, &place, key, private)
+}

@@ -1,0 +1,117 @@
+//! Wrapping and unwrapping keys (section 5.18.3 and 5.18.4).
+
+use super::named::{self, Codes, Role};
+use super::object::{handle_of, place};
+use super::output::Out;
+use crate::attribute::Attribute;
+use crate::key_template::{private_wanted, secret_wanted};
+use crate::mechanism::Mechanism;
+use crate::module::Module;
+use crate::rv::{Instead, Result, fail};
+use crate::template::{Template, generated};
+use canis_core::crypto::{BLOCK, GCM_NONCE};
+use canis_core::object::{Class, Inside, UnwrapKey, WrapKey, Wrapping};
+use canis_proto::{ErrorCode, Usage};
+use pkcs11_sys::*;
+
+const WRAPS: Role = Role {
+    usage: Usage::WRAP,
+    half: Class::PublicKey,
+    codes: Codes { handle: CKR_WRAPPING_KEY_HANDLE_INVALID, kind: CKR_WRAPPING_KEY_TYPE_INCONSISTENT },
+};
+
+const UNWRAPS: Role = Role {
+    usage: Usage::UNWRAP,
+    half: Class::PrivateKey,
+    codes: Codes { handle: CKR_UNWRAPPING_KEY_HANDLE_INVALID, kind: CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT },
+};
+
+/// C_WrapKey; gives the IV that was drawn for AES-GCM.
+pub(crate) fn wrap(
+    module: &Module,
+    session: CK_SESSION_HANDLE,
+    mechanism: &Mechanism<'_>,
+    wrapping: CK_OBJECT_HANDLE,
+    key: CK_OBJECT_HANDLE,
+    mut out: Out<'_>,
+) -> Result<Option<[u8; GCM_NONCE]>> {
+    let token = module.sessions.token(session)?;
+    let how = mechanism.wraps(module.legacy, false)?;
+    let takes = |family| mechanism.row.family == Some(family);
+    let wrapper = named::key(module, &token, wrapping, WRAPS, mechanism.row, takes)?;
+    let key = named::any(module, &token, key, CKR_KEY_HANDLE_INVALID)?;
+    if key.content.key.is_none() {
+        return fail(CKR_KEY_HANDLE_INVALID);
+    }
+    if !key.content.class.is_secret() {
+        return fail(CKR_KEY_NOT_WRAPPABLE);
+    }
+    let request =
+        WrapKey { wrapper: wrapper.id, key: key.id, how, room: out.room(), weak_rsa: module.legacy };
+    let wrapped = module
+        .keeper()?
+        .core
+        .call(&token.caller, request)
+        .instead(ErrorCode::InvalidArgument, CKR_KEY_SIZE_RANGE)?;
+    let (Some(space), Some(bytes)) = (out.space(wrapped.len)?, wrapped.bytes) else { return Ok(None) };
+    space.copy_from_slice(&bytes);
+    Ok(wrapped.iv)
+}
+
+/// C_UnwrapKey.
+pub(crate) fn unwrap(
+    module: &Module,
+    session: CK_SESSION_HANDLE,
+    mechanism: &Mechanism<'_>,
+    unwrapping: CK_OBJECT_HANDLE,
+    wrapped: &[u8],
+    attributes: &[Attribute<'_>],
+) -> Result<CK_OBJECT_HANDLE> {
+    let token = module.sessions.token(session)?;
+    let how = mechanism.wraps(module.legacy, true)?;
+    let takes = |family| mechanism.row.family == Some(family);
+    let unwrapper = named::key(module, &token, unwrapping, UNWRAPS, mechanism.row, takes)?;
+    let block = unwrapper.content.key.as_ref().map_or(0, |facts| facts.kind.bytes());
+    if !length_fits(&how, wrapped.len(), block) {
+        return fail(CKR_WRAPPED_KEY_LEN_RANGE);
+    }
+    let template = Template::new(attributes)?;
+    let place = place(module, session, template.boolean(CKA_TOKEN)?.unwrap_or(false))?;
+    let (class, kind, inside) = match template.number(CKA_CLASS)?.unwrap_or(CKO_SECRET_KEY) {
+        CKO_SECRET_KEY => {
+            let (kind, len) = secret_wanted(&template)?;
+            (Class::SecretKey, kind, Inside::Secret { family: kind.family(), len })
+        }
+        CKO_PRIVATE_KEY => {
+            let kind = private_wanted(&template)?;
+            (Class::PrivateKey, kind, Inside::Private(kind.family()))
+        }
+        _ => return fail(CKR_TEMPLATE_INCONSISTENT),
+    };
+    if class == Class::PrivateKey && matches!(how, Wrapping::RsaOaep(_) | Wrapping::RsaPkcs1) {
+        return fail(CKR_TEMPLATE_INCONSISTENT);
+    }
+    let content = generated(class, kind, mechanism.row.kind, &template, place.so)?;
+    let private = content.private;
+    let request =
+        UnwrapKey { unwrapper: unwrapper.id, how, wrapped, inside, session: place.session, content };
+    let key = module
+        .keeper()?
+        .core
+        .call(&token.caller, request)
+        .instead(ErrorCode::DecryptionFailed, CKR_WRAPPED_KEY_INVALID)
+        .instead(ErrorCode::InvalidArgument, CKR_TEMPLATE_INCOMPLETE)?;
+    handle_of(module, session, &place, key, private)
+}
+
+/// Whether anything of this length can have been wrapped so; everybody can see that.
+fn length_fits(how: &Wrapping<'_>, len: usize, block: usize) -> bool {
+    match how {
+        Wrapping::AesKw => len >= 24 && len.is_multiple_of(8),
+        Wrapping::AesKwp => len >= 16 && len.is_multiple_of(8),
+        Wrapping::AesGcm { tag, .. } => len > *tag,
+        Wrapping::AesCbcPad { .. } => len > 0 && len.is_multiple_of(BLOCK),
+        Wrapping::RsaOaep(_) | Wrapping::RsaPkcs1 => len == block,
+        Wrapping::RsaAes { .. } => len >= block + 16 && (len - block).is_multiple_of(8),
+    }
+}
