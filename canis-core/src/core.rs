@@ -5,7 +5,7 @@ use crate::caller::Caller;
 use crate::clock::Clock;
 use crate::crypto::{Provider, selftest};
 use crate::keyring::Keyring;
-use crate::object::KeyHandle;
+use crate::object::{KeyHandle, Since};
 use crate::root::Credential;
 use crate::store::Store;
 use canis_proto::{Error, ErrorCode, Id, Operation, Result};
@@ -134,6 +134,14 @@ impl Core {
     #[must_use]
     pub fn is_current(&self, caller: &Caller, key: &KeyHandle) -> bool {
         self.keyring.since(caller).is_ok_and(|now| now == key.since)
+    }
+
+    /// The moment for a PKCS#11 application; what it sees stays the same until this changes. Costs two loads.
+    ///
+    /// # Errors
+    /// `store_unavailable`.
+    pub fn since(&self, caller: &Caller) -> Result<Since> {
+        self.keyring.since(caller)
     }
 
     /// Looks whether another process changed the store.

@@ -3,6 +3,7 @@
 //! A handle is `generation << 20 | index`: the index leads straight to the session's slot, and the generation, which
 //! grows when a slot is used again, keeps a stale handle from reaching a newer session.
 
+use crate::api::attributes::Seen;
 use crate::api::cipher::Ciphering;
 use crate::api::digest::Digesting;
 use crate::api::find::Search;
@@ -39,6 +40,8 @@ pub(crate) struct Session {
     pub(crate) search: Pending<Search>,
     /// The key of the last operation that ended well; the next one often uses it again.
     pub(crate) last_key: Option<ReadyKey>,
+    /// The object whose attributes were read last; hosts read them one by one.
+    pub(crate) last_object: Option<Seen>,
 }
 
 impl Session {
@@ -57,6 +60,7 @@ impl Session {
             verify_recover: Pending::Idle,
             search: Pending::Idle,
             last_key: None,
+            last_object: None,
         }
     }
 }
@@ -127,6 +131,14 @@ impl Sessions {
             Some(session) => f(session),
             None => fail(CKR_SESSION_HANDLE_INVALID),
         }
+    }
+
+    /// Checks that a session is open.
+    ///
+    /// # Errors
+    /// CKR_SESSION_HANDLE_INVALID.
+    pub(crate) fn check(&self, handle: CK_SESSION_HANDLE) -> Result {
+        self.with(handle, |_| Ok(()))
     }
 
     /// The token of a session.

@@ -235,9 +235,10 @@ pub struct KeyHandle {
     pub(crate) confirmed: AtomicBool,
 }
 
-/// When a key was opened: whose token's, under which generation of the store, and under which logins.
+/// When a key was opened or an object read: on which token, under which generation of the store, and under which logins.
+/// As long as it is the same, so is what was seen.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Since {
+pub struct Since {
     pub(crate) token: Id,
     pub(crate) generation: u64,
     pub(crate) epoch: u64,

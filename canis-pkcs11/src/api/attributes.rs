@@ -1,5 +1,6 @@
 //! Reading attributes (section 5.7.5): those of the object, and its key's material where that may be seen.
 
+use super::object::find;
 use crate::attribute::Value;
 use crate::curve::{PointEncoding, point, point_len};
 use crate::module::Module;
@@ -7,7 +8,7 @@ use crate::object::read;
 use crate::rv::{Instead, Result, fail};
 use crate::token::Token;
 use canis_core::crypto::private_parts::PrivateParts;
-use canis_core::object::{ExportObject, Object};
+use canis_core::object::{ExportObject, Object, Since};
 use canis_proto::{ErrorCode, KeyType};
 use pkcs11_sys::*;
 use std::cell::OnceCell;
@@ -17,15 +18,53 @@ use std::sync::Arc;
 /// this is dropped.
 pub(crate) struct Reading<'a> {
     module: &'a Module,
-    token: Arc<Token>,
-    object: Arc<Object>,
+    seen: Seen,
     parts: OnceCell<PrivateParts>,
 }
 
+/// An object as it was at some moment, kept by the session until other attributes are read.
+pub(crate) struct Seen {
+    handle: CK_OBJECT_HANDLE,
+    since: Since,
+    token: Arc<Token>,
+    object: Arc<Object>,
+}
+
 impl<'a> Reading<'a> {
-    /// Begins to read an object.
-    pub(crate) fn new(module: &'a Module, (token, object): (Arc<Token>, Arc<Object>)) -> Self {
-        Reading { module, token, object, parts: OnceCell::new() }
+    /// Reads attributes of an object. The last object of the session is used on as long as nothing has changed: then no
+    /// map is looked at and no counter is shared with other threads.
+    ///
+    /// # Errors
+    /// CKR_OBJECT_HANDLE_INVALID, or what `read` fails with.
+    pub(crate) fn with(
+        module: &'a Module,
+        session: CK_SESSION_HANDLE,
+        handle: CK_OBJECT_HANDLE,
+        read: impl FnOnce(&Self) -> Result,
+    ) -> Result {
+        let core = &module.keeper()?.core;
+        let last = module.sessions.with(session, |session| Ok(session.last_object.take()))?;
+        let current = |seen: &Seen| {
+            seen.handle == handle && core.since(&seen.token.caller).is_ok_and(|now| now == seen.since)
+        };
+        let seen = match last.filter(current) {
+            Some(seen) => seen,
+            None => {
+                let token = module.sessions.token(session)?;
+                // Asked first, so that a change in between is noticed the next time.
+                let since = core.since(&token.caller)?;
+                let (token, object) = find(module, session, handle)?;
+                Seen { handle, since, token, object }
+            }
+        };
+        let reading = Reading { module, seen, parts: OnceCell::new() };
+        let outcome = read(&reading);
+        // The session may have been closed meanwhile; then there is nothing to keep it for.
+        let _ = module.sessions.with(session, |session| {
+            session.last_object = Some(reading.seen);
+            Ok(())
+        });
+        outcome
     }
 
     /// One attribute.
@@ -33,7 +72,7 @@ impl<'a> Reading<'a> {
     /// # Errors
     /// CKR_ATTRIBUTE_TYPE_INVALID, CKR_ATTRIBUTE_SENSITIVE.
     pub(crate) fn value(&self, kind: CK_ATTRIBUTE_TYPE) -> Result<Value<'_>> {
-        match read(&self.object, kind) {
+        match read(&self.seen.object, kind) {
             Err(f) if f.rv == CKR_ATTRIBUTE_SENSITIVE => self.material(kind),
             Ok(point) if kind == CKA_EC_POINT => self.point(&point),
             shown => shown,
@@ -42,7 +81,7 @@ impl<'a> Reading<'a> {
 
     /// The point as the configuration wants it.
     fn point(&self, wrapped: &Value<'_>) -> Result<Value<'static>> {
-        let kind = self.object.content.key.as_ref().map(|key| key.kind);
+        let kind = self.seen.object.content.key.as_ref().map(|key| key.kind);
         let bare = match (kind, self.module.points) {
             (Some(kind @ (KeyType::Ed25519 | KeyType::X25519)), PointEncoding::Raw) => {
                 point(wrapped.as_slice(), point_len(kind))?
@@ -53,7 +92,7 @@ impl<'a> Reading<'a> {
     }
 
     fn material(&self, kind: CK_ATTRIBUTE_TYPE) -> Result<Value<'_>> {
-        let open = self.object.content.key.as_ref().is_some_and(|key| key.extractable && !key.sensitive);
+        let open = self.seen.object.content.key.as_ref().is_some_and(|key| key.extractable && !key.sensitive);
         if !open {
             return fail(CKR_ATTRIBUTE_SENSITIVE);
         }
@@ -69,7 +108,7 @@ impl<'a> Reading<'a> {
             .module
             .keeper()?
             .core
-            .call(&self.token.caller, ExportObject { object: self.object.id })
+            .call(&self.seen.token.caller, ExportObject { object: self.seen.object.id })
             .instead(ErrorCode::OperationNotAllowed, CKR_ATTRIBUTE_SENSITIVE)
             .instead(ErrorCode::LoginRequired, CKR_ATTRIBUTE_SENSITIVE)?;
         Ok(self.parts.get_or_init(|| parts))

@@ -19,7 +19,7 @@ pub(crate) fn generate(
     mechanism: &Mechanism<'_>,
     attributes: &[Attribute<'_>],
 ) -> Result<CK_OBJECT_HANDLE> {
-    module.sessions.token(session)?;
+    module.sessions.check(session)?;
     if let Some(password) = mechanism.password()? {
         return of_password(module, session, mechanism, &password, attributes);
     }
@@ -49,7 +49,7 @@ pub(crate) fn generate_pair(
     public: &[Attribute<'_>],
     private: &[Attribute<'_>],
 ) -> Result<(CK_OBJECT_HANDLE, CK_OBJECT_HANDLE)> {
-    module.sessions.token(session)?;
+    module.sessions.check(session)?;
     let family = mechanism.generates()?;
     if !is_pair(family) {
         return fail(CKR_MECHANISM_INVALID);

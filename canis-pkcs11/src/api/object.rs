@@ -70,7 +70,7 @@ pub(crate) fn create(
     session: CK_SESSION_HANDLE,
     attributes: &[Attribute<'_>],
 ) -> Result<CK_OBJECT_HANDLE> {
-    module.sessions.token(session)?;
+    module.sessions.check(session)?;
     let template = Template::new(attributes)?;
     let place = place(module, session, template.boolean(CKA_TOKEN)?.unwrap_or(false))?;
     let Created { content, parts } = created(&template, place.so)?;

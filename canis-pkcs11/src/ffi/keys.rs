@@ -15,7 +15,7 @@ entry! {
         wrapped: *mut CK_BYTE,
         wrapped_len: *mut CK_ULONG,
     ) |module| {
-        module.sessions.token(session)?;
+        module.sessions.check(session)?;
         let drawn = {
             // SAFETY: the host's pointers.
             let (how, out) = unsafe { (needed_mechanism(mechanism)?, out(wrapped, wrapped_len)?) };
@@ -38,7 +38,7 @@ entry! {
         count: CK_ULONG,
         key: *mut CK_OBJECT_HANDLE,
     ) |module| {
-        module.sessions.token(session)?;
+        module.sessions.check(session)?;
         // SAFETY: the host's pointers.
         let (key, how, wrapped, template) = unsafe {
             (place(key)?, needed_mechanism(mechanism)?, bytes(wrapped, wrapped_len)?, attributes(template, count)?)
@@ -55,7 +55,7 @@ entry! {
         count: CK_ULONG,
         key: *mut CK_OBJECT_HANDLE,
     ) |module| {
-        module.sessions.token(session)?;
+        module.sessions.check(session)?;
         // SAFETY: the host's pointers.
         let (key, how, template) =
             unsafe { (place(key)?, needed_mechanism(mechanism)?, attributes(template, count)?) };

@@ -17,7 +17,7 @@ entry! {
         count: CK_ULONG,
         handle: *mut CK_OBJECT_HANDLE,
     ) |module| {
-        module.sessions.token(session)?;
+        module.sessions.check(session)?;
         // SAFETY: the host's pointers.
         let (handle, template) = unsafe { (place(handle)?, attributes(template, count)?) };
         *handle = object::create(module, session, &template)?;
@@ -31,7 +31,7 @@ entry! {
         count: CK_ULONG,
         copy: *mut CK_OBJECT_HANDLE,
     ) |module| {
-        module.sessions.token(session)?;
+        module.sessions.check(session)?;
         // SAFETY: the host's pointers.
         let (copy, template) = unsafe { (place(copy)?, attributes(template, count)?) };
         *copy = object::copy(module, session, handle, &template)?;
@@ -55,26 +55,27 @@ entry! {
         template: *mut CK_ATTRIBUTE,
         count: CK_ULONG,
     ) |module| {
-        let reading = Reading::new(module, object::find(module, session, handle)?);
         // SAFETY: the host's pointer.
-        let template = unsafe { attributes_to_fill(template, count) }?;
-        let mut outcome = Ok(());
-        for attribute in template {
-            // SAFETY: the host's pointer and length in the template.
-            match unsafe { fill(&reading, attribute) } {
-                Ok(()) => {}
-                // These three say something about one attribute; the others are still filled in (section 5.7.5).
-                Err(f) if matches!(
-                    f.rv,
-                    CKR_ATTRIBUTE_SENSITIVE | CKR_ATTRIBUTE_TYPE_INVALID | CKR_BUFFER_TOO_SMALL
-                ) => {
-                    attribute.ulValueLen = CK_UNAVAILABLE_INFORMATION;
-                    outcome = Err(f);
+        let template = unsafe { attributes_to_fill(template, count) };
+        Reading::with(module, session, handle, |reading| {
+            let mut outcome = Ok(());
+            for attribute in template? {
+                // SAFETY: the host's pointer and length in the template.
+                match unsafe { fill(reading, attribute) } {
+                    Ok(()) => {}
+                    // These three say something about one attribute; the others are still filled in (section 5.7.5).
+                    Err(f) if matches!(
+                        f.rv,
+                        CKR_ATTRIBUTE_SENSITIVE | CKR_ATTRIBUTE_TYPE_INVALID | CKR_BUFFER_TOO_SMALL
+                    ) => {
+                        attribute.ulValueLen = CK_UNAVAILABLE_INFORMATION;
+                        outcome = Err(f);
+                    }
+                    Err(f) => return Err(f),
                 }
-                Err(f) => return Err(f),
             }
-        }
-        outcome
+            outcome
+        })
     };
 
     fn C_SetAttributeValue(
@@ -83,7 +84,7 @@ entry! {
         template: *mut CK_ATTRIBUTE,
         count: CK_ULONG,
     ) |module| {
-        module.sessions.token(session)?;
+        module.sessions.check(session)?;
         // SAFETY: the host's pointer.
         object::set(module, session, handle, &unsafe { attributes(template, count) }?)
     };
@@ -113,7 +114,7 @@ entry! {
         count: CK_ULONG,
         key: *mut CK_OBJECT_HANDLE,
     ) |module| {
-        module.sessions.token(session)?;
+        module.sessions.check(session)?;
         // SAFETY: the host's pointers.
         let (key, mechanism, template) =
             unsafe { (place(key)?, needed_mechanism(mechanism)?, attributes(template, count)?) };
@@ -131,7 +132,7 @@ entry! {
         public_key: *mut CK_OBJECT_HANDLE,
         private_key: *mut CK_OBJECT_HANDLE,
     ) |module| {
-        module.sessions.token(session)?;
+        module.sessions.check(session)?;
         // SAFETY: the host's pointers.
         let (public_key, private_key, mechanism) =
             unsafe { (place(public_key)?, place(private_key)?, needed_mechanism(mechanism)?) };

@@ -33,7 +33,7 @@ entry! {
     };
 
     fn C_Login(handle: CK_SESSION_HANDLE, user: CK_USER_TYPE, at: *mut CK_UTF8CHAR, len: CK_ULONG) |module| {
-        module.sessions.token(handle)?;
+        module.sessions.check(handle)?;
         // SAFETY: the host's pointer.
         session::login(module, handle, user, unsafe { pin(at, len) }?)
     };
@@ -46,7 +46,7 @@ entry! {
         name: *mut CK_UTF8CHAR,
         name_len: CK_ULONG,
     ) |module| {
-        module.sessions.token(handle)?;
+        module.sessions.check(handle)?;
         // SAFETY: the host's pointers.
         let (pin, name) = unsafe { (pin(at, len)?, bytes(name, name_len)?) };
         session::login_user(module, handle, user, pin, name)
@@ -77,13 +77,13 @@ entry! {
 
     /// Functions never run in parallel with the application (section 5.21).
     fn C_GetFunctionStatus(handle: CK_SESSION_HANDLE) |module| {
-        module.sessions.token(handle)?;
+        module.sessions.check(handle)?;
         fail(CKR_FUNCTION_NOT_PARALLEL)
     };
 
     /// As C_GetFunctionStatus.
     fn C_CancelFunction(handle: CK_SESSION_HANDLE) |module| {
-        module.sessions.token(handle)?;
+        module.sessions.check(handle)?;
         fail(CKR_FUNCTION_NOT_PARALLEL)
     };
 }

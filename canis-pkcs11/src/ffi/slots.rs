@@ -51,7 +51,7 @@ entry! {
     };
 
     fn C_InitPIN(session: CK_SESSION_HANDLE, at: *mut CK_UTF8CHAR, len: CK_ULONG) |module| {
-        module.sessions.token(session)?;
+        module.sessions.check(session)?;
         // SAFETY: the host's pointer.
         slot_token::init_pin(module, session, unsafe { pin(at, len) }?)
     };
@@ -63,7 +63,7 @@ entry! {
         new: *mut CK_UTF8CHAR,
         new_len: CK_ULONG,
     ) |module| {
-        module.sessions.token(session)?;
+        module.sessions.check(session)?;
         // SAFETY: the host's pointers.
         let (old, new) = unsafe { (pin(old, old_len)?, pin(new, new_len)?) };
         slot_token::set_pin(module, session, old, new)

@@ -186,7 +186,7 @@ impl Run<'_> {
     /// C_…Init without a mechanism, or C_SessionCancel.
     fn cancel(&mut self, kind: usize, choices: [u8; 4]) {
         let handle = self.session.handle();
-        if choices[0] % 2 == 0 {
+        if choices[0].is_multiple_of(2) {
             let flag = [CKF_ENCRYPT, CKF_DECRYPT, CKF_DIGEST, CKF_SIGN, CKF_VERIFY][kind];
             assert_eq!(call!(C_SessionCancel(handle, flag)), CKR_OK);
         } else {
