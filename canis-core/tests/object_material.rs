@@ -150,6 +150,9 @@ fn a_sessions_copy_follows_its_origin() {
     assert_eq!(code(sign(&token, held)), ErrorCode::OperationNotAllowed);
     token.change(object, |content| content.key.as_mut().unwrap().usage = Usage::SIGN).unwrap();
     sign(&token, again).unwrap();
+    token.change(object, |content| content.key.as_mut().unwrap().wrap_with_trusted = true).unwrap();
+    let facts = token.read(held).unwrap().content.key.clone().unwrap();
+    assert!(facts.wrap_with_trusted && facts.sensitive && facts.usage == Usage::SIGN);
     token.core.call(&token.caller(), DestroyObject { object }).unwrap();
     assert!(sign(&token, held).is_err() && sign(&token, again).is_err());
 }

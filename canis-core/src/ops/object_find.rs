@@ -3,7 +3,7 @@
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
-use crate::object::{Class, FindObjects, Found, Object, ReadObject, Wanted, profile, profiles};
+use crate::object::{Class, Content, FindObjects, Found, Object, ReadObject, Wanted, profile, profiles};
 use crate::store::{ObjectQuery, ObjectRow};
 use crate::token::Role;
 use canis_proto::{Error, ErrorCode, Id, Result};
@@ -78,7 +78,8 @@ impl Keyring {
         let hidden =
             || Error::new(ErrorCode::ObjectNotFound, "there is no such object, or it needs the user's login");
         if let Some(found) = application.object(token, id) {
-            return if private || !found.object.content.private { Ok(found.object) } else { Err(hidden()) };
+            let visible = private || !found.object.content.private;
+            return if visible { self.as_its_origin_allows(token, found.object) } else { Err(hidden()) };
         }
         let generation = self.store.generation();
         if let Some(cached) = self.cached_object(id, generation) {
@@ -91,6 +92,28 @@ impl Keyring {
         let row = self.store.object(id)?.filter(|row| row.tenant_id == token && (private || !row.private));
         let row = row.ok_or_else(hidden)?;
         self.found_object(&row, self.tenant_if_open(token).as_deref(), generation)
+    }
+
+    /// A session's copy of a token key as it may be seen and used now: what its origin has lost since, it has lost.
+    fn as_its_origin_allows(&self, token: Id, copy: Arc<Object>) -> Result<Arc<Object>> {
+        let (Some((key, version)), Some(facts)) = (copy.key, &copy.content.key) else { return Ok(copy) };
+        let query = ObjectQuery { class: Some(copy.content.class as u8), ..ObjectQuery::of_key(token, key) };
+        let (open, generation) = (self.tenant_if_open(token), self.store.generation());
+        let mut now = facts.clone();
+        for row in self.store.objects(&query)?.iter().filter(|row| row.version == version) {
+            if let Some(origin) = &self.found_object(row, open.as_deref(), generation)?.content.key {
+                now.usage = now.usage.intersect(origin.usage);
+                now.sensitive |= origin.sensitive;
+                now.extractable &= origin.extractable;
+                now.wrap_with_trusted |= origin.wrap_with_trusted;
+                now.trusted &= origin.trusted;
+            }
+        }
+        if now == *facts {
+            return Ok(copy);
+        }
+        let content = Content { key: Some(now), ..copy.content.clone() };
+        Ok(Arc::new(Object { content, ..Object::clone(&copy) }))
     }
 
     /// Refuses what needs the user's login: private objects, and secret keys whatever their CKA_PRIVATE says.
