@@ -4,7 +4,8 @@
 use canis_core::store::memory::MemoryStore;
 use canis_core::store::sqlite::SqliteStore;
 use canis_core::store::{
-    Change, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, RoleRow, Row, Store, TenantRow, VersionRow,
+    Change, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, RoleRow, Row, Store, TenantRow, UNSAID,
+    VersionRow,
 };
 use canis_proto::{ErrorCode, Id};
 
@@ -62,6 +63,7 @@ fn object(n: u8, tenant_id: Id, label: &[u8]) -> ObjectRow {
         cka_id: vec![n],
         key_id: (n > 10).then_some(id(1)),
         version: 0,
+        family: n % 3,
         revision: 1,
         body: vec![1, 2, 3],
         seal: vec![],
@@ -185,6 +187,12 @@ fn objects_by_label_id_class_and_key() {
         assert_eq!(ids(ObjectQuery { label: Some(b"l"), cka_id: Some(&[2]), ..all }), [id(2)]);
         assert_eq!(ids(ObjectQuery { label: Some(b""), ..all }), []);
         assert_eq!(ids(ObjectQuery::of_key(id(8), id(1))), [id(11)]);
+        assert_eq!(ids(ObjectQuery { family: Some(2), ..all }), [id(2), id(11)]);
+        assert_eq!(ids(ObjectQuery { family: Some(2), class: Some(1), ..all }), [id(11)]);
+        // Rows that do not say are among the answers to every question.
+        let silent = ObjectRow { family: UNSAID, ..object(4, id(7), b"l") };
+        store.commit(&[Change::Put(Row::Object(silent))]).unwrap();
+        assert_eq!(ids(ObjectQuery { family: Some(5), ..ObjectQuery::all(id(7)) }), [id(4)]);
         store.commit(&[Change::RemoveObject(id(2), 9)]).unwrap_err();
         store.commit(&[Change::RemoveObject(id(2), 1)]).unwrap();
         assert_eq!(store.object(id(2)).unwrap(), None);

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used)] // a failed unwrap is the test's failure
 
 use canis_core::store::sqlite::SqliteStore;
-use canis_core::store::{Change, MetaRow, Row, Store};
-use canis_proto::ErrorCode;
+use canis_core::store::{Change, MetaRow, ObjectQuery, ObjectRow, Row, Store, TenantRow, UNSAID};
+use canis_proto::{ErrorCode, Id};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -141,4 +141,48 @@ fn pause_lets_go_of_every_file() {
     assert!(done.1.recv_timeout(Duration::from_millis(200)).is_err(), "a call went on while paused");
     store.resume();
     assert!(done.1.recv_timeout(Duration::from_secs(10)).unwrap());
+}
+
+/// A store made before format 1 had all its columns opens, keeps its rows, and gains what is missing.
+#[test]
+fn an_older_store_grows() {
+    let (_dir, path) = fresh();
+    let tenant = Id([9; 16]);
+    let object = |n: u8, family| ObjectRow {
+        id: Id([n; 16]),
+        tenant_id: tenant,
+        class: 3,
+        private: true,
+        label: vec![n],
+        cka_id: vec![n],
+        key_id: None,
+        version: 0,
+        family,
+        revision: 1,
+        body: vec![1],
+        seal: vec![],
+    };
+    let put = |row| Change::Put(Row::Object(row));
+    let owner = TenantRow { id: tenant, name: "t".into(), slot: 0, revision: 1, sealed: vec![] };
+    SqliteStore::open(&path).unwrap().commit(&[Change::Put(Row::Tenant(owner)), put(object(1, 2))]).unwrap();
+    let older = rusqlite::Connection::open(&path).unwrap();
+    older
+        .execute_batch(
+            "DROP INDEX idx_objects_family; DROP INDEX idx_kms_keys_due; DROP TABLE value_roles;
+             ALTER TABLE objects DROP COLUMN family; ALTER TABLE kms_keys DROP COLUMN due_at;",
+        )
+        .unwrap();
+    drop(older);
+    for _ in 0..2 {
+        let store = SqliteStore::open(&path).unwrap();
+        assert_eq!(store.object(Id([1; 16])).unwrap(), Some(object(1, UNSAID)));
+        assert!(store.due_keys(1, 1).unwrap().is_empty() && store.roles(tenant).unwrap().is_empty());
+    }
+    let store = SqliteStore::open(&path).unwrap();
+    store.commit(&[put(object(2, 2)), put(object(3, 3))]).unwrap();
+    let of = |family| {
+        let found = store.objects(&ObjectQuery { family: Some(family), ..ObjectQuery::all(tenant) }).unwrap();
+        found.iter().map(|row| row.id.0[0]).collect::<Vec<_>>()
+    };
+    assert_eq!((of(2), of(3), of(4)), (vec![1, 2], vec![1, 3], vec![1]));
 }

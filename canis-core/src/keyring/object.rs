@@ -11,8 +11,8 @@ use super::store_rows::agree;
 use super::tenant::OpenTenant;
 use crate::caller::Caller;
 use crate::object::{Class, Content, KeyHandle, Object, Since};
-use crate::store::{ObjectRow, Row};
-use canis_proto::{Id, Result, Usage};
+use crate::store::{ObjectRow, Row, UNSAID};
+use canis_proto::{Family, Id, Result, Usage};
 use std::sync::Arc;
 
 const NO_TAG: [u8; 32] = [0; 32];
@@ -55,6 +55,7 @@ impl Keyring {
             cka_id: content.id.clone(),
             key_id: object.key.map(|(id, _)| id),
             version,
+            family: family_number(content.family()),
             revision: object.revision,
             body,
             seal,
@@ -81,6 +82,9 @@ impl Keyring {
         agree(&place, "label", &row.label, &content.label)?;
         agree(&place, "cka_id", &row.cka_id, &content.id)?;
         agree(&place, "key_id", &row.key_id, &key.map(|(id, _)| id))?;
+        if row.family != UNSAID {
+            agree(&place, "family", &row.family, &family_number(content.family()))?;
+        }
         Ok(Object { id: row.id, revision: row.revision, session: None, key, content })
     }
 
@@ -141,7 +145,25 @@ impl Keyring {
     }
 }
 
+/// The number of a family in the clear column (docs/storage.md, section 7).
+pub(crate) const fn family_number(family: Option<Family>) -> u8 {
+    match family {
+        None => 0,
+        Some(Family::Aes) => 1,
+        Some(Family::Rsa) => 2,
+        Some(Family::Ec) => 3,
+        Some(Family::Edwards) => 4,
+        Some(Family::Montgomery) => 5,
+        Some(Family::Generic) => 6,
+    }
+}
+
 impl Content {
+    /// The family of its key.
+    pub(crate) fn family(&self) -> Option<Family> {
+        self.key.as_ref().map(|facts| facts.kind.family())
+    }
+
     /// Whether only a logged-in user may see or use it.
     pub(crate) fn needs_login(&self) -> bool {
         self.private || self.class.is_secret()

@@ -106,6 +106,8 @@ pub struct Wanted<'a> {
     pub id: Option<&'a [u8]>,
     /// CKA_UNIQUE_ID.
     pub unique: Option<Id>,
+    /// CKA_KEY_TYPE.
+    pub family: Option<Family>,
 }
 
 impl Wanted<'_> {
@@ -116,6 +118,7 @@ impl Wanted<'_> {
             && self.label.is_none_or(|label| content.label == label)
             && self.id.is_none_or(|id| content.id == id)
             && self.unique.is_none_or(|id| object.id == id)
+            && self.family.is_none_or(|family| content.family() == Some(family))
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
+use crate::keyring::object::family_number;
 use crate::object::{Class, Content, FindObjects, Found, Object, ReadObject, Wanted, profile, profiles};
 use crate::store::{ObjectQuery, ObjectRow};
 use crate::token::Role;
@@ -51,6 +52,7 @@ impl Keyring {
             class: wanted.class.map(|c| c as u8),
             label: wanted.label,
             cka_id: wanted.id,
+            family: wanted.family.map(|family| family_number(Some(family))),
             ..ObjectQuery::all(token)
         })
     }

@@ -2,7 +2,7 @@
 
 use super::{
     Change, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, RoleRow, RootSlotRow, Row, Store, TenantRow,
-    TokenRow, Turn, VersionRow, conflict,
+    TokenRow, Turn, UNSAID, VersionRow, conflict,
 };
 use canis_proto::{Error, ErrorCode, Id, Result};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -244,6 +244,7 @@ impl Store for MemoryStore {
                 && query.label.is_none_or(|l| r.label == l)
                 && query.cka_id.is_none_or(|i| r.cka_id == i)
                 && query.key_id.is_none_or(|k| r.key_id == Some(k))
+                && query.family.is_none_or(|f| [f, UNSAID].contains(&r.family))
         };
         self.read(|t| t.objects.iter().filter(fits).cloned().collect())
     }

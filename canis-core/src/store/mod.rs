@@ -11,7 +11,7 @@ pub mod sqlite;
 
 pub use row::{
     Change, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, RoleRow, RootSlotRow, Row, TenantRow, TokenRow,
-    VersionRow,
+    UNSAID, VersionRow,
 };
 
 /// Where rows live. Synchronous; every call may touch a disk.

@@ -140,6 +140,8 @@ pub struct ObjectRow {
     pub key_id: Option<Id>,
     /// The version it shows; 0 without a key.
     pub version: u32,
+    /// The number of its key's family, 0 without a key, or [`UNSAID`].
+    pub family: u8,
     /// Counts changes, from 1.
     pub revision: u64,
     /// The record: sealed if private, else clear.
@@ -161,6 +163,9 @@ pub struct RoleRow {
     pub sealed: Vec<u8>,
 }
 
+/// The family of rows that were written before the column was there.
+pub const UNSAID: u8 = 255;
+
 /// Which objects are asked for; what is `None` is not looked at.
 #[derive(Clone, Copy, Debug)]
 pub struct ObjectQuery<'a> {
@@ -174,13 +179,15 @@ pub struct ObjectQuery<'a> {
     pub cka_id: Option<&'a [u8]>,
     /// The key they show.
     pub key_id: Option<Id>,
+    /// The number of their keys' family; rows that do not say are among the answers.
+    pub family: Option<u8>,
 }
 
 impl<'a> ObjectQuery<'a> {
     /// Every object of a tenant.
     #[must_use]
     pub fn all(tenant: Id) -> Self {
-        ObjectQuery { tenant, class: None, label: None, cka_id: None, key_id: None }
+        ObjectQuery { tenant, class: None, label: None, cka_id: None, key_id: None, family: None }
     }
 
     /// The objects that show a key.

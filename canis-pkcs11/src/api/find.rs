@@ -2,6 +2,7 @@
 
 use crate::attribute::{Attribute, Value};
 use crate::curve::{point, point_len};
+use crate::key_template::family_of;
 use crate::module::Module;
 use crate::object::{class_of, read};
 use crate::pending::{Done, Operation, Pending, Stage, begin, work};
@@ -25,7 +26,7 @@ impl Operation for Search {
     }
 }
 
-/// C_FindObjectsInit. The core narrows the search by label, id, class and unique id; the rest of the template is compared here.
+/// C_FindObjectsInit. The core narrows the search by label, id, class, key type and unique id; the rest of the template is compared here.
 pub(crate) fn init(
     module: &Module,
     session: CK_SESSION_HANDLE,
@@ -47,8 +48,9 @@ pub(crate) fn init(
 fn search(module: &Module, token: &Token, template: &Template<'_>) -> Result<Vec<CK_OBJECT_HANDLE>> {
     let class = template.number(CKA_CLASS)?.map(class_of);
     let unique = template.bytes(CKA_UNIQUE_ID).map(|id| std::str::from_utf8(id).ok().and_then(Id::parse));
-    // Nothing is of a class that CANIS does not have, nor has an id that is none.
-    if class == Some(None) || unique == Some(None) {
+    let family = template.number(CKA_KEY_TYPE)?.map(family_of);
+    // Nothing is of a class or a type that CANIS does not have, nor has an id that is none.
+    if class == Some(None) || unique == Some(None) || family == Some(None) {
         return Ok(Vec::new());
     }
     let wanted = Wanted {
@@ -56,6 +58,7 @@ fn search(module: &Module, token: &Token, template: &Template<'_>) -> Result<Vec
         label: template.bytes(CKA_LABEL),
         id: template.bytes(CKA_ID),
         unique: unique.flatten(),
+        family: family.flatten(),
     };
     let found = module.keeper()?.core.call(&token.caller, FindObjects { wanted })?;
     for refused in found.refused {

@@ -6,7 +6,7 @@
 
 use super::{
     Change, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, RoleRow, RootSlotRow, Store, TenantRow,
-    TokenRow, Turn, VersionRow,
+    TokenRow, Turn, UNSAID, VersionRow,
 };
 use canis_proto::{Error, ErrorCode, Id, Result};
 use rusqlite::{OptionalExtension, ToSql};
@@ -18,6 +18,7 @@ use table::Table;
 
 mod connection;
 mod generation;
+mod growth;
 mod lock;
 mod pool;
 mod schema;
@@ -59,9 +60,16 @@ impl SqliteStore {
             page: GenerationPage::open(path),
             seen: AtomicU64::new(1),
             data_version: AtomicI64::new(-1),
-            polled: AtomicU64::new(0),
+            polled: AtomicU64::new(generation::coarse_millis()),
             purge_pending: AtomicBool::new(false),
         };
+        store.pool.write(|connection| {
+            if growth::is_grown(&store.path, connection)? {
+                return Ok(());
+            }
+            let _lock = lock_file(&store.path)?;
+            growth::grow(&store.path, connection)
+        })?;
         store.ask_data_version()?;
         Ok(store)
     }
@@ -245,6 +253,10 @@ impl Store for SqliteStore {
                 params.push(value);
                 filter.push_str(&format!(" AND {column} = ?{}", params.len()));
             }
+        }
+        if let Some(family) = &query.family {
+            params.push(family);
+            filter.push_str(&format!(" AND family IN (?{}, {UNSAID})", params.len()));
         }
         filter.push_str(" ORDER BY rowid");
         self.many(&filter, &params)

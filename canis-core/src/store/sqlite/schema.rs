@@ -6,26 +6,31 @@ pub(super) const APPLICATION_ID: i64 = 0x4341_4E49;
 /// `PRAGMA user_version`: the format this code writes.
 pub(super) const FORMAT: i64 = 1;
 
+/// Columns that format 1 has gained since the first stores were made: table, column, definition.
+pub(super) const GAINED: &[(&str, &str, &str)] =
+    &[("kms_keys", "due_at", "INTEGER"), ("objects", "family", "INTEGER NOT NULL DEFAULT 255")];
+
+/// Every table and index, as a new store has them; those that are there already are left alone.
 pub(super) const TABLES: &str = "
-CREATE TABLE meta (
+CREATE TABLE IF NOT EXISTS meta (
     name TEXT PRIMARY KEY,
     revision INTEGER NOT NULL,
     body BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE root_slots (
+CREATE TABLE IF NOT EXISTS root_slots (
     id BLOB PRIMARY KEY,
     kind TEXT NOT NULL,
     revision INTEGER NOT NULL,
     body BLOB NOT NULL
 ) STRICT;
-CREATE TABLE tenants (
+CREATE TABLE IF NOT EXISTS tenants (
     id BLOB PRIMARY KEY,
     name TEXT NOT NULL,
     slot INTEGER NOT NULL UNIQUE,
     revision INTEGER NOT NULL,
     sealed BLOB NOT NULL
 ) STRICT;
-CREATE TABLE pins (
+CREATE TABLE IF NOT EXISTS pins (
     id BLOB PRIMARY KEY,
     tenant_id BLOB NOT NULL REFERENCES tenants(id),
     role INTEGER NOT NULL,
@@ -33,13 +38,13 @@ CREATE TABLE pins (
     sealed BLOB NOT NULL,
     UNIQUE (tenant_id, role)
 ) STRICT;
-CREATE TABLE tokens (
+CREATE TABLE IF NOT EXISTS tokens (
     id BLOB PRIMARY KEY,
     tenant_id BLOB NOT NULL REFERENCES tenants(id),
     revision INTEGER NOT NULL,
     sealed BLOB NOT NULL
 ) STRICT;
-CREATE TABLE kms_keys (
+CREATE TABLE IF NOT EXISTS kms_keys (
     id BLOB PRIMARY KEY,
     tenant_id BLOB NOT NULL,
     name TEXT NOT NULL,
@@ -58,9 +63,9 @@ CREATE TABLE kms_keys (
     sealed BLOB NOT NULL,
     UNIQUE (tenant_id, name)
 ) STRICT;
-CREATE INDEX idx_kms_keys_name ON kms_keys (tenant_id, name);
-CREATE INDEX idx_kms_keys_due ON kms_keys (due_at) WHERE due_at IS NOT NULL;
-CREATE TABLE kms_key_versions (
+CREATE INDEX IF NOT EXISTS idx_kms_keys_name ON kms_keys (tenant_id, name);
+CREATE INDEX IF NOT EXISTS idx_kms_keys_due ON kms_keys (due_at) WHERE due_at IS NOT NULL;
+CREATE TABLE IF NOT EXISTS kms_key_versions (
     id BLOB PRIMARY KEY,
     key_id BLOB NOT NULL REFERENCES kms_keys(id),
     version INTEGER NOT NULL,
@@ -68,7 +73,7 @@ CREATE TABLE kms_key_versions (
     created_at INTEGER NOT NULL,
     UNIQUE (key_id, version)
 ) STRICT;
-CREATE TABLE objects (
+CREATE TABLE IF NOT EXISTS objects (
     id BLOB PRIMARY KEY,
     tenant_id BLOB NOT NULL REFERENCES tenants(id),
     class INTEGER NOT NULL,
@@ -79,13 +84,15 @@ CREATE TABLE objects (
     version INTEGER NOT NULL,
     revision INTEGER NOT NULL,
     body BLOB NOT NULL,
-    seal BLOB NOT NULL
+    seal BLOB NOT NULL,
+    family INTEGER NOT NULL DEFAULT 255
 ) STRICT;
-CREATE INDEX idx_objects_class ON objects (tenant_id, class);
-CREATE INDEX idx_objects_label ON objects (tenant_id, label);
-CREATE INDEX idx_objects_cka_id ON objects (tenant_id, cka_id);
-CREATE INDEX idx_objects_key ON objects (key_id);
-CREATE TABLE value_roles (
+CREATE INDEX IF NOT EXISTS idx_objects_class ON objects (tenant_id, class);
+CREATE INDEX IF NOT EXISTS idx_objects_label ON objects (tenant_id, label);
+CREATE INDEX IF NOT EXISTS idx_objects_cka_id ON objects (tenant_id, cka_id);
+CREATE INDEX IF NOT EXISTS idx_objects_key ON objects (key_id);
+CREATE INDEX IF NOT EXISTS idx_objects_family ON objects (tenant_id, family, class);
+CREATE TABLE IF NOT EXISTS value_roles (
     id BLOB PRIMARY KEY,
     tenant_id BLOB NOT NULL REFERENCES tenants(id),
     revision INTEGER NOT NULL,

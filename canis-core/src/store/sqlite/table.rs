@@ -141,6 +141,7 @@ table!(ObjectRow, "objects", |r: &ObjectRow| r.revision, {
     cka_id: get, Value::Blob;
     key_id: optional_id, optional_blob;
     version: get, Value::from;
+    family: get, Value::from;
     revision: counter, number;
     body: get, Value::Blob;
     seal: get, Value::Blob;
