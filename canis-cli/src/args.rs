@@ -2,6 +2,7 @@
 
 use crate::bench::args::BenchCommand;
 use crate::key_args::{CreateKey, DestroyKey, ListKeys, RotateKey, UpdateKey};
+use crate::transfer_args::{ExportKey, ImportFile, ImportKey, WrappingKey};
 use crate::use_args::{DataKey, Derive, Hash, Mac, Random, Rewrap, SignatureOptions, VerifyMac};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -63,6 +64,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: KeyCommand,
     },
+    /// Take over keys that others keep.
+    Import {
+        #[command(subcommand)]
+        command: ImportCommand,
+    },
     /// Encrypt under a key's current version.
     Encrypt(Encrypt),
     /// Decrypt what `encrypt` made.
@@ -118,6 +124,18 @@ pub(crate) enum KeyCommand {
     Rotate(RotateKey),
     /// Print a key's public key.
     Public(PublicKey),
+    /// Print the public key under which keys are wrapped to be imported (docs/byok.md).
+    WrappingKey(WrappingKey),
+    /// Bring a key in, as a new key or as the next version of an imported one.
+    Import(ImportKey),
+    /// Take a key out, wrapped or in plain, if it may leave so.
+    Export(ExportKey),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ImportCommand {
+    /// A private or public key of OpenSSH.
+    Ssh(ImportFile),
 }
 
 #[derive(Subcommand)]

@@ -97,7 +97,8 @@ pub(crate) struct RotateKey {
     pub(crate) dry_run: bool,
 }
 
-fn usage(list: &str) -> Result<Usage, String> {
+/// A list of usages.
+pub(crate) fn usage(list: &str) -> Result<Usage, String> {
     list.split(',').try_fold(Usage::NONE, |usage, name| match Usage::from_name(name.trim()) {
         Some(one) => Ok(usage.with(one)),
         None => Err(format!(

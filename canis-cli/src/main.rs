@@ -10,12 +10,14 @@ mod files;
 mod key_args;
 mod local;
 mod progress;
+mod prompt;
 mod rollback;
 mod secret_file;
 mod show;
+mod transfer_args;
 mod use_args;
 
-use args::{Cli, Command, SlotCommand, StoreCommand};
+use args::{Cli, Command, ImportCommand, SlotCommand, StoreCommand};
 use canis_proto::Result;
 use clap::Parser;
 use std::process::ExitCode;
@@ -48,6 +50,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::Status => commands::status::run(&connection, json)?,
         Command::Key { command } => commands::key::run(&connection, &command, json)?,
+        Command::Import { command: ImportCommand::Ssh(args) } => {
+            commands::transfer::import_file(&connection, &args, json)?;
+        }
         Command::Encrypt(args) => commands::encryption::encrypt(&connection, &args, json)?,
         Command::Decrypt(args) => commands::encryption::decrypt(&connection, &args, json)?,
         Command::Sign(args) => commands::signing::sign(&connection, &args, json)?,

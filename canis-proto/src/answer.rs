@@ -3,7 +3,8 @@
 use crate::fields::Fields;
 use crate::message::{WireAnswer, error_map, parse};
 use crate::value::{Map, Value};
-use crate::{Interval, KeyState, KeyType, Result, Usage};
+use crate::{Interval, KeyFormat, KeyState, KeyType, Result, Usage};
+use zeroize::Zeroize;
 
 macro_rules! answer {
     ($(#[doc = $doc:literal])+ $name:ident { $($(#[doc = $fdoc:literal])+ $field:ident: $type:ty, $take:ident, |$it:ident| $write:expr;)+ }) => {
@@ -136,6 +137,38 @@ answer! {
         kind: KeyType, key_type, |v| v.name();
         /// SubjectPublicKeyInfo, DER (RFC 5280, section 4.1).
         spki: Vec<u8>, required, |v| v.as_slice();
+    }
+}
+
+answer! {
+    /// The tenant's wrapping key.
+    WrappingKeyInfo {
+        /// SubjectPublicKeyInfo DER of an RSA-4096 key.
+        spki: Vec<u8>, required, |v| v.as_slice();
+    }
+}
+
+answer! {
+    /// A key that leaves. Wiped when dropped.
+    ExportedKey {
+        /// The key.
+        name: String, required, |v| v.as_str();
+        /// The version.
+        version: u32, required, |v| *v;
+        /// The type.
+        kind: KeyType, key_type, |v| v.name();
+        /// The form of the material, inside its wrapping if it has one.
+        format: KeyFormat, key_format, |v| v.name();
+        /// Whether it is wrapped.
+        wrapped: bool, required, |v| *v;
+        /// The material.
+        material: Vec<u8>, required, |v| v.as_slice();
+    }
+}
+
+impl Drop for ExportedKey {
+    fn drop(&mut self) {
+        self.material.zeroize();
     }
 }
 

@@ -15,6 +15,7 @@ mod name;
 pub mod operation;
 mod signature;
 pub mod text;
+mod transfer;
 mod uses;
 pub mod value;
 

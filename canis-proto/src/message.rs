@@ -10,13 +10,15 @@ use crate::fields::Fields;
 use crate::operation::{Operation, OperationId};
 use crate::signature::SignatureScheme;
 use crate::value::{Map, Value};
-use crate::{Error, ErrorCode, Interval, KeyState, KeyType, Result, Usage};
+use crate::{Error, ErrorCode, Interval, KeyFormat, KeyState, KeyType, Result, Usage};
 use std::borrow::Cow;
 
 pub use crate::lifecycle::{
     ActivateKey, CancelDestroyKey, CreateKey, DestroyKey, DisableKey, EnableKey, RotateKey, UpdateKey,
 };
 pub use crate::uses::{Derive, HashData, MAX_REWRAP, Mac, MakeDataKey, Random, Rewrap, VerifyMac};
+
+pub use crate::transfer::{ExportKey, ImportKey, WrappingKey};
 
 /// A request that CANISP carries.
 pub trait WireRequest<'a>: Operation + Sized {
@@ -190,8 +192,8 @@ pub(crate) use request;
 /// How fields of requests and answers are read.
 pub(crate) mod parse {
     use super::{
-        Cow, Error, Fields, Interval, KeyState, KeyType, Map, Result, SignatureScheme, Usage, Value,
-        WireAnswer,
+        Cow, Error, Fields, Interval, KeyFormat, KeyState, KeyType, Map, Result, SignatureScheme, Usage,
+        Value, WireAnswer,
     };
     use crate::answer::{KeyInfo, VersionInfo};
     use crate::fields::FromValue;
@@ -264,6 +266,10 @@ pub(crate) mod parse {
     }
 
     pub(crate) fn key_type(fields: &mut Fields<'_>, key: &str) -> Result<KeyType> {
+        fields.required::<Cow<'_, str>>(key)?.parse()
+    }
+
+    pub(crate) fn key_format(fields: &mut Fields<'_>, key: &str) -> Result<KeyFormat> {
         fields.required::<Cow<'_, str>>(key)?.parse()
     }
 

@@ -222,7 +222,12 @@ operations! {
     RotateKey = 86, "key.rotate", Some(C::Rotate), Long, true;
     /// Do what is due: rotations and planned destructions; asked by the server's own timer.
     RunDue = 87, "key.run-due", Some(C::Admin), Long, false;
-
+    /// The public key under which the tenant's customers wrap keys; made when it is first asked for.
+    WrappingKey = 100, "key.wrapping-key", Some(C::Import), Long, true;
+    /// Bring a key in, wrapped or in plain.
+    ImportKey = 101, "key.import", Some(C::Import), Long, true;
+    /// Take a key out, wrapped or in plain.
+    ExportKey = 102, "key.export", Some(C::Export), Long, true;
     /// Open every row and name those that were changed by other hands; asked on the store's own host.
     VerifyStore = 31, "store.verify", Some(C::Admin), Long, false;
 

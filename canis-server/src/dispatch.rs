@@ -6,8 +6,9 @@ use canis_proto::fields::Fields;
 use canis_proto::frame::MAX_PAYLOAD;
 use canis_proto::message::{
     ActivateKey, CancelDestroyKey, CreateKey, Decrypt, Derive, DestroyKey, DisableKey, EnableKey, Encrypt,
-    HashData, ListKeys, Mac, MakeDataKey, PublicKey, Random, Rewrap, RotateKey, ShowKey, Sign, Status,
-    UpdateKey, Verify, VerifyMac, WireAnswer, WireRequest, decode_request,
+    ExportKey, HashData, ImportKey, ListKeys, Mac, MakeDataKey, PublicKey, Random, Rewrap, RotateKey,
+    ShowKey, Sign, Status, UpdateKey, Verify, VerifyMac, WireAnswer, WireRequest, WrappingKey,
+    decode_request,
 };
 use canis_proto::value::Map;
 use canis_proto::{Error, ErrorCode, Operation, OperationId, Result};
@@ -59,6 +60,9 @@ fn handler(id: OperationId) -> Option<Handler> {
             |core, session, args| run::<CancelDestroyKey<'_>>(core, session, args)
         }
         OperationId::RotateKey => |core, session, args| run::<RotateKey<'_>>(core, session, args),
+        OperationId::WrappingKey => |core, session, args| run::<WrappingKey>(core, session, args),
+        OperationId::ImportKey => |core, session, args| run::<ImportKey<'_>>(core, session, args),
+        OperationId::ExportKey => |core, session, args| run::<ExportKey<'_>>(core, session, args),
         OperationId::Encrypt => encrypt,
         OperationId::Decrypt => |core, session, args| run::<Decrypt<'_>>(core, session, args),
         OperationId::Sign => |core, session, args| run::<Sign<'_>>(core, session, args),

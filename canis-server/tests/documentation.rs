@@ -4,20 +4,20 @@
 mod harness;
 
 use canis_proto::answer::{
-    DataKey, Decrypted, Derived, Digest, Encrypted, KeyInfo, KeyList, MacMade, PublicKeyInfo, RandomBytes,
-    Rewrapped, Rotated, Signed, StatusInfo, Verified,
+    DataKey, Decrypted, Derived, Digest, Encrypted, ExportedKey, KeyInfo, KeyList, MacMade, PublicKeyInfo,
+    RandomBytes, Rewrapped, Rotated, Signed, StatusInfo, Verified, WrappingKeyInfo,
 };
 use canis_proto::fields::Fields;
 use canis_proto::frame::{FrameType, HEADER, Header, MAX_HELLO, MAX_PAYLOAD, frame};
 use canis_proto::message::{
     ActivateKey, CancelDestroyKey, ClientHello, CreateKey, Decrypt, Derive, DestroyKey, DisableKey,
-    EnableKey, Encrypt, HashData, ListKeys, Mac, MakeDataKey, PublicKey, Random, Rewrap, RotateKey,
-    ServerHello, ShowKey, Sign, Status, UpdateKey, Verify, VerifyMac, WireAnswer, WireRequest, decode_error,
-    decode_request, encode_error, encode_request,
+    EnableKey, Encrypt, ExportKey, HashData, ImportKey, ListKeys, Mac, MakeDataKey, PublicKey, Random,
+    Rewrap, RotateKey, ServerHello, ShowKey, Sign, Status, UpdateKey, Verify, VerifyMac, WireAnswer,
+    WireRequest, WrappingKey, decode_error, decode_request, encode_error, encode_request,
 };
 use canis_proto::operation::TABLE;
 use canis_proto::value::{Map, Value};
-use canis_proto::{ErrorCode, HashName, KeyType, OperationId, SignatureScheme};
+use canis_proto::{ErrorCode, HashName, KeyFormat, KeyType, OperationId, SignatureScheme};
 use canis_server::limits;
 use std::collections::BTreeSet;
 
@@ -79,6 +79,9 @@ fn request_again(payload: &[u8]) -> (OperationId, Vec<u8>) {
         OperationId::DestroyKey => request::<DestroyKey<'_>>(args),
         OperationId::CancelDestroyKey => request::<CancelDestroyKey<'_>>(args),
         OperationId::RotateKey => request::<RotateKey<'_>>(args),
+        OperationId::WrappingKey => request::<WrappingKey>(args),
+        OperationId::ImportKey => request::<ImportKey<'_>>(args),
+        OperationId::ExportKey => request::<ExportKey<'_>>(args),
         OperationId::Rewrap => request::<Rewrap<'_>>(args),
         OperationId::MakeDataKey => request::<MakeDataKey<'_>>(args),
         OperationId::Mac => request::<Mac<'_>>(args),
@@ -101,7 +104,10 @@ fn answer_again(id: OperationId, payload: &[u8]) -> Vec<u8> {
         | OperationId::DisableKey
         | OperationId::EnableKey
         | OperationId::DestroyKey
-        | OperationId::CancelDestroyKey => answer::<KeyInfo>(payload),
+        | OperationId::CancelDestroyKey
+        | OperationId::ImportKey => answer::<KeyInfo>(payload),
+        OperationId::WrappingKey => answer::<WrappingKeyInfo>(payload),
+        OperationId::ExportKey => answer::<ExportedKey>(payload),
         OperationId::RotateKey => answer::<Rotated>(payload),
         OperationId::Rewrap => answer::<Rewrapped>(payload),
         OperationId::MakeDataKey => answer::<DataKey>(payload),
@@ -176,6 +182,7 @@ fn tables_are_the_codes() {
     for code in ErrorCode::ALL {
         says(format!("| {} | `{}` |", code.number(), code.name()));
     }
+    KeyFormat::ALL.iter().for_each(|format| says(format!("`{format}`")));
     SignatureScheme::ALL.iter().for_each(|scheme| says(format!("`{scheme}`")));
     KeyType::ALL.iter().for_each(|kind| says(format!("`{kind}`")));
     HashName::ALL.iter().for_each(|hash| says(format!("`{hash}`")));

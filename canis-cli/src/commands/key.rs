@@ -1,6 +1,6 @@
 //! `canis key …`.
 
-use super::key_life;
+use super::{key_life, transfer};
 use crate::args::{self, Connection, KeyCommand, PublicFormat};
 use crate::files::{self, Readers};
 use crate::{connect, key_args, show};
@@ -26,6 +26,9 @@ pub(crate) fn run(connection: &Connection, command: &KeyCommand, json: bool) -> 
         KeyCommand::Destroy(args) => key_life::destroy(connection, args, json),
         KeyCommand::CancelDestroy(args) => key_life::cancel_destroy(connection, args, json),
         KeyCommand::Rotate(args) => key_life::rotate(connection, args, json),
+        KeyCommand::WrappingKey(args) => transfer::wrapping_key(connection, args, json),
+        KeyCommand::Import(args) => transfer::import(connection, args, json),
+        KeyCommand::Export(args) => transfer::export(connection, args, json),
     }
 }
 

@@ -13,3 +13,4 @@ pub(crate) mod signing;
 pub(crate) mod slot;
 pub(crate) mod status;
 pub(crate) mod store;
+pub(crate) mod transfer;

@@ -12,12 +12,12 @@ use canis_proto::{Family, KeyType, Result};
 /// # Errors
 /// `invalid_argument` naming what is wrong with it, never any of its bytes.
 pub(crate) fn check_private(provider: &Provider, kind: KeyType, pkcs8: &[u8]) -> Result<Vec<u8>> {
-    let spki = check_pair(provider.keys, kind, pkcs8)?;
+    // Before it is used once: what is weak or no prime is named as that.
     if let PrivateParts::Rsa(parts) = PrivateParts::of_material(kind, pkcs8)? {
         rsa_strength::check_modulus(&parts.modulus)?;
         rsa_strength::check_private(&parts)?;
     }
-    Ok(spki)
+    check_pair(provider.keys, kind, pkcs8)
 }
 
 /// Checks a public key in SubjectPublicKeyInfo DER.

@@ -29,6 +29,7 @@ mod montgomery;
 mod padding;
 pub(crate) mod private_info;
 pub(crate) mod refusal;
+pub(crate) mod rsa_aes_wrap;
 mod rsa_block;
 mod rsa_strength;
 mod stream;

@@ -1,7 +1,7 @@
 //! Keys and their versions: rows ⇄ metadata, material ⇄ sealed.
 
 use super::Keyring;
-use super::key_record::KeyRecord;
+use super::key_record::{KeyRecord, Source};
 use super::ready::{ApiKey, ReadyKey};
 use super::seal::{Place, fresh_id};
 use super::store_rows::agree;
@@ -174,7 +174,10 @@ impl Keyring {
         let material = self.open_version(tenant, key, &row)?;
         let api = Some(ApiKey::new(tenant, key, version));
         let secret = (!key.kind.is_asymmetric()).then(|| self.secret_fingerprint(tenant, material.expose()));
-        let ready = Arc::new(ReadyKey::new(self.provider, key.kind, material, api)?);
+        let ready = Arc::new(match key.record.source {
+            Source::PublicHalf => ReadyKey::of_public(self.provider, key.kind, material.expose())?,
+            Source::Here | Source::Outside => ReadyKey::new(self.provider, key.kind, material, api)?,
+        });
         if let Some(fingerprint) = secret {
             ready.known.fingerprint.get_or_init(|| fingerprint);
         }

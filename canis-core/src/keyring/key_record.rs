@@ -45,6 +45,21 @@ pub(crate) struct KeyRecord {
     /// CKA_ALWAYS_AUTHENTICATE: each use of the private half needs the PIN anew. Stands in the third shape's flags.
     #[wincode(skip)]
     pub(crate) always_authenticate: bool,
+    /// Where its versions come from. Stands in the third shape's flags.
+    #[wincode(skip)]
+    pub(crate) source: Source,
+}
+
+/// Where the versions of a key come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// They are drawn here.
+    #[default]
+    Here,
+    /// The first one was brought from outside, and others may be; they may also be drawn here.
+    Outside,
+    /// Only public halves are kept, all from outside.
+    PublicHalf,
 }
 
 /// When a key rotates by itself.
@@ -78,11 +93,13 @@ struct KeyRecordV1 {
 enum StoredKey {
     V1(KeyRecordV1),
     V2(KeyRecord),
-    /// With flags: [`ALWAYS_AUTHENTICATE`].
+    /// With flags: [`ALWAYS_AUTHENTICATE`], [`OUTSIDE`], [`PUBLIC_HALF`].
     V3(KeyRecord, u8),
 }
 
 const ALWAYS_AUTHENTICATE: u8 = 1;
+const OUTSIDE: u8 = 2;
+const PUBLIC_HALF: u8 = 4;
 
 impl From<KeyRecordV1> for KeyRecord {
     fn from(old: KeyRecordV1) -> Self {
@@ -106,6 +123,7 @@ impl From<KeyRecordV1> for KeyRecord {
             destroy_at: None,
             public_keys: Vec::new(),
             always_authenticate: false,
+            source: Source::Here,
         }
     }
 }
@@ -133,6 +151,7 @@ impl KeyRecord {
             destroy_at: None,
             public_keys: Vec::new(),
             always_authenticate: false,
+            source: Source::Here,
         }
     }
 
@@ -146,11 +165,31 @@ impl KeyRecord {
         }
     }
 
+    fn flags(&self) -> u8 {
+        let source = match self.source {
+            Source::Here => 0,
+            Source::Outside => OUTSIDE,
+            Source::PublicHalf => PUBLIC_HALF,
+        };
+        source | if self.always_authenticate { ALWAYS_AUTHENTICATE } else { 0 }
+    }
+
+    /// `None` for a flag of a later CANIS: it forbids something that this one would do.
+    fn with_flags(self, flags: u8) -> Option<Self> {
+        let source = match flags & !ALWAYS_AUTHENTICATE {
+            0 => Source::Here,
+            OUTSIDE => Source::Outside,
+            PUBLIC_HALF => Source::PublicHalf,
+            _ => return None,
+        };
+        Some(KeyRecord { source, always_authenticate: flags & ALWAYS_AUTHENTICATE != 0, ..self })
+    }
+
     /// The bytes. A key without flags is written without them.
     pub(crate) fn encode(&self) -> Result<Vec<u8>> {
-        let stored = match self.always_authenticate {
-            false => StoredKey::V2(self.clone()),
-            true => StoredKey::V3(self.clone(), ALWAYS_AUTHENTICATE),
+        let stored = match self.flags() {
+            0 => StoredKey::V2(self.clone()),
+            flags => StoredKey::V3(self.clone(), flags),
         };
         wincode::serialize(&stored)
             .map_err(|e| Error::internal(format!("cannot write the record of a key: {e}")))
@@ -158,18 +197,14 @@ impl KeyRecord {
 
     /// Reads all of `bytes`.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
-        match wincode::deserialize_exact(bytes) {
-            Ok(StoredKey::V1(old)) => Ok(old.into()),
-            Ok(StoredKey::V2(record)) => Ok(record),
-            Ok(StoredKey::V3(record, ALWAYS_AUTHENTICATE)) => {
-                Ok(KeyRecord { always_authenticate: true, ..record })
-            }
-            // A flag of a later CANIS forbids something that this one would do.
-            Ok(StoredKey::V3(..)) | Err(_) => Err(Error::new(
-                ErrorCode::StoreFormat,
-                "the record of a key is of a format this CANIS does not know",
-            )),
-        }
+        let read = match wincode::deserialize_exact(bytes) {
+            Ok(StoredKey::V1(old)) => Some(old.into()),
+            Ok(StoredKey::V2(record)) => Some(record),
+            Ok(StoredKey::V3(record, flags)) => record.with_flags(flags),
+            Err(_) => None,
+        };
+        let unknown = "the record of a key is of a format this CANIS does not know";
+        read.ok_or_else(|| Error::new(ErrorCode::StoreFormat, unknown))
     }
 }
 
@@ -210,12 +245,21 @@ mod tests {
     #[test]
     fn flags_make_the_third_shape() {
         let plain = KeyRecord::decode(&first_shape()).unwrap();
-        let strict = KeyRecord { always_authenticate: true, ..plain.clone() };
-        let bytes = strict.encode().unwrap();
-        assert_eq!(bytes[..4], [2, 0, 0, 0]);
-        assert_eq!(bytes[4..], [&plain.encode().unwrap()[4..], &[ALWAYS_AUTHENTICATE]].concat());
-        assert_eq!(KeyRecord::decode(&bytes).unwrap(), strict);
-        let unknown = [&bytes[..bytes.len() - 1], &[3]].concat();
-        assert_eq!(KeyRecord::decode(&unknown).unwrap_err().code, ErrorCode::StoreFormat);
+        for (always_authenticate, source, flags) in [
+            (true, Source::Here, 1),
+            (false, Source::Outside, 2),
+            (true, Source::Outside, 3),
+            (false, Source::PublicHalf, 4),
+        ] {
+            let flagged = KeyRecord { always_authenticate, source, ..plain.clone() };
+            let bytes = flagged.encode().unwrap();
+            assert_eq!(bytes[..4], [2, 0, 0, 0]);
+            assert_eq!(bytes[4..], [&plain.encode().unwrap()[4..], &[flags]].concat());
+            assert_eq!(KeyRecord::decode(&bytes).unwrap(), flagged);
+            for unknown in [6, 8] {
+                let bytes = [&bytes[..bytes.len() - 1], &[unknown]].concat();
+                assert_eq!(KeyRecord::decode(&bytes).unwrap_err().code, ErrorCode::StoreFormat);
+            }
+        }
     }
 }

@@ -28,6 +28,7 @@ pub(crate) mod seal;
 pub(crate) mod store_rows;
 pub(crate) mod tenant;
 mod token_list;
+mod wrapping_key;
 
 use key::Key;
 use object::CachedObject;

@@ -7,7 +7,7 @@ use super::tenant::OpenTenant;
 use crate::crypto::xaes::XaesKey;
 use crate::crypto::{AesKey, GcmKey, Hash, MacKey, PrivateKey, Provider, PublicKey};
 use crate::secret::SecretBytes;
-use canis_proto::{Family, Id, KeyType, Result};
+use canis_proto::{Error, Family, Id, KeyType, Result};
 use std::sync::OnceLock;
 
 /// A key version that can be used at once.
@@ -39,6 +39,13 @@ pub(crate) enum ReadyMaterial {
         /// The public half.
         public: Box<dyn PublicKey>,
     },
+    /// The public half of a pair whose private half is elsewhere.
+    Public {
+        /// It.
+        public: Box<dyn PublicKey>,
+        /// The same in SubjectPublicKeyInfo DER.
+        spki: Vec<u8>,
+    },
     /// A generic secret: an HMAC key for each hash, made when it is first asked for.
     Generic {
         /// In the order of [`Hash::ALL`].
@@ -62,6 +69,36 @@ impl Lazy {
 }
 
 impl ReadyKey {
+    /// Parses a public half.
+    pub(crate) fn of_public(provider: &'static Provider, kind: KeyType, spki: &[u8]) -> Result<Self> {
+        let material =
+            ReadyMaterial::Public { public: provider.keys.public(kind, spki)?, spki: spki.to_vec() };
+        Ok(ReadyKey { material, value: None, known: KnownValue::default() })
+    }
+
+    /// The public half of a pair.
+    ///
+    /// # Errors
+    /// `internal` for a secret key.
+    pub(crate) fn public(&self) -> Result<&dyn PublicKey> {
+        match &self.material {
+            ReadyMaterial::Pair { public, .. } | ReadyMaterial::Public { public, .. } => Ok(&**public),
+            ReadyMaterial::Aes { .. } | ReadyMaterial::Generic { .. } => Err(no_pair()),
+        }
+    }
+
+    /// The same in SubjectPublicKeyInfo DER.
+    ///
+    /// # Errors
+    /// As above.
+    pub(crate) fn spki(&self) -> Result<&[u8]> {
+        match &self.material {
+            ReadyMaterial::Pair { private, .. } => Ok(private.public_spki()),
+            ReadyMaterial::Public { spki, .. } => Ok(spki),
+            ReadyMaterial::Aes { .. } | ReadyMaterial::Generic { .. } => Err(no_pair()),
+        }
+    }
+
     /// Parses `material`. `api` names the key version for ciphertexts of the API.
     pub(crate) fn new(
         provider: &'static Provider,
@@ -103,6 +140,10 @@ impl ReadyKey {
     pub(crate) fn value_len(&self) -> usize {
         self.value.as_ref().map_or(0, SecretBytes::len)
     }
+}
+
+fn no_pair() -> Error {
+    Error::internal("a secret key was asked for its public half")
 }
 
 /// Which key version an API key is derived for.

@@ -1,6 +1,6 @@
 //! When keys rotate by themselves.
 
-use super::key_record::{KeyRecord, RotationRecord};
+use super::key_record::{KeyRecord, RotationRecord, Source};
 use canis_proto::{Error, Interval, Result};
 
 /// The shortest interval. Every version stays in the store for as long as data may hang on it; more often than this
@@ -19,6 +19,11 @@ impl KeyRecord {
         if interval.is_never() {
             self.rotation = None;
             return Ok(());
+        }
+        if self.source == Source::PublicHalf {
+            return Err(Error::invalid(
+                "a public half alone does not rotate by itself; import its next version, as its owner makes it",
+            ));
         }
         if interval.seconds() < SHORTEST.seconds() {
             return Err(Error::invalid(format!(

@@ -4,7 +4,7 @@ use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::crypto::{Hash, MAX_DIGEST, Provider, from_outside};
 use crate::keyring::Keyring;
-use crate::keyring::key_record::KeyRecord;
+use crate::keyring::key_record::{KeyRecord, Source};
 use crate::keyring::seal::fresh_id;
 use crate::keyring::tenant::OpenTenant;
 use crate::object::{Class, Content, KeyFacts, MAX_SECRET, NO_MECHANISM, Object};
@@ -26,41 +26,23 @@ impl Run for CreateKey<'_> {
         let now = keyring.clock.now_micros();
         let record = new_record(&self, &name, now)?;
         let made = NewMaterial::draw(keyring.provider, self.kind, secret_len(&self)?)?;
-        let id = fresh_id(keyring.provider)?;
-        let mut changes = vec![
-            tenant.expected(),
-            Change::Put(keyring.key_row(&tenant, id, 1, &record)?),
-            Change::Put(keyring.version_row(&tenant, id, self.kind, 1, &made.material, now)?),
-        ];
-        for mut content in api_objects(keyring.provider, &record, self.kind, id, &made.spki) {
-            if !self.kind.is_asymmetric() {
-                content.note_secret(keyring.provider, self.kind, made.material.expose())?;
-            }
-            let object = Object {
-                id: fresh_id(keyring.provider)?,
-                revision: 1,
-                session: None,
-                key: Some((id, 1)),
-                content,
-            };
-            changes.push(Change::Put(keyring.object_row(tenant.id, &object)?));
-        }
-        keyring.store.commit(&changes)?;
+        let id = keyring.keep_key(&tenant, &record, self.kind, &made, now)?;
         let key = keyring.key_by_id(&tenant, id)?;
         keyring.info(&tenant, &key)
     }
 }
 
-/// What operations of the API use keys of a type for. Wrapping is asked for through PKCS#11; nothing is derived from
-/// AES keys, whose material leads to the keys of ciphertexts.
+/// What operations of the API use keys of a type for; keys are wrapped and unwrapped on their way out and in. Nothing is
+/// derived from AES keys, whose material leads to the keys of ciphertexts.
 fn usable(kind: KeyType) -> Usage {
     let api = Usage::ENCRYPT.with(Usage::DECRYPT).with(Usage::SIGN).with(Usage::VERIFY);
     let derives = if kind.family() == Family::Aes { Usage::NONE } else { Usage::DERIVE };
-    kind.possible_usage().intersect(api.with(derives))
+    let wraps = Usage::WRAP.with(Usage::UNWRAP);
+    kind.possible_usage().intersect(api.with(derives).with(wraps))
 }
 
 fn new_record(request: &CreateKey<'_>, name: &KeyName, now: i64) -> Result<KeyRecord> {
-    let usage = usage(request.kind, request.usage)?;
+    let usage = usage_of(request.kind, request.usage)?;
     let state = if request.activate { KeyState::Active } else { KeyState::Created };
     let mut record = KeyRecord {
         state: state as u8,
@@ -75,7 +57,7 @@ fn new_record(request: &CreateKey<'_>, name: &KeyName, now: i64) -> Result<KeyRe
 }
 
 /// The usage asked for, or the type's own.
-fn usage(kind: KeyType, asked: Option<Usage>) -> Result<Usage> {
+pub(super) fn usage_of(kind: KeyType, asked: Option<Usage>) -> Result<Usage> {
     let possible = usable(kind);
     match asked {
         None => Ok(kind.default_usage()),
@@ -88,8 +70,40 @@ fn usage(kind: KeyType, asked: Option<Usage>) -> Result<Usage> {
 }
 
 impl Keyring {
+    /// Writes a new key with its first version and the objects that show it; gives its id.
+    pub(super) fn keep_key(
+        &self,
+        tenant: &OpenTenant,
+        record: &KeyRecord,
+        kind: KeyType,
+        made: &NewMaterial,
+        now: i64,
+    ) -> Result<Id> {
+        let id = fresh_id(self.provider)?;
+        let mut changes = vec![
+            tenant.expected(),
+            Change::Put(self.key_row(tenant, id, 1, record)?),
+            Change::Put(self.version_row(tenant, id, kind, 1, &made.material, now)?),
+        ];
+        for mut content in api_objects(self.provider, record, kind, id, &made.spki) {
+            if !kind.is_asymmetric() {
+                content.note_secret(self.provider, kind, made.material.expose())?;
+            }
+            let object = Object {
+                id: fresh_id(self.provider)?,
+                revision: 1,
+                session: None,
+                key: Some((id, 1)),
+                content,
+            };
+            changes.push(Change::Put(self.object_row(tenant.id, &object)?));
+        }
+        self.store.commit(&changes)?;
+        Ok(id)
+    }
+
     /// Finds a taken name before anything slow is done; the commit finds it again.
-    fn refuse_taken(&self, tenant: &OpenTenant, name: &KeyName) -> Result<()> {
+    pub(super) fn refuse_taken(&self, tenant: &OpenTenant, name: &KeyName) -> Result<()> {
         match self.store.key_by_name(tenant.id, name.as_str())? {
             None => Ok(()),
             Some(_) => Err(Error::new(ErrorCode::KeyExists, format!("a key named `{name}` exists already"))),
@@ -164,6 +178,7 @@ fn check_len(kind: KeyType, len: usize) -> Result<()> {
 fn api_objects(provider: &Provider, record: &KeyRecord, kind: KeyType, key: Id, spki: &[u8]) -> Vec<Content> {
     let id = if spki.is_empty() { key.0.to_vec() } else { key_identifier(provider, spki) };
     let usage = Usage::from_bits(record.usage).unwrap_or_default();
+    let local = record.source == Source::Here;
     let secret_half = Usage::DECRYPT.with(Usage::SIGN).with(Usage::UNWRAP).with(Usage::DERIVE);
     let content = |class, private, usage| Content {
         class,
@@ -178,10 +193,10 @@ fn api_objects(provider: &Provider, record: &KeyRecord, kind: KeyType, key: Id, 
             usage,
             trusted: false,
             sensitive: private && !record.allow_plaintext_backup,
-            always_sensitive: private && !record.allow_plaintext_backup,
+            always_sensitive: private && local && !record.allow_plaintext_backup,
             extractable: !private || record.exportable,
-            never_extractable: private && !record.exportable,
-            local: true,
+            never_extractable: private && local && !record.exportable,
+            local,
             always_authenticate: false,
             wrap_with_trusted: false,
             mechanism: NO_MECHANISM,
@@ -189,7 +204,9 @@ fn api_objects(provider: &Provider, record: &KeyRecord, kind: KeyType, key: Id, 
         }),
         attributes: Vec::new(),
     };
-    if kind.is_asymmetric() {
+    if record.source == Source::PublicHalf {
+        vec![content(Class::PublicKey, false, usage)]
+    } else if kind.is_asymmetric() {
         vec![
             content(Class::PrivateKey, true, usage.intersect(secret_half)),
             content(Class::PublicKey, false, usage.without(secret_half)),

@@ -46,8 +46,10 @@ impl Keyring {
                 api.open_from_slice(&aad, &sealed.bytes, &mut plaintext)?;
                 Ok(plaintext)
             }
-            ReadyMaterial::Aes { api: None, .. } | ReadyMaterial::Generic { .. } => {
-                Err(Error::internal("a named key without its API key"))
+            ReadyMaterial::Aes { api: None, .. }
+            | ReadyMaterial::Public { .. }
+            | ReadyMaterial::Generic { .. } => {
+                Err(Error::internal("a named key that decrypts without what decrypts"))
             }
             ReadyMaterial::Pair { private, .. } => {
                 let mut plaintext = vec![0; key.kind.bits() / 8];

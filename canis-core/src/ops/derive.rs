@@ -75,7 +75,9 @@ fn secret(request: &Derive<'_>, key: &Key, ready: &ReadyKey) -> Result<Zeroizing
             Ok(Zeroizing::new(value.expose().to_vec()))
         }
         (ReadyMaterial::Generic { .. }, _) => Err(Error::invalid("a generic secret has no peer")),
-        (ReadyMaterial::Aes { .. }, _) => Err(Error::internal("nothing is derived from AES keys")),
+        (ReadyMaterial::Aes { .. } | ReadyMaterial::Public { .. }, _) => {
+            Err(Error::internal("nothing is derived from AES keys and public halves"))
+        }
     }
 }
 

@@ -38,14 +38,15 @@ impl Keyring {
         plaintext: &[u8],
         context: &[u8],
     ) -> Result<String> {
-        let bytes = match &self.ready(tenant, key, version)?.material {
+        let ready = self.ready(tenant, key, version)?;
+        let bytes = match &ready.material {
             ReadyMaterial::Aes { api: Some(api), .. } => {
                 api.seal_to_vec(&aad(tenant, key, version, context), plaintext)?
             }
             ReadyMaterial::Aes { api: None, .. } | ReadyMaterial::Generic { .. } => {
                 return Err(Error::internal("a named key without its API key"));
             }
-            ReadyMaterial::Pair { public, .. } => {
+            ReadyMaterial::Pair { public, .. } | ReadyMaterial::Public { public, .. } => {
                 fits_oaep(key, plaintext.len())?;
                 public.encrypt_oaep(oaep(context), plaintext)?
             }

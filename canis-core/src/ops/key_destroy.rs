@@ -6,7 +6,6 @@ use crate::keyring::Keyring;
 use crate::keyring::change::KeyChange;
 use crate::keyring::key::Key;
 use crate::keyring::key_record::KeyRecord;
-use crate::keyring::ready::ReadyMaterial;
 use crate::keyring::tenant::OpenTenant;
 use crate::object::Object;
 use crate::store::{Change, ObjectQuery};
@@ -157,12 +156,7 @@ impl Keyring {
             return Ok(Vec::new());
         }
         let public = |version| match self.ready(tenant, key, version) {
-            Ok(ready) => match &ready.material {
-                ReadyMaterial::Pair { private, .. } => Ok(Some((version, private.public_spki().to_vec()))),
-                ReadyMaterial::Aes { .. } | ReadyMaterial::Generic { .. } => {
-                    Err(Error::internal("an asymmetric key without a pair"))
-                }
-            },
+            Ok(ready) => Ok(Some((version, ready.spki()?.to_vec()))),
             // Destroyed before, through the object that showed it; or nothing that could be believed.
             Err(error) if matches!(error.code, ErrorCode::VersionRetired | ErrorCode::StoreTampered) => {
                 Ok(None)

@@ -4,7 +4,6 @@ use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
 use crate::keyring::key::Key;
-use crate::keyring::ready::ReadyMaterial;
 use crate::keyring::tenant::OpenTenant;
 use crate::store::VersionRow;
 use canis_proto::answer::{KeyInfo, KeyList, PublicKeyInfo, VersionInfo};
@@ -72,17 +71,8 @@ impl Run for PublicKey<'_> {
         if key.state == KeyState::Destroyed {
             return key.left_public(version);
         }
-        match &keyring.ready(&tenant, &key, version)?.material {
-            ReadyMaterial::Pair { private, .. } => Ok(PublicKeyInfo {
-                name: key.record.name.clone(),
-                version,
-                kind: key.kind,
-                spki: private.public_spki().to_vec(),
-            }),
-            ReadyMaterial::Aes { .. } | ReadyMaterial::Generic { .. } => {
-                Err(Error::internal("an asymmetric key without a pair"))
-            }
-        }
+        let spki = keyring.ready(&tenant, &key, version)?.spki()?.to_vec();
+        Ok(PublicKeyInfo { name: key.record.name.clone(), version, kind: key.kind, spki })
     }
 }
 

@@ -9,6 +9,8 @@ mod digest;
 mod due;
 mod encrypt;
 mod key_destroy;
+mod key_export;
+mod key_import;
 mod key_info;
 mod key_state;
 mod key_update;
@@ -35,6 +37,7 @@ mod status;
 mod token_init;
 mod token_login;
 mod verify_store;
+mod wrapping_key;
 
 pub use due::{DueReport, RunDue};
 pub use verify_store::{StoreReport, VerifyStore};

@@ -7,7 +7,7 @@ use super::object_role::is_for_data;
 use crate::caller::Caller;
 use crate::crypto::Provider;
 use crate::keyring::Keyring;
-use crate::keyring::key_record::KeyRecord;
+use crate::keyring::key_record::{KeyRecord, Source};
 use crate::keyring::ready::ReadyKey;
 use crate::keyring::role::Roles;
 use crate::keyring::seal::fresh_id;
@@ -232,6 +232,7 @@ impl NewKey {
             exportable: facts.extractable,
             allow_plaintext_backup: !facts.sensitive,
             always_authenticate: facts.always_authenticate,
+            source: if facts.local { Source::Here } else { Source::Outside },
             ..KeyRecord::new(name, self.made.kind, usage, now)
         })
     }

@@ -40,7 +40,7 @@ impl Keyring {
 
     /// The fingerprint of the value of an opened key.
     pub(super) fn fingerprint(&self, tenant: &OpenTenant, facts: &KeyFacts, ready: &ReadyKey) -> Result<Id> {
-        if let ReadyMaterial::Pair { .. } = ready.material {
+        if let ReadyMaterial::Pair { .. } | ReadyMaterial::Public { .. } = ready.material {
             return Ok(self.pair_fingerprint(tenant, &facts.spki));
         }
         let known = &ready.known.fingerprint;

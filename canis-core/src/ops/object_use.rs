@@ -27,7 +27,9 @@ impl KeyHandle {
     fn private(&self) -> Result<&dyn PrivateKey> {
         match &self.ready()?.material {
             ReadyMaterial::Pair { private, .. } => Ok(&**private),
-            ReadyMaterial::Aes { .. } | ReadyMaterial::Generic { .. } => Err(unfit()),
+            ReadyMaterial::Aes { .. } | ReadyMaterial::Public { .. } | ReadyMaterial::Generic { .. } => {
+                Err(unfit())
+            }
         }
     }
 
@@ -41,14 +43,18 @@ impl KeyHandle {
     fn gcm(&self) -> Result<&dyn GcmKey> {
         match &self.ready()?.material {
             ReadyMaterial::Aes { gcm, .. } => Ok(&**gcm),
-            ReadyMaterial::Pair { .. } | ReadyMaterial::Generic { .. } => Err(unfit()),
+            ReadyMaterial::Pair { .. } | ReadyMaterial::Public { .. } | ReadyMaterial::Generic { .. } => {
+                Err(unfit())
+            }
         }
     }
 
     pub(super) fn aes(&self) -> Result<&dyn AesKey> {
         match &self.ready()?.material {
             ReadyMaterial::Aes { blocks, .. } => Ok(&**blocks),
-            ReadyMaterial::Pair { .. } | ReadyMaterial::Generic { .. } => Err(unfit()),
+            ReadyMaterial::Pair { .. } | ReadyMaterial::Public { .. } | ReadyMaterial::Generic { .. } => {
+                Err(unfit())
+            }
         }
     }
 

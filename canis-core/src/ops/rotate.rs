@@ -6,7 +6,7 @@ use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
 use crate::keyring::change::KeyChange;
 use crate::keyring::key::Key;
-use crate::keyring::key_record::KeyRecord;
+use crate::keyring::key_record::{KeyRecord, Source};
 use crate::keyring::seal::fresh_id;
 use crate::keyring::tenant::OpenTenant;
 use crate::object::{Content, KeyFacts, Object};
@@ -44,11 +44,25 @@ impl Run for RotateKey<'_> {
 }
 
 fn refuse_rotation(key: &Key) -> Result<()> {
+    if key.record.source == Source::PublicHalf {
+        return Err(Error::new(
+            ErrorCode::OperationNotAllowed,
+            format!(
+                "key `{}` is a public half alone; import its next version, as its owner makes it",
+                key.record.name
+            ),
+        ));
+    }
+    refuse_version(key)
+}
+
+/// Whether the key can have another version.
+pub(super) fn refuse_version(key: &Key) -> Result<()> {
     let KeyRecord { name, current_version, .. } = &key.record;
     if key.state != KeyState::Active {
         return Err(Error::new(
             ErrorCode::OperationNotAllowed,
-            format!("key `{name}` is {}; only an active key is rotated", key.state),
+            format!("key `{name}` is {}; only an active key gets a new version", key.state),
         ));
     }
     if *current_version >= MAX_VERSION {
@@ -70,6 +84,14 @@ fn retired_by_rotation(record: &KeyRecord) -> Range<u32> {
     }
 }
 
+/// Material that becomes the next version.
+pub(super) struct NextVersion {
+    /// The material.
+    pub(super) made: NewMaterial,
+    /// Whether it was drawn here.
+    pub(super) local: bool,
+}
+
 /// A rotation that was made.
 pub(super) struct Rotation {
     /// The key as it is now.
@@ -86,17 +108,34 @@ impl Keyring {
         find: impl Fn() -> Result<Arc<Key>>,
         wanted: impl Fn(&Key) -> bool,
     ) -> Result<Option<Rotation>> {
+        let key = find()?;
+        if wanted(&key) {
+            refuse_rotation(&key)?;
+        }
         // Drawn once, however often the change must be computed anew: RSA keys take seconds.
-        let made = self.draw_again(tenant, &*find()?)?;
+        let next = NextVersion { made: self.draw_again(tenant, &key)?, local: true };
+        let fits = |key: &Key| {
+            if wanted(key) { refuse_rotation(key).map(|()| true) } else { Ok(false) }
+        };
+        self.add_version(tenant, find, fits, &next)
+    }
+
+    /// Gives the key that `find` gives a next version, if it `fits` when that is written.
+    pub(super) fn add_version(
+        &self,
+        tenant: &OpenTenant,
+        find: impl Fn() -> Result<Arc<Key>>,
+        fits: impl Fn(&Key) -> Result<bool>,
+        next: &NextVersion,
+    ) -> Result<Option<Rotation>> {
         let mut retired = None;
         let key = self.change_key(tenant, find, |key| {
             retired = None;
-            if !wanted(key) {
+            if !fits(key)? {
                 return Ok(key.record.clone().into());
             }
-            refuse_rotation(key)?;
             retired = Some(retired_by_rotation(&key.record));
-            self.rotation(tenant, key, &made)
+            self.rotation(tenant, key, next)
         })?;
         if retired.as_ref().is_some_and(|range| !range.is_empty()) {
             self.forget_keys();
@@ -114,13 +153,13 @@ impl Keyring {
         NewMaterial::draw(self.provider, key.kind, value)
     }
 
-    fn rotation(&self, tenant: &OpenTenant, key: &Key, made: &NewMaterial) -> Result<KeyChange> {
+    fn rotation(&self, tenant: &OpenTenant, key: &Key, next: &NextVersion) -> Result<KeyChange> {
         let (old, now) = (&key.record, self.clock.now_micros());
         let retires = retired_by_rotation(old);
         let version = old.current_version + 1;
         let mut record = KeyRecord { current_version: version, oldest_version: retires.end, ..old.clone() };
         record.rotated_at(now);
-        let row = self.version_row(tenant, key.id, key.kind, version, &made.material, now)?;
+        let row = self.version_row(tenant, key.id, key.kind, version, &next.made.material, now)?;
         let mut further = vec![Change::Put(row)];
         further.extend(retires.clone().map(|retired| Change::RemoveVersion(key.id, retired)));
         for row in self.store.objects(&ObjectQuery::of_key(tenant.id, key.id))? {
@@ -128,7 +167,7 @@ impl Keyring {
                 further.push(Change::RemoveObject(row.id, row.revision));
             } else if row.version == old.current_version {
                 let shown = self.read_object(&row, Some(tenant))?;
-                further.extend(self.objects_rotate(tenant, key, &shown, made)?);
+                further.extend(self.objects_rotate(tenant, key, &shown, next)?);
             }
         }
         Ok(KeyChange { record, further })
@@ -141,7 +180,7 @@ impl Keyring {
         tenant: &OpenTenant,
         key: &Key,
         shown: &Object,
-        made: &NewMaterial,
+        next: &NextVersion,
     ) -> Result<Vec<Change>> {
         let KeyRecord { name, current_version: old, .. } = &key.record;
         let new = Object {
@@ -149,7 +188,7 @@ impl Keyring {
             revision: 1,
             session: None,
             key: Some((key.id, old + 1)),
-            content: self.next_content(key, &shown.content, made)?,
+            content: self.next_content(key, &shown.content, next)?,
         };
         let mut changes = vec![Change::Put(self.object_row(tenant.id, &new)?)];
         if shown.content.label == name.as_bytes() {
@@ -161,7 +200,8 @@ impl Keyring {
         Ok(changes)
     }
 
-    fn next_content(&self, key: &Key, old: &Content, made: &NewMaterial) -> Result<Content> {
+    fn next_content(&self, key: &Key, old: &Content, next: &NextVersion) -> Result<Content> {
+        let NextVersion { made, local } = next;
         let id = if made.spki.is_empty() {
             // Both halves of a pair derive theirs from the public key; a secret key has one object.
             fresh_id(self.provider)?.0.to_vec()
@@ -169,9 +209,9 @@ impl Keyring {
             key_identifier(self.provider, &made.spki)
         };
         let facts = old.key.as_ref().map(|facts| KeyFacts {
-            local: true,
-            always_sensitive: facts.sensitive && old.class.is_secret(),
-            never_extractable: !facts.extractable && old.class.is_secret(),
+            local: *local,
+            always_sensitive: *local && facts.sensitive && old.class.is_secret(),
+            never_extractable: *local && !facts.extractable && old.class.is_secret(),
             spki: made.spki.clone(),
             ..facts.clone()
         });

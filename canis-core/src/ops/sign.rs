@@ -55,9 +55,7 @@ impl Run for Verify<'_> {
         key.require(Usage::VERIFY, "verify")?;
         key.allow_old(sealed.version)?;
         let ready = keyring.ready(&tenant, &key, sealed.version)?;
-        let ReadyMaterial::Pair { public, .. } = &ready.material else {
-            return Err(Error::internal("a verifying key without a pair"));
-        };
+        let public = ready.public()?;
         let signature = match (key.kind.family(), self.form) {
             // A signature that is no DER is a wrong signature.
             (Family::Ec, SignatureForm::Der) => match ecdsa_der::from_der(&sealed.bytes, key.kind.bytes()) {

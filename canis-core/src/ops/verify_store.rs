@@ -83,6 +83,7 @@ impl Keyring {
                 report.note(self.open_version(tenant, &key, &version))?;
             }
         }
+        report.note(self.kept_wrapping_key(tenant))?;
         for row in self.store.roles(tenant.id)? {
             report.note(self.read_role(tenant, &row))?;
         }

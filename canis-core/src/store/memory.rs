@@ -88,6 +88,7 @@ impl Tables {
                 self.keys.retain(|r| r.tenant_id != *tenant);
                 self.objects.retain(|r| r.tenant_id != *tenant);
                 self.roles.retain(|r| r.tenant_id != *tenant);
+                self.meta.retain(|r| r.name != MetaRow::wrapping_key(*tenant));
                 self.pins.retain(|r| r.tenant_id != *tenant || r.role != USER);
                 Ok(())
             }

@@ -13,6 +13,17 @@ pub struct MetaRow {
     pub body: Vec<u8>,
 }
 
+impl MetaRow {
+    /// What the names of tenants' wrapping keys begin with; the tenant's id follows.
+    pub const WRAPPING_KEY: &'static str = "wrapping-key/";
+
+    /// The name of the row that holds a tenant's wrapping key. It goes when the tenant is wiped.
+    #[must_use]
+    pub fn wrapping_key(tenant: Id) -> String {
+        format!("{}{tenant}", MetaRow::WRAPPING_KEY)
+    }
+}
+
 /// The root key wrapped by one root.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RootSlotRow {

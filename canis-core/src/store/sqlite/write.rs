@@ -2,7 +2,7 @@
 
 use super::connection::explain;
 use super::table::Table;
-use crate::store::{Change, KeyRow, Row, conflict};
+use crate::store::{Change, KeyRow, MetaRow, Row, conflict};
 use canis_proto::{Error, ErrorCode, Id, Result};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params_from_iter};
 use std::path::Path;
@@ -49,6 +49,12 @@ fn apply(path: &Path, transaction: &Transaction<'_>, change: &Change) -> Result<
             ] {
                 execute(path, transaction, sql, &[tenant.as_bytes()])?;
             }
+            execute(
+                path,
+                transaction,
+                "DELETE FROM meta WHERE name = ?1",
+                &[&MetaRow::wrapping_key(*tenant)],
+            )?;
             Ok(())
         }
     }

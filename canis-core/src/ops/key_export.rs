@@ -1,0 +1,207 @@
+//! `key.export`: a version of a key leaves, wrapped if it may leave at all, in plain only if it may do that too.
+
+use super::key_import::wrapper_is_for_keys;
+use crate::caller::Caller;
+use crate::core::{Resource, Run};
+use crate::crypto::private_parts::PrivateParts;
+use crate::crypto::public_parts::PublicParts;
+use crate::crypto::{KeyWrap, from_outside, rsa_aes_wrap};
+use crate::format::jwk;
+use crate::keyring::Keyring;
+use crate::keyring::key::Key;
+use crate::keyring::key_record::Source;
+use crate::keyring::role::{Grant, Roles};
+use crate::keyring::tenant::OpenTenant;
+use crate::secret::SecretBytes;
+use canis_proto::answer::ExportedKey;
+use canis_proto::message::ExportKey;
+use canis_proto::{Error, ErrorCode, Family, KeyFormat, KeyState, KeyType, Result, Usage};
+
+/// The smallest RSA key of a caller that wraps: 128 bits of security (SP 800-57 part 1, table 2).
+const LEAST_RSA: usize = 3072;
+
+impl Run for ExportKey<'_> {
+    fn resource(&self) -> Resource<'_> {
+        Resource::Key(&self.name)
+    }
+
+    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<ExportedKey> {
+        let tenant = keyring.tenant(caller.tenant()?)?;
+        let key = keyring.key(&tenant, &self.name)?;
+        let wrapped = !self.wrapping_key.is_empty() || !self.wrapping_public_key.is_empty();
+        may_leave(&key, wrapped)?;
+        let version = if self.version == 0 { key.record.current_version } else { self.version };
+        key.allow_old(version)?;
+        let row = keyring.store.version(key.id, version)?.ok_or_else(|| key.without(version))?;
+        let kept = keyring.open_version(&tenant, &key, &row)?;
+        let material = written(keyring, &key, version, self.format, &kept)?;
+        let bytes = if wrapped {
+            let out = keyring.wrapped_for(&tenant, &self, &material)?;
+            keyring.remember_as_sensitive(&tenant, &key, &kept, &material)?;
+            out
+        } else {
+            material.expose().to_vec()
+        };
+        Ok(ExportedKey {
+            name: key.record.name.clone(),
+            version,
+            kind: key.kind,
+            format: self.format,
+            wrapped,
+            material: bytes,
+        })
+    }
+}
+
+/// Whether the key may leave in this way, now.
+fn may_leave(key: &Key, wrapped: bool) -> Result<()> {
+    let name = &key.record.name;
+    if key.record.source == Source::PublicHalf {
+        return Err(Error::new(
+            ErrorCode::OperationNotSupported,
+            format!("key `{name}` is a public half alone; ask for its public key"),
+        ));
+    }
+    if !key.record.exportable {
+        return Err(Error::new(
+            ErrorCode::KeyNotExportable,
+            format!("key `{name}` is not exportable; it never leaves"),
+        ));
+    }
+    if !wrapped && !key.record.allow_plaintext_backup {
+        return Err(Error::new(
+            ErrorCode::KeySensitive,
+            format!("key `{name}` leaves wrapped only; name a key to wrap it by"),
+        ));
+    }
+    if key.state == KeyState::Active {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorCode::OperationNotAllowed,
+        format!("key `{name}` is {}; it does not leave in this state", key.state),
+    ))
+}
+
+/// AES keys wrap what is no stronger than they are; RSA keys from 3072 bits on wrap everything, as BYOK is done.
+fn strong_enough(wrapper: KeyType, leaving: KeyType) -> Result<()> {
+    let strong = match wrapper.family() {
+        Family::Aes => wrapper.strength(wrapper.bytes()) >= leaving.strength(leaving.bytes()),
+        Family::Rsa => wrapper.bits() >= LEAST_RSA,
+        _ => false,
+    };
+    if strong {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorCode::WrappingKeyTooWeak,
+        format!(
+            "a {wrapper} key does not wrap a {leaving} key: it takes an AES key as strong or RSA of {LEAST_RSA} bits or more"
+        ),
+    ))
+}
+
+/// The material in the form asked for.
+fn written(
+    keyring: &Keyring,
+    key: &Key,
+    version: u32,
+    format: KeyFormat,
+    kept: &SecretBytes,
+) -> Result<SecretBytes> {
+    let parts = PrivateParts::of_material(key.kind, kept.expose())?;
+    match (format, &parts) {
+        (KeyFormat::Raw, PrivateParts::Secret { value, .. }) => Ok(SecretBytes::copied_from(value.expose())),
+        (KeyFormat::Raw, PrivateParts::Seed { seed, .. }) => Ok(SecretBytes::copied_from(seed)),
+        (KeyFormat::Pkcs8, _) if key.kind.is_asymmetric() => Ok(SecretBytes::copied_from(kept.expose())),
+        (KeyFormat::Jwk, _) => {
+            let public = if key.kind.is_asymmetric() {
+                let private = keyring.provider.keys.private(key.kind, kept.expose())?;
+                Some(PublicParts::from_spki(private.public_spki())?.1)
+            } else {
+                None
+            };
+            let text = jwk::encode(&parts, public.as_ref(), &format!("{}:{version}", key.record.name))?;
+            Ok(SecretBytes::copied_from(text.as_bytes()))
+        }
+        _ => Err(Error::new(
+            ErrorCode::OperationNotSupported,
+            format!("a key of type {} is not written as {format}", key.kind),
+        )),
+    }
+}
+
+impl Keyring {
+    fn wrapped_for(
+        &self,
+        tenant: &OpenTenant,
+        request: &ExportKey<'_>,
+        material: &SecretBytes,
+    ) -> Result<Vec<u8>> {
+        match (&*request.wrapping_key, &*request.wrapping_public_key) {
+            (name, []) => self.wrapped_by(tenant, name, request, material),
+            ("", spki) => {
+                let kind = PublicParts::from_spki(spki)?.0;
+                strong_enough(kind, self.key(tenant, &request.name)?.kind)?;
+                from_outside::check_public(self.provider, kind, spki)?;
+                rsa_aes_wrap::wrap(self.provider, &*self.provider.keys.public(kind, spki)?, material)
+            }
+            _ => Err(Error::invalid("a key is wrapped by one key: a named one or the one that is given")),
+        }
+    }
+
+    /// Wraps by a key of CANIS, which must be for keys and not for data, and as strong as what it wraps.
+    fn wrapped_by(
+        &self,
+        tenant: &OpenTenant,
+        name: &str,
+        request: &ExportKey<'_>,
+        material: &SecretBytes,
+    ) -> Result<Vec<u8>> {
+        let leaving = self.key(tenant, &request.name)?;
+        let wrapper = self.key(tenant, name)?;
+        wrapper.require(Usage::WRAP, "wrap keys")?;
+        let value = wrapper_is_for_keys(self, tenant, &wrapper)?;
+        strong_enough(wrapper.kind, leaving.kind)?;
+        let grant = Grant { value, roles: Roles::KEYS, unless: Roles::DATA };
+        if !self.grant(tenant, &[grant])? {
+            return Err(Error::new(
+                ErrorCode::KeyNotWrappable,
+                format!(
+                    "key `{name}`, or another one of the same value, was used for data; it wraps no keys"
+                ),
+            ));
+        }
+        if wrapper.kind.family() == Family::Aes {
+            let version = wrapper.record.current_version;
+            let row = self.store.version(wrapper.id, version)?.ok_or_else(|| wrapper.without(version))?;
+            let value = self.open_version(tenant, &wrapper, &row)?;
+            return self.provider.cipher.aes(value.expose())?.wrap_key(KeyWrap::Kwp, material.expose());
+        }
+        let ready = self.ready(tenant, &wrapper, wrapper.record.current_version)?;
+        rsa_aes_wrap::wrap(self.provider, ready.public()?, material)
+    }
+
+    /// A key that may not leave in plain must not come back as one that may (ADR 0007).
+    fn remember_as_sensitive(
+        &self,
+        tenant: &OpenTenant,
+        key: &Key,
+        kept: &SecretBytes,
+        written: &SecretBytes,
+    ) -> Result<()> {
+        if key.record.allow_plaintext_backup {
+            return Ok(());
+        }
+        let sensitive = |value| Grant { value, roles: Roles::SENSITIVE, unless: Roles::NONE };
+        let mut grants = vec![
+            sensitive(self.secret_fingerprint(tenant, kept.expose())),
+            sensitive(self.secret_fingerprint(tenant, written.expose())),
+        ];
+        if key.kind.is_asymmetric() {
+            let private = self.provider.keys.private(key.kind, kept.expose())?;
+            grants.push(sensitive(self.pair_fingerprint(tenant, private.public_spki())));
+        }
+        self.grant(tenant, &grants).map(drop)
+    }
+}
