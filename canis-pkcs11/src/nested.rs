@@ -4,10 +4,13 @@
 //! Each attribute is its type and its length, eight bytes each, lowest first, and its value. Between host and record only
 //! the values change their form, as those of other attributes do.
 
-use crate::attribute::Format;
+use crate::attribute::{Attribute, Format};
+use crate::object::read;
 use crate::rules::TABLE;
 use crate::rv::{Result, fail};
+use canis_core::object::Object;
 use pkcs11_sys::*;
+use std::borrow::Cow;
 
 /// Whether an attribute's value is a template.
 pub(crate) const fn is_template(kind: CK_ATTRIBUTE_TYPE) -> bool {
@@ -63,6 +66,28 @@ pub(crate) fn show(kept: &[u8]) -> Vec<u8> {
         push(&mut shown, kind, format.show(value).as_slice());
     }
     shown
+}
+
+/// Whether an object has all that a kept template says (CKA_WRAP_TEMPLATE; section 4.10.2). Key material is not
+/// compared: it fits nothing.
+pub(crate) fn fits(kept: &[u8], object: &Object) -> bool {
+    attributes(&show(kept)).all(|(kind, value)| read(object, kind).is_ok_and(|has| has.as_slice() == value))
+}
+
+/// A host's template with what a kept template imposes on it (CKA_UNWRAP_TEMPLATE, CKA_DERIVE_TEMPLATE).
+///
+/// # Errors
+/// CKR_TEMPLATE_INCONSISTENT if the two contradict each other.
+pub(crate) fn imposed<'a>(given: &[Attribute<'a>], kept: Option<&[u8]>) -> Result<Vec<Attribute<'a>>> {
+    let mut both = given.to_vec();
+    for (kind, value) in attributes(&show(kept.unwrap_or_default())) {
+        match given.iter().find(|one| one.kind == kind) {
+            Some(one) if *one.value != *value => return fail(CKR_TEMPLATE_INCONSISTENT),
+            Some(_) => {}
+            None => both.push(Attribute { kind, value: Cow::Owned(value.to_vec()) }),
+        }
+    }
+    Ok(both)
 }
 
 /// What the bytes of an attribute mean; the same in every class that has it.

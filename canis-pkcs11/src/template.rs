@@ -1,6 +1,6 @@
 //! Templates: what the host wants an object to be, checked against the rules and made into the core's content.
 
-use crate::attribute::{Attribute, boolean, number};
+use crate::attribute::{Attribute, Format, boolean, number};
 use crate::key_template;
 use crate::object::{self, class_of, usage};
 use crate::rules::{Change, Given, Reveal, Rule, rule};
@@ -113,6 +113,9 @@ pub(crate) fn generated(
     let key = KeyFacts { local: true, mechanism: u64::from(mechanism), ..facts(class, kind, Vec::new()) };
     let mut content = blank(class, Some(key));
     fill(&mut content, template, Given::Generate, so)?;
+    if mechanism == CKM_HKDF_KEY_GEN && template.bytes(CKA_KEY_TYPE).is_none() {
+        object::keep(&mut content, CKA_KEY_TYPE, Format::Number.parse(&CKK_HKDF.to_ne_bytes())?);
+    }
     Ok(content)
 }
 

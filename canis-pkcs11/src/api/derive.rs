@@ -7,6 +7,8 @@ use crate::curve::{point, point_len};
 use crate::key_template::secret_wanted;
 use crate::mechanism::{Derives, Deriving, Mechanism, Password, Salt};
 use crate::module::Module;
+use crate::nested::imposed;
+use crate::object::kept;
 use crate::rv::{Instead, Result, fail};
 use crate::template::{Template, data_derived, generated};
 use crate::token::Token;
@@ -34,7 +36,8 @@ pub(crate) fn derive(
     let takes = |family| mechanism.row.derives().is_some_and(|derives: Derives| derives.takes(family));
     let base = named::key(module, &token, base, BASE, mechanism.row, takes)?;
     let how = derivation(module, &token, mechanism, &deriving, &base)?;
-    let template = Template::new(attributes)?;
+    let attributes = imposed(attributes, kept(&base.content, CKA_DERIVE_TEMPLATE))?;
+    let template = Template::new(&attributes)?;
     let place = place(module, session, template.boolean(CKA_TOKEN)?.unwrap_or(false))?;
     let (content, derived) = if let Deriving::Hkdf { data: true, .. } = deriving {
         let (content, len) = data_derived(&template, place.so)?;

@@ -7,7 +7,9 @@ use crate::attribute::Attribute;
 use crate::key_template::{private_wanted, secret_wanted};
 use crate::mechanism::Mechanism;
 use crate::module::Module;
-use crate::rv::{Instead, Result, fail};
+use crate::nested::{fits, imposed};
+use crate::object::kept;
+use crate::rv::{Fail, Instead, Result, fail};
 use crate::template::{Template, generated};
 use canis_core::crypto::{BLOCK, GCM_NONCE};
 use canis_core::object::{Class, Inside, UnwrapKey, WrapKey, Wrapping};
@@ -46,6 +48,10 @@ pub(crate) fn wrap(
     if !key.content.class.is_secret() {
         return fail(CKR_KEY_NOT_WRAPPABLE);
     }
+    if kept(&wrapper.content, CKA_WRAP_TEMPLATE).is_some_and(|wanted| !fits(wanted, &key)) {
+        let why = "the key to be wrapped is not as the wrapping key's CKA_WRAP_TEMPLATE wants it".to_owned();
+        return Err(Fail::explained(CKR_KEY_HANDLE_INVALID, why));
+    }
     let request =
         WrapKey { wrapper: wrapper.id, key: key.id, how, room: out.room(), weak_rsa: module.legacy };
     let wrapped = module
@@ -75,7 +81,8 @@ pub(crate) fn unwrap(
     if !length_fits(&how, wrapped.len(), block) {
         return fail(CKR_WRAPPED_KEY_LEN_RANGE);
     }
-    let template = Template::new(attributes)?;
+    let attributes = imposed(attributes, kept(&unwrapper.content, CKA_UNWRAP_TEMPLATE))?;
+    let template = Template::new(&attributes)?;
     let place = place(module, session, template.boolean(CKA_TOKEN)?.unwrap_or(false))?;
     let (class, kind, inside) = match template.number(CKA_CLASS)?.unwrap_or(CKO_SECRET_KEY) {
         CKO_SECRET_KEY => {

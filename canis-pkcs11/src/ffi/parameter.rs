@@ -6,24 +6,32 @@ use crate::rv::{Result, fail};
 use canis_core::crypto::derive::{Field, Width};
 use pkcs11_sys::*;
 
-/// Reads a mechanism; `None` for NULL, which ends an operation in C_…Init.
+/// Reads a mechanism for one of the `works` that CK_MECHANISM_INFO has flags for; `None` for NULL, which ends an operation
+/// in C_…Init. The parameter of a mechanism for another work is not looked at: it is likely to be another structure, whose
+/// numbers would be taken for pointers.
 ///
 /// # Errors
-/// CKR_MECHANISM_INVALID for one that is not in the table, CKR_MECHANISM_PARAM_INVALID for a parameter that is not the
-/// structure the mechanism has.
-pub(super) unsafe fn mechanism<'a>(at: *const CK_MECHANISM) -> Result<Option<Mechanism<'a>>> {
+/// CKR_MECHANISM_INVALID for one that is not in the table or for other works, CKR_MECHANISM_PARAM_INVALID for a parameter
+/// that is not the structure the mechanism has.
+pub(super) unsafe fn mechanism<'a>(
+    at: *const CK_MECHANISM,
+    works: CK_FLAGS,
+) -> Result<Option<Mechanism<'a>>> {
     // SAFETY: the host's promise (see `args`).
     let Some(given) = (unsafe { structure(at) }) else { return Ok(None) };
     let row = row(given.mechanism)?;
+    if row.flags(true) & works == 0 {
+        return fail(CKR_MECHANISM_INVALID);
+    }
     // SAFETY: the host's promise.
     let parameter = unsafe { parameter(row.form, given) }?;
     Ok(Some(Mechanism { row, parameter }))
 }
 
 /// [`mechanism`] where NULL has no meaning.
-pub(super) unsafe fn needed_mechanism<'a>(at: *const CK_MECHANISM) -> Result<Mechanism<'a>> {
+pub(super) unsafe fn needed_mechanism<'a>(at: *const CK_MECHANISM, works: CK_FLAGS) -> Result<Mechanism<'a>> {
     // SAFETY: the host's promise.
-    unsafe { mechanism(at) }?.ok_or_else(|| CKR_ARGUMENTS_BAD.into())
+    unsafe { mechanism(at, works) }?.ok_or_else(|| CKR_ARGUMENTS_BAD.into())
 }
 
 unsafe fn parameter<'a>(form: Form, given: &CK_MECHANISM) -> Result<Parameter<'a>> {
@@ -216,7 +224,7 @@ mod tests {
         let at = std::ptr::from_ref(parameter).cast_mut().cast();
         let given = CK_MECHANISM { mechanism: kind, pParameter: at, ulParameterLen: len as CK_ULONG };
         // SAFETY: a live structure; shorter lengths are refused, never read.
-        unsafe { mechanism(&given) }.map_or_else(|f| f.rv, |_| CKR_OK)
+        unsafe { mechanism(&given, CK_FLAGS::MAX) }.map_or_else(|f| f.rv, |_| CKR_OK)
     }
 
     #[test]
@@ -229,6 +237,20 @@ mod tests {
         assert_eq!(rv(CKM_ECDSA, &pss, size_of_val(&pss)), CKR_MECHANISM_PARAM_INVALID);
         assert_eq!(rv(CKM_ECDSA, &pss, 0), CKR_OK);
         assert_eq!(rv(CKM_MD5, &pss, 0), CKR_MECHANISM_INVALID);
+    }
+
+    #[test]
+    fn parameters_of_mechanisms_for_other_works_are_not_looked_at() {
+        // As long as CK_SP800_108_KDF_PARAMS, and its numbers lead nowhere.
+        let mut wild = [1 as CK_ULONG; size_of::<CK_SP800_108_KDF_PARAMS>() / size_of::<CK_ULONG>()];
+        let given = CK_MECHANISM {
+            mechanism: CKM_SP800_108_COUNTER_KDF,
+            pParameter: wild.as_mut_ptr().cast(),
+            ulParameterLen: size_of_val(&wild) as CK_ULONG,
+        };
+        // SAFETY: a live structure; what it seems to lead to is not read, as this test shows.
+        let refused = unsafe { mechanism(&given, CKF_ENCRYPT) }.map(|_| ()).unwrap_err();
+        assert_eq!(refused.rv, CKR_MECHANISM_INVALID);
     }
 
     #[test]

@@ -71,8 +71,8 @@ fn hkdf_known_answers() {
 #[test]
 fn hkdf_keys_are_generated_and_used() {
     let client = Client::new("hkdfkeys");
-    let template = with(secret(CKK_HKDF), [len(32)]);
-    let base = client.generate(&plain(CKM_HKDF_KEY_GEN), &template).unwrap();
+    let base = client.generate(&plain(CKM_HKDF_KEY_GEN), &[len(32)]).unwrap();
+    assert_eq!(client.read(base, CKA_KEY_TYPE).unwrap(), CKK_HKDF.to_ne_bytes());
     let wanted = with(secret(CKK_AES), [len(32)]);
     let first = client.derive(&how(CKM_HKDF_DERIVE, hkdf(None, b"info")), base, &wanted).unwrap();
     let again = client.derive(&how(CKM_HKDF_DERIVE, hkdf(None, b"info")), base, &wanted).unwrap();
@@ -319,4 +319,55 @@ fn derived_keys_have_the_promises_of_their_base() {
     assert_eq!(client.derive(&plain(CKM_SHA256), base, &wanted(&[])), Err(CKR_MECHANISM_INVALID));
     let (_, rsa) = client.pair(CKM_RSA_PKCS_KEY_PAIR_GEN, &[number(CKA_MODULUS_BITS, 2048)], &[]);
     assert_eq!(client.derive(&hkdf, rsa, &wanted(&[])), Err(CKR_KEY_TYPE_INCONSISTENT));
+}
+
+/// Parameters that are no structure of the mechanism, lead nowhere or say absurd lengths: a code each, no crash.
+#[test]
+fn absurd_parameters_are_refused() {
+    let client = Client::new("absurd");
+    let secret_base = import(&client, &[7; 32], &[]);
+    let wrapper = client.aes(32, &[yes(CKA_WRAP), yes(CKA_UNWRAP)]);
+    let (_, ec) = client.pair(CKM_EC_KEY_PAIR_GEN, &[bytes(CKA_EC_PARAMS, P256.0)], &[]);
+    let wanted = secret(CKK_GENERIC_SECRET);
+    for kind in [
+        CKM_HKDF_DERIVE,
+        CKM_HKDF_DATA,
+        CKM_SP800_108_COUNTER_KDF,
+        CKM_CONCATENATE_BASE_AND_KEY,
+        CKM_CONCATENATE_BASE_AND_DATA,
+        CKM_CONCATENATE_DATA_AND_BASE,
+        CKM_XOR_BASE_AND_DATA,
+        CKM_EXTRACT_KEY_FROM_KEY,
+        CKM_ECDH1_DERIVE,
+    ] {
+        let base = if kind == CKM_ECDH1_DERIVE { ec } else { secret_base };
+        assert_eq!(client.derive(&plain(kind), base, &wanted), Err(CKR_MECHANISM_PARAM_INVALID), "{kind:x}");
+        assert_eq!(client.derive(&how(kind, [7u8; 3]), base, &wanted), Err(CKR_MECHANISM_PARAM_INVALID));
+    }
+    let nowhere = CK_KEY_DERIVATION_STRING_DATA { pData: null_mut(), ulLen: 32 };
+    let endless = CK_KEY_DERIVATION_STRING_DATA { pData: [7u8].as_mut_ptr(), ulLen: CK_ULONG::MAX };
+    for parameter in [nowhere, endless] {
+        let xor = how(CKM_XOR_BASE_AND_DATA, parameter);
+        assert_eq!(client.derive(&xor, secret_base, &wanted), Err(CKR_MECHANISM_PARAM_INVALID));
+    }
+    let empty = how(CKM_XOR_BASE_AND_DATA, data(b""));
+    assert_eq!(client.derive(&empty, secret_base, &wanted), Err(CKR_KEY_SIZE_RANGE));
+    let bit = how(CKM_EXTRACT_KEY_FROM_KEY, CK_ULONG::MAX);
+    assert_eq!(client.derive(&bit, secret_base, &with(wanted.clone(), [len(16)])), Err(CKR_KEY_SIZE_RANGE));
+    let long = with(wanted.clone(), [len(CK_ULONG::MAX)]);
+    let hkdf_of = |hash| how(CKM_HKDF_DERIVE, CK_HKDF_PARAMS { prfHashMechanism: hash, ..hkdf(None, b"") });
+    assert_eq!(client.derive(&hkdf_of(CKM_SHA256), secret_base, &long), Err(CKR_KEY_SIZE_RANGE));
+    assert_eq!(client.derive(&hkdf_of(CKM_AES_GCM), secret_base, &wanted), Err(CKR_MECHANISM_PARAM_INVALID));
+
+    let target = client.aes(32, &[yes(CKA_EXTRACTABLE)]);
+    let rsa = CK_RSA_AES_KEY_WRAP_PARAMS { ulAESKeyBits: 256, pOAEPParams: null_mut() };
+    assert_eq!(
+        client.wrap(&how(CKM_RSA_AES_KEY_WRAP, rsa), wrapper, target),
+        Err(CKR_MECHANISM_PARAM_INVALID)
+    );
+    for kind in [CKM_AES_GCM, CKM_RSA_PKCS_OAEP, CKM_RSA_AES_KEY_WRAP] {
+        assert_eq!(client.wrap(&plain(kind), wrapper, target), Err(CKR_MECHANISM_PARAM_INVALID), "{kind:x}");
+    }
+    let pbkdf2 = with(wanted, [len(32)]);
+    assert_eq!(client.generate(&plain(CKM_PKCS5_PBKD2), &pbkdf2), Err(CKR_MECHANISM_PARAM_INVALID));
 }

@@ -5,6 +5,7 @@ use crate::client::{
     secret, with, yes,
 };
 use crate::home::Home;
+use crate::raw::attribute;
 use crate::wrap::rsa_wrapper;
 use pkcs11_sys::*;
 
@@ -239,6 +240,46 @@ fn only_the_officer_makes_trusted_wrapping_keys() {
     let same = client.derive(&how(CKM_XOR_BASE_AND_DATA, xor), base, &wanted).unwrap();
     assert!(client.is(same, CKA_WRAP_WITH_TRUSTED));
     assert_eq!(client.wrap(&kwp, wrapper, same), Err(CKR_KEY_NOT_WRAPPABLE));
+}
+
+/// R96: what a key's own templates ask of the keys it wraps, unwraps and derives.
+#[test]
+fn keys_impose_their_templates() {
+    let client = Client::new("imposed");
+    let mut values = [CK_FALSE, CK_TRUE, CK_FALSE, CK_FALSE];
+    let [open, sensitive, stays, silent] = &mut values;
+    let (open, sensitive) = (attribute(CKA_SENSITIVE, open), attribute(CKA_SENSITIVE, sensitive));
+    let (stays, silent) = (attribute(CKA_EXTRACTABLE, stays), attribute(CKA_SIGN, silent));
+    let array = |kind, attributes: &[CK_ATTRIBUTE]| {
+        // SAFETY: attributes are plain numbers and pointers, and what those lead to outlives the test.
+        let raw =
+            unsafe { std::slice::from_raw_parts(attributes.as_ptr().cast::<u8>(), size_of_val(attributes)) };
+        (kind, raw.to_vec())
+    };
+    let rules = [
+        yes(CKA_WRAP),
+        yes(CKA_UNWRAP),
+        array(CKA_WRAP_TEMPLATE, &[open]),
+        array(CKA_UNWRAP_TEMPLATE, &[sensitive, stays]),
+    ];
+    let kwp = plain(CKM_AES_KEY_WRAP_KWP);
+    let key = client.aes(32, &rules);
+    assert_eq!(client.wrap(&kwp, key, target(&client, 32)), Err(CKR_KEY_HANDLE_INVALID));
+    let wrapped = client.wrap(&kwp, key, client.aes(32, &[no(CKA_SENSITIVE), yes(CKA_EXTRACTABLE)])).unwrap();
+    let open = client.unwrap(&kwp, key, &wrapped, &open_secret(CKK_AES));
+    assert_eq!(open, Err(CKR_TEMPLATE_INCONSISTENT));
+    let back = client.unwrap(&kwp, key, &wrapped, &secret(CKK_AES)).unwrap();
+    assert!(client.is(back, CKA_SENSITIVE) && !client.is(back, CKA_EXTRACTABLE));
+
+    let base = [number(CKA_VALUE_LEN, 32), array(CKA_DERIVE_TEMPLATE, &[silent])];
+    let base = client.generate(&plain(CKM_GENERIC_SECRET_KEY_GEN), &base).unwrap();
+    let mask = [7u8; 32];
+    let data = CK_KEY_DERIVATION_STRING_DATA { pData: mask.as_ptr().cast_mut(), ulLen: 32 };
+    let xor = how(CKM_XOR_BASE_AND_DATA, data);
+    let signs = with(secret(CKK_GENERIC_SECRET), [yes(CKA_SIGN)]);
+    assert_eq!(client.derive(&xor, base, &signs), Err(CKR_TEMPLATE_INCONSISTENT));
+    let derived = client.derive(&xor, base, &secret(CKK_GENERIC_SECRET)).unwrap();
+    assert!(!client.is(derived, CKA_SIGN));
 }
 
 /// R96: the caller's IV would give the key stream of a known key for a sensitive one.
