@@ -1,7 +1,7 @@
 //! The command line of `canis`. Credentials are never arguments: other users of the machine can read those.
 
 use crate::bench::args::BenchCommand;
-use crate::key_args::{CreateKey, DestroyKey, ListKeys, RotateKey, UpdateKey};
+use crate::key_args::{ApplyKeys, CreateKey, DestroyKey, ListKeys, RotateKey, UpdateKey};
 use crate::transfer_args::{ExportKey, ImportFile, ImportKey, WrappingKey};
 use crate::use_args::{DataKey, Derive, Hash, Mac, Random, Rewrap, SignatureOptions, VerifyMac};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -122,6 +122,8 @@ pub(crate) enum KeyCommand {
     CancelDestroy(KeyName),
     /// Give a key a new version, which encrypts and signs from then on.
     Rotate(RotateKey),
+    /// Make and configure keys as a YAML file says; what is so already is left alone.
+    Apply(ApplyKeys),
     /// Print a key's public key.
     Public(PublicKey),
     /// Print the public key under which keys are wrapped to be imported (docs/byok.md).

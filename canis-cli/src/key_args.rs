@@ -2,6 +2,7 @@
 
 use canis_proto::{Interval, Usage};
 use clap::{ArgAction, Args};
+use std::path::PathBuf;
 
 #[derive(Args)]
 pub(crate) struct CreateKey {
@@ -93,6 +94,16 @@ pub(crate) struct RotateKey {
     /// The key's name.
     pub(crate) name: String,
     /// Only tell what would happen.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct ApplyKeys {
+    /// The file; `-` is stdin. One key, or a list of them under `keys`.
+    #[arg(short, long, value_name = "F")]
+    pub(crate) file: PathBuf,
+    /// Only tell what would change.
     #[arg(long)]
     pub(crate) dry_run: bool,
 }

@@ -8,6 +8,7 @@ mod commands;
 mod connect;
 mod files;
 mod key_args;
+mod key_file;
 mod local;
 mod progress;
 mod prompt;

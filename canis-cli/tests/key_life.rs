@@ -252,3 +252,49 @@ fn the_server_keeps_the_schedule() {
     let doomed = deployment.canis(&server).args(["key", "show", "doomed"]).output().unwrap();
     assert!(failure(&doomed, 3).contains("key_destroyed"));
 }
+
+/// R30: a file of keys is applied once; again it changes nothing; a dry run tells the difference and does nothing.
+#[test]
+fn apply() {
+    let shared = shared();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keys.yaml");
+    let write = |days: u32, more: &str| {
+        let text = format!(
+            "keys:\n  - name: life/apply/a\n    type: aes256-gcm\n    rotation: {{interval: {days}d, retain_versions: 10}}\n  \
+             - name: life/apply/b\n    type: generic\n    usage: [derive]\n    deletion_allowed: false\n{more}"
+        );
+        std::fs::write(&file, text).unwrap();
+    };
+    let apply =
+        |more: &[&str]| shared.canis(&[&["key", "apply", "-f", file.to_str().unwrap()], more].concat());
+    write(30, "");
+    let told = stdout(&apply(&["--dry-run"]));
+    assert!(told.contains("life/apply/a would be created") && told.contains("+ type: generic"), "{told}");
+    refused(&shared, &["key", "show", "life/apply/a"], "key_not_found");
+    assert!(stdout(&apply(&[])).contains("life/apply/b created"));
+    let shown = json(&shared, &["key", "show", "life/apply/a"]);
+    assert_eq!(
+        (&shown["rotation"]["interval"], &shown["rotation"]["retain_versions"]),
+        (&"30d".into(), &10.into())
+    );
+    assert_eq!(stdout(&apply(&[])), "life/apply/a unchanged\nlife/apply/b unchanged\n");
+    assert_eq!(json(&shared, &["key", "show", "life/apply/a"]), shown, "not even updated_at moves");
+    write(7, "    rotation: {enabled: false}\n");
+    let told = stdout(&apply(&["--dry-run"]));
+    assert!(
+        told.contains("~ rotation.interval: 30d -> 1w") && told.contains("life/apply/b unchanged"),
+        "{told}"
+    );
+    assert_eq!(json(&shared, &["key", "show", "life/apply/a"]), shown);
+    stdout(&apply(&[]));
+    assert_eq!(json(&shared, &["key", "show", "life/apply/a"])["rotation"]["interval"], "1w");
+    // What cannot be is refused before anything is changed.
+    write(1, "  - name: life/apply/c\n    type: foo\n");
+    assert!(failure(&apply(&[]), 3).contains("invalid_key_type"));
+    write(1, "    exportable: true\n    typo: 1\n");
+    assert!(failure(&apply(&[]), 3).contains("typo"));
+    std::fs::write(&file, "name: life/apply/a\ntype: ed25519\n").unwrap();
+    assert!(failure(&apply(&[]), 3).contains("cannot be changed"));
+    assert_eq!(json(&shared, &["key", "show", "life/apply/a"])["rotation"]["interval"], "1w");
+}

@@ -1,6 +1,6 @@
 //! `canis key …`.
 
-use super::{key_life, transfer};
+use super::{apply, key_life, transfer};
 use crate::args::{self, Connection, KeyCommand, PublicFormat};
 use crate::files::{self, Readers};
 use crate::{connect, key_args, show};
@@ -25,6 +25,7 @@ pub(crate) fn run(connection: &Connection, command: &KeyCommand, json: bool) -> 
         KeyCommand::Enable(args) => key_life::enable(connection, args, json),
         KeyCommand::Destroy(args) => key_life::destroy(connection, args, json),
         KeyCommand::CancelDestroy(args) => key_life::cancel_destroy(connection, args, json),
+        KeyCommand::Apply(args) => apply::run(connection, args, json),
         KeyCommand::Rotate(args) => key_life::rotate(connection, args, json),
         KeyCommand::WrappingKey(args) => transfer::wrapping_key(connection, args, json),
         KeyCommand::Import(args) => transfer::import(connection, args, json),

@@ -1,5 +1,6 @@
 //! One file a group of commands.
 
+mod apply;
 pub(crate) mod datakey;
 pub(crate) mod derive;
 pub(crate) mod digest;
