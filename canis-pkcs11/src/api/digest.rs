@@ -1,5 +1,6 @@
 //! Message digests (section 5.12).
 
+use super::attributes::Reading;
 use super::output::{Out, Transfer};
 use crate::mechanism::Mechanism;
 use crate::module::Module;
@@ -82,12 +83,23 @@ pub(crate) fn update(module: &Module, session: CK_SESSION_HANDLE, part: Result<&
     })
 }
 
-/// C_DigestKey: the values of secret keys do not leave the core, not even into a hash (section 5.12.4).
+/// C_DigestKey (section 5.12.4): of secret keys whose value may be read. Of one that is sensitive not even a hash leaves
+/// the core, since a short value could be guessed from it.
 pub(crate) fn key(module: &Module, session: CK_SESSION_HANDLE, key: CK_OBJECT_HANDLE) -> Result {
-    work(module, session, Stage::Update, |_: &mut Digesting| {
-        let token = module.sessions.token(session)?;
-        module.handles.object(token.id, key).map_err(|_| CKR_KEY_HANDLE_INVALID)?;
-        fail(CKR_KEY_INDIGESTIBLE)
+    work(module, session, Stage::Update, |digest: &mut Digesting| {
+        let add = |object: &Reading<'_>| {
+            if object.value(CKA_CLASS)?.as_slice() != CKO_SECRET_KEY.to_ne_bytes() {
+                return fail(CKR_KEY_INDIGESTIBLE);
+            }
+            digest.hasher().update(object.value(CKA_VALUE)?.as_slice());
+            Ok(())
+        };
+        match Reading::with(module, session, key, add) {
+            Ok(()) => Ok(Done::Worked),
+            Err(why) if why.rv == CKR_ATTRIBUTE_SENSITIVE => fail(CKR_KEY_INDIGESTIBLE),
+            Err(why) if why.rv == CKR_OBJECT_HANDLE_INVALID => fail(CKR_KEY_HANDLE_INVALID),
+            Err(why) => Err(why),
+        }
     })
 }
 

@@ -6,7 +6,7 @@ use cryptoki::error::RvError;
 use cryptoki::mechanism::aead::GcmParams;
 use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsOaepParams, PkcsOaepSource};
 use cryptoki::mechanism::{Mechanism, MechanismType};
-use cryptoki::object::{Attribute, ObjectHandle};
+use cryptoki::object::{Attribute, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 
 /// AES-GCM with an IV of 12 sevens.
@@ -143,6 +143,34 @@ fn digests() {
         session.digest_init(&mechanism).unwrap();
         assert_eq!(session.digest_final().unwrap(), session.digest(&mechanism, b"").unwrap());
     }
+}
+
+/// The value of a key is digested if it may be read, and of no other key.
+#[test]
+fn readable_keys_are_digested() {
+    let session = user_session("digested keys");
+    let value = [7; 24];
+    let open = [
+        Attribute::Class(ObjectClass::SECRET_KEY),
+        Attribute::KeyType(KeyType::GENERIC_SECRET),
+        Attribute::Value(value.to_vec()),
+        Attribute::Sensitive(false),
+        Attribute::Extractable(true),
+    ];
+    let open = session.create_object(&open).unwrap();
     session.digest_init(&Mechanism::Sha256).unwrap();
-    refused(session.digest_key(keys::aes(&session, 16)), RvError::KeyIndigestible);
+    session.digest_update(b"before").unwrap();
+    session.digest_key(open).unwrap();
+    let whole = [&b"before"[..], &value].concat();
+    assert_eq!(session.digest_final().unwrap(), session.digest(&Mechanism::Sha256, &whole).unwrap());
+
+    session.update_attributes(open, &[Attribute::Sensitive(true)]).unwrap();
+    let private = keys::p256(&session).private;
+    for key in [open, keys::aes(&session, 16), private] {
+        session.digest_init(&Mechanism::Sha256).unwrap();
+        refused(session.digest_key(key), RvError::KeyIndigestible);
+    }
+    session.digest_init(&Mechanism::Sha256).unwrap();
+    session.destroy_object(open).unwrap();
+    refused(session.digest_key(open), RvError::KeyHandleInvalid);
 }
