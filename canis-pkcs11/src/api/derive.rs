@@ -109,7 +109,13 @@ pub(crate) fn of_password(
     let (kind, len) = secret_wanted(&template)?;
     let Some(len) = len else { return fail(CKR_TEMPLATE_INCOMPLETE) };
     let place: Place = place(module, session, template.boolean(CKA_TOKEN)?.unwrap_or(false))?;
-    let content = generated(Class::SecretKey, kind, mechanism.row.kind, &template, place.so)?;
+    let mut content = generated(Class::SecretKey, kind, mechanism.row.kind, &template, place.so)?;
+    // Who has the password has the key, so it is only secret if the template says so; NSS reads it to unwrap by a
+    // mechanism that the token does not have.
+    if let Some(key) = &mut content.key {
+        key.sensitive &= template.bytes(CKA_SENSITIVE).is_some();
+        key.extractable |= template.bytes(CKA_EXTRACTABLE).is_none();
+    }
     let private = content.private;
     let Password { hash, password, salt, iterations } = *password;
     let family = kind.family();

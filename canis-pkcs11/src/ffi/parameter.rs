@@ -118,13 +118,24 @@ unsafe fn parameter<'a>(form: Form, given: &CK_MECHANISM) -> Result<Parameter<'a
                 }
                 Ok(Parameter::Pbkdf2 {
                     prf: p.prf,
-                    password: inner(p.pPassword, p.ulPasswordLen)?,
+                    password: inner(p.pPassword, password_len(p.ulPasswordLen))?,
                     salt: inner(p.pSaltSourceData.cast(), p.ulSaltSourceDataLen)?,
                     iterations: p.iterations,
                 })
             }
         }
     }
+}
+
+/// The length of a password in CK_PKCS5_PBKD2_PARAMS2, or in the structure of the same size that 2.40 had, where a pointer
+/// leads to it: NSS gives that. Nothing is mapped below 64 KiB, and no password is that long, which tells the two apart.
+unsafe fn password_len(given: CK_ULONG) -> CK_ULONG {
+    const LOWEST_POINTER: CK_ULONG = 1 << 16;
+    if !(LOWEST_POINTER..=isize::MAX as CK_ULONG).contains(&given) {
+        return given;
+    }
+    // SAFETY: the host's promise: what is no length is the pointer of the older structure.
+    unsafe { (given as *const CK_ULONG).read_unaligned() }
 }
 
 unsafe fn read_oaep<'a>(p: &CK_RSA_PKCS_OAEP_PARAMS) -> Result<Parameter<'a>> {

@@ -32,7 +32,7 @@ fn every_kind(session: &Session) -> Vec<Both> {
 }
 
 /// The mechanisms of the slot with their flags.
-fn listed(session: &Session) -> Vec<(CK_MECHANISM_TYPE, CK_FLAGS)> {
+pub(crate) fn listed(session: &Session) -> Vec<(CK_MECHANISM_TYPE, CK_FLAGS)> {
     let slot = session.get_session_info().unwrap().slot_id().id();
     let mut count = 0;
     assert_eq!(call!(C_GetMechanismList(slot, null_mut(), &mut count)), CKR_OK);
