@@ -9,8 +9,8 @@ use canis_core::crypto::private_parts::PrivateParts;
 use canis_core::crypto::{Hash, Oaep, SignScheme};
 use canis_core::datadir::DataDir;
 use canis_core::object::{
-    Class, Content, Derivation, DeriveKey, Derived, GenerateObjects, ImportObject, Inside, SignWith,
-    UnwrapKey, UseToSign, WrapKey, Wrapping,
+    Class, Content, CopyObject, Derivation, DeriveKey, Derived, GenerateObjects, ImportObject, Inside,
+    SignWith, UnwrapKey, UseToSign, WrapKey, Wrapping,
 };
 use canis_core::secret::SecretBytes;
 use canis_core::token::{Login, Role};
@@ -58,7 +58,7 @@ fn logged_in() -> Token {
     token
 }
 
-/// R96: two objects with one value, whichever of them did what first; in the token and in a session.
+/// Two objects with one value, whichever of them did what first; in the token and in a session.
 #[test]
 fn one_value_in_two_objects_has_one_role() {
     let token = logged_in();
@@ -79,7 +79,7 @@ fn one_value_in_two_objects_has_one_role() {
     }
 }
 
-/// R96: a usage that was taken away still counts, and one that is given later does not come true.
+/// A usage that was taken away still counts, and one that is given later does not come true.
 #[test]
 fn changing_the_usage_changes_no_role() {
     let token = logged_in();
@@ -98,7 +98,7 @@ fn changing_the_usage_changes_no_role() {
     }
 }
 
-/// R96: another process, after a restart, knows what this one did.
+/// Another process, after a restart, knows what this one did.
 #[test]
 fn roles_survive_a_restart() {
     let token = logged_in();
@@ -130,6 +130,34 @@ fn roles_survive_a_restart() {
     assert_eq!(report.refused, []);
 }
 
+/// A session's key for data stays one in its copy when it is gone itself.
+#[test]
+fn copies_keep_the_role_of_a_session_key() {
+    let token = logged_in();
+    let target = generate(&token, DATA, None);
+    let wrapper = generate(&token, KEYS, None);
+    let wrapped = wrap(&token.core, &token.caller(), wrapper, target).unwrap();
+    for session in [None, Some(8)] {
+        let key = generate(&token, KEYS.with(DATA), Some(7));
+        token.open(key, Usage::ENCRYPT).unwrap();
+        let content = token.read(key).unwrap().content.clone();
+        let copy = token.core.call(&token.caller(), CopyObject { object: key, session, content }).unwrap();
+        token.application.end_session(7);
+        assert_eq!(code(unwrap(&token, copy, &wrapped, secret(DATA))), ErrorCode::DecryptionFailed);
+        let mine = wrap(&token.core, &token.caller(), copy, generate_open(&token)).unwrap();
+        assert_eq!(code(unwrap(&token, copy, &mine, secret(DATA))), ErrorCode::OperationNotAllowed);
+    }
+}
+
+/// A key that may be read.
+fn generate_open(token: &Token) -> Id {
+    let mut content = secret(DATA);
+    content.key.as_mut().unwrap().sensitive = false;
+    let request =
+        GenerateObjects { kind: KeyType::Aes256, len: 0, session: None, secret: content, public: None };
+    token.core.call(&token.caller(), request).unwrap().0
+}
+
 /// A key that wraps itself, and two processes that give one value a role at once, do no harm.
 #[test]
 fn a_key_may_wrap_itself() {
@@ -139,7 +167,7 @@ fn a_key_may_wrap_itself() {
     wrap(&token.core, &token.caller(), key, key).unwrap();
 }
 
-/// R96: no derivation gives less than 14 bytes of a sensitive base, wherever they stand.
+/// No derivation gives less than 14 bytes of a sensitive base, wherever they stand.
 #[test]
 fn derivation_gives_no_part_that_could_be_tried() {
     let token = logged_in();
@@ -167,7 +195,7 @@ fn derivation_gives_no_part_that_could_be_tried() {
     assert_eq!(code(derive(Derivation::Xor(&data[..14]), 15)), ErrorCode::InvalidKeyType);
 }
 
-/// R96: the bare RSA operation signs and decrypts alike, so a pair that wraps sensitive keys signs nothing by it, and one
+/// The bare RSA operation signs and decrypts alike, so a pair that wraps sensitive keys signs nothing by it, and one
 /// that signed so wraps none.
 #[test]
 fn unpadded_signatures_decrypt_no_wrapped_keys() {

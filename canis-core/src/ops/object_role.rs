@@ -98,6 +98,18 @@ impl Keyring {
         Ok(false)
     }
 
+    /// A session's key that is for data is known as such beyond its session once there is a copy of it.
+    pub(super) fn hand_on_role(&self, caller: &Caller, source: &Object, made: &NewMaterial) -> Result<()> {
+        let token = caller.tenant()?;
+        let kept = caller.application()?.object(token, source.id).and_then(|kept| kept.ready);
+        if !kept.is_some_and(|ready| ready.known.is_data()) {
+            return Ok(());
+        }
+        let tenant = self.tenant(token)?;
+        let value = self.fingerprint_of(&tenant, made);
+        self.grant(&tenant, &[Grant { value, roles: Roles::DATA, unless: Roles::NONE }]).map(|_| ())
+    }
+
     /// What a change of usage says about the value: what was granted once counts, though it be taken away.
     pub(super) fn role_of_change(
         &self,

@@ -279,7 +279,7 @@ fn keys_are_joined_xored_and_cut() {
     assert_eq!(client.derive(&nobody, one, &wanted), Err(CKR_KEY_HANDLE_INVALID));
 }
 
-/// R96: a key from a secret key promises no less than that.
+/// A key from a secret key promises no less than that.
 #[test]
 fn derived_keys_have_the_promises_of_their_base() {
     let client = Client::new("heirs");

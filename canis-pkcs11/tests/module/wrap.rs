@@ -77,7 +77,7 @@ fn known_answers_of_aes_key_wrap() {
     }
 }
 
-/// R96: what comes back is the key, and promises no more than anybody can know of it.
+/// What comes back is the key, and promises no more than anybody can know of it.
 #[test]
 fn secret_keys_come_back_by_every_mechanism() {
     let client = Client::new("secrets");
@@ -117,7 +117,7 @@ fn secret_keys_come_back_by_every_mechanism() {
     }
 }
 
-/// R96: private keys as PKCS#8, by their signatures and agreements the same as before.
+/// Private keys as PKCS#8, by their signatures and agreements the same as before.
 #[test]
 fn private_keys_come_back_by_every_mechanism() {
     let client = Client::new("privates");
@@ -165,7 +165,7 @@ fn private_keys_come_back_by_every_mechanism() {
     }
 }
 
-/// Known by another program: what openssl wraps by RSA and AES the module unwraps, and the reverse.
+/// R53: what openssl wraps by RSA and AES the module unwraps, and the reverse.
 #[test]
 fn openssl_wraps_and_unwraps_by_rsa_and_aes() {
     let client = Client::new("openssl");
@@ -252,7 +252,7 @@ fn lengths_and_small_buffers() {
     assert_eq!(call!(C_WrapKey(session, null_mut(), aes, target, null_mut(), &mut len)), CKR_ARGUMENTS_BAD);
 }
 
-/// The standard's code for each wrong key, wrapping and template.
+/// R52: the standard's code for each wrong key, wrapping and template; a key that is not extractable does not leave.
 #[test]
 fn refusals_have_the_codes_of_the_standard() {
     let client = Client::new("codes");
