@@ -295,6 +295,19 @@ impl Key {
         ))
     }
 
+    /// Refuses a use of one version that the limits of versions forbid: what makes something new is for the current
+    /// version and those from min_encryption_version on.
+    ///
+    /// # Errors
+    /// `version_not_allowed`, `version_retired`.
+    pub(crate) fn allow_version(&self, usage: Usage, version: u32) -> Result<()> {
+        let makes = Usage::ENCRYPT.with(Usage::SIGN).with(Usage::WRAP);
+        match usage.intersect(makes) {
+            Usage::NONE => self.allow_old(version),
+            _ => self.version_to_use(version).map(drop),
+        }
+    }
+
     /// Refuses a version that is too old to decrypt and verify.
     ///
     /// # Errors

@@ -73,6 +73,7 @@ impl Keyring {
         let tenant = self.tenant(token)?;
         let key = self.key_by_id(&tenant, key)?;
         key.require_attended(usage, &verb(usage))?;
+        key.allow_version(usage, version)?;
         if key.kind != facts.kind {
             return Err(Error::new(
                 ErrorCode::StoreTampered,
@@ -85,11 +86,16 @@ impl Keyring {
     /// A public half follows its key's state, as far as it can be read: not while the tenant is locked. When the
     /// private half was destroyed the public one stands alone.
     fn check_public_half(&self, token: Id, object: &Object, usage: Usage) -> Result<()> {
-        let (Some((key, _)), Some(tenant)) = (object.key, self.tenant_if_open(token)) else { return Ok(()) };
+        let (Some((key, version)), Some(tenant)) = (object.key, self.tenant_if_open(token)) else {
+            return Ok(());
+        };
         let key = self.key_by_id(&tenant, key)?;
         match key.state {
             KeyState::Destroyed => Ok(()),
-            _ => key.require_attended(usage, &verb(usage)),
+            _ => {
+                key.require_attended(usage, &verb(usage))?;
+                key.allow_version(usage, version)
+            }
         }
     }
 }

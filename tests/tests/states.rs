@@ -1,0 +1,302 @@
+//! States and versions of keys at every door: the program, which speaks CANISP, and PKCS#11 through pkcs11-tool.
+#![allow(clippy::unwrap_used)] // a failed unwrap is the test's failure
+
+use canis_tests::{Finished, Server, Site, module, run};
+use std::path::Path;
+use std::process::Command;
+
+const PIN: &str = "pin-of-the-user";
+
+/// CKR_ACTION_PROHIBITED, which pkcs11-tool has no name for.
+const PROHIBITED: &str = "(0x1b)";
+const STATES: [&str; 4] = ["created", "active", "disabled", "destroyed"];
+
+/// Each type, what it encrypts and signs with, and what kind of key PKCS#11 sees.
+const KINDS: [(&str, bool, bool, bool); 7] = [
+    // type, encrypts, signs, makes MACs
+    ("aes256-gcm", true, false, false),
+    ("rsa-2048", true, true, false),
+    ("rsa-3072", true, true, false),
+    ("ecdsa-p256", false, true, false),
+    ("ecdsa-p384", false, true, false),
+    ("ed25519", false, true, false),
+    ("generic", false, false, true),
+];
+
+/// What a key in each state still does: nothing before it is activated, only what belongs to the past once disabled.
+fn state_allows(state: &str, operation: &str) -> bool {
+    match state {
+        "active" => true,
+        "disabled" => matches!(operation, "decrypt" | "verify" | "verify-mac"),
+        _ => false,
+    }
+}
+
+fn canis(server: &Server, args: &[&str]) -> String {
+    server.canis(args, b"message").ok().text().trim().to_owned()
+}
+
+/// Brings a key from active, or from created, to its state.
+fn bring(server: &Server, name: &str, state: &str) {
+    match state {
+        "disabled" => drop(canis(server, &["key", "disable", name])),
+        "destroyed" => {
+            canis(server, &["key", "disable", name]);
+            canis(server, &["key", "destroy", name]);
+        }
+        _ => {}
+    }
+}
+
+/// R8, R16, R18–R20: the full table state × operation × type over CANISP, with the error that each refusal is.
+#[test]
+fn every_state_operation_and_type_over_canisp() {
+    let site = Site::with_keyfile();
+    let server = site.start().unsealed();
+    for (kind, encrypts, signs, macs) in KINDS {
+        for state in STATES {
+            let name = format!("{kind}/{state}");
+            let activate = format!("--activate={}", state != "created");
+            canis(&server, &["key", "create", &name, "--type", kind, &activate]);
+            // Made while the key was active; a created one never was.
+            let made = |can: bool, operation: &str| match can && state != "created" {
+                true => canis(&server, &[operation, &name]),
+                false => format!("canis:v1:{name}:1:AAAA"),
+            };
+            let (ciphertext, signature, mac) =
+                (made(encrypts, "encrypt"), made(signs, "sign"), made(macs, "mac"));
+            bring(&server, &name, state);
+            let asked: [(&str, bool, Finished); 8] = [
+                ("encrypt", encrypts, server.canis(&["encrypt", &name], b"message")),
+                ("decrypt", encrypts, server.canis(&["decrypt", &name], ciphertext.as_bytes())),
+                ("rewrap", encrypts, server.canis(&["rewrap", &name], ciphertext.as_bytes())),
+                ("datakey", encrypts, server.canis(&["datakey", &name], b"")),
+                ("sign", signs, server.canis(&["sign", &name], b"message")),
+                ("verify", signs, server.canis(&["verify", &name, "--signature", &signature], b"message")),
+                ("mac", macs, server.canis(&["mac", &name], b"message")),
+                ("verify-mac", macs, server.canis(&["verify-mac", &name, "--mac", &mac], b"message")),
+            ];
+            for (operation, can, done) in asked {
+                let code = match (state, can, state_allows(state, operation)) {
+                    ("destroyed", ..) => Some("key_destroyed"),
+                    (_, false, _) => Some("operation_not_supported"),
+                    (_, _, false) => Some("operation_not_allowed"),
+                    _ => None,
+                };
+                match code {
+                    Some(code) => {
+                        assert!(done.code == 3 && done.stderr.contains(code), "{name} {operation}: {done:?}");
+                        assert!(done.stdout.is_empty(), "{name} {operation}");
+                    }
+                    None => drop(done.ok()),
+                }
+            }
+            let rotated = server.canis(&["key", "rotate", &name], b"");
+            assert_eq!(rotated.code == 0, state == "active", "{name} rotate: {rotated:?}");
+        }
+    }
+    server.stop();
+}
+
+/// `pkcs11-tool` on the site's store, logged in.
+fn tool(site: &Site, args: &[&str]) -> Finished {
+    let mut command = site.foreign("pkcs11-tool");
+    let module = module().display().to_string();
+    command.args(["--module", &module, "--token-label", "default", "--login", "--pin", PIN]).args(args);
+    run(&mut command, b"")
+}
+
+fn set_pin(site: &Site) {
+    let pin_file = site.file("pin");
+    std::fs::write(&pin_file, PIN).unwrap();
+    let mut command = site.command("canis");
+    command.args(["slot", "set-pin", "--token", "default", "--pin-file"]).arg(&pin_file);
+    run(command.arg("--data").arg(site.data()), b"").ok();
+}
+
+/// The CKA_ID of the first object with this label; pkcs11-tool chooses keys by it.
+fn id_of(listed: &str, label: &str) -> Option<String> {
+    let after = listed.split(&format!("label:      {label}\n")).nth(1)?;
+    let line = after.lines().find_map(|line| line.trim_start().strip_prefix("ID:"));
+    line.map(|id| id.trim().to_owned())
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// DESIGN's mapping of states to PKCS#11: created is seen and does nothing, disabled decrypts and verifies, destroyed is
+/// absent. R18, R19, R60.
+#[test]
+fn states_through_pkcs11() {
+    let site = Site::with_keyfile();
+    let server = site.start().unsealed();
+    let path = |name: String| site.file(&name);
+    std::fs::write(path("message".into()), b"message").unwrap();
+    for state in STATES {
+        let activate = format!("--activate={}", state != "created");
+        for (name, kind) in [(format!("rsa-{state}"), "rsa-2048"), (format!("ec-{state}"), "ecdsa-p256")] {
+            canis(&server, &["key", "create", &name, "--type", kind, &activate]);
+            let public = path(format!("{name}.pem"));
+            canis(&server, &["key", "public", &name, "--out", text(&public)]);
+            if kind == "rsa-2048" {
+                let mut encrypt = Command::new("openssl");
+                encrypt.args(["pkeyutl", "-encrypt", "-pubin", "-inkey", text(&public)]);
+                encrypt.args(["-pkeyopt", "rsa_padding_mode:oaep", "-pkeyopt", "rsa_oaep_md:sha256"]);
+                encrypt.args([
+                    "-in",
+                    text(&path("message".into())),
+                    "-out",
+                    text(&path(format!("{name}.sealed"))),
+                ]);
+                run(&mut encrypt, b"").ok();
+            }
+            let signature = path(format!("{name}.sig"));
+            if state == "created" {
+                std::fs::write(&signature, [1; 64]).unwrap();
+            } else if kind == "ecdsa-p256" {
+                let message = path("message".into());
+                canis(
+                    &server,
+                    &[
+                        "sign",
+                        &name,
+                        "--raw",
+                        "--form",
+                        "jws",
+                        "--in",
+                        text(&message),
+                        "--out",
+                        text(&signature),
+                    ],
+                );
+            }
+            bring(&server, &name, state);
+        }
+    }
+    server.stop();
+    set_pin(&site);
+    let listed = tool(&site, &["--list-objects"]).ok().text();
+    for state in STATES {
+        let (rsa, ec) = (format!("rsa-{state}"), format!("ec-{state}"));
+        let (Some(rsa_id), Some(ec_id)) = (id_of(&listed, &rsa), id_of(&listed, &ec)) else {
+            assert_eq!(state, "destroyed", "{listed}");
+            continue;
+        };
+        assert_ne!(state, "destroyed", "{listed}");
+        let (message, out) = (path("message".into()), path("out".into()));
+        let (sealed, signature) = (path(format!("{rsa}.sealed")), path(format!("{ec}.sig")));
+        let files = ["--input-file", text(&message), "--output-file", text(&out)];
+        let sign = tool(&site, &[&["--sign", "-m", "ECDSA-SHA256", "--id", &ec_id][..], &files].concat());
+        let verify = [
+            "--verify",
+            "-m",
+            "ECDSA-SHA256",
+            "--id",
+            &ec_id,
+            "--input-file",
+            text(&message),
+            "--signature-file",
+            text(&signature),
+        ];
+        let verify = tool(&site, &verify);
+        let decrypt = [
+            "--decrypt",
+            "-m",
+            "RSA-PKCS-OAEP",
+            "--hash-algorithm",
+            "SHA256",
+            "--mgf",
+            "MGF1-SHA256",
+            "--id",
+            &rsa_id,
+        ];
+        let decrypt = tool(
+            &site,
+            &[&decrypt[..], &["--input-file", text(&sealed), "--output-file", text(&out)]].concat(),
+        );
+        for (operation, done) in [("sign", sign), ("verify", verify), ("decrypt", decrypt)] {
+            let worked = done.code == 0 && !done.text().contains("Invalid signature");
+            assert_eq!(worked, state_allows(state, operation), "{state} {operation}: {done:?}");
+        }
+    }
+}
+
+/// R24: a rotation shows the new version under the key's label with a CKA_ID of its own; the older one is `name@1`, and
+/// signs only within min_encryption_version. Destroying objects begins with the older ones.
+#[test]
+fn versions_through_pkcs11() {
+    let site = Site::with_keyfile();
+    set_pin(&site);
+    let server = site.start().unsealed();
+    canis(&server, &["key", "create", "web", "--type", "ecdsa-p256"]);
+    canis(&server, &["key", "rotate", "web"]);
+    let message = site.file("message");
+    std::fs::write(&message, b"message").unwrap();
+    for version in ["1", "2"] {
+        let public = site.file(&format!("public-{version}"));
+        canis(&server, &["key", "public", "web", "--key-version", version, "--out", text(&public)]);
+    }
+    server.stop();
+    let listed = tool(&site, &["--list-objects"]).ok().text();
+    let ids: std::collections::BTreeSet<_> =
+        listed.lines().filter(|line| line.trim_start().starts_with("ID:")).collect();
+    assert_eq!(ids.len(), 2, "{listed}");
+    assert_eq!(
+        (listed.matches("label:      web\n").count(), listed.matches("label:      web@1\n").count()),
+        (2, 2),
+        "{listed}"
+    );
+    let signature = site.file("signature");
+    let id = |label: &str| id_of(&listed, label).unwrap();
+    let sign = |label: &str| {
+        let id = id(label);
+        let args = ["--sign", "-m", "ECDSA-SHA256", "--signature-format", "openssl", "--id", &id];
+        tool(
+            &site,
+            &[&args[..], &["--input-file", text(&message), "--output-file", text(&signature)]].concat(),
+        )
+    };
+    let verified = |version: &str| {
+        let public = site.file(&format!("public-{version}"));
+        let mut dgst = Command::new("openssl");
+        dgst.args([
+            "dgst",
+            "-sha256",
+            "-verify",
+            text(&public),
+            "-signature",
+            text(&signature),
+            text(&message),
+        ]);
+        run(&mut dgst, b"").code == 0
+    };
+    sign("web").ok();
+    assert!(verified("2") && !verified("1"));
+    assert_ne!(sign("web@1").code, 0, "only the current version signs");
+    let server = site.start().unsealed();
+    canis(&server, &["key", "update", "web", "--min-encryption-version", "1"]);
+    server.stop();
+    sign("web@1").ok();
+    assert!(verified("1"));
+    // The current version has an older one behind it, on which data may hang.
+    let delete = |label: &str| tool(&site, &["--delete-object", "--type", "privkey", "--id", &id(label)]);
+    let refused = delete("web");
+    assert!(refused.code != 0 && refused.stderr.contains(PROHIBITED), "{refused:?}");
+    delete("web@1").ok();
+    let server = site.start().unsealed();
+    let signed = canis(&server, &["sign", "web"]);
+    assert!(signed.starts_with("canis:v1:web:2:"));
+    let gone = server.canis(&["sign", "web", "--key-version", "1"], b"x");
+    assert!(gone.stderr.contains("version_retired"), "{gone:?}");
+    canis(&server, &["key", "update", "web", "--deletion-allowed", "false"]);
+    server.stop();
+    assert!(delete("web").stderr.contains(PROHIBITED));
+    let server = site.start().unsealed();
+    canis(&server, &["key", "update", "web", "--deletion-allowed", "true"]);
+    server.stop();
+    delete("web").ok();
+    let server = site.start().unsealed();
+    assert!(server.canis(&["sign", "web"], b"x").stderr.contains("key_destroyed"));
+    server.stop();
+}
