@@ -3,7 +3,7 @@
 
 use canis_tests::{Site, SoftHsm};
 
-/// R90, R65, R23, R82, R83: a file encrypted before kill -9 decrypts after a restart; without the token the server is
+/// R90, R65: a file encrypted before kill -9 decrypts after a restart; without the token the server is
 /// sealed and says why; when the token returns the server unseals by itself.
 #[test]
 fn a_file_survives_kill_9_and_needs_the_token() {
@@ -44,7 +44,7 @@ fn a_file_survives_kill_9_and_needs_the_token() {
     server.stop();
 }
 
-/// R87: what the server logs names operations and errors, and no secret.
+/// What the server logs names operations and errors, and no secret.
 #[test]
 fn the_log_holds_no_secret() {
     let hsm = SoftHsm::new("canis-hsm");
