@@ -229,6 +229,55 @@ fn trust_is_the_security_officers_to_give() {
     assert_eq!(session.find_objects(&trusted).unwrap(), [cert]);
 }
 
+/// A secret key becomes a trusted wrapping key by the security officer's word, if he can see it; he changes nothing else
+/// of it. Then it wraps what only trusted keys may.
+#[test]
+fn the_officer_trusts_wrapping_keys() {
+    let slot = token("trusted wrapper");
+    let session = module().open_rw_session(slot).unwrap();
+    let (officer, user) = ((UserType::So, SO_PIN), (UserType::User, PIN));
+    let as_user = |(who, secret): (UserType, &str)| session.login(who, Some(&pin(secret))).unwrap();
+    as_user(user);
+    let base = [Attribute::ValueLen(32.into()), Attribute::Token(true)];
+    let wrapper = |private| {
+        let more = [
+            Attribute::Private(private),
+            Attribute::Wrap(true),
+            Attribute::Encrypt(false),
+            Attribute::Decrypt(false),
+        ];
+        session.generate_key(&Mechanism::AesKeyGen, &[&base[..], &more].concat()).unwrap()
+    };
+    let (seen, hidden) = (wrapper(false), wrapper(true));
+    let guarded = [
+        Attribute::Extractable(true),
+        Attribute::WrapWithTrusted(true),
+        Attribute::Encrypt(false),
+        Attribute::Decrypt(false),
+    ];
+    let guarded = session.generate_key(&Mechanism::AesKeyGen, &[&base[..], &guarded].concat()).unwrap();
+    refused(session.wrap_key(&Mechanism::AesKeyWrapPad, seen, guarded), RvError::KeyNotWrappable);
+    refused(session.update_attributes(seen, &[Attribute::Trusted(true)]), RvError::AttributeReadOnly);
+    session.logout().unwrap();
+    as_user(officer);
+    assert_eq!(session.find_objects(&[Attribute::Wrap(true)]).unwrap(), [seen]);
+    session.update_attributes(seen, &[Attribute::Trusted(true)]).unwrap();
+    refused(session.update_attributes(hidden, &[Attribute::Trusted(true)]), RvError::ObjectHandleInvalid);
+    for more in
+        [Attribute::Label(b"new".to_vec()), Attribute::Decrypt(true), Attribute::WrapWithTrusted(true)]
+    {
+        let outcome = session.update_attributes(seen, &[Attribute::Trusted(true), more]);
+        refused(outcome, RvError::UserNotLoggedIn);
+    }
+    refused(session.wrap_key(&Mechanism::AesKeyWrapPad, seen, seen), RvError::UserNotLoggedIn);
+    session.logout().unwrap();
+    as_user(user);
+    assert_eq!(read(&session, seen, AttributeType::Trusted), Attribute::Trusted(true));
+    let found = session.find_objects(&[Attribute::WrapWithTrusted(true)]).unwrap();
+    session.wrap_key(&Mechanism::AesKeyWrapPad, seen, found[0]).unwrap();
+    refused(session.update_attributes(seen, &[Attribute::Trusted(false)]), RvError::AttributeReadOnly);
+}
+
 /// A private key with CKA_PRIVATE = false is seen by everybody and used by the user only.
 #[test]
 fn key_material_needs_the_login_even_when_it_is_not_private() {
