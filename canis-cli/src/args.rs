@@ -2,7 +2,7 @@
 
 use crate::bench::args::BenchCommand;
 use crate::key_args::{ApplyKeys, CreateKey, DestroyKey, ListKeys, RotateKey, UpdateKey};
-use crate::transfer_args::{ExportKey, ImportFile, ImportKey, WrappingKey};
+use crate::transfer_args::{ExportKey, ImportFile, ImportKey, ImportSoftHsm, WrappingKey};
 use crate::use_args::{DataKey, Derive, Hash, Mac, Random, Rewrap, SignatureOptions, VerifyMac};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -138,6 +138,8 @@ pub(crate) enum KeyCommand {
 pub(crate) enum ImportCommand {
     /// A private or public key of OpenSSH.
     Ssh(ImportFile),
+    /// The objects of a token of SoftHSM2, into a data directory of this machine that no server is running on.
+    Softhsm(ImportSoftHsm),
 }
 
 #[derive(Subcommand)]
@@ -353,8 +355,10 @@ mod tests {
     #[test]
     fn no_credential_in_arguments() {
         fn check(command: &clap::Command) {
-            // `slot set-pin --token` is the label of a PKCS#11 token.
-            for arg in command.get_arguments().filter(|_| command.get_name() != "set-pin") {
+            // `slot set-pin --token` and `import softhsm --token` are the labels of a PKCS#11 token.
+            for arg in
+                command.get_arguments().filter(|_| !["set-pin", "softhsm"].contains(&command.get_name()))
+            {
                 let id = arg.get_id().as_str();
                 assert!(!["token", "pin", "passphrase", "password"].contains(&id), "--{id}");
             }

@@ -51,9 +51,10 @@ fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::Status => commands::status::run(&connection, json)?,
         Command::Key { command } => commands::key::run(&connection, &command, json)?,
-        Command::Import { command: ImportCommand::Ssh(args) } => {
-            commands::transfer::import_file(&connection, &args, json)?;
-        }
+        Command::Import { command } => match command {
+            ImportCommand::Ssh(args) => commands::transfer::import_file(&connection, &args, json)?,
+            ImportCommand::Softhsm(args) => return commands::softhsm::run(&args, json),
+        },
         Command::Encrypt(args) => commands::encryption::encrypt(&connection, &args, json)?,
         Command::Decrypt(args) => commands::encryption::decrypt(&connection, &args, json)?,
         Command::Sign(args) => commands::signing::sign(&connection, &args, json)?,

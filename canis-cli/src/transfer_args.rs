@@ -1,5 +1,6 @@
 //! The command line of what brings keys in and takes them out. Passphrases are never arguments.
 
+use crate::args::Local;
 use crate::key_args::usage;
 use canis_proto::{KeyFormat, Usage};
 use clap::{Args, ValueEnum};
@@ -101,6 +102,30 @@ pub(crate) enum ExportFormat {
     Raw,
     /// Wrapped by another key, which --wrapping-key or --wrapping-public-key names.
     Wrapped,
+}
+
+#[derive(Args)]
+pub(crate) struct ImportSoftHsm {
+    /// The label of the token to take over.
+    #[arg(long, value_name = "LABEL")]
+    pub(crate) token: String,
+    /// The file that holds its user PIN.
+    #[arg(long, value_name = "F")]
+    pub(crate) pin_file: PathBuf,
+    /// The directory of SoftHSM2's tokens, if not the one that SOFTHSM2_CONF or its configuration names.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) tokens: Option<PathBuf>,
+    /// The PKCS#11 module; another token's is read as well.
+    #[arg(long, value_name = "PATH", default_value = "/usr/lib/softhsm/libsofthsm2.so")]
+    pub(crate) from_module: PathBuf,
+    #[command(flatten)]
+    pub(crate) local: Local,
+    /// The label of the data directory's token to put the objects into.
+    #[arg(long, value_name = "LABEL", default_value = "default")]
+    pub(crate) into: String,
+    /// The file that holds that token's user PIN (`canis slot set-pin` sets it).
+    #[arg(long, value_name = "F")]
+    pub(crate) into_pin_file: PathBuf,
 }
 
 #[derive(Args)]

@@ -12,6 +12,8 @@ pub(crate) mod mac;
 pub(crate) mod rewrap;
 pub(crate) mod signing;
 pub(crate) mod slot;
+pub(crate) mod softhsm;
 pub(crate) mod status;
 pub(crate) mod store;
+mod token_objects;
 pub(crate) mod transfer;
