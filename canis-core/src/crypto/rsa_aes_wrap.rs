@@ -1,5 +1,6 @@
 //! Keys wrapped by RSA and AES together, as CKM_RSA_AES_KEY_WRAP has it (PKCS#11 3.1, section 6.1.13): RSAES-OAEP of a
-//! fresh AES key, then AES Key Wrap with Padding (RFC 5649) of the key under that. SHA-256 in OAEP and its MGF1, no label.
+//! fresh AES key, then AES Key Wrap with Padding (RFC 5649) of the key under that. Over CANISP with SHA-256 in OAEP and its
+//! MGF1 and no label; through PKCS#11 as the caller says.
 //!
 //! Unwrapping gives one answer for everything that can be wrong, and works as long whether OAEP or the wrapping inside
 //! failed: who alters what somebody else wrapped learns nothing from it (Bleichenbacher 1998, Manger 2001).
@@ -19,8 +20,22 @@ const DRAWN: usize = 32;
 /// `internal` without random bytes.
 pub(crate) fn wrap(provider: &Provider, wrapper: &dyn PublicKey, key: &SecretBytes) -> Result<Vec<u8>> {
     let aes = SecretBytes::filled(DRAWN, |out| provider.random.fill(out))?;
-    let mut out = wrapper.encrypt_oaep(OAEP, aes.expose())?;
-    out.extend(provider.cipher.aes(aes.expose())?.wrap_key(KeyWrap::Kwp, key.expose())?);
+    wrap_with(provider, wrapper, OAEP, &aes, key.expose())
+}
+
+/// [`wrap`] with another OAEP and a fresh AES key of the caller's.
+///
+/// # Errors
+/// `invalid_argument` if the modulus is too short for the AES key.
+pub(crate) fn wrap_with(
+    provider: &Provider,
+    wrapper: &dyn PublicKey,
+    oaep: Oaep<'_>,
+    aes: &SecretBytes,
+    key: &[u8],
+) -> Result<Vec<u8>> {
+    let mut out = wrapper.encrypt_oaep(oaep, aes.expose())?;
+    out.extend(provider.cipher.aes(aes.expose())?.wrap_key(KeyWrap::Kwp, key)?);
     Ok(out)
 }
 
@@ -29,10 +44,23 @@ pub(crate) fn wrap(provider: &Provider, wrapper: &dyn PublicKey, key: &SecretByt
 /// # Errors
 /// `decryption_failed` for everything that [`wrap`] does not make; AES keys of all three lengths are taken.
 pub(crate) fn unwrap(provider: &Provider, wrapper: &dyn PrivateKey, wrapped: &[u8]) -> Result<SecretBytes> {
+    unwrap_with(provider, wrapper, OAEP, wrapped)
+}
+
+/// [`unwrap`] with another OAEP.
+///
+/// # Errors
+/// As [`unwrap`].
+pub(crate) fn unwrap_with(
+    provider: &Provider,
+    wrapper: &dyn PrivateKey,
+    oaep: Oaep<'_>,
+    wrapped: &[u8],
+) -> Result<SecretBytes> {
     let block = wrapper.signature_len();
     let (sealed, rest) = wrapped.split_at_checked(block).ok_or_else(decryption_failed)?;
     let mut opened = SecretBytes::zeroed(block);
-    let len = wrapper.decrypt_oaep(OAEP, sealed, opened.expose_mut());
+    let len = wrapper.decrypt_oaep(oaep, sealed, opened.expose_mut());
     // Another key stands in for one that is none, so that the rest is tried and fails as it always does.
     let aes = match len {
         Ok(len @ (16 | 24 | 32)) => opened.truncated(len),

@@ -27,7 +27,7 @@ pub enum Wrapping<'a> {
     },
     /// CKM_RSA_PKCS_OAEP; secret keys only.
     RsaOaep(Oaep<'a>),
-    /// CKM_RSA_AES_KEY_WRAP: OAEP of a fresh AES key ‖ KWP under that (PKCS#11 3.1, section 6.1.20).
+    /// CKM_RSA_AES_KEY_WRAP: OAEP of a fresh AES key ‖ KWP under that.
     RsaAes {
         /// The bits of the AES key; not looked at when unwrapping.
         bits: usize,

@@ -5,8 +5,8 @@ use super::object_keep::{NewKey, Origin};
 use super::object_wrap::{Means, unfit};
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
-use crate::crypto::private_parts;
 use crate::crypto::{BLOCK, BlockMode, CipherStream, Direction, KeyWrap, PrivateKey};
+use crate::crypto::{private_parts, rsa_aes_wrap};
 use crate::keyring::Keyring;
 use crate::keyring::ready::ReadyMaterial;
 use crate::keyring::role::{Grant, Roles};
@@ -141,12 +141,7 @@ impl Keyring {
                 Ok(out.truncated(len))
             }
             (Wrapping::RsaAes { oaep, .. }, None) => {
-                let block = unwrapper.facts.kind.bytes();
-                let (sealed, rest) = wrapped.split_at_checked(block).ok_or_else(wrong_wrapping)?;
-                let mut aes = SecretBytes::zeroed(block);
-                let len = private(unwrapper)?.decrypt_oaep(*oaep, sealed, aes.expose_mut())?;
-                let aes = self.provider.cipher.aes(&aes.expose()[..len]).map_err(|_| wrong_wrapping())?;
-                aes.unwrap_key(KeyWrap::Kwp, rest)
+                rsa_aes_wrap::unwrap_with(self.provider, private(unwrapper)?, *oaep, wrapped)
             }
             (Wrapping::RsaPkcs1, None) => {
                 let mut out = SecretBytes::zeroed(unwrapper.facts.kind.bytes());

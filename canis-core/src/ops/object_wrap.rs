@@ -3,7 +3,7 @@
 use super::object_export::Leave;
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
-use crate::crypto::{AesKey, BLOCK, BlockMode, CipherStream, Direction, GCM_NONCE, KeyWrap};
+use crate::crypto::{AesKey, BLOCK, BlockMode, CipherStream, Direction, GCM_NONCE, KeyWrap, rsa_aes_wrap};
 use crate::keyring::Keyring;
 use crate::keyring::role::{Grant, Roles};
 use crate::keyring::tenant::OpenTenant;
@@ -224,9 +224,7 @@ impl Keyring {
             (Wrapping::RsaPkcs1, None, HandleKey::Public(public)) => public.encrypt_pkcs1(key)?,
             (Wrapping::RsaAes { oaep, .. }, None, HandleKey::Public(public)) => {
                 let aes = ephemeral.ok_or_else(|| Error::internal("a wrapping without its AES key"))?;
-                let mut out = public.encrypt_oaep(*oaep, aes.expose())?;
-                out.extend(self.provider.cipher.aes(aes.expose())?.wrap_key(KeyWrap::Kwp, key)?);
-                out
+                rsa_aes_wrap::wrap_with(self.provider, &**public, *oaep, &aes, key)?
             }
             _ => return Err(unfit()),
         };
