@@ -242,8 +242,10 @@ impl Store for SqliteStore {
         let mut filter = String::from("WHERE tenant_id = ?1");
         let mut params: Vec<&dyn ToSql> = vec![query.tenant.as_bytes()];
         let key = query.key_id.map(|k| k.0);
+        // The index over the class would look at every key of it; the plus sign keeps SQLite from choosing it.
+        let class = if query.family.is_some() { "+class" } else { "class" };
         let wanted: [(&str, Option<&dyn ToSql>); 4] = [
-            ("class", query.class.as_ref().map(|v| v as &dyn ToSql)),
+            (class, query.class.as_ref().map(|v| v as &dyn ToSql)),
             ("label", query.label.as_ref().map(|v| v as &dyn ToSql)),
             ("cka_id", query.cka_id.as_ref().map(|v| v as &dyn ToSql)),
             ("key_id", key.as_ref().map(|v| v as &dyn ToSql)),

@@ -91,7 +91,7 @@ CREATE INDEX IF NOT EXISTS idx_objects_class ON objects (tenant_id, class);
 CREATE INDEX IF NOT EXISTS idx_objects_label ON objects (tenant_id, label);
 CREATE INDEX IF NOT EXISTS idx_objects_cka_id ON objects (tenant_id, cka_id);
 CREATE INDEX IF NOT EXISTS idx_objects_key ON objects (key_id);
-CREATE INDEX IF NOT EXISTS idx_objects_family ON objects (tenant_id, family, class);
+CREATE INDEX IF NOT EXISTS idx_objects_family ON objects (tenant_id, family);
 CREATE TABLE IF NOT EXISTS value_roles (
     id BLOB PRIMARY KEY,
     tenant_id BLOB NOT NULL REFERENCES tenants(id),
