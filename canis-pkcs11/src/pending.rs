@@ -3,7 +3,7 @@
 //! An operation is moved out of its session while it works, so no lock is held over cryptography; meanwhile the
 //! session says `Busy`, and another thread that uses the same session at the same time is told CKR_OPERATION_ACTIVE.
 
-use crate::mechanism::Row;
+use crate::mechanism::Mechanism;
 use crate::module::Module;
 use crate::rv::{Fail, Result, fail};
 use crate::session::Session;
@@ -91,25 +91,31 @@ pub(crate) fn begin<O: Operation, T>(
     Ok(())
 }
 
-/// Begins an operation with a key. The session's last key is used on if it is the same and nothing has changed since:
+/// C_…Init of an operation with a key; without a mechanism it cancels the one that is active. `plan` says what the
+/// operation makes of its mechanism. The session's last key is used on if it is the same and nothing has changed since:
 /// then no map is looked at and no counter is shared with other threads.
 ///
 /// # Errors
-/// CKR_OPERATION_ACTIVE, what `mechanism` fails with, or those of [`ReadyKey::open`].
-pub(crate) fn begin_with_key<O: Operation, M>(
+/// CKR_OPERATION_ACTIVE, what reading the mechanism or `plan` fails with, or those of [`ReadyKey::open`].
+pub(crate) fn init<O: Operation, M>(
     module: &Module,
     handle: CK_SESSION_HANDLE,
+    mechanism: Result<Option<Mechanism<'_>>>,
     wanted: Wanted,
-    mechanism: impl FnOnce() -> Result<(&'static Row, M)>,
+    plan: impl FnOnce(&Mechanism<'_>) -> Result<M>,
     make: impl FnOnce(ReadyKey, M) -> O,
 ) -> Result {
+    let planned = match mechanism {
+        Ok(None) => return cancel_by_init::<O>(module, handle),
+        Ok(Some(mechanism)) => plan(&mechanism).map(|plan| (mechanism.row, plan)),
+        Err(fail) => Err(fail),
+    };
     let core = &module.keeper()?.core;
-    let mechanism = mechanism();
     let begun = module.sessions.with(handle, |session| {
         if !matches!(O::place(session), Pending::Idle) {
             return fail(CKR_OPERATION_ACTIVE);
         }
-        let (row, parsed) = mechanism?;
+        let (row, parsed) = planned?;
         match session.last_key.take() {
             Some(key) if key.is(wanted) && key.is_for(row) && key.is_current(core) => {
                 *O::place(session) = Pending::Active(make(key, parsed));

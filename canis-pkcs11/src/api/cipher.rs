@@ -4,7 +4,7 @@ use super::output::{Out, Transfer};
 use crate::mechanism::{Cipher, Mechanism};
 use crate::message::Kept;
 use crate::module::Module;
-use crate::pending::{Done, Operation, Pending, Stage, begin_with_key, cancel_by_init, work};
+use crate::pending::{self, Done, Operation, Pending, Stage, work};
 use crate::rv::{Instead, Result, fail};
 use crate::session::Session;
 use crate::token::{ReadyKey, Wanted};
@@ -124,16 +124,9 @@ pub(crate) fn init<W: Way>(
     mechanism: Result<Option<Mechanism<'_>>>,
     key: CK_OBJECT_HANDLE,
 ) -> Result {
-    if let Ok(None) = mechanism {
-        return cancel_by_init::<Ciphering<W>>(module, session);
-    }
     let wanted = Wanted { handle: key, usage: W::USAGE };
-    let parse = || {
-        let Some(mechanism) = mechanism? else { return fail(CKR_ARGUMENTS_BAD) };
-        Ok((mechanism.row, mechanism.ciphers()?))
-    };
     let make = |key, cipher| Ciphering::<W> { key, cipher, parts: Parts::None };
-    begin_with_key(module, session, wanted, parse, make)
+    pending::init(module, session, mechanism, wanted, |mechanism| mechanism.ciphers(), make)
 }
 
 /// C_Encrypt and C_Decrypt.

@@ -3,7 +3,7 @@
 use super::output::Transfer;
 use crate::mechanism::Mechanism;
 use crate::module::Module;
-use crate::pending::{Done, Operation, Pending, Stage, begin_with_key, cancel_by_init, work};
+use crate::pending::{self, Done, Operation, Pending, Stage, work};
 use crate::rv::{Instead, Result, fail};
 use crate::session::Session;
 use crate::token::{ReadyKey, Wanted};
@@ -52,7 +52,9 @@ pub(crate) fn sign_init(
     mechanism: Result<Option<Mechanism<'_>>>,
     key: CK_OBJECT_HANDLE,
 ) -> Result {
-    init(module, session, mechanism, key, |key, scheme| SignRecovery { key, scheme })
+    let wanted = Wanted { handle: key, usage: Usage::RECOVER };
+    let make = |key, scheme| SignRecovery { key, scheme };
+    pending::init(module, session, mechanism, wanted, |mechanism| mechanism.recovers(), make)
 }
 
 /// C_VerifyRecoverInit.
@@ -62,25 +64,9 @@ pub(crate) fn verify_init(
     mechanism: Result<Option<Mechanism<'_>>>,
     key: CK_OBJECT_HANDLE,
 ) -> Result {
-    init(module, session, mechanism, key, |key, scheme| VerifyRecovery { key, scheme })
-}
-
-fn init<O: Operation>(
-    module: &Module,
-    session: CK_SESSION_HANDLE,
-    mechanism: Result<Option<Mechanism<'_>>>,
-    key: CK_OBJECT_HANDLE,
-    make: impl FnOnce(ReadyKey, SignScheme) -> O,
-) -> Result {
-    if let Ok(None) = mechanism {
-        return cancel_by_init::<O>(module, session);
-    }
     let wanted = Wanted { handle: key, usage: Usage::RECOVER };
-    let parse = || {
-        let Some(mechanism) = mechanism? else { return fail(CKR_ARGUMENTS_BAD) };
-        Ok((mechanism.row, mechanism.recovers()?))
-    };
-    begin_with_key(module, session, wanted, parse, make)
+    let make = |key, scheme| VerifyRecovery { key, scheme };
+    pending::init(module, session, mechanism, wanted, |mechanism| mechanism.recovers(), make)
 }
 
 /// C_SignRecover.

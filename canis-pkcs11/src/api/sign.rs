@@ -4,7 +4,7 @@ use super::output::{Out, Transfer};
 use crate::mechanism::Mechanism;
 use crate::message::Message;
 use crate::module::Module;
-use crate::pending::{Done, Operation, Pending, Stage, begin_with_key, cancel_by_init, work};
+use crate::pending::{self, Done, Operation, Pending, Stage, work};
 use crate::rv::{Instead, Result, fail};
 use crate::session::Session;
 use crate::token::{ReadyKey, Wanted};
@@ -39,18 +39,9 @@ pub(crate) fn init(
     mechanism: Result<Option<Mechanism<'_>>>,
     key: CK_OBJECT_HANDLE,
 ) -> Result {
-    if let Ok(None) = mechanism {
-        return cancel_by_init::<Signing>(module, session);
-    }
     let wanted = Wanted { handle: key, usage: Usage::SIGN };
-    let parse = || {
-        let Some(mechanism) = mechanism? else { return fail(CKR_ARGUMENTS_BAD) };
-        Ok((mechanism.row, mechanism.signs()?))
-    };
-    begin_with_key(module, session, wanted, parse, |key, signer| Signing {
-        key,
-        message: Message::new(module.provider(), signer),
-    })
+    let make = |key, signer| Signing { key, message: Message::new(module.provider(), signer) };
+    pending::init(module, session, mechanism, wanted, |mechanism| mechanism.signs(), make)
 }
 
 /// C_Sign.

@@ -3,7 +3,7 @@
 use crate::mechanism::Mechanism;
 use crate::message::Message;
 use crate::module::Module;
-use crate::pending::{Done, Operation, Pending, Stage, begin_with_key, cancel_by_init, work};
+use crate::pending::{self, Done, Operation, Pending, Stage, work};
 use crate::rv::{Instead, Result, fail};
 use crate::session::Session;
 use crate::token::{ReadyKey, Wanted};
@@ -34,18 +34,9 @@ pub(crate) fn init(
     mechanism: Result<Option<Mechanism<'_>>>,
     key: CK_OBJECT_HANDLE,
 ) -> Result {
-    if let Ok(None) = mechanism {
-        return cancel_by_init::<Verification>(module, session);
-    }
     let wanted = Wanted { handle: key, usage: Usage::VERIFY };
-    let parse = || {
-        let Some(mechanism) = mechanism? else { return fail(CKR_ARGUMENTS_BAD) };
-        Ok((mechanism.row, mechanism.signs()?))
-    };
-    begin_with_key(module, session, wanted, parse, |key, signer| Verification {
-        key,
-        message: Message::new(module.provider(), signer),
-    })
+    let make = |key, signer| Verification { key, message: Message::new(module.provider(), signer) };
+    pending::init(module, session, mechanism, wanted, |mechanism| mechanism.signs(), make)
 }
 
 /// C_Verify.
