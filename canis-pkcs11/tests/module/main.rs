@@ -15,6 +15,7 @@ mod derive;
 mod harness;
 mod home;
 mod keys;
+mod legacy;
 mod material;
 mod mechanisms;
 mod misuse;

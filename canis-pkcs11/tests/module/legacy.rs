@@ -1,0 +1,133 @@
+//! Wrapping that anybody can alter, under the policy `legacy`: what it gives, and that it tells nothing to who alters it.
+
+use crate::client::{Client, bytes, how, no, number, oaep_sha256, open_secret, plain, secret, with, yes};
+use crate::home::Home;
+use crate::separation::target;
+use crate::wrap::rsa_wrapper;
+use pkcs11_sys::*;
+
+/// Unwrapping that anybody can alter is there under `legacy` only, and then answers alike whatever is inside.
+#[test]
+fn malleable_wrapping_is_no_oracle() {
+    let home = Home::new();
+    std::fs::write(home.path("conf"), "legacy = true\n").unwrap();
+    let program = std::env::current_exe().unwrap();
+    let mut again = home.command(program);
+    again.env("CANIS_PKCS11_CONF", home.path("conf")).env("CANIS_TEST_LEGACY", "1");
+    let said = crate::home::succeed(again.args(["--exact", "legacy::as_a_legacy_process", "--nocapture"]));
+    assert!(said.contains("1 passed"), "{said}");
+}
+
+/// Runs in a process of its own, whose module has the policy `legacy`.
+#[test]
+fn as_a_legacy_process() {
+    if std::env::var_os("CANIS_TEST_LEGACY").is_none() {
+        return;
+    }
+    let client = Client::new("old");
+    legacy_rsa(&client);
+    legacy_cbc(&client);
+    legacy_times(&client);
+}
+
+/// Right and wrong paddings take comparable times: in one of three rounds, for other work of the machine disturbs them, the
+/// medians of interleaved runs do not differ by half.
+fn legacy_times(client: &Client) {
+    let (public, private) = rsa_wrapper(client, 2048);
+    let aes = client.aes(32, &[yes(CKA_WRAP), yes(CKA_UNWRAP)]);
+    let key = client.aes(32, &[yes(CKA_EXTRACTABLE), no(CKA_SENSITIVE)]);
+    let wanted = with(secret(CKK_AES), [number(CKA_VALUE_LEN, 32)]);
+    let (pkcs1, cbc) = (plain(CKM_RSA_PKCS), how(CKM_AES_CBC_PAD, [7u8; 16]));
+    let by_rsa = client.wrap(&pkcs1, public, key).unwrap();
+    let by_aes = client.wrap(&cbc, aes, key).unwrap();
+    let ratio = |right: &[u8], at: usize, unwrap: &dyn Fn(&[u8])| {
+        let mut wrong = right.to_vec();
+        wrong[at] ^= 1;
+        let mut times = [Vec::new(), Vec::new()];
+        for _ in 0..41 {
+            for (wrapped, times) in [right, &wrong].into_iter().zip(&mut times) {
+                let start = std::time::Instant::now();
+                unwrap(wrapped);
+                times.push(start.elapsed());
+            }
+        }
+        let [right, wrong] = times.map(|mut times| {
+            times.sort();
+            times[times.len() / 2].as_secs_f64()
+        });
+        right / wrong
+    };
+    let alike = |right: &[u8], at, unwrap: &dyn Fn(&[u8])| {
+        let ratios: Vec<f64> = (0..3).map(|_| ratio(right, at, unwrap)).collect();
+        assert!(ratios.iter().any(|ratio| (0.67..1.5).contains(ratio)), "{ratios:?}");
+    };
+    alike(&by_rsa, 250, &|wrapped| _ = client.unwrap(&pkcs1, private, wrapped, &wanted).unwrap());
+    alike(&by_aes, 31, &|wrapped| _ = client.unwrap(&cbc, aes, wrapped, &wanted).unwrap());
+}
+
+fn legacy_rsa(client: &Client) {
+    let (public, private) = rsa_wrapper(client, 2048);
+    let key = client.aes(32, &[yes(CKA_EXTRACTABLE), no(CKA_SENSITIVE)]);
+    let pkcs1 = plain(CKM_RSA_PKCS);
+    let wrapped = client.wrap(&pkcs1, public, key).unwrap();
+    let wanted = with(secret(CKK_AES), [number(CKA_VALUE_LEN, 32)]);
+    let back = client.unwrap(&pkcs1, private, &wrapped, &wanted).unwrap();
+    let ecb = plain(CKM_AES_ECB);
+    let sealed = client.encrypt(&ecb, key, &[3; 16]).unwrap();
+    assert_eq!(client.decrypt(&ecb, back, &sealed).unwrap(), [3; 16]);
+    assert!(!client.is(back, CKA_DERIVE) && !client.is(back, CKA_EXTRACTABLE));
+    assert_eq!(client.unwrap(&pkcs1, private, &wrapped, &secret(CKK_AES)), Err(CKR_TEMPLATE_INCOMPLETE));
+    let open = with(open_secret(CKK_AES), [number(CKA_VALUE_LEN, 32)]);
+    assert_eq!(client.unwrap(&pkcs1, private, &wrapped, &open), Err(CKR_TEMPLATE_INCONSISTENT));
+    // Bleichenbacher: whatever the padding says there is a key, the same each time, and it is not the right one.
+    for bit in [0usize, 7, 128, 250, 255] {
+        let mut bent = wrapped.clone();
+        bent[bit] ^= 1;
+        let Ok(one) = client.unwrap(&pkcs1, private, &bent, &wanted) else {
+            assert_eq!(bit, 0, "only a number above the modulus may be refused");
+            continue;
+        };
+        let two = client.unwrap(&pkcs1, private, &bent, &wanted).unwrap();
+        let by = |key| client.encrypt(&ecb, key, &[3; 16]).unwrap();
+        assert_eq!(by(one), by(two));
+        assert_ne!(by(one), sealed);
+    }
+    // A right padding around a key of another length looks the same.
+    let short = client.aes(16, &[yes(CKA_EXTRACTABLE), no(CKA_SENSITIVE)]);
+    let wrapped = client.wrap(&pkcs1, public, short).unwrap();
+    client.unwrap(&pkcs1, private, &wrapped, &wanted).unwrap();
+    // The policy also lets RSA-2048 carry AES-256.
+    let target = target(client, 32);
+    client.wrap(&how(CKM_RSA_PKCS_OAEP, oaep_sha256()), public, target).unwrap();
+}
+
+fn legacy_cbc(client: &Client) {
+    let aes = client.aes(32, &[yes(CKA_WRAP), yes(CKA_UNWRAP)]);
+    let key = client.aes(32, &[yes(CKA_EXTRACTABLE), no(CKA_SENSITIVE)]);
+    let cbc = how(CKM_AES_CBC_PAD, [7u8; 16]);
+    let wrapped = client.wrap(&cbc, aes, key).unwrap();
+    assert_eq!(wrapped.len(), 48);
+    let wanted = with(secret(CKK_AES), [number(CKA_VALUE_LEN, 32)]);
+    let back = client.unwrap(&cbc, aes, &wrapped, &wanted).unwrap();
+    let ecb = plain(CKM_AES_ECB);
+    let sealed = client.encrypt(&ecb, key, &[3; 16]).unwrap();
+    assert_eq!(client.decrypt(&ecb, back, &sealed).unwrap(), [3; 16]);
+    // Vaudenay: every last byte of the block before the padding is answered by a key.
+    for guess in 0..=255u8 {
+        let mut bent = wrapped.clone();
+        bent[31] = guess;
+        client.unwrap(&cbc, aes, &bent, &wanted).unwrap();
+    }
+    // Private keys cannot be made up; what is wrong with one is not told.
+    let leaves = [yes(CKA_EXTRACTABLE), no(CKA_SENSITIVE)];
+    let (_, private) =
+        client.pair(CKM_EC_KEY_PAIR_GEN, &[bytes(CKA_EC_PARAMS, crate::keys::P256.0)], &leaves);
+    let wrapped = client.wrap(&cbc, aes, private).unwrap();
+    let template = [number(CKA_CLASS, CKO_PRIVATE_KEY), number(CKA_KEY_TYPE, CKK_EC)];
+    client.unwrap(&cbc, aes, &wrapped, &template).unwrap();
+    for at in [0, 5, wrapped.len() / 2, wrapped.len() - 17, wrapped.len() - 1] {
+        let mut bent = wrapped.clone();
+        bent[at] ^= 1;
+        assert_eq!(client.unwrap(&cbc, aes, &bent, &template), Err(CKR_WRAPPED_KEY_INVALID), "{at}");
+    }
+}
