@@ -7,8 +7,6 @@ use crate::service::Service;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const LIBRARIES: &str = "/usr/lib/x86_64-linux-gnu";
-
 /// A directory that belongs to an ordinary user, with a token, a key and a copy of the module.
 pub(crate) struct Guest {
     pub(crate) home: Home,
@@ -63,8 +61,13 @@ impl Guest {
     }
 }
 
+/// A library of p11-kit, in Debian's directory for this machine's architecture.
 fn in_libraries(name: &str) -> PathBuf {
-    Path::new(LIBRARIES).join(name)
+    let places = std::fs::read_dir("/usr/lib").unwrap().flatten().map(|entry| entry.path().join(name));
+    places
+        .into_iter()
+        .find(|path| path.exists())
+        .unwrap_or_else(|| panic!("no {name}; scripts/setup installs it"))
 }
 
 /// R93: a `.module` file is all that p11-kit needs; every program that loads its proxy then has the keys.
