@@ -15,7 +15,9 @@ use canis_core::object::{
 use canis_core::secret::SecretBytes;
 use canis_core::token::{Login, Role};
 use canis_core::{Caller, Core, default_provider};
-use canis_proto::{ErrorCode, Family, Id, KeyType, Result, Usage};
+use canis_proto::message::Decrypt;
+use canis_proto::text::Sealed;
+use canis_proto::{ErrorCode, Family, Id, KeyName, KeyType, Result, Usage};
 use std::sync::Arc;
 use token::{Token, USER, code, content, pin};
 
@@ -224,4 +226,39 @@ fn unpadded_signatures_decrypt_no_wrapped_keys() {
     let (private, public) = pair();
     sign(private, &[7; 200]).unwrap();
     assert!(wrap(public).is_err());
+}
+
+/// The same pair at two doors: what it wrapped through PKCS#11 it does not decrypt for the API.
+#[test]
+fn a_pair_that_wrapped_decrypts_at_no_door() {
+    let token = logged_in();
+    let half = |class, usage| content(class, "both", usage);
+    let pair = GenerateObjects {
+        kind: KeyType::Rsa3072,
+        len: 0,
+        session: None,
+        secret: half(Class::PrivateKey, Usage::DECRYPT.with(Usage::UNWRAP)),
+        public: Some(half(Class::PublicKey, Usage::ENCRYPT.with(Usage::WRAP))),
+    };
+    let (_, public) = token.core.call(&token.caller(), pair).unwrap();
+    let sealed = |bytes: &[u8]| {
+        let name = KeyName::parse("both").unwrap();
+        Sealed { name, version: 1, bytes: bytes.to_vec() }.to_text()
+    };
+    let decrypt = |ciphertext: String| {
+        let request =
+            Decrypt { name: "both".into(), ciphertext: ciphertext.into(), context: (&[][..]).into() };
+        token.core.call(&token.caller(), request).map(|answer| answer.plaintext)
+    };
+    assert_eq!(code(decrypt(sealed(&[1; 384]))), ErrorCode::DecryptionFailed);
+    let oaep = Oaep { hash: Hash::Sha256, mgf: Hash::Sha256, label: &[] };
+    let request = WrapKey {
+        wrapper: public.unwrap(),
+        key: generate(&token, DATA, None),
+        how: Wrapping::RsaAes { bits: 256, oaep },
+        room: usize::MAX,
+        weak_rsa: true,
+    };
+    let wrapped = token.core.call(&token.caller(), request).unwrap().bytes.unwrap();
+    assert_eq!(code(decrypt(sealed(&wrapped[..384]))), ErrorCode::OperationNotAllowed);
 }

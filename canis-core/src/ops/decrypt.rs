@@ -7,6 +7,7 @@ use crate::crypto::xaes;
 use crate::keyring::Keyring;
 use crate::keyring::key::Key;
 use crate::keyring::ready::ReadyMaterial;
+use crate::keyring::role::Roles;
 use crate::keyring::tenant::OpenTenant;
 use canis_proto::answer::Decrypted;
 use canis_proto::message::Decrypt;
@@ -52,12 +53,31 @@ impl Keyring {
                 Err(Error::internal("a named key that decrypts without what decrypts"))
             }
             ReadyMaterial::Pair { private, .. } => {
+                self.refuse_wrapper(tenant, key, private.public_spki())?;
                 let mut plaintext = vec![0; key.kind.bits() / 8];
                 let len = private.decrypt_oaep(oaep(context), &sealed.bytes, &mut plaintext)?;
                 plaintext.truncate(len);
                 Ok(plaintext)
             }
         }
+    }
+}
+
+impl Keyring {
+    /// A pair that has wrapped sensitive keys does not decrypt: what it wrapped begins with a ciphertext of this kind
+    /// (ADR 0007). AES keys wrap under their material and decrypt under a key derived from it.
+    fn refuse_wrapper(&self, tenant: &OpenTenant, key: &Key, spki: &[u8]) -> Result<()> {
+        let (roles, _) = self.value_roles(tenant, self.pair_fingerprint(tenant, spki))?;
+        if !roles.has(Roles::KEYS) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorCode::OperationNotAllowed,
+            format!(
+                "key `{}` has wrapped or unwrapped sensitive keys; it decrypts no data any more",
+                key.record.name
+            ),
+        ))
     }
 }
 
