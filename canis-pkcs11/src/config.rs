@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) log: Option<Target>,
     /// Types of keys that searches do not show, for hosts that stumble over them.
     pub(crate) hidden: Vec<KeyType>,
+    /// Whether AES-GCM encrypts with IVs that the module makes only.
+    pub(crate) strict_gcm: bool,
     /// How points of Ed25519 and X25519 keys are given out.
     pub(crate) points: PointEncoding,
     /// Whether old ways of wrapping keys are there: CKM_AES_CBC_PAD, CKM_RSA_PKCS, RSA keys of any size.
@@ -41,13 +43,22 @@ struct File {
     ec_point_encoding: Option<String>,
     #[serde(default)]
     legacy: bool,
+    #[serde(default)]
+    strict_gcm: bool,
 }
 
 impl Settings {
     /// Settings for a host that runs with more rights than its user (set-user-id): its environment is not to be
     /// trusted, so there is no store and no log.
     pub(crate) fn of_a_privileged_host() -> Self {
-        Settings { data: None, log: None, hidden: Vec::new(), points: PointEncoding::Der, legacy: false }
+        Settings {
+            data: None,
+            log: None,
+            hidden: Vec::new(),
+            strict_gcm: false,
+            points: PointEncoding::Der,
+            legacy: false,
+        }
     }
 
     /// Reads the environment and the file it names.
@@ -82,6 +93,7 @@ impl Settings {
             data: set(DATA).map(PathBuf::from).or(file.data).or_else(|| default_directory(&set)),
             log: log.clone().or(file.log.as_deref().map(Target::from)),
             hidden,
+            strict_gcm: file.strict_gcm,
             points,
             legacy: file.legacy,
         })

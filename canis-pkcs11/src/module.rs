@@ -31,6 +31,8 @@ pub(crate) struct Module {
     pub(crate) slot_events: SlotEvents,
     /// Types of keys that searches leave out.
     pub(crate) hidden: Vec<KeyType>,
+    /// Whether AES-GCM encrypts with IVs that the module makes only.
+    pub(crate) strict_gcm: bool,
     /// How points of Ed25519 and X25519 keys are given out.
     pub(crate) points: PointEncoding,
     /// The policy `legacy`: old ways of wrapping keys.
@@ -62,6 +64,7 @@ impl Module {
             states: States::default(),
             slot_events: SlotEvents::default(),
             hidden: settings.hidden,
+            strict_gcm: settings.strict_gcm,
             points: settings.points,
             legacy: settings.legacy,
         })

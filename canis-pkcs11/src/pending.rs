@@ -47,6 +47,8 @@ pub(crate) enum Stage {
     Update,
     /// C_Sign, C_SignFinal and their like: the last one.
     Last,
+    /// C_EncryptMessage and its like: others may follow, also after one that failed.
+    Message,
 }
 
 /// What a call did.
@@ -59,9 +61,11 @@ pub(crate) enum Done {
 }
 
 /// When an operation ends (section 5.2 and the paragraphs on each function): the last call ends it whatever the
-/// outcome, except for a length query and CKR_BUFFER_TOO_SMALL; a call for more input ends it only by failing.
+/// outcome, except for a length query and CKR_BUFFER_TOO_SMALL; a call for more input ends it only by failing; one on a
+/// message does not end it at all.
 fn ends(stage: Stage, outcome: &Result<Done>) -> bool {
     match outcome {
+        _ if stage == Stage::Message => false,
         Ok(Done::Measured) => false,
         Ok(Done::Worked) => stage == Stage::Last,
         Err(Fail { rv: CKR_BUFFER_TOO_SMALL, .. }) => false,
@@ -171,6 +175,17 @@ pub(crate) fn cancel_by_init<O: Operation>(module: &Module, handle: CK_SESSION_H
     }
 }
 
+/// Ends the active operation by the function that is there for it: C_MessageEncryptFinal and its like.
+///
+/// # Errors
+/// CKR_OPERATION_NOT_INITIALIZED.
+pub(crate) fn end<O: Operation>(module: &Module, handle: CK_SESSION_HANDLE) -> Result {
+    match module.sessions.with(handle, cancel::<O>)? {
+        true => Ok(()),
+        false => fail(CKR_OPERATION_NOT_INITIALIZED),
+    }
+}
+
 /// Runs one call on the active operation.
 ///
 /// # Errors
@@ -258,5 +273,6 @@ mod tests {
             assert!(ends(stage, &fail(CKR_SIGNATURE_INVALID)));
             assert!(ends(stage, &fail(CKR_ARGUMENTS_BAD)));
         }
+        assert!(!ends(Stage::Message, &worked()) && !ends(Stage::Message, &fail(CKR_SIGNATURE_INVALID)));
     }
 }

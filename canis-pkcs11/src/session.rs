@@ -7,13 +7,15 @@ use crate::api::attributes::Seen;
 use crate::api::cipher::Ciphering;
 use crate::api::digest::Digesting;
 use crate::api::find::Search;
+use crate::api::message_cipher::Messages;
+use crate::api::message_sign::SignedMessages;
 use crate::api::recover::{SignRecovery, VerifyRecovery};
 use crate::api::sign::Signing;
 use crate::api::verify::Verification;
 use crate::pending::Pending;
 use crate::rv::{Result, fail};
 use crate::token::{ReadyKey, Token};
-use canis_core::object::{Decrypting, Encrypting};
+use canis_core::object::{Decrypting, Encrypting, Verifying};
 use pkcs11_sys::*;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -37,6 +39,10 @@ pub(crate) struct Session {
     pub(crate) verify: Pending<Verification>,
     pub(crate) sign_recover: Pending<SignRecovery>,
     pub(crate) verify_recover: Pending<VerifyRecovery>,
+    pub(crate) message_encrypt: Pending<Messages<Encrypting>>,
+    pub(crate) message_decrypt: Pending<Messages<Decrypting>>,
+    pub(crate) message_sign: Pending<SignedMessages<canis_core::object::Signing>>,
+    pub(crate) message_verify: Pending<SignedMessages<Verifying>>,
     pub(crate) search: Pending<Search>,
     /// The key of the last operation that ended well; the next one often uses it again.
     pub(crate) last_key: Option<ReadyKey>,
@@ -58,6 +64,10 @@ impl Session {
             verify: Pending::Idle,
             sign_recover: Pending::Idle,
             verify_recover: Pending::Idle,
+            message_encrypt: Pending::Idle,
+            message_decrypt: Pending::Idle,
+            message_sign: Pending::Idle,
+            message_verify: Pending::Idle,
             search: Pending::Idle,
             last_key: None,
             last_object: None,

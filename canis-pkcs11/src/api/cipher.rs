@@ -13,7 +13,7 @@ use canis_core::object::{
     CipherPart, CipherRun, CipherScheme, CipherUse, Decrypting, Encrypting, FinishCipher, StartCipher,
     UseToDecrypt, UseToEncrypt,
 };
-use canis_proto::ErrorCode;
+use canis_proto::{ErrorCode, Usage};
 use pkcs11_sys::*;
 use std::marker::PhantomData;
 use zeroize::Zeroizing;
@@ -125,8 +125,17 @@ pub(crate) fn init<W: Way>(
     key: CK_OBJECT_HANDLE,
 ) -> Result {
     let wanted = Wanted { handle: key, usage: W::USAGE };
+    let cipher = |mechanism: &Mechanism<'_>| {
+        let cipher = mechanism.ciphers()?;
+        let by_host = matches!(cipher, Cipher::Gcm { .. } | Cipher::GcmSized { .. });
+        // The IV of C_EncryptInit is the host's; the messages of v3.0 have IVs that are made here.
+        if module.strict_gcm && by_host && W::USAGE == Usage::ENCRYPT {
+            return fail(CKR_MECHANISM_PARAM_INVALID);
+        }
+        Ok(cipher)
+    };
     let make = |key, cipher| Ciphering::<W> { key, cipher, parts: Parts::None };
-    pending::init(module, session, mechanism, wanted, |mechanism| mechanism.ciphers(), make)
+    pending::init(module, session, mechanism, wanted, cipher, make)
 }
 
 /// C_Encrypt and C_Decrypt.

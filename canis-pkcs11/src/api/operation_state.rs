@@ -133,6 +133,10 @@ fn works_with_a_key(session: &Session) -> bool {
         || any(&session.verify)
         || any(&session.sign_recover)
         || any(&session.verify_recover)
+        || any(&session.message_encrypt)
+        || any(&session.message_decrypt)
+        || any(&session.message_sign)
+        || any(&session.message_verify)
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Sessions and login (section 5.6).
 
 use super::cipher::Ciphering;
+use super::message_cipher::Messages;
+use super::message_sign::SignedMessages;
 use super::recover::{SignRecovery, VerifyRecovery};
 use super::slot_token::{Slot, look};
 use crate::module::Module;
@@ -8,7 +10,7 @@ use crate::pending::{Operation, cancel, wanting_pin};
 use crate::rv::{Instead, Result, fail};
 use crate::session::Session;
 use crate::token::Token;
-use canis_core::object::{ConfirmUse, Decrypting, Encrypting};
+use canis_core::object::{ConfirmUse, Decrypting, Encrypting, Signing, Verifying};
 use canis_core::secret::SecretBytes;
 use canis_core::token::{Login, Logout, Role};
 use canis_proto::{ErrorCode, Id};
@@ -122,6 +124,7 @@ fn confirm(module: &Module, handle: CK_SESSION_HANDLE, token: &Token, pin: &[u8]
             wanting_pin::<super::sign::Signing>(session),
             wanting_pin::<Ciphering<Decrypting>>(session),
             wanting_pin::<SignRecovery>(session),
+            wanting_pin::<SignedMessages<Signing>>(session),
         ];
         Ok(places.into_iter().flatten().next())
     })?;
@@ -193,6 +196,10 @@ fn stop_key_work(session: &mut Session) {
     stop::<super::find::Search>(session);
     stop::<SignRecovery>(session);
     stop::<VerifyRecovery>(session);
+    stop::<Messages<Encrypting>>(session);
+    stop::<Messages<Decrypting>>(session);
+    stop::<SignedMessages<Signing>>(session);
+    stop::<SignedMessages<Verifying>>(session);
 }
 
 /// C_SessionCancel (v3.0): ends the operations that `flags` name.
@@ -207,6 +214,10 @@ pub(crate) fn session_cancel(module: &Module, handle: CK_SESSION_HANDLE, flags: 
             (CKF_VERIFY, cancel::<super::verify::Verification>),
             (CKF_SIGN_RECOVER, cancel::<SignRecovery>),
             (CKF_VERIFY_RECOVER, cancel::<VerifyRecovery>),
+            (CKF_MESSAGE_ENCRYPT, cancel::<Messages<Encrypting>>),
+            (CKF_MESSAGE_DECRYPT, cancel::<Messages<Decrypting>>),
+            (CKF_MESSAGE_SIGN, cancel::<SignedMessages<Signing>>),
+            (CKF_MESSAGE_VERIFY, cancel::<SignedMessages<Verifying>>),
         ] {
             if flags & flag != 0 {
                 stop(session)?;

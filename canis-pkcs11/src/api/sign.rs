@@ -53,7 +53,7 @@ pub(crate) fn whole(module: &Module, session: CK_SESSION_HANDLE, io: Result<Tran
         let Transfer { input, mut out } = io?;
         let Signing { key, message } = signing;
         let Some(space) = out.space(message.signature_len(&key.key))? else { return Ok(Done::Measured) };
-        let len = message.whole(&input, |input| sign(module, key, message.scheme(), input, space))?;
+        let len = at_once(module, key, message, &input, space)?;
         out.wrote(len);
         Ok(Done::Worked)
     })
@@ -73,17 +73,38 @@ pub(crate) fn last(module: &Module, session: CK_SESSION_HANDLE, out: Result<Out<
         let mut out = out?;
         let Signing { key, message } = signing;
         let Some(space) = out.space(message.signature_len(&key.key))? else { return Ok(Done::Measured) };
-        let core = &module.keeper()?.core;
-        let len = match message.mac(core, key)? {
-            Some(run) => core.call(&key.caller, FinishMac { key: &key.key, run, out: space })?,
-            None => {
-                let scheme = message.scheme();
-                message.finish(|input| sign(module, key, scheme, input, space))?
-            }
-        };
+        let len = finish(module, key, message, space)?;
         out.wrote(len);
         Ok(Done::Worked)
     })
+}
+
+/// Signs `input` in one piece.
+pub(super) fn at_once(
+    module: &Module,
+    key: &ReadyKey,
+    message: &Message<canis_core::object::Signing>,
+    input: &[u8],
+    out: &mut [u8],
+) -> Result<usize> {
+    message.whole(input, |input| sign(module, key, message.scheme(), input, out))
+}
+
+/// Signs the parts that `message` took.
+pub(super) fn finish(
+    module: &Module,
+    key: &ReadyKey,
+    message: &mut Message<canis_core::object::Signing>,
+    out: &mut [u8],
+) -> Result<usize> {
+    let core = &module.keeper()?.core;
+    match message.mac(core, key)? {
+        Some(run) => Ok(core.call(&key.caller, FinishMac { key: &key.key, run, out })?),
+        None => {
+            let scheme = message.scheme();
+            message.finish(|input| sign(module, key, scheme, input, out))
+        }
+    }
 }
 
 fn sign(module: &Module, key: &ReadyKey, scheme: SignWith, input: &[u8], out: &mut [u8]) -> Result<usize> {

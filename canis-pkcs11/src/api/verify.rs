@@ -7,14 +7,14 @@ use crate::pending::{self, Done, Operation, Pending, Stage, work};
 use crate::rv::{Instead, Result, fail};
 use crate::session::Session;
 use crate::token::{ReadyKey, Wanted};
-use canis_core::object::{CheckMac, SignWith, UseToVerify};
+use canis_core::object::{CheckMac, SignWith, UseToVerify, Verifying};
 use canis_proto::{ErrorCode, Usage};
 use pkcs11_sys::*;
 
 /// A verification under way.
 pub(crate) struct Verification {
     key: ReadyKey,
-    message: Message<canis_core::object::Verifying>,
+    message: Message<Verifying>,
 }
 
 impl Operation for Verification {
@@ -52,8 +52,7 @@ pub(crate) fn whole(
         }
         let (input, signature) = (input?, signature?);
         let Verification { key, message } = verification;
-        check_len(message.signature_len(&key.key), signature)?;
-        message.whole(input, |input| verify(module, key, message.scheme(), input, signature))?;
+        at_once(module, key, message, input, signature)?;
         Ok(Done::Worked)
     })
 }
@@ -71,17 +70,39 @@ pub(crate) fn last(module: &Module, session: CK_SESSION_HANDLE, signature: Resul
     work(module, session, Stage::Last, |verification: &mut Verification| {
         let signature = signature?;
         let Verification { key, message } = verification;
-        check_len(message.signature_len(&key.key), signature)?;
-        let core = &module.keeper()?.core;
-        match message.mac(core, key)? {
-            Some(run) => right(core.call(&key.caller, CheckMac { key: &key.key, run, tag: signature })?)?,
-            None => {
-                let scheme = message.scheme();
-                message.finish(|input| verify(module, key, scheme, input, signature))?;
-            }
-        }
+        finish(module, key, message, signature)?;
         Ok(Done::Worked)
     })
+}
+
+/// Verifies `input` in one piece.
+pub(super) fn at_once(
+    module: &Module,
+    key: &ReadyKey,
+    message: &Message<Verifying>,
+    input: &[u8],
+    signature: &[u8],
+) -> Result {
+    check_len(message.signature_len(&key.key), signature)?;
+    message.whole(input, |input| verify(module, key, message.scheme(), input, signature))
+}
+
+/// Verifies the parts that `message` took.
+pub(super) fn finish(
+    module: &Module,
+    key: &ReadyKey,
+    message: &mut Message<Verifying>,
+    signature: &[u8],
+) -> Result {
+    check_len(message.signature_len(&key.key), signature)?;
+    let core = &module.keeper()?.core;
+    match message.mac(core, key)? {
+        Some(run) => right(core.call(&key.caller, CheckMac { key: &key.key, run, tag: signature })?),
+        None => {
+            let scheme = message.scheme();
+            message.finish(|input| verify(module, key, scheme, input, signature))
+        }
+    }
 }
 
 fn verify(module: &Module, key: &ReadyKey, scheme: SignWith, input: &[u8], signature: &[u8]) -> Result {

@@ -6,7 +6,6 @@
 // Pointers of the host can only be read by unsafe code; this is the room for it, and each use says why it is sound.
 #![allow(unsafe_code)]
 
-mod absent;
 mod args;
 mod combined;
 mod crypto;
@@ -14,6 +13,7 @@ mod entry;
 mod fork;
 mod keys;
 mod lifecycle;
+mod messages;
 mod nested;
 mod objects;
 mod parameter;

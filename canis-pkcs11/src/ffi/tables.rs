@@ -3,13 +3,13 @@
 //! Only these three are exported, and the lists refer to functions that no other library can stand in for: a C_… of
 //! another module that was loaded with RTLD_GLOBAL (p11-kit's proxy, pkcs11-spy) would otherwise take the place of ours.
 
-use super::absent::*;
 use super::args::{list, place, structure};
 use super::combined::*;
 use super::crypto::*;
 use super::entry::{self, guarded};
 use super::keys::*;
 use super::lifecycle::{code, host_is_privileged, start, stop};
+use super::messages::*;
 use super::objects::*;
 use super::sessions::*;
 use super::slots::*;

@@ -55,6 +55,9 @@ impl Row {
     }
 }
 
+const CIPHERS: CK_FLAGS = CKF_ENCRYPT | CKF_DECRYPT;
+const SIGNS: CK_FLAGS = CKF_SIGN | CKF_VERIFY | CKF_MESSAGE_SIGN | CKF_MESSAGE_VERIFY | CKF_MULTI_MESSAGE;
+
 impl Work {
     fn flags(self, family: Option<Family>, legacy: bool) -> CK_FLAGS {
         match (self, family) {
@@ -72,10 +75,13 @@ impl Work {
             (Work::Generate, _) => CKF_GENERATE_KEY_PAIR,
             (Work::Digest(_), _) => CKF_DIGEST,
             (Work::Sign(None, Signature::Pkcs1 | Signature::Raw), _) => {
-                CKF_SIGN | CKF_VERIFY | CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER
+                SIGNS | CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER
             }
-            (Work::Sign(..) | Work::Mac(..), _) => CKF_SIGN | CKF_VERIFY,
-            (Work::Cipher(_), _) => CKF_ENCRYPT | CKF_DECRYPT,
+            (Work::Sign(..) | Work::Mac(..), _) => SIGNS,
+            (Work::Cipher(Ciphers::Gcm | Ciphers::Ccm), _) => {
+                CIPHERS | CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT | CKF_MULTI_MESSAGE
+            }
+            (Work::Cipher(_), _) => CIPHERS,
         }
     }
 }

@@ -18,6 +18,7 @@ mod keys;
 mod legacy;
 mod material;
 mod mechanisms;
+mod messages;
 mod misuse;
 mod objects;
 mod processes;

@@ -399,14 +399,6 @@ fn templates_with_wrong_bytes() {
     assert_eq!((template[0].ulValueLen, found), (CK_UNAVAILABLE_INFORMATION, CKO_DATA));
 }
 
-/// What is left out says so, after it looked whether the module is initialised.
-#[test]
-fn functions_that_are_left_out() {
-    let session = user_session("absent");
-    let handle = session.handle();
-    assert_eq!(call!(C_MessageSignFinal(handle)), CKR_FUNCTION_NOT_SUPPORTED);
-}
-
 /// C_CloseAllSessions closes the sessions of its slot and no others.
 #[test]
 fn all_sessions_of_a_slot_are_closed() {
