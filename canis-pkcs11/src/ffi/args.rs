@@ -28,12 +28,13 @@ pub(super) unsafe fn bytes<'a>(at: *const CK_BYTE, len: CK_ULONG) -> Result<&'a 
     }
 }
 
-/// A place for `len` elements; NULL only with 0.
+/// A place for `len` elements; NULL only with 0, and never one that no compiler would have aligned so.
 pub(super) unsafe fn room<'a, T>(at: *mut T, len: CK_ULONG) -> Result<&'a mut [T]> {
     let len = size::<T>(len)?;
     match (at.is_null(), len) {
         (_, 0) => Ok(&mut []),
         (true, _) => fail(CKR_ARGUMENTS_BAD),
+        _ if !at.is_aligned() => fail(CKR_ARGUMENTS_BAD),
         // SAFETY: the host's promise.
         (false, _) => Ok(unsafe { std::slice::from_raw_parts_mut(at, len) }),
     }
@@ -41,14 +42,17 @@ pub(super) unsafe fn room<'a, T>(at: *mut T, len: CK_ULONG) -> Result<&'a mut [T
 
 /// A place for one value.
 pub(super) unsafe fn place<'a, T>(at: *mut T) -> Result<&'a mut T> {
+    if !at.is_aligned() {
+        return fail(CKR_ARGUMENTS_BAD);
+    }
     // SAFETY: the host's promise.
     unsafe { at.as_mut() }.ok_or_else(|| CKR_ARGUMENTS_BAD.into())
 }
 
-/// One structure, or `None` for NULL.
-pub(super) unsafe fn structure<'a, T>(at: *const T) -> Option<&'a T> {
-    // SAFETY: the host's promise.
-    unsafe { at.as_ref() }
+/// A copy of one structure, which need not be aligned; `None` for NULL.
+pub(super) unsafe fn structure<T: Copy>(at: *const T) -> Option<T> {
+    // SAFETY: the host's promise; the standard's structures are plain numbers and pointers.
+    (!at.is_null()).then(|| unsafe { at.read_unaligned() })
 }
 
 /// A buffer for an answer and the place of its length (section 5.2).
@@ -71,7 +75,7 @@ pub(super) unsafe fn transfer<'a>(
     output_len: *mut CK_ULONG,
 ) -> Result<Transfer<'a>> {
     // SAFETY: the host's promise; the length is only read.
-    let room_len = if output.is_null() { 0 } else { unsafe { structure(output_len) }.map_or(0, |len| *len) };
+    let room_len = if output.is_null() { 0 } else { unsafe { structure(output_len) }.unwrap_or(0) };
     let overlaps = (input as CK_ULONG) < (output as CK_ULONG).saturating_add(room_len)
         && (output as CK_ULONG) < (input as CK_ULONG).saturating_add(input_len);
     // SAFETY: the host's promise.
@@ -163,6 +167,11 @@ mod tests {
             assert_eq!(bytes(b"x".as_ptr(), CK_ULONG::MAX).unwrap_err().rv, CKR_ARGUMENTS_BAD);
             assert!(attributes(null(), 0).unwrap().is_empty());
             assert_eq!(attributes(null(), 1).unwrap_err().rv, CKR_ARGUMENTS_BAD);
+            let mut numbers = [0 as CK_ULONG; 3];
+            let odd = numbers.as_mut_ptr().wrapping_byte_add(1);
+            assert_eq!(place(odd).unwrap_err().rv, CKR_ARGUMENTS_BAD);
+            assert_eq!(room(odd, 2).unwrap_err().rv, CKR_ARGUMENTS_BAD);
+            assert_eq!(structure(odd), Some(0));
             assert!(attributes(null(), CK_ULONG::MAX).is_err() && out(null_mut(), null_mut()).is_err());
         }
     }

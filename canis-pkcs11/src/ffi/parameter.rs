@@ -24,7 +24,7 @@ pub(super) unsafe fn mechanism<'a>(
         return fail(CKR_MECHANISM_INVALID);
     }
     // SAFETY: the host's promise.
-    let parameter = unsafe { parameter(row.form, given) }?;
+    let parameter = unsafe { parameter(row.form, &given) }?;
     Ok(Some(Mechanism { row, parameter }))
 }
 
@@ -79,7 +79,7 @@ unsafe fn parameter<'a>(form: Form, given: &CK_MECHANISM) -> Result<Parameter<'a
             Form::RsaAes => {
                 let p: CK_RSA_AES_KEY_WRAP_PARAMS = read(given)?;
                 let Some(oaep) = structure(p.pOAEPParams) else { return fail(CKR_MECHANISM_PARAM_INVALID) };
-                let Parameter::Oaep { hash, mgf, label } = read_oaep(oaep)? else {
+                let Parameter::Oaep { hash, mgf, label } = read_oaep(&oaep)? else {
                     return fail(CKR_MECHANISM_PARAM_INVALID);
                 };
                 Ok(Parameter::RsaAes { bits: p.ulAESKeyBits, hash, mgf, label })
@@ -206,7 +206,7 @@ pub(super) unsafe fn give_iv(mechanism: *const CK_MECHANISM, iv: &[u8]) -> Resul
     // SAFETY: the host's promise; [`mechanism`] has read this parameter before.
     unsafe {
         let Some(given) = structure(mechanism) else { return fail(CKR_ARGUMENTS_BAD) };
-        let p: CK_GCM_PARAMS = read(given)?;
+        let p: CK_GCM_PARAMS = read(&given)?;
         room(p.pIv, iv.len() as CK_ULONG)?.copy_from_slice(iv);
     }
     Ok(())
