@@ -59,6 +59,8 @@ pub(crate) fn key_json(key: &KeyInfo) -> Value {
         "updated_at": time(key.updated_at),
         "deleted_at": key.deleted_at.map(time),
         "destroy_at": key.destroy_at.map(time),
+        "uses": key.uses,
+        "last_used_at": key.last_used_at.map(time),
         "rotation": {
             "interval": key.interval.to_string(),
             "retain_versions": key.retain_versions,
@@ -69,7 +71,13 @@ pub(crate) fn key_json(key: &KeyInfo) -> Value {
 
 /// A version's metadata for programs.
 pub(crate) fn version_json(version: &VersionInfo) -> Value {
-    json!({"version": version.version, "state": version.state, "created_at": time(version.created_at)})
+    json!({
+        "version": version.version,
+        "state": version.state,
+        "created_at": time(version.created_at),
+        "uses": version.uses,
+        "last_used_at": version.last_used_at.map(time),
+    })
 }
 
 /// A key's metadata for people.
@@ -95,7 +103,9 @@ pub(crate) fn key(key: &KeyInfo) -> Result<()> {
             if key.retain_versions == 0 { "all".into() } else { key.retain_versions.to_string() },
         ),
     ];
+    lines.extend(key.uses.map(|uses| ("uses", uses.to_string())));
     let moments = [
+        ("last used at", key.last_used_at),
         ("rotates next at", key.next_rotation_at),
         ("destroyed at", key.deleted_at),
         ("to be destroyed at", key.destroy_at),

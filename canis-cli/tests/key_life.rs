@@ -70,6 +70,8 @@ fn properties() {
         "updated_at",
         "deleted_at",
         "destroy_at",
+        "uses",
+        "last_used_at",
         "rotation",
     ] {
         assert!(made.get(field).is_some(), "{field}");
@@ -297,4 +299,35 @@ fn apply() {
     std::fs::write(&file, "name: life/apply/a\ntype: ed25519\n").unwrap();
     assert!(failure(&apply(&[]), 3).contains("cannot be changed"));
     assert_eq!(json(&shared, &["key", "show", "life/apply/a"])["rotation"]["interval"], "1w");
+}
+
+/// Uses are counted by version, told at once, and survive a restart; `key versions` shows what hangs on old ones.
+#[test]
+fn uses_are_counted() {
+    let deployment = Deployment::with_keyfile();
+    let server = deployment.start();
+    let canis = |server: &harness::Server, args: &[&str]| {
+        let mut child = deployment.canis(server);
+        stdout(&child.args(args).output().unwrap())
+    };
+    canis(&server, &["key", "create", "u", "--type", "aes256-gcm"]);
+    let ciphertext = canis(&server, &["encrypt", "u"]);
+    canis(&server, &["key", "rotate", "u"]);
+    let file = deployment.folder.path().join("ciphertext");
+    std::fs::write(&file, &ciphertext).unwrap();
+    for _ in 0..3 {
+        canis(&server, &["decrypt", "u", "--in", file.to_str().unwrap()]);
+    }
+    canis(&server, &["encrypt", "u"]);
+    let counts = |server: &harness::Server| {
+        let shown: Value = serde_json::from_str(&canis(server, &["key", "show", "u", "--json"])).unwrap();
+        let of = |at: usize| shown["versions"][at]["uses"].as_u64().unwrap();
+        assert!(shown["last_used_at"].as_str() >= shown["created_at"].as_str());
+        (of(0), of(1), shown["uses"].as_u64().unwrap())
+    };
+    assert_eq!(counts(&server), (4, 1, 5));
+    assert!(server.stop().success());
+    let server = deployment.start();
+    assert_eq!(counts(&server), (4, 1, 5));
+    assert!(canis(&server, &["key", "versions", "u"]).lines().nth(1).unwrap().contains(" 4  "));
 }

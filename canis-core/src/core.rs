@@ -144,6 +144,14 @@ impl Core {
         self.keyring.since(caller)
     }
 
+    /// Writes the counts of uses; to be called every few seconds, and at the end.
+    ///
+    /// # Errors
+    /// `store_full`, `store_unavailable`; then they stay counted.
+    pub fn write_uses(&self) -> Result<()> {
+        self.keyring.write_uses()
+    }
+
     /// Looks whether another process changed the store.
     ///
     /// # Errors

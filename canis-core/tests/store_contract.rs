@@ -4,7 +4,7 @@
 use canis_core::store::memory::MemoryStore;
 use canis_core::store::sqlite::SqliteStore;
 use canis_core::store::{
-    Change, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, RoleRow, Row, Store, TenantRow, UNSAID,
+    Change, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, RoleRow, Row, Store, TenantRow, UNSAID, UseRow,
     VersionRow,
 };
 use canis_proto::{ErrorCode, Id};
@@ -212,6 +212,22 @@ fn versions_are_removed() {
         store.commit(&[Change::RemoveVersions(id(1))]).unwrap();
         assert!(store.versions(id(1)).unwrap().is_empty());
         store.purge().unwrap();
+    });
+}
+
+/// Counts add up, of several writers too, and nothing is read anew because of them.
+#[test]
+fn uses_add_up() {
+    on_every_store(|store| {
+        let uses = |version, uses, last_used_at| UseRow { key_id: id(1), version, uses, last_used_at };
+        store.commit(&[tenant(8), Change::Put(Row::Key(key(1, id(8), "k")))]).unwrap();
+        let generation = store.generation();
+        store.count_uses(&[uses(2, 5, 70), uses(1, 1, 10)]).unwrap();
+        store.count_uses(&[uses(2, 3, 60)]).unwrap();
+        assert_eq!(store.uses(id(1)).unwrap(), [uses(1, 1, 10), uses(2, 8, 70)]);
+        assert_eq!(store.generation(), generation);
+        store.commit(&[Change::WipeTenant(id(8))]).unwrap();
+        assert!(store.uses(id(1)).unwrap().is_empty());
     });
 }
 

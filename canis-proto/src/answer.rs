@@ -85,6 +85,10 @@ answer! {
         interval: Interval, interval, |v| v.to_string();
         /// How many versions a rotation keeps; 0 means all of them.
         retain_versions: u32, required, |v| *v;
+        /// How often all its versions were used; not told in lists. Advisory: uses through PKCS#11 are not counted.
+        uses: Option<u64>, optional, |v| v.map_or(Value::Null, Value::from);
+        /// When it was used the last time, if it was and is told.
+        last_used_at: Option<i64>, optional, |v| v.map_or(Value::Null, Value::from);
         /// When it rotates by itself the next time, if it does.
         next_rotation_at: Option<i64>, optional, |v| v.map_or(Value::Null, Value::from);
     }
@@ -99,6 +103,10 @@ answer! {
         created_at: i64, required, |v| *v;
         /// `rotated` for one that a later one has followed, else the key's state.
         state: String, required, |v| v.as_str();
+        /// How often it was used; advisory.
+        uses: u64, required, |v| *v;
+        /// The last time, if it was.
+        last_used_at: Option<i64>, optional, |v| v.map_or(Value::Null, Value::from);
     }
 }
 

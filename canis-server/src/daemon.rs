@@ -45,10 +45,13 @@ pub fn run(options: Options) -> Result<()> {
         let stop = [stop_signal(SignalKind::terminate())?, stop_signal(SignalKind::interrupt())?];
         let listener = listen(options.listen).await?;
         let unsealing = tokio::spawn(unseal::run(Arc::clone(&core), source));
-        let timer = tokio::spawn(timer::run(Arc::clone(&core)));
-        serve(core, tls, listener, stop).await;
+        let timers =
+            [tokio::spawn(timer::run(Arc::clone(&core))), tokio::spawn(timer::count(Arc::clone(&core)))];
+        serve(Arc::clone(&core), tls, listener, stop).await;
         unsealing.abort();
-        timer.abort();
+        timers.iter().for_each(tokio::task::JoinHandle::abort);
+        // The last seconds' counts; they are advisory, so that a full disk does not keep the server from stopping.
+        let _ = tokio::task::spawn_blocking(move || core.write_uses()).await;
         Ok(())
     });
     // A thread may still wait for an HSM; the process does not wait for it.

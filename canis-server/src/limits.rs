@@ -37,5 +37,7 @@ pub const LINGER: Duration = Duration::from_secs(2);
 pub const WRONG_TOKEN: Duration = Duration::from_millis(250);
 /// Between two looks for keys whose rotation or destruction is due.
 pub const DUE: Duration = Duration::from_secs(1);
+/// Between two writings of the counts of uses.
+pub const USES: Duration = Duration::from_secs(5);
 /// Between two tries to reach an absent root: the first, and the longest.
 pub const UNSEAL_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));

@@ -1,11 +1,12 @@
-//! What schedules ask for: looks every second for keys whose rotation or planned destruction is due.
+//! What schedules ask for: looks every second for keys whose rotation or planned destruction is due; and every few
+//! seconds the counts of uses are written.
 
 use crate::limits;
 use canis_core::{Core, DueReport};
 use canis_proto::{Error, ErrorCode, Result};
 use std::sync::Arc;
 use tokio::time::MissedTickBehavior;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 /// Runs until it is aborted. While the store is sealed it waits.
 pub(crate) async fn run(core: Arc<Core>) {
@@ -20,6 +21,19 @@ pub(crate) async fn run(core: Arc<Core>) {
         match look(Arc::clone(&core)).await {
             Ok(report) => told.report(report),
             Err(error) => told.failure(error),
+        }
+    }
+}
+
+/// Writes the counts of uses, again and again. What cannot be written stays counted.
+pub(crate) async fn count(core: Arc<Core>) {
+    let mut ticks = tokio::time::interval(limits::USES);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let core = Arc::clone(&core);
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || core.write_uses()).await {
+            warn!(%error, "the counts of uses wait in memory");
         }
     }
 }

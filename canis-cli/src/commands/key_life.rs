@@ -89,10 +89,15 @@ pub(super) fn versions(connection: &Connection, args: &KeyName, json: bool) -> R
         let versions: Vec<Value> = versions.iter().map(show::version_json).collect();
         return show::json(&json!({"name": args.name, "versions": versions}));
     }
-    let mut text = format!("{:>7}  {:8}  CREATED\n", "VERSION", "STATE");
+    let mut text = format!("{:>7}  {:8}  {:>9}  {:27}  CREATED\n", "VERSION", "STATE", "USES", "LAST USED");
     for version in versions {
-        let _ =
-            writeln!(text, "{:>7}  {:8}  {}", version.version, version.state, show::time(version.created_at));
+        let last = version.last_used_at.map_or_else(|| "-".to_owned(), show::time);
+        let (number, state, uses) = (version.version, &version.state, version.uses);
+        let _ = writeln!(
+            text,
+            "{number:>7}  {state:8}  {uses:>9}  {last:27}  {}",
+            show::time(version.created_at)
+        );
     }
     files::print(text.as_bytes())
 }

@@ -28,6 +28,7 @@ pub(crate) mod seal;
 pub(crate) mod store_rows;
 pub(crate) mod tenant;
 mod token_list;
+mod uses;
 mod wrapping_key;
 
 use key::Key;
@@ -36,6 +37,7 @@ use ready::ReadyKey;
 use record::StoreFacts;
 use seal::{RowSealer, derive_xaes};
 use tenant::OpenTenant;
+use uses::Uses;
 
 /// How many keys' metadata and ready keys stay in memory; older ones are dropped and wiped.
 const CACHED_KEYS: usize = 10_000;
@@ -58,6 +60,7 @@ pub struct Keyring {
     objects: Cache<Id, Arc<CachedObject>>,
     handles: Cache<(Id, Usage), Arc<KeyHandle>>,
     tokens: Mutex<Option<(u64, Arc<Vec<TokenInfo>>)>>,
+    uses: Uses,
 }
 
 /// Whether the root key is at hand.
@@ -112,6 +115,7 @@ impl Keyring {
             objects: Cache::new(CACHED_KEYS),
             handles: Cache::new(CACHED_KEYS),
             tokens: Mutex::new(None),
+            uses: Uses::default(),
             store,
             provider,
             clock,

@@ -39,27 +39,29 @@ impl Keyring {
         sealed: &Sealed,
         context: &[u8],
     ) -> Result<Vec<u8>> {
-        match &self.ready(tenant, key, sealed.version)?.material {
+        let plaintext = match &self.ready(tenant, key, sealed.version)?.material {
             ReadyMaterial::Aes { api: Some(api), .. } => {
                 let len = xaes::plaintext_len(sealed.bytes.len()).ok_or_else(refused)?;
                 let mut plaintext = vec![0; len];
                 let aad = aad(tenant, key, sealed.version, context);
                 api.open_from_slice(&aad, &sealed.bytes, &mut plaintext)?;
-                Ok(plaintext)
+                plaintext
             }
             ReadyMaterial::Aes { api: None, .. }
             | ReadyMaterial::Public { .. }
             | ReadyMaterial::Generic { .. } => {
-                Err(Error::internal("a named key that decrypts without what decrypts"))
+                return Err(Error::internal("a named key that decrypts without what decrypts"));
             }
             ReadyMaterial::Pair { private, .. } => {
                 self.refuse_wrapper(tenant, key, private.public_spki())?;
                 let mut plaintext = vec![0; key.kind.bits() / 8];
                 let len = private.decrypt_oaep(oaep(context), &sealed.bytes, &mut plaintext)?;
                 plaintext.truncate(len);
-                Ok(plaintext)
+                plaintext
             }
-        }
+        };
+        self.used(key, sealed.version);
+        Ok(plaintext)
     }
 }
 

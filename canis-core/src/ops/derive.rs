@@ -45,6 +45,7 @@ impl Run for Derive<'_> {
             }
             AgreementKdf::Hkdf => expanded(&self, keyring.provider, &secret)?,
         };
+        keyring.used(&key, version);
         Ok(Derived { version, key: bytes })
     }
 }

@@ -51,6 +51,7 @@ impl Keyring {
                 public.encrypt_oaep(oaep(context), plaintext)?
             }
         };
+        self.used(key, version);
         let name = KeyName::parse(&key.record.name)?;
         Ok(Sealed { name, version, bytes }.to_text())
     }

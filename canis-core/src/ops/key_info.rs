@@ -95,11 +95,23 @@ impl Keyring {
         let mut rows = self.store.versions(key.id)?;
         rows.retain(|row| before == 0 || row.version < before);
         rows.drain(..rows.len().saturating_sub(VERSIONS));
+        let uses = self.uses_of(key.id)?;
         let shown = |row: &VersionRow| {
             let state = if row.version < key.record.current_version { "rotated" } else { key.state.name() };
-            VersionInfo { version: row.version, created_at: row.created_at, state: state.to_owned() }
+            let used = uses.get(&row.version);
+            VersionInfo {
+                version: row.version,
+                created_at: row.created_at,
+                state: state.to_owned(),
+                uses: used.map_or(0, |(uses, _)| *uses),
+                last_used_at: used.map(|(_, at)| *at),
+            }
         };
-        Ok(metadata(tenant, key, rows.iter().map(shown).collect()))
+        Ok(KeyInfo {
+            uses: Some(uses.values().map(|(uses, _)| uses).sum()),
+            last_used_at: uses.values().map(|(_, at)| *at).max(),
+            ..metadata(tenant, key, rows.iter().map(shown).collect())
+        })
     }
 }
 
@@ -126,6 +138,8 @@ fn metadata(tenant: &OpenTenant, key: &Key, versions: Vec<VersionInfo>) -> KeyIn
         destroy_at: record.destroy_at,
         interval: record.interval(),
         retain_versions: record.retain_versions,
+        uses: None,
+        last_used_at: None,
         next_rotation_at: record.due_at().filter(|_| key.state == KeyState::Active),
     }
 }

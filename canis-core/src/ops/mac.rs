@@ -77,6 +77,7 @@ impl Keyring {
         let mac = mac.ok_or_else(|| Error::internal("a generic secret without its value"))?;
         let mut tag = [0; MAX_DIGEST];
         let len = mac.tag(&[message], &mut tag)?;
+        self.used(key, version);
         Ok(tag[..len].to_vec())
     }
 }

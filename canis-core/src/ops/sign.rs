@@ -36,6 +36,7 @@ impl Run for Sign<'_> {
             (Family::Ec, SignatureForm::Der) => ecdsa_der::to_der(&signature)?,
             _ => signature,
         };
+        keyring.used(&key, version);
         let name = KeyName::parse(&key.record.name)?;
         Ok(Signed { signature: Sealed { name, version, bytes }.to_text() })
     }
@@ -65,7 +66,9 @@ impl Run for Verify<'_> {
             _ => sealed.bytes,
         };
         let (how, input) = prepare(keyring.provider, scheme, &self.message, self.prehashed)?;
-        Ok(Verified { valid: public.verify(how, &input, &signature)? })
+        let valid = public.verify(how, &input, &signature)?;
+        keyring.used(&key, sealed.version);
+        Ok(Verified { valid })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Change, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, RoleRow, RootSlotRow, Row, Store, TenantRow,
-    TokenRow, Turn, UNSAID, VersionRow, conflict,
+    TokenRow, Turn, UNSAID, UseRow, VersionRow, conflict,
 };
 use canis_proto::{Error, ErrorCode, Id, Result};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,6 +28,7 @@ struct Tables {
     keys: Vec<KeyRow>,
     versions: Vec<VersionRow>,
     objects: Vec<ObjectRow>,
+    uses: Vec<UseRow>,
     roles: Vec<RoleRow>,
 }
 
@@ -85,6 +86,7 @@ impl Tables {
                 let keys: Vec<Id> =
                     self.keys.iter().filter(|r| r.tenant_id == *tenant).map(|r| r.id).collect();
                 self.versions.retain(|r| !keys.contains(&r.key_id));
+                self.uses.retain(|r| !keys.contains(&r.key_id));
                 self.keys.retain(|r| r.tenant_id != *tenant);
                 self.objects.retain(|r| r.tenant_id != *tenant);
                 self.roles.retain(|r| r.tenant_id != *tenant);
@@ -232,6 +234,28 @@ impl Store for MemoryStore {
 
     fn version(&self, key: Id, version: u32) -> Result<Option<VersionRow>> {
         self.read(|t| t.versions.iter().find(|r| r.key_id == key && r.version == version).cloned())
+    }
+
+    fn uses(&self, key: Id) -> Result<Vec<UseRow>> {
+        self.read(|t| {
+            let mut rows: Vec<_> = t.uses.iter().filter(|r| r.key_id == key).copied().collect();
+            rows.sort_by_key(|r| r.version);
+            rows
+        })
+    }
+
+    fn count_uses(&self, uses: &[UseRow]) -> Result<()> {
+        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        for new in uses {
+            match tables.uses.iter_mut().find(|r| (r.key_id, r.version) == (new.key_id, new.version)) {
+                Some(old) => {
+                    old.uses += new.uses;
+                    old.last_used_at = old.last_used_at.max(new.last_used_at);
+                }
+                None => tables.uses.push(*new),
+            }
+        }
+        Ok(())
     }
 
     fn object(&self, id: Id) -> Result<Option<ObjectRow>> {

@@ -11,7 +11,7 @@ pub mod sqlite;
 
 pub use row::{
     Change, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, RoleRow, RootSlotRow, Row, TenantRow, TokenRow,
-    UNSAID, VersionRow,
+    UNSAID, UseRow, VersionRow,
 };
 
 /// Where rows live. Synchronous; every call may touch a disk.
@@ -47,6 +47,8 @@ pub trait Store: Send + Sync {
     fn versions(&self, key: Id) -> Result<Vec<VersionRow>>;
     /// One version of a key.
     fn version(&self, key: Id, version: u32) -> Result<Option<VersionRow>>;
+    /// How often the versions of a key were used.
+    fn uses(&self, key: Id) -> Result<Vec<UseRow>>;
     /// An object.
     fn object(&self, id: Id) -> Result<Option<ObjectRow>>;
     /// Objects that match, in the order they were made.
@@ -62,6 +64,12 @@ pub trait Store: Send + Sync {
     /// `conflict` if a row's revision is not the expected one, `key_exists` for a taken key name, `store_full`,
     /// `store_unavailable`. After an error nothing has changed.
     fn commit(&self, changes: &[Change]) -> Result<()>;
+
+    /// Adds to the counts of uses. Nothing hangs on them, so that the generation stays as it is.
+    ///
+    /// # Errors
+    /// `store_full`, `store_unavailable`; then nothing was added.
+    fn count_uses(&self, uses: &[UseRow]) -> Result<()>;
 
     /// A number that grows with every commit seen so far. Costs nothing.
     fn generation(&self) -> u64;

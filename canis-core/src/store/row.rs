@@ -132,6 +132,19 @@ pub struct VersionRow {
     pub created_at: i64,
 }
 
+/// How often a version was used. Advisory: nobody authenticates it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UseRow {
+    /// Whose version.
+    pub key_id: Id,
+    /// The version.
+    pub version: u32,
+    /// How often; what is added when it is written.
+    pub uses: u64,
+    /// The last time, in microseconds since 1970-01-01 UTC.
+    pub last_used_at: i64,
+}
+
 /// What PKCS#11 shows: a key half, a certificate, a data object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectRow {

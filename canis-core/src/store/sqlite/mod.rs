@@ -6,7 +6,7 @@
 
 use super::{
     Change, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, RoleRow, RootSlotRow, Store, TenantRow,
-    TokenRow, Turn, UNSAID, VersionRow,
+    TokenRow, Turn, UNSAID, UseRow, VersionRow,
 };
 use canis_proto::{Error, ErrorCode, Id, Result};
 use rusqlite::{OptionalExtension, ToSql};
@@ -232,6 +232,17 @@ impl Store for SqliteStore {
 
     fn version(&self, key: Id, version: u32) -> Result<Option<VersionRow>> {
         self.one("key_id = ?1 AND version = ?2", &[key.as_bytes(), &version])
+    }
+
+    fn uses(&self, key: Id) -> Result<Vec<UseRow>> {
+        self.many("WHERE key_id = ?1 ORDER BY version", &[key.as_bytes()])
+    }
+
+    fn count_uses(&self, uses: &[UseRow]) -> Result<()> {
+        self.pool.write(|connection| {
+            let _lock = lock_file(&self.path)?;
+            write::count_uses(&self.path, connection, uses)
+        })
     }
 
     fn object(&self, id: Id) -> Result<Option<ObjectRow>> {

@@ -73,6 +73,13 @@ CREATE TABLE IF NOT EXISTS kms_key_versions (
     created_at INTEGER NOT NULL,
     UNIQUE (key_id, version)
 ) STRICT;
+CREATE TABLE IF NOT EXISTS key_uses (
+    key_id BLOB NOT NULL,
+    version INTEGER NOT NULL,
+    uses INTEGER NOT NULL,
+    last_used_at INTEGER NOT NULL,
+    PRIMARY KEY (key_id, version)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS objects (
     id BLOB PRIMARY KEY,
     tenant_id BLOB NOT NULL REFERENCES tenants(id),

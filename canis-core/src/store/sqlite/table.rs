@@ -1,7 +1,7 @@
 //! How each row type stands in its table; the SQL is made from the list of columns.
 
 use crate::store::{
-    KeyRow, MetaRow, ObjectRow, PinRow, RoleRow, RootSlotRow, TenantRow, TokenRow, VersionRow,
+    KeyRow, MetaRow, ObjectRow, PinRow, RoleRow, RootSlotRow, TenantRow, TokenRow, UseRow, VersionRow,
 };
 use canis_proto::Id;
 use rusqlite::types::Value;
@@ -131,6 +131,12 @@ table!(VersionRow, "kms_key_versions", |_: &VersionRow| 1, {
     version: get, Value::from;
     encrypted_material: get, Value::Blob;
     created_at: get, Value::from;
+});
+table!(UseRow, "key_uses", |_: &UseRow| 1, {
+    key_id: id, blob;
+    version: get, Value::from;
+    uses: counter, number;
+    last_used_at: get, Value::from;
 });
 table!(ObjectRow, "objects", |r: &ObjectRow| r.revision, {
     id: id, blob;

@@ -2,7 +2,7 @@
 
 use super::connection::explain;
 use super::table::Table;
-use crate::store::{Change, KeyRow, MetaRow, Row, conflict};
+use crate::store::{Change, KeyRow, MetaRow, Row, UseRow, conflict};
 use canis_proto::{Error, ErrorCode, Id, Result};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params_from_iter};
 use std::path::Path;
@@ -14,6 +14,22 @@ pub(super) fn commit(path: &Path, connection: &mut Connection, changes: &[Change
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
     for change in changes {
         apply(path, &transaction, change)?;
+    }
+    transaction.commit().map_err(sql)
+}
+
+/// Adds to the counts of uses, all or none.
+pub(super) fn count_uses(path: &Path, connection: &mut Connection, uses: &[UseRow]) -> Result<()> {
+    let sql = |e: rusqlite::Error| explain(path, &e);
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
+    let add = format!(
+        "INSERT INTO key_uses ({}) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (key_id, version) DO UPDATE
+         SET uses = uses + excluded.uses, last_used_at = max(last_used_at, excluded.last_used_at)",
+        UseRow::COLUMNS.join(", ")
+    );
+    for row in uses {
+        let mut statement = transaction.prepare_cached(&add).map_err(sql)?;
+        statement.execute(params_from_iter(row.values())).map_err(sql)?;
     }
     transaction.commit().map_err(sql)
 }
@@ -42,6 +58,7 @@ fn apply(path: &Path, transaction: &Transaction<'_>, change: &Change) -> Result<
         Change::WipeTenant(tenant) => {
             for sql in [
                 "DELETE FROM kms_key_versions WHERE key_id IN (SELECT id FROM kms_keys WHERE tenant_id = ?1)",
+                "DELETE FROM key_uses WHERE key_id IN (SELECT id FROM kms_keys WHERE tenant_id = ?1)",
                 "DELETE FROM kms_keys WHERE tenant_id = ?1",
                 "DELETE FROM objects WHERE tenant_id = ?1",
                 "DELETE FROM value_roles WHERE tenant_id = ?1",
