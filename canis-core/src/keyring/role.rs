@@ -107,10 +107,19 @@ impl Keyring {
     }
 
     /// Bytes that stand in for a key that could not be unwrapped, where an error would be an oracle: the same for the
-    /// same ciphertext, and nobody can foretell them.
-    pub(crate) fn stand_in(&self, tenant: &OpenTenant, unwrapper: Id, wrapped: &[u8], out: &mut [u8]) {
+    /// same ciphertext, IV and length, and nobody can foretell them. Were they the same for two of those, the key that
+    /// was unwrapped rightly would be the one that differs.
+    pub(crate) fn stand_in(
+        &self,
+        tenant: &OpenTenant,
+        unwrapper: Id,
+        (iv, wrapped): (&[u8], &[u8]),
+        out: &mut [u8],
+    ) {
+        let lengths = [out.len() as u64, iv.len() as u64].map(u64::to_be_bytes);
         for (number, chunk) in (0u32..).zip(out.chunks_mut(32)) {
-            let parts: [&[u8]; 4] = [&[3], &number.to_be_bytes(), &unwrapper.0, wrapped];
+            let parts: [&[u8]; 6] =
+                [&[3], &number.to_be_bytes(), &unwrapper.0, lengths.as_flattened(), iv, wrapped];
             let block = Zeroizing::new(self.provider.mac.hmac_sha256(tenant.values.expose(), &parts));
             chunk.copy_from_slice(&block[..chunk.len()]);
         }

@@ -32,6 +32,24 @@ impl Content {
         Ok(())
     }
 
+    /// The same for the next version's value: what was computed of the one before is not its own.
+    ///
+    /// # Errors
+    /// As [`Self::note_secret`].
+    pub(crate) fn note_next_secret(
+        &mut self,
+        provider: &Provider,
+        kind: KeyType,
+        value: &[u8],
+    ) -> Result<()> {
+        if let Ok(at) = self.find(CHECK_VALUE)
+            && !self.attributes[at].1.is_empty()
+        {
+            self.attributes.remove(at);
+        }
+        self.note_secret(provider, kind, value)
+    }
+
     /// No check value is to be computed, nor one that the content claims to be compared: it would tell something of a
     /// value that somebody else chose a part of.
     pub(crate) fn withhold_check_value(&mut self) {

@@ -80,8 +80,8 @@ pub enum Derived {
     },
 }
 
-/// The fewest bytes of a sensitive base that stand in a key derived from it, 112 bits: fewer could be found by trying
-/// all of them, and then the next few.
+/// The fewest bytes of a key derived from one that is not to be read, 112 bits: fewer could be found by trying all of
+/// them, and then the next few.
 pub const LEAST_DERIVED: usize = 14;
 
 operation! {

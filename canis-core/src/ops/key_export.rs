@@ -13,6 +13,7 @@ use crate::keyring::key_record::Source;
 use crate::keyring::role::{Grant, Roles};
 use crate::keyring::tenant::OpenTenant;
 use crate::secret::SecretBytes;
+use crate::store::ObjectQuery;
 use canis_proto::answer::ExportedKey;
 use canis_proto::message::ExportKey;
 use canis_proto::{Error, ErrorCode, Family, KeyFormat, KeyState, KeyType, Result, Usage};
@@ -30,6 +31,9 @@ impl Run for ExportKey<'_> {
         let key = keyring.key(&tenant, &self.name)?;
         let wrapped = !self.wrapping_key.is_empty() || !self.wrapping_public_key.is_empty();
         may_leave(&key, wrapped)?;
+        if wrapped {
+            keyring.refuse_guarded(&tenant, &key)?;
+        }
         let version = if self.version == 0 { key.record.current_version } else { self.version };
         key.allow_old(version)?;
         let row = keyring.store.version(key.id, version)?.ok_or_else(|| key.without(version))?;
@@ -180,6 +184,23 @@ impl Keyring {
         }
         let ready = self.ready(tenant, &wrapper, wrapper.record.current_version)?;
         rsa_aes_wrap::wrap(self.provider, ready.public()?, material)
+    }
+
+    /// CKA_WRAP_WITH_TRUSTED holds for this door, too: the keys that the security officer trusts wrap through PKCS#11.
+    fn refuse_guarded(&self, tenant: &OpenTenant, key: &Key) -> Result<()> {
+        for row in self.store.objects(&ObjectQuery::of_key(tenant.id, key.id))? {
+            let object = self.read_object(&row, Some(tenant))?;
+            if object.content.key.as_ref().is_some_and(|facts| facts.wrap_with_trusted) {
+                return Err(Error::new(
+                    ErrorCode::KeyNotExportable,
+                    format!(
+                        "key `{}` has CKA_WRAP_WITH_TRUSTED; it leaves through PKCS#11 only, wrapped by a trusted key",
+                        key.record.name
+                    ),
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// A key that may not leave in plain must not come back as one that may (ADR 0007).

@@ -51,6 +51,9 @@ impl Run for ImportKey<'_> {
                 (NewMaterial { kind: self.kind, material, spki }, Source::PublicHalf)
             }
         };
+        if unwrapped.is_some() {
+            keyring.refuse_trusted_only(&tenant, &made)?;
+        }
         if plaintext {
             keyring.keep_promise(&tenant, &self, &made)?;
         }
@@ -145,6 +148,18 @@ impl Keyring {
             }
             _ => Err(Error::new(ErrorCode::OperationNotSupported, "a public half alone unwraps nothing")),
         }
+    }
+
+    /// What left as CKA_WRAP_WITH_TRUSTED comes back by C_UnwrapKey, which knows of that; a key of this door would shed it.
+    fn refuse_trusted_only(&self, tenant: &OpenTenant, made: &NewMaterial) -> Result<()> {
+        let (roles, _) = self.value_roles(tenant, self.fingerprint_of(tenant, made))?;
+        if !roles.has(Roles::TRUSTED_ONLY) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorCode::KeySensitive,
+            "this key left with CKA_WRAP_WITH_TRUSTED; it comes back through PKCS#11 only",
+        ))
     }
 
     /// What may leave in plain does not come in by a key of CANIS: else whoever may import and export could read what

@@ -39,12 +39,12 @@ impl Run for DeriveKey<'_> {
             _ => None,
         };
         let heritage = heritage(&base.handle.facts, other.as_ref().map(|other| &other.handle.facts));
-        let sensitive = self.content.key.as_ref().is_some_and(|facts| facts.sensitive);
+        let stays = self.content.key.as_ref().is_some_and(stays_inside);
         let len = match self.derived {
             Derived::Secret { len, .. } => len,
             Derived::Data { len } => Some(len),
         };
-        let from = Bases { provider: keyring.provider, base, other, sensitive };
+        let from = Bases { provider: keyring.provider, base, other, stays };
         let bytes = from.derive(&self.how, len)?;
         match self.derived {
             Derived::Secret { family, .. } => {
@@ -54,7 +54,7 @@ impl Run for DeriveKey<'_> {
                 let new = NewKey::new(keyring.provider, &Origin::Derived(heritage), made, content, None)?;
                 keyring.keep(caller, self.session, new).map(|(id, _)| id)
             }
-            Derived::Data { .. } if heritage.sensitive => Err(weaker()),
+            Derived::Data { .. } if heritage.sensitive || !heritage.extractable => Err(weaker()),
             Derived::Data { .. } => {
                 let mut content = self.content;
                 let at = content.attributes.partition_point(|(kind, _)| *kind < CKA_VALUE);
@@ -63,6 +63,11 @@ impl Run for DeriveKey<'_> {
             }
         }
     }
+}
+
+/// Whether a key's value is not to be read.
+fn stays_inside(facts: &KeyFacts) -> bool {
+    facts.sensitive || !facts.extractable
 }
 
 /// What the bases hand down.
@@ -126,8 +131,8 @@ fn too_little() -> Error {
     Error::new(
         ErrorCode::InvalidKeyType,
         format!(
-            "a key derived from a sensitive one holds at least {LEAST_DERIVED} bytes of it, or all: \
-             fewer could be found by trying"
+            "a key made of the bytes of one that is not to be read holds all of them, and no key derived from such a \
+             one has less than {LEAST_DERIVED} bytes: parts could be found by trying and comparing"
         ),
     )
 }
@@ -156,11 +161,13 @@ impl Base {
         self.value.as_ref().map(SecretBytes::expose).ok_or_else(unfit)
     }
 
-    /// How many of its bytes stand at the front or the end of a derived key; `None` if too few do.
+    /// How many of its bytes stand in a derived key that has room for so many: all, unless it may be read. A part,
+    /// however long, would be told byte by byte: by its MAC beside that of the whole with one byte altered, as HMAC
+    /// fills up with zeros; or as what is unknown in a key that was joined to known bytes.
     fn gives(&self, at_most: usize) -> Result<usize> {
         let whole = self.bytes()?.len();
         let given = whole.min(at_most);
-        if !self.handle.facts.sensitive || given == whole || given >= LEAST_DERIVED {
+        if given == whole || !stays_inside(&self.handle.facts) {
             return Ok(given);
         }
         Err(too_little())
@@ -173,8 +180,8 @@ struct Bases {
     base: Base,
     /// A second key: the other one of a concatenation, the salt of HKDF.
     other: Option<Base>,
-    /// Whether the derived key is to be sensitive.
-    sensitive: bool,
+    /// Whether the derived key is not to be read.
+    stays: bool,
 }
 
 impl Bases {
@@ -195,7 +202,9 @@ impl Bases {
             Derivation::Xor(data) => self.xored(data, len)?,
             Derivation::Extract(bit) => self.extracted(*bit, len)?,
         };
-        if self.sensitive && self.base.handle.facts.sensitive && derived.len() < LEAST_DERIVED {
+        let mut bases = [Some(&self.base), self.other.as_ref()].into_iter().flatten();
+        let from_inside = bases.any(|base| stays_inside(&base.handle.facts));
+        if self.stays && from_inside && derived.len() < LEAST_DERIVED {
             return Err(too_little());
         }
         Ok(derived)

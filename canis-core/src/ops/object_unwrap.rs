@@ -28,6 +28,7 @@ impl Run for UnwrapKey<'_> {
         let mut content = self.content;
         if self.how.is_malleable() {
             confine(&mut content)?;
+            refuse_cutting(&self.how, self.inside)?;
         }
         let bytes = keyring.unwrap(&tenant, &unwrapper, &means, &self.how, self.wrapped, self.inside)?;
         let kind = kind_inside(self.inside, bytes.expose())?;
@@ -61,6 +62,18 @@ fn confine(content: &mut Content) -> Result<()> {
     facts.usage = facts.usage.without(Usage::WRAP.with(Usage::UNWRAP).with(Usage::DERIVE));
     content.withhold_check_value();
     Ok(())
+}
+
+/// Whoever alters the last bytes of a CBC ciphertext cuts the key in it. Of AES keys only whole blocks come off; a generic
+/// secret would lose one byte, and HMAC, which fills keys up with zeros, would tell which.
+fn refuse_cutting(how: &Wrapping<'_>, inside: Inside) -> Result<()> {
+    match (how, inside) {
+        (Wrapping::AesCbcPad { .. }, Inside::Secret { family: Family::Generic, .. }) => Err(Error::new(
+            ErrorCode::KeySensitive,
+            "a generic secret is not unwrapped by CBC with padding; wrap it by AES Key Wrap with Padding",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// The type of the key inside.
@@ -133,7 +146,7 @@ impl Keyring {
                 let at = stream.update(wrapped, out.expose_mut())?;
                 let last = stream.finish(&mut out.expose_mut()[at..]);
                 let len = last.map_or(usize::MAX, |last| at + last);
-                self.settle(tenant, means.value, wrapped, inside, out, len)
+                self.settle(tenant, means.value, (how, wrapped), inside, out, len)
             }
             (Wrapping::RsaOaep(oaep), None) => {
                 let mut out = SecretBytes::zeroed(unwrapper.facts.kind.bytes());
@@ -146,7 +159,7 @@ impl Keyring {
             (Wrapping::RsaPkcs1, None) => {
                 let mut out = SecretBytes::zeroed(unwrapper.facts.kind.bytes());
                 let len = private(unwrapper)?.decrypt_pkcs1(wrapped, out.expose_mut())?;
-                self.settle(tenant, means.value, wrapped, inside, out, len)
+                self.settle(tenant, means.value, (how, wrapped), inside, out, len)
             }
             _ => Err(unfit()),
         }
@@ -160,7 +173,7 @@ impl Keyring {
         &self,
         tenant: &OpenTenant,
         unwrapper: Id,
-        wrapped: &[u8],
+        (how, wrapped): (&Wrapping<'_>, &[u8]),
         inside: Inside,
         mut out: SecretBytes,
         len: usize,
@@ -177,7 +190,8 @@ impl Keyring {
             Error::invalid("a wrapping without authentication needs the length of the key: CKA_VALUE_LEN")
         })?;
         let mut other = SecretBytes::zeroed(wanted);
-        self.stand_in(tenant, unwrapper, wrapped, other.expose_mut());
+        let iv: &[u8] = if let Wrapping::AesCbcPad { iv } = how { iv } else { &[] };
+        self.stand_in(tenant, unwrapper, (iv, wrapped), other.expose_mut());
         let wrong = !(len as u64).ct_eq(&(wanted as u64));
         for (byte, other) in out.expose_mut().iter_mut().zip(other.expose()) {
             byte.conditional_assign(other, wrong);

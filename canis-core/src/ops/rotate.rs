@@ -210,11 +210,18 @@ impl Keyring {
         };
         let facts = old.key.as_ref().map(|facts| KeyFacts {
             local: *local,
+            // The security officer trusted a value, not whatever somebody else brings later.
+            trusted: *local && facts.trusted,
             always_sensitive: *local && facts.sensitive && old.class.is_secret(),
             never_extractable: *local && !facts.extractable && old.class.is_secret(),
             spki: made.spki.clone(),
             ..facts.clone()
         });
-        Ok(Content { label: key.record.name.clone().into_bytes(), id, key: facts, ..old.clone() })
+        let label = key.record.name.clone().into_bytes();
+        let mut content = Content { label, id, key: facts, ..old.clone() };
+        if made.spki.is_empty() {
+            content.note_next_secret(self.provider, key.kind, made.material.expose())?;
+        }
+        Ok(content)
     }
 }

@@ -3,6 +3,7 @@
 use crate::client::{Client, bytes, how, no, number, oaep_sha256, open_secret, plain, secret, with, yes};
 use crate::home::Home;
 use crate::separation::target;
+use crate::parts::{cut_by_its_padding, wrong_paddings_differ};
 use crate::wrap::rsa_wrapper;
 use pkcs11_sys::*;
 
@@ -118,6 +119,8 @@ fn legacy_cbc(client: &Client) {
         bent[31] = guess;
         client.unwrap(&cbc, aes, &bent, &wanted).unwrap();
     }
+    cut_by_its_padding(client, aes);
+    wrong_paddings_differ(client, aes);
     // Private keys cannot be made up; what is wrong with one is not told.
     let leaves = [yes(CKA_EXTRACTABLE), no(CKA_SENSITIVE)];
     let (_, private) =

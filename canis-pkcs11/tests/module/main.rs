@@ -21,6 +21,7 @@ mod mechanisms;
 mod messages;
 mod misuse;
 mod objects;
+mod parts;
 mod processes;
 mod raw;
 mod separation;
