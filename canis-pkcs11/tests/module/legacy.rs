@@ -2,8 +2,8 @@
 
 use crate::client::{Client, bytes, how, no, number, oaep_sha256, open_secret, plain, secret, with, yes};
 use crate::home::Home;
-use crate::separation::target;
 use crate::parts::{cut_by_its_padding, wrong_paddings_differ};
+use crate::separation::target;
 use crate::wrap::rsa_wrapper;
 use pkcs11_sys::*;
 
