@@ -16,6 +16,7 @@ use canis_core::object::Salt as CoreSalt;
 use canis_core::object::{Class, Derivation, DeriveKey, DerivePassword, Derived, Object};
 use canis_proto::{ErrorCode, Family, Id, Usage};
 use pkcs11_sys::*;
+use std::sync::Arc;
 
 const BASE: Role = Role {
     usage: Usage::DERIVE,
@@ -35,8 +36,12 @@ pub(crate) fn derive(
     let deriving = mechanism.derives()?;
     let takes = |family| mechanism.row.derives().is_some_and(|derives: Derives| derives.takes(family));
     let base = named::key(module, &token, base, BASE, mechanism.row, takes)?;
-    let how = derivation(module, &token, mechanism, &deriving, &base)?;
-    let attributes = imposed(attributes, kept(&base.content, CKA_DERIVE_TEMPLATE))?;
+    let other = second_key(module, &token, mechanism, &deriving)?;
+    let how = derivation(&deriving, &base, other.as_ref().map(|other| other.id))?;
+    let mut attributes = imposed(attributes, kept(&base.content, CKA_DERIVE_TEMPLATE))?;
+    if let Some(other) = &other {
+        attributes = imposed(&attributes, kept(&other.content, CKA_DERIVE_TEMPLATE))?;
+    }
     let template = Template::new(&attributes)?;
     let place = place(module, session, template.boolean(CKA_TOKEN)?.unwrap_or(false))?;
     let (content, derived) = if let Deriving::Hkdf { data: true, .. } = deriving {
@@ -58,18 +63,24 @@ pub(crate) fn derive(
     handle_of(module, session, &place, key, private)
 }
 
-/// The derivation as the core takes it: other keys by their ids, points bare.
-fn derivation<'a>(
+/// The key besides the base: the other one of a concatenation, the salt of HKDF.
+fn second_key(
     module: &Module,
     token: &Token,
     mechanism: &Mechanism<'_>,
-    deriving: &'a Deriving<'a>,
-    base: &Object,
-) -> Result<Derivation<'a>> {
-    let other = |handle| -> Result<Id> {
-        let takes = |family| matches!(family, Family::Aes | Family::Generic);
-        named::key(module, token, handle, BASE, mechanism.row, takes).map(|object| object.id)
+    deriving: &Deriving<'_>,
+) -> Result<Option<Arc<Object>>> {
+    let (Deriving::JoinKey(handle) | Deriving::Hkdf { extract: Some(Salt::Key(handle)), .. }) = deriving
+    else {
+        return Ok(None);
     };
+    let takes = |family| matches!(family, Family::Aes | Family::Generic);
+    named::key(module, token, *handle, BASE, mechanism.row, takes).map(Some)
+}
+
+/// The derivation as the core takes it: the other key by its id, points bare.
+fn derivation<'a>(deriving: &'a Deriving<'a>, base: &Object, other: Option<Id>) -> Result<Derivation<'a>> {
+    let other = || other.ok_or(CKR_KEY_HANDLE_INVALID);
     Ok(match deriving {
         Deriving::Ecdh { peer, kdf, shared } => {
             Derivation::Agree { peer: bare_point(peer, base)?, kdf: *kdf, shared }
@@ -78,12 +89,12 @@ fn derivation<'a>(
             let extract = match extract {
                 None => None,
                 Some(Salt::Bytes(bytes)) => Some(CoreSalt::Bytes(bytes)),
-                Some(Salt::Key(handle)) => Some(CoreSalt::Key(other(*handle)?)),
+                Some(Salt::Key(_)) => Some(CoreSalt::Key(other()?)),
             };
             Derivation::Hkdf { hash: *hash, extract, expand: *expand }
         }
         Deriving::Counter { prf, fields } => Derivation::Counter { prf: *prf, fields },
-        Deriving::JoinKey(handle) => Derivation::JoinKey(other(*handle)?),
+        Deriving::JoinKey(_) => Derivation::JoinKey(other()?),
         Deriving::JoinData(data) => Derivation::JoinData(data),
         Deriving::JoinAfter(data) => Derivation::JoinAfter(data),
         Deriving::Xor(data) => Derivation::Xor(data),

@@ -282,6 +282,13 @@ fn keys_impose_their_templates() {
     assert_eq!(client.derive(&xor, base, &signs), Err(CKR_TEMPLATE_INCONSISTENT));
     let derived = client.derive(&xor, base, &secret(CKK_GENERIC_SECRET)).unwrap();
     assert!(!client.is(derived, CKA_SIGN));
+    // The second key of a derivation imposes its own as well.
+    let plain_base =
+        client.generate(&plain(CKM_GENERIC_SECRET_KEY_GEN), &[number(CKA_VALUE_LEN, 32)]).unwrap();
+    let join = how(CKM_CONCATENATE_BASE_AND_KEY, base);
+    assert_eq!(client.derive(&join, plain_base, &signs), Err(CKR_TEMPLATE_INCONSISTENT));
+    let joined = client.derive(&join, plain_base, &secret(CKK_GENERIC_SECRET)).unwrap();
+    assert!(!client.is(joined, CKA_SIGN));
 }
 
 /// What the officer trusts wraps what only trusted keys may wrap.
