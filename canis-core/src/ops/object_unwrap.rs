@@ -60,6 +60,8 @@ fn confine(content: &mut Content) -> Result<()> {
         ));
     }
     facts.usage = facts.usage.without(Usage::WRAP.with(Usage::UNWRAP).with(Usage::DERIVE));
+    // Else it would be granted later what is taken from it here.
+    (content.modifiable, content.copyable) = (false, false);
     content.withhold_check_value();
     Ok(())
 }

@@ -119,6 +119,11 @@ fn legacy_cbc(client: &Client) {
         bent[31] = guess;
         client.unwrap(&cbc, aes, &bent, &wanted).unwrap();
     }
+    // What it does not do it is not told to do later, nor is a copy of it.
+    for usage in [CKA_DERIVE, CKA_WRAP, CKA_UNWRAP] {
+        assert_eq!(client.set(back, &[yes(usage)]), Err(CKR_ACTION_PROHIBITED));
+    }
+    assert_eq!(client.copy(back, &[yes(CKA_MODIFIABLE)]), Err(CKR_ACTION_PROHIBITED));
     cut_by_its_padding(client, aes);
     wrong_paddings_differ(client, aes);
     // Private keys cannot be made up; what is wrong with one is not told.
