@@ -369,8 +369,13 @@ impl Run for DerivePassword<'_> {
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Id> {
         keyring.require_login(caller, true)?;
         let kind = kind_of(self.family, self.len)?;
-        if self.iterations > MOST_ITERATIONS {
-            return Err(Error::invalid(format!("PBKDF2 runs at most {MOST_ITERATIONS} times here")));
+        // Every block of the key costs all the iterations.
+        let blocks = self.len.div_ceil(self.hash.len()) as u64;
+        if u64::from(self.iterations) * blocks > u64::from(MOST_ITERATIONS) {
+            return Err(Error::invalid(format!(
+                "PBKDF2 runs at most {MOST_ITERATIONS} times here, counted for each {} bytes of the key",
+                self.hash.len()
+            )));
         }
         let bytes = SecretBytes::filled(self.len, |out| {
             keyring.provider.kdf.pbkdf2(self.hash, self.password, self.salt, self.iterations, out)

@@ -200,6 +200,9 @@ fn keys_of_passwords() {
     assert_eq!(client.generate(&none, &wanted), Err(CKR_MECHANISM_PARAM_INVALID));
     let endless = how(CKM_PKCS5_PBKD2, CK_PKCS5_PBKD2_PARAMS2 { iterations: CK_ULONG::MAX, ..parameter });
     assert_eq!(client.generate(&endless, &wanted), Err(CKR_MECHANISM_PARAM_INVALID));
+    let many = how(CKM_PKCS5_PBKD2, CK_PKCS5_PBKD2_PARAMS2 { iterations: 10_000_000, ..parameter });
+    let long = with(open_secret(CKK_GENERIC_SECRET), [len(4096)]);
+    assert_eq!(client.generate(&many, &long), Err(CKR_MECHANISM_PARAM_INVALID));
     let lengthless = open_secret(CKK_GENERIC_SECRET);
     assert_eq!(client.generate(&how(CKM_PKCS5_PBKD2, parameter), &lengthless), Err(CKR_TEMPLATE_INCOMPLETE));
 }
