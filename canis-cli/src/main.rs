@@ -10,15 +10,17 @@ mod files;
 mod key_args;
 mod key_file;
 mod local;
+mod pin;
 mod progress;
 mod prompt;
 mod rollback;
 mod secret_file;
 mod show;
+mod slot_args;
 mod transfer_args;
 mod use_args;
 
-use args::{Cli, Command, ImportCommand, SlotCommand, StoreCommand};
+use args::{Cli, Command, ImportCommand, StoreCommand};
 use canis_proto::Result;
 use clap::Parser;
 use std::process::ExitCode;
@@ -42,10 +44,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
     let Cli { connection, json, command } = cli;
     match command {
         Command::Init(args) => commands::init::run(args, json)?,
-        Command::Slot { command } => match command {
-            SlotCommand::List(args) => commands::slot::list(&args, json)?,
-            SlotCommand::SetPin(args) => commands::slot::set_pin(&args, json)?,
-        },
+        Command::Slot { command } => commands::slot::run(&command, json)?,
         Command::Store { command: StoreCommand::Verify(args) } => {
             return commands::store::verify(&args, json);
         }

@@ -1,4 +1,4 @@
-//! Asking for a passphrase on the terminal, without showing it.
+//! Asking for a passphrase or PIN on the terminal, without showing it.
 
 use canis_core::secret::SecretBytes;
 use canis_proto::{Error, Result};
@@ -10,10 +10,10 @@ use zeroize::Zeroizing;
 /// The longest passphrase taken, in bytes.
 const LONGEST: usize = 1024;
 
-/// Asks for `what` on the terminal of this process, whatever its stdin is.
-pub(crate) fn ask(what: &str) -> Result<SecretBytes> {
+/// Asks for `what` on the terminal of this process, whatever its stdin is. Where there is none, `flag` names the file.
+pub(crate) fn ask(what: &str, flag: &str) -> Result<SecretBytes> {
     let mut terminal = OpenOptions::new().read(true).write(true).open("/dev/tty").map_err(|_| {
-        Error::invalid(format!("{what} is needed and there is no terminal to ask on; give --passphrase-file"))
+        Error::invalid(format!("{what} is needed and there is no terminal to ask on; give {flag}"))
     })?;
     let failed = |error: std::io::Error| Error::invalid(format!("cannot ask for {what}: {error}"));
     write!(terminal, "{what}: ").map_err(failed)?;

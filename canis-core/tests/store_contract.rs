@@ -272,6 +272,12 @@ fn wiping_a_tenant() {
         assert!(store.pin(id(8), 1).unwrap().is_none() && store.pin(id(8), 2).unwrap().is_some());
         assert_eq!(store.versions(id(5)).unwrap().len(), 1);
         assert_eq!(store.objects(&ObjectQuery::all(id(7))).unwrap().len(), 1);
+        // And whole, if it is the revision that was looked at.
+        let late = store.commit(&[Change::RemoveTenant(id(8), 2)]).unwrap_err();
+        assert_eq!((late.code, store.pin(id(8), 2).unwrap().is_some()), (ErrorCode::Conflict, true));
+        store.commit(&[Change::RemoveTenant(id(8), 1)]).unwrap();
+        assert!(store.tenant(id(8)).unwrap().is_none() && store.pin(id(8), 2).unwrap().is_none());
+        assert!(store.tenant(id(7)).unwrap().is_some());
     });
 }
 

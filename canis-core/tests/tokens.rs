@@ -5,7 +5,9 @@ mod token;
 
 use canis_core::datadir::DataDir;
 use canis_core::object::{FindObjects, Wanted};
-use canis_core::token::{ChangePin, InitToken, InitUserPin, ListTokens, Login, Logout, MAX_TRIES, Role};
+use canis_core::token::{
+    ChangePin, DeleteToken, Deleted, InitToken, InitUserPin, ListTokens, Login, Logout, MAX_TRIES, Role,
+};
 use canis_core::{Caller, Core, default_provider};
 use canis_proto::ErrorCode;
 use std::sync::Arc;
@@ -83,6 +85,34 @@ fn wiping_a_token() {
     assert_eq!((token.find(b"k"), code(token.read(secret))), (0, ErrorCode::ObjectNotFound));
     assert_eq!(code(token.login(Role::User, USER)), ErrorCode::PinNotInitialized);
     assert_eq!(token.core.call(&token.caller(), ListTokens).unwrap()[0].label, "again");
+}
+
+/// A token goes by the SO's PIN alone, with all that is on it; its slot is free again. Another application that was
+/// logged in has nothing left.
+#[test]
+fn deleting_a_token() {
+    let token = Token::new();
+    token.login(Role::User, USER).unwrap();
+    token.generate("k", None).unwrap();
+    let delete = |so: Option<&[u8]>, dry_run| {
+        let so = so.map(pin);
+        let caller = Caller::pkcs11(&token.core.application(), token.id);
+        token.core.call(&caller, DeleteToken { so_pin: so.as_ref(), dry_run })
+    };
+    assert_eq!(code(delete(Some(b"wrong"), false)), ErrorCode::PinIncorrect);
+    assert_eq!(code(delete(Some(USER), false)), ErrorCode::PinIncorrect);
+    assert_eq!(code(delete(None, false)), ErrorCode::LoginRequired);
+    let tokens = || token.core.call(&token.caller(), ListTokens).unwrap();
+    assert_eq!(tokens()[0].so_pin.tries_left, MAX_TRIES - 2, "wrong PINs count here, too");
+    let all = Deleted { keys: 1, objects: 2 };
+    assert_eq!(delete(Some(SO), true).unwrap(), all);
+    assert_eq!(token.find(b"k"), 2, "a dry run changes nothing");
+    assert_eq!(delete(Some(SO), false).unwrap(), all);
+    assert!(tokens().is_empty());
+    assert!(token.generate("late", None).is_err());
+    let slots = Caller::pkcs11_slots(&token.application);
+    let new = token.core.call(&slots, InitToken { slot: 0, label: "new", so_pin: &pin(SO) }).unwrap();
+    assert_ne!(new, token.id);
 }
 
 /// Rows that were kept from before a wipe do not open in the token that took its place.

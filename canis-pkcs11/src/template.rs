@@ -84,19 +84,19 @@ pub(crate) fn created(template: &Template<'_>, so: bool) -> Result<Created> {
         }
         Class::PublicKey => {
             let (kind, spki) = key_template::public_key(template)?;
-            (Some(facts(class, kind, spki)), None)
+            (Some(KeyFacts::new(class, kind, spki)), None)
         }
         Class::PrivateKey => {
             let (kind, parts, spki) = key_template::private_key(template)?;
-            (Some(facts(class, kind, spki)), Some(parts))
+            (Some(KeyFacts::new(class, kind, spki)), Some(parts))
         }
         Class::SecretKey => {
             let (kind, parts) = key_template::secret_key(template)?;
-            (Some(facts(class, kind, Vec::new())), Some(parts))
+            (Some(KeyFacts::new(class, kind, Vec::new())), Some(parts))
         }
         Class::Profile => return fail(CKR_ATTRIBUTE_VALUE_INVALID),
     };
-    let mut content = blank(class, key);
+    let mut content = Content::new(class, key);
     fill(&mut content, template, Given::Create, so)?;
     Ok(Created { content, parts })
 }
@@ -110,8 +110,9 @@ pub(crate) fn generated(
     so: bool,
 ) -> Result<Content> {
     #[allow(clippy::useless_conversion)] // CK_ULONG has 32 bits on some targets.
-    let key = KeyFacts { local: true, mechanism: u64::from(mechanism), ..facts(class, kind, Vec::new()) };
-    let mut content = blank(class, Some(key));
+    let key =
+        KeyFacts { local: true, mechanism: u64::from(mechanism), ..KeyFacts::new(class, kind, Vec::new()) };
+    let mut content = Content::new(class, Some(key));
     fill(&mut content, template, Given::Generate, so)?;
     if mechanism == CKM_HKDF_KEY_GEN && template.bytes(CKA_KEY_TYPE).is_none() {
         object::keep(&mut content, CKA_KEY_TYPE, Format::Number.parse(&CKK_HKDF.to_ne_bytes())?);
@@ -173,41 +174,6 @@ fn edited(
 /// Whether an attribute has this value already; `wanted` is in the form that records keep.
 fn is(object: &Object, rule: &Rule, wanted: &[u8]) -> Result<bool> {
     Ok(object::read(object, rule.kind)?.as_slice() == rule.format.show(wanted).as_slice())
-}
-
-/// An object with the defaults of its class; CKA_PRIVATE is true for what holds secrets.
-fn blank(class: Class, key: Option<KeyFacts>) -> Content {
-    Content {
-        class,
-        private: class.is_secret(),
-        modifiable: true,
-        copyable: true,
-        destroyable: true,
-        label: Vec::new(),
-        id: Vec::new(),
-        key,
-        attributes: Vec::new(),
-    }
-}
-
-/// The defaults of a key: it may do all that its type and class can, but wrap no other keys and make no signatures that
-/// give back what they sign; secrets stay inside.
-fn facts(class: Class, kind: KeyType, spki: Vec<u8>) -> KeyFacts {
-    let secret = class.is_secret();
-    KeyFacts {
-        kind,
-        usage: class.possible_usage(kind).without(Usage::WRAP.with(Usage::UNWRAP).with(Usage::RECOVER)),
-        trusted: false,
-        sensitive: secret,
-        always_sensitive: false,
-        extractable: !secret,
-        never_extractable: false,
-        local: false,
-        always_authenticate: false,
-        wrap_with_trusted: false,
-        mechanism: u64::MAX,
-        spki,
-    }
 }
 
 /// Puts a template's attributes into new content.
@@ -317,7 +283,7 @@ pub(crate) fn data_derived(template: &Template<'_>, so: bool) -> Result<(Content
     }
     let len = usize::try_from(number(template.needed(CKA_VALUE_LEN)?)?).map_err(|_| CKR_KEY_SIZE_RANGE)?;
     let others: Vec<_> = template.iter().filter(|one| one.kind != CKA_VALUE_LEN).cloned().collect();
-    let mut content = Content { private: true, ..blank(Class::Data, None) };
+    let mut content = Content { private: true, ..Content::new(Class::Data, None) };
     fill(&mut content, &Template::new(&others)?, Given::Create, so)?;
     Ok((content, len))
 }

@@ -233,6 +233,8 @@ operations! {
 
     /// Make a token, or wipe one (C_InitToken).
     InitToken = 32, "token.init", Some(C::Admin), Long, false;
+    /// Remove a token with everything on it; asked on the store's own host.
+    DeleteToken = 52, "token.delete", Some(C::Admin), Long, false;
     /// Set the user PIN as security officer (C_InitPIN).
     InitUserPin = 33, "token.init-pin", None, Long, false;
     /// Log in with a PIN (C_Login).

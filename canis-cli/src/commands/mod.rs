@@ -12,6 +12,7 @@ pub(crate) mod mac;
 pub(crate) mod rewrap;
 pub(crate) mod signing;
 pub(crate) mod slot;
+mod slot_transfer;
 pub(crate) mod softhsm;
 pub(crate) mod status;
 pub(crate) mod store;

@@ -122,7 +122,7 @@ fn read(
 fn read_any(bytes: &[u8], kind: Option<KeyType>, passphrase: &Passphrase) -> Result<Given> {
     let mut ask = || match &passphrase.passphrase_file {
         Some(path) => secret_file::read_line(path, "passphrase"),
-        None => prompt::ask("the key's passphrase"),
+        None => prompt::ask("the key's passphrase", "--passphrase-file"),
     };
     file::read(default_provider(), kind, bytes, &mut ask)
 }

@@ -9,6 +9,7 @@ use crate::object::MAX_SECRET;
 use crate::secret::SecretBytes;
 use canis_proto::{Error, Family, KeyFormat, KeyType, Result};
 
+pub mod certificate;
 pub mod file;
 pub mod jwk;
 pub mod openssh;

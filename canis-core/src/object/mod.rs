@@ -19,6 +19,7 @@ macro_rules! operation {
 }
 
 mod computed;
+mod defaults;
 mod derive;
 mod profile;
 mod record;

@@ -34,6 +34,7 @@ mod rewrap;
 mod rotate;
 mod sign;
 mod status;
+mod token_delete;
 mod token_init;
 mod token_login;
 mod verify_store;

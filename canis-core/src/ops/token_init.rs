@@ -4,6 +4,7 @@ use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
 use crate::keyring::tenant::{OpenTenant, Protection, TenantInfo, new_tenant};
+use crate::secret::SecretBytes;
 use crate::store::Change;
 use crate::token::{InitToken, ListTokens, Role, TokenInfo};
 use canis_proto::{Error, ErrorCode, Id, Result};
@@ -68,14 +69,7 @@ impl Keyring {
                 ),
             ));
         }
-        let opened = self.try_pin(old, Role::So, request.so_pin)?;
-        let Some(key) = opened else { return Err(Error::internal("a PIN-protected token without a key")) };
-        let tenant = self.admit(old, key)?;
-        let checked = self.refuse_undeletable(&tenant);
-        if checked.is_err() && tenant.logins.load(Ordering::Acquire) == 0 {
-            self.close_tenant(old.id);
-        }
-        checked?;
+        self.check_with_so_pin(old, request.so_pin)?;
         // A new tenant key: rows of an older copy of the file must not open again in the wiped token.
         let now = self.clock.now_micros();
         let new = new_tenant(self.provider, None, request.label, request.slot, old.protection, now)?;
@@ -90,6 +84,18 @@ impl Keyring {
         Ok(old.id)
     }
 
+    /// Opens a token by the SO's PIN for as long as it takes to see that no key keeps it.
+    pub(super) fn check_with_so_pin(&self, token: &TenantInfo, so_pin: &SecretBytes) -> Result<()> {
+        let opened = self.try_pin(token, Role::So, so_pin)?;
+        let Some(key) = opened else { return Err(Error::internal("a PIN-protected token without a key")) };
+        let tenant = self.admit(token, key)?;
+        let checked = self.refuse_undeletable(&tenant);
+        if tenant.logins.load(Ordering::Acquire) == 0 {
+            self.close_tenant(token.id);
+        }
+        checked
+    }
+
     /// A key that must not be destroyed keeps its token. A row that was changed by other hands says nothing, and must
     /// not keep the token from being made usable again.
     fn refuse_undeletable(&self, tenant: &OpenTenant) -> Result<()> {
@@ -97,13 +103,7 @@ impl Keyring {
         for row in self.store.all_keys(tenant.id)? {
             match self.read_key(tenant, &row, generation) {
                 Ok(key) if !key.record.deletion_allowed => {
-                    return Err(Error::new(
-                        ErrorCode::OperationNotAllowed,
-                        format!(
-                            "key `{}` on this token must not be destroyed; nothing was changed",
-                            row.name
-                        ),
-                    ));
+                    return Err(kept_by(&row.name));
                 }
                 Err(e) if e.code != ErrorCode::StoreTampered => return Err(e),
                 _ => {}
@@ -111,4 +111,12 @@ impl Keyring {
         }
         Ok(())
     }
+}
+
+/// The refusal of a token that has a key which must not be destroyed.
+pub(super) fn kept_by(key: &str) -> Error {
+    Error::new(
+        ErrorCode::OperationNotAllowed,
+        format!("key `{key}` on this token must not be destroyed; nothing was changed"),
+    )
 }

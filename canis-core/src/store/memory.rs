@@ -94,6 +94,12 @@ impl Tables {
                 self.pins.retain(|r| r.tenant_id != *tenant || r.role != USER);
                 Ok(())
             }
+            Change::RemoveTenant(id, revision) => {
+                self.pins.retain(|r| r.tenant_id != *id);
+                self.tokens.retain(|r| r.tenant_id != *id);
+                let at = self.tenants.iter().position(|r| r.id == *id && r.revision == *revision);
+                at.map(|at| drop(self.tenants.remove(at))).ok_or_else(|| conflict("tenants", &id.to_string()))
+            }
         }
     }
 

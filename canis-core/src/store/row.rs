@@ -261,4 +261,7 @@ pub enum Change {
     /// Removes every key, version, object and role of a tenant and its user PIN, leaving no tombstones: when a token is
     /// initialised anew.
     WipeTenant(Id),
+    /// Removes a tenant that has this revision, its PINs and its bearers' tokens; what it holds goes by
+    /// [`Change::WipeTenant`] before.
+    RemoveTenant(Id, u64),
 }

@@ -72,6 +72,28 @@ impl Operation for InitToken<'_> {
     type Answer = Id;
 }
 
+/// Removes a token with its keys, objects and PINs; its slot is free again.
+pub struct DeleteToken<'a> {
+    /// The security officer's PIN. Without it the store's owner asks.
+    pub so_pin: Option<&'a SecretBytes>,
+    /// Whether only to say what would go.
+    pub dry_run: bool,
+}
+
+impl Operation for DeleteToken<'_> {
+    const ID: OperationId = OperationId::DeleteToken;
+    type Answer = Deleted;
+}
+
+/// What goes with a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deleted {
+    /// How many keys; those that were destroyed before are not counted.
+    pub keys: usize,
+    /// How many objects: what shows these keys, certificates, data.
+    pub objects: usize,
+}
+
 /// Sets the user PIN; the security officer must be logged in (C_InitPIN), or the store's owner asks.
 pub struct InitUserPin<'a> {
     /// The new PIN.

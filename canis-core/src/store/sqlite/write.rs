@@ -74,6 +74,12 @@ fn apply(path: &Path, transaction: &Transaction<'_>, change: &Change) -> Result<
             )?;
             Ok(())
         }
+        Change::RemoveTenant(id, revision) => {
+            for sql in ["DELETE FROM pins WHERE tenant_id = ?1", "DELETE FROM tokens WHERE tenant_id = ?1"] {
+                execute(path, transaction, sql, &[id.as_bytes()])?;
+            }
+            remove(path, transaction, "tenants", *id, *revision)
+        }
     }
 }
 
