@@ -206,3 +206,44 @@ fn one_login_at_a_time() {
     token.core.call(&token.caller(), Logout).unwrap();
     assert_eq!(code(token.generate("k", None)), ErrorCode::LoginRequired);
 }
+
+/// A user who still knows the PIN that the security officer is just replacing cannot keep the token by changing it: the
+/// change comes first and is replaced, or it comes too late.
+#[test]
+fn a_reset_is_not_undone_by_a_change() {
+    let token = Token::new();
+    token.login(Role::So, SO).unwrap();
+    let user = Caller::pkcs11(&token.core.application(), token.id);
+    let mut known = USER.to_vec();
+    for round in 0..4 {
+        let (kept, reset) = (format!("kept-{round}"), format!("reset-{round}"));
+        std::thread::scope(|scope| {
+            let (old, new) = (pin(&known), pin(kept.as_bytes()));
+            let (core, user) = (&token.core, &user);
+            scope.spawn(move || core.call(user, ChangePin { role: Role::User, old: &old, new: &new }));
+            let new = pin(reset.as_bytes());
+            std::thread::sleep(std::time::Duration::from_millis(10 * round));
+            token.core.call(&token.caller(), InitUserPin { pin: &new }).unwrap();
+        });
+        let refused = token.core.call(&user, Login { role: Role::User, pin: &pin(kept.as_bytes()) });
+        assert_eq!(code(refused), ErrorCode::PinIncorrect);
+        token.core.call(&user, Login { role: Role::User, pin: &pin(reset.as_bytes()) }).unwrap();
+        token.core.call(&user, Logout).unwrap();
+        known = reset.into_bytes();
+    }
+}
+
+/// A wipe that the security officer's PIN does not prove is counted as a wrong PIN, also against a login.
+#[test]
+fn a_wipe_with_a_wrong_pin_is_counted() {
+    let token = Token::new();
+    let wipe =
+        |so: &[u8]| token.core.call(&token.caller(), InitToken { slot: 0, label: "again", so_pin: &pin(so) });
+    for _ in 0..MAX_TRIES {
+        assert_eq!(code(wipe(b"wrong")), ErrorCode::PinIncorrect);
+        token.clock.advance(3600);
+    }
+    assert_eq!(code(wipe(SO)), ErrorCode::PinLocked);
+    assert_eq!(code(token.login(Role::So, SO)), ErrorCode::PinLocked);
+    token.login(Role::User, USER).unwrap();
+}

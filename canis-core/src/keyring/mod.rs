@@ -19,7 +19,7 @@ pub(crate) mod change;
 pub(crate) mod key;
 pub(crate) mod key_record;
 pub(crate) mod object;
-mod pin;
+pub(crate) mod pin;
 pub(crate) mod ready;
 pub(crate) mod record;
 pub(crate) mod role;

@@ -1,9 +1,9 @@
 //! PINs: Argon2id over the PIN opens the tenant key, or proves the PIN where the root holds the key.
 //!
 //! Why this is safe here: the try is counted and committed before Argon2id runs, so that killing the process saves
-//! no try; tries take turns, so that right PINs given at one moment do not count against each other; the counter is
-//! per PIN and ends in a lock; under a root the slot is wrapped once more by a key of the
-//! root, so that a stolen file alone cannot be searched.
+//! no try; tries take turns, so that right PINs given at one moment do not count against each other; a new PIN replaces
+//! the row that was tried and no other, so that an old PIN cannot undo its reset; the counter is per PIN and ends in a
+//! lock; under a root the slot is wrapped once more by a key of the root, so that a stolen file alone cannot be searched.
 
 use super::record::Pin;
 use super::seal::{open_secret, xaes_key};
@@ -12,7 +12,7 @@ use super::tenant::{Protection, TenantInfo};
 use super::{Keyring, seal};
 use crate::crypto::xaes::XaesKey;
 use crate::secret::SecretBytes;
-use crate::store::{PinRow, Row};
+use crate::store::{PinRow, Row, Turn};
 use crate::token::{MAX_PIN, MAX_TRIES, MIN_PIN, PinState, Role};
 use canis_proto::value::Value;
 use canis_proto::{Error, ErrorCode, Id, Result};
@@ -33,6 +33,23 @@ struct StoredPin {
     record: Pin,
 }
 
+/// A PIN's row as it was read; a new PIN replaces this one or fails with `conflict`.
+#[derive(Clone, Copy)]
+pub(crate) struct PinRevision {
+    id: Id,
+    revision: u64,
+}
+
+/// A PIN that was right.
+pub(crate) struct ProvenPin {
+    /// The tenant key that it opened, or `None` where the root holds it.
+    pub(crate) key: Option<SecretBytes>,
+    /// What a change of the PIN replaces.
+    pub(crate) row: PinRevision,
+    /// Nobody else tries a PIN of the store meanwhile.
+    _turn: Turn,
+}
+
 fn context(tenant: Id, role: Role, what: &str) -> Vec<u8> {
     Value::Array(vec![Value::from(what), Value::from(&tenant.0[..]), Value::from(role as u16 as u32)])
         .encode()
@@ -50,18 +67,13 @@ impl Keyring {
         })
     }
 
-    /// Tries a PIN. The tenant key it opens, or `None` where the root holds it.
+    /// Tries a PIN.
     ///
     /// # Errors
     /// `pin_incorrect`, `pin_locked`, `pin_delayed`, `pin_not_initialized`.
-    pub(crate) fn try_pin(
-        &self,
-        tenant: &TenantInfo,
-        role: Role,
-        pin: &SecretBytes,
-    ) -> Result<Option<SecretBytes>> {
+    pub(crate) fn try_pin(&self, tenant: &TenantInfo, role: Role, pin: &SecretBytes) -> Result<ProvenPin> {
         check_length(pin)?;
-        let _turn = self.store.pin_turn()?;
+        let turn = self.store.pin_turn()?;
         let stored = self.stored_pin(tenant.id, role)?.ok_or_else(|| {
             Error::new(
                 ErrorCode::PinNotInitialized,
@@ -70,13 +82,23 @@ impl Keyring {
         })?;
         self.allowed_now(&stored.record)?;
         let counted = self.count_try(tenant.id, role, stored)?;
-        let opened = self.open_pin(tenant, role, &counted.record, pin)?;
+        let key = self.open_pin(tenant, role, &counted.record, pin)?;
         let reset = Pin { failures: 0, not_before: 0, ..counted.record };
-        self.put([self.pin_row(tenant.id, role, counted.id, counted.revision + 1, &reset)?])?;
-        Ok(opened)
+        let row = PinRevision { id: counted.id, revision: counted.revision + 1 };
+        self.put([self.pin_row(tenant.id, role, row.id, row.revision, &reset)?])?;
+        Ok(ProvenPin { key, row, _turn: turn })
     }
 
-    /// The row of a PIN that opens `key` (or, where the root holds the tenant key, only proves itself).
+    /// The PIN's row as it stands, for who may replace it without knowing the PIN. No try is under way until the turn
+    /// is dropped.
+    pub(crate) fn pin_to_replace(&self, tenant: Id, role: Role) -> Result<(Option<PinRevision>, Turn)> {
+        let turn = self.store.pin_turn()?;
+        let stored = self.stored_pin(tenant, role)?;
+        Ok((stored.map(|pin| PinRevision { id: pin.id, revision: pin.revision }), turn))
+    }
+
+    /// The row of a PIN that opens `key` (or, where the root holds the tenant key, only proves itself), in place of
+    /// `old`.
     pub(crate) fn new_pin_row(
         &self,
         tenant: Id,
@@ -84,6 +106,7 @@ impl Keyring {
         role: Role,
         pin: &SecretBytes,
         key: &SecretBytes,
+        old: Option<PinRevision>,
     ) -> Result<Row> {
         check_length(pin)?;
         let mut salt = [0; 16];
@@ -99,7 +122,7 @@ impl Keyring {
             Protection::Root | Protection::Pin => inner,
         };
         let record = Pin { salt, memory: MEMORY_KIB, passes: PASSES, sealed, failures: 0, not_before: 0 };
-        match self.stored_pin(tenant, role)? {
+        match old {
             Some(old) => self.pin_row(tenant, role, old.id, old.revision + 1, &record),
             None => self.pin_row(tenant, role, seal::fresh_id(self.provider)?, 1, &record),
         }

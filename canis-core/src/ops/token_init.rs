@@ -3,6 +3,7 @@
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
+use crate::keyring::pin::ProvenPin;
 use crate::keyring::tenant::{OpenTenant, Protection, TenantInfo, new_tenant};
 use crate::secret::SecretBytes;
 use crate::store::Change;
@@ -53,7 +54,7 @@ impl Keyring {
         let new = new_tenant(self.provider, None, request.label, request.slot, protection, now)?;
         self.store.commit(&[
             Change::Put(self.tenant_row(new.id, 1, &new.record)?),
-            Change::Put(self.new_pin_row(new.id, protection, Role::So, request.so_pin, &new.key)?),
+            Change::Put(self.new_pin_row(new.id, protection, Role::So, request.so_pin, &new.key, None)?),
         ])?;
         Ok(new.id)
     }
@@ -69,14 +70,21 @@ impl Keyring {
                 ),
             ));
         }
-        self.check_with_so_pin(old, request.so_pin)?;
+        let proven = self.check_with_so_pin(old, request.so_pin)?;
         // A new tenant key: rows of an older copy of the file must not open again in the wiped token.
         let now = self.clock.now_micros();
         let new = new_tenant(self.provider, None, request.label, request.slot, old.protection, now)?;
         self.store.commit(&[
             Change::WipeTenant(old.id),
             Change::Put(self.tenant_row(old.id, old.revision + 1, &new.record)?),
-            Change::Put(self.new_pin_row(old.id, old.protection, Role::So, request.so_pin, &new.key)?),
+            Change::Put(self.new_pin_row(
+                old.id,
+                old.protection,
+                Role::So,
+                request.so_pin,
+                &new.key,
+                Some(proven.row),
+            )?),
         ])?;
         caller.application()?.forget(old.id);
         self.close_tenant(old.id);
@@ -85,15 +93,17 @@ impl Keyring {
     }
 
     /// Opens a token by the SO's PIN for as long as it takes to see that no key keeps it.
-    pub(super) fn check_with_so_pin(&self, token: &TenantInfo, so_pin: &SecretBytes) -> Result<()> {
-        let opened = self.try_pin(token, Role::So, so_pin)?;
-        let Some(key) = opened else { return Err(Error::internal("a PIN-protected token without a key")) };
+    pub(super) fn check_with_so_pin(&self, token: &TenantInfo, so_pin: &SecretBytes) -> Result<ProvenPin> {
+        let mut proven = self.try_pin(token, Role::So, so_pin)?;
+        let Some(key) = proven.key.take() else {
+            return Err(Error::internal("a PIN-protected token without a key"));
+        };
         let tenant = self.admit(token, key)?;
         let checked = self.refuse_undeletable(&tenant);
         if tenant.logins.load(Ordering::Acquire) == 0 {
             self.close_tenant(token.id);
         }
-        checked
+        checked.map(|()| proven)
     }
 
     /// A key that must not be destroyed keeps its token. A row that was changed by other hands says nothing, and must

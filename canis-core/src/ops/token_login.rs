@@ -71,12 +71,14 @@ impl Run for ChangePin<'_> {
         let token = caller.tenant()?;
         // The old PIN proves the caller, whether or not somebody is logged in.
         let tenant = keyring.tenant_info(token)?;
-        let opened = keyring.try_pin(&tenant, self.role, self.old)?;
-        let key = match &opened {
+        let proven = keyring.try_pin(&tenant, self.role, self.old)?;
+        let key = match &proven.key {
             Some(key) => key,
             None => &keyring.tenant(token)?.key,
         };
-        let row = keyring.new_pin_row(token, tenant.protection, self.role, self.new, key)?;
+        // In place of the row that was tried: if the security officer set the PIN meanwhile, that stands.
+        let row =
+            keyring.new_pin_row(token, tenant.protection, self.role, self.new, key, Some(proven.row))?;
         keyring.store.commit(&[Change::ExpectTenant(token, tenant.revision), Change::Put(row)])
     }
 }
@@ -85,7 +87,7 @@ impl Keyring {
     /// Checks the PIN and opens the tenant by it, or by the root.
     fn open_by_pin(&self, token: Id, role: Role, pin: &SecretBytes) -> Result<Arc<OpenTenant>> {
         let tenant = self.tenant_info(token)?;
-        match self.try_pin(&tenant, role, pin)? {
+        match self.try_pin(&tenant, role, pin)?.key {
             Some(key) => self.admit(&tenant, key),
             None => self.tenant(token),
         }
@@ -95,7 +97,8 @@ impl Keyring {
     pub(crate) fn set_pin(&self, token: Id, role: Role, pin: &SecretBytes) -> Result<()> {
         let info = self.tenant_info(token)?;
         let tenant = self.tenant(token)?;
-        let row = self.new_pin_row(token, info.protection, role, pin, &tenant.key)?;
+        let (old, _turn) = self.pin_to_replace(token, role)?;
+        let row = self.new_pin_row(token, info.protection, role, pin, &tenant.key, old)?;
         self.store.commit(&[tenant.expected(), Change::Put(row)])
     }
 
