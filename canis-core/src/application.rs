@@ -4,7 +4,7 @@ use crate::keyring::ready::ReadyKey;
 use crate::object::Object;
 use crate::token::Role;
 use canis_proto::{Error, ErrorCode, Id, Result};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,7 +15,12 @@ pub struct Application {
     state: Mutex<State>,
     /// Another number after every login, logout and change of a session object; opened keys are checked against it.
     epoch: AtomicU64,
+    /// The store's generation under which every token that is logged in to was last found to be the same token.
+    settled: AtomicU64,
 }
+
+/// No generation: the tokens must be looked at.
+const UNSETTLED: u64 = u64::MAX;
 
 /// Epochs are drawn from one counter, so that no two applications of a process ever have the same: a key that one of
 /// them opened is never current for another.
@@ -27,16 +32,30 @@ fn next_epoch() -> u64 {
 
 impl Default for Application {
     fn default() -> Self {
-        Application { login: Mutex::default(), state: Mutex::default(), epoch: AtomicU64::new(next_epoch()) }
+        Application {
+            login: Mutex::default(),
+            state: Mutex::default(),
+            epoch: AtomicU64::new(next_epoch()),
+            settled: AtomicU64::new(UNSETTLED),
+        }
     }
 }
 
 #[derive(Default)]
 struct State {
-    roles: HashMap<Id, Role>,
+    logins: HashMap<Id, TokenLogin>,
+    /// Tokens whose login ended by a wipe in another process, until the host is told.
+    ended: HashSet<Id>,
     objects: HashMap<Id, SessionObject>,
     /// How many session objects were made so far.
     made: u64,
+}
+
+/// Who is logged in, and to which token: one that was wiped has another revision.
+#[derive(Clone, Copy)]
+struct TokenLogin {
+    role: Role,
+    revision: u64,
 }
 
 /// An object that lives in a session.
@@ -51,10 +70,55 @@ pub(crate) struct SessionObject {
 }
 
 impl Application {
-    /// Who is logged in to a token.
+    /// Who is logged in to a token as far as is known here, without a look at the store; see [`crate::Core::role`].
     #[must_use]
     pub fn role(&self, token: Id) -> Option<Role> {
-        self.state().roles.get(&token).copied()
+        self.state().role(token)
+    }
+
+    /// Whether the login to a token ended since the last such question because another process wiped it.
+    #[must_use]
+    pub fn was_wiped(&self, token: Id) -> bool {
+        self.state().ended.remove(&token)
+    }
+
+    /// Ends the logins to tokens that are not what they were: `revision` says what they are now. What was found holds
+    /// for this generation of the store.
+    pub(crate) fn end_wiped_logins(
+        &self,
+        generation: u64,
+        revision: impl Fn(Id) -> Result<Option<u64>>,
+    ) -> Result<()> {
+        if self.settled.load(Ordering::Acquire) == generation {
+            return Ok(());
+        }
+        let (epoch, logins) = {
+            let state = self.state();
+            (self.epoch(), state.logins.clone())
+        };
+        let mut wiped = Vec::new();
+        for (token, login) in logins {
+            if revision(token)? != Some(login.revision) {
+                wiped.push((token, login.revision));
+            }
+        }
+        if wiped.is_empty() {
+            let _state = self.state();
+            // Who logged in meanwhile is looked at next time.
+            if self.epoch() == epoch {
+                self.settled.store(generation, Ordering::Release);
+            }
+            return Ok(());
+        }
+        let mut state = self.change();
+        for (token, revision) in wiped {
+            // Unless it is a login of now.
+            if state.logins.get(&token).is_some_and(|login| login.revision == revision) {
+                state.end_login(token);
+                state.ended.insert(token);
+            }
+        }
+        Ok(())
     }
 
     /// A number of this application alone, another after every login, logout and change of a session object.
@@ -72,23 +136,24 @@ impl Application {
         self.login.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes a login.
-    pub(crate) fn log_in(&self, token: Id, role: Role) {
-        self.change().roles.insert(token, role);
+    /// Notes a login to the token of this revision.
+    pub(crate) fn log_in(&self, token: Id, revision: u64, role: Role) {
+        let mut state = self.change();
+        self.settled.store(UNSETTLED, Ordering::Release);
+        state.ended.remove(&token);
+        state.logins.insert(token, TokenLogin { role, revision });
     }
 
     /// Notes a logout: private session objects go. Tells who was logged in.
     pub(crate) fn log_out(&self, token: Id) -> Option<Role> {
-        let mut state = self.change();
-        state.objects.retain(|_, o| o.token != token || !o.object.content.needs_login());
-        state.roles.remove(&token)
+        self.change().end_login(token)
     }
 
     /// Forgets a token that was wiped.
     pub(crate) fn forget(&self, token: Id) {
         let mut state = self.change();
         state.objects.retain(|_, o| o.token != token);
-        state.roles.remove(&token);
+        state.logins.remove(&token);
     }
 
     /// The session objects of a token, in the order they were made.
@@ -114,7 +179,7 @@ impl Application {
     pub(crate) fn add(&self, token: Id, object: Object, ready: Option<Arc<ReadyKey>>) -> Result<()> {
         object.content.check_size()?;
         let mut state = self.state();
-        if object.content.needs_login() && state.roles.get(&token) != Some(&Role::User) {
+        if object.content.needs_login() && state.role(token) != Some(Role::User) {
             return Err(Error::new(ErrorCode::LoginRequired, "the login ended meanwhile"));
         }
         state.made += 1;
@@ -144,5 +209,17 @@ impl Application {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn role(&self, token: Id) -> Option<Role> {
+        self.logins.get(&token).map(|login| login.role)
+    }
+
+    /// Private session objects go with the login. Tells who was logged in.
+    fn end_login(&mut self, token: Id) -> Option<Role> {
+        self.objects.retain(|_, o| o.token != token || !o.object.content.needs_login());
+        self.logins.remove(&token).map(|login| login.role)
     }
 }

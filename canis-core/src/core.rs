@@ -8,6 +8,7 @@ use crate::keyring::Keyring;
 use crate::object::{KeyHandle, Since};
 use crate::root::Credential;
 use crate::store::Store;
+use crate::token::Role;
 use canis_proto::{Error, ErrorCode, Id, Operation, Result};
 use std::fmt;
 use std::sync::Arc;
@@ -150,6 +151,14 @@ impl Core {
     /// `store_full`, `store_unavailable`; then they stay counted.
     pub fn write_uses(&self) -> Result<()> {
         self.keyring.write_uses()
+    }
+
+    /// Who is logged in to the caller's token now. A token that another process wiped has nobody logged in.
+    ///
+    /// # Errors
+    /// `store_unavailable`.
+    pub fn role(&self, caller: &Caller) -> Result<Option<Role>> {
+        self.keyring.logged_in(caller)
     }
 
     /// Looks whether another process changed the store.

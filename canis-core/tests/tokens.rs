@@ -9,7 +9,7 @@ use canis_core::token::{
     ChangePin, DeleteToken, Deleted, InitToken, InitUserPin, ListTokens, Login, Logout, MAX_TRIES, Role,
 };
 use canis_core::{Caller, Core, default_provider};
-use canis_proto::ErrorCode;
+use canis_proto::{ErrorCode, Usage};
 use std::sync::Arc;
 use token::{SO, TestClock, Token, USER, code, pin};
 
@@ -231,6 +231,38 @@ fn a_reset_is_not_undone_by_a_change() {
         token.core.call(&user, Logout).unwrap();
         known = reset.into_bytes();
     }
+}
+
+/// Who is logged in to a token that another process wipes is logged in no more, and the private session objects are gone,
+/// also for keys that were opened before. The next login does not bring them back.
+#[test]
+fn a_wipe_by_another_process_ends_the_login() {
+    let token = Token::new();
+    token.login(Role::User, USER).unwrap();
+    let (secret, public) = token.generate("session", Some(7)).unwrap();
+    let opened = token.open(secret, Usage::SIGN).unwrap();
+    assert!(token.core.is_current(&token.caller(), &opened));
+    let store = DataDir::new(token.dir.path()).open_store().unwrap();
+    let core =
+        Core::open(Arc::new(store), default_provider(), Arc::<TestClock>::clone(&token.clock)).unwrap();
+    let application = core.application();
+    let wipe = InitToken { slot: 0, label: "wiped", so_pin: &pin(SO) };
+    core.call(&Caller::pkcs11_slots(&application), wipe).unwrap();
+
+    assert!(!token.core.is_current(&token.caller(), &opened));
+    assert_eq!(token.core.role(&token.caller()).unwrap(), None);
+    assert_eq!(code(token.open(secret, Usage::SIGN)), ErrorCode::ObjectNotFound);
+    assert_eq!(code(token.generate("after", Some(7))), ErrorCode::LoginRequired);
+    assert_eq!(token.find(b"session"), 1, "the public half");
+    token.read(public).unwrap();
+    assert!(token.application.was_wiped(token.id) && !token.application.was_wiped(token.id));
+
+    let caller = Caller::pkcs11(&application, token.id);
+    core.call(&caller, Login { role: Role::So, pin: &pin(SO) }).unwrap();
+    core.call(&caller, InitUserPin { pin: &pin(b"another") }).unwrap();
+    token.login(Role::User, b"another").unwrap();
+    assert_eq!(code(token.read(secret)), ErrorCode::ObjectNotFound);
+    token.generate("after", None).unwrap();
 }
 
 /// A wipe that the security officer's PIN does not prove is counted as a wrong PIN, also against a login.

@@ -111,7 +111,7 @@ impl Keyring {
 
     /// The moment, as opened keys remember it.
     pub(crate) fn since(&self, caller: &Caller) -> Result<Since> {
-        self.store.poll()?;
+        self.end_wiped_logins(caller.application()?)?;
         let epoch = caller.application()?.epoch();
         Ok(Since { token: caller.tenant()?, generation: self.store.generation(), epoch })
     }

@@ -4,9 +4,12 @@ use super::record::Tenant;
 use super::seal::{RowSealer, commitment, derive, fresh_id, fresh_key, open_secret};
 use super::store_rows::{agree, place};
 use super::{Keyring, RootKeys};
+use crate::application::Application;
+use crate::caller::Caller;
 use crate::crypto::Provider;
 use crate::secret::SecretBytes;
 use crate::store::{Change, Row, TenantRow};
+use crate::token::Role;
 use canis_proto::value::Value;
 use canis_proto::{Error, ErrorCode, Id, Result};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -144,6 +147,21 @@ impl Keyring {
             }
             Err(_) => None,
         }
+    }
+
+    /// Who is logged in to the caller's token now.
+    pub(crate) fn logged_in(&self, caller: &Caller) -> Result<Option<Role>> {
+        let application = caller.application()?;
+        self.end_wiped_logins(application)?;
+        Ok(application.role(caller.tenant()?))
+    }
+
+    /// Ends an application's logins to tokens that another process wiped: what stands there now is another token.
+    pub(crate) fn end_wiped_logins(&self, application: &Application) -> Result<()> {
+        self.store.poll()?;
+        application.end_wiped_logins(self.store.generation(), |token| {
+            Ok(self.store.tenant(token)?.map(|tenant| tenant.revision))
+        })
     }
 
     /// `changes`, to be made only if the tenant, should it be open, still is the one that was opened.

@@ -23,7 +23,7 @@ impl Run for CopyObject {
         let source = keyring.visible(caller, self.object)?;
         let mut content = self.content;
         keyring.require_login(caller, source.content.needs_login() || content.private)?;
-        let role = application.role(token);
+        let role = keyring.logged_in(caller)?;
         check_copy(&source.content, &content, role)?;
         if role != Some(Role::So) {
             content.distrust();

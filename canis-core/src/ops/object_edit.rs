@@ -17,15 +17,15 @@ impl Run for UpdateObject {
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<()> {
         let (application, token) = (caller.application()?, caller.tenant()?);
         let old = keyring.visible(caller, self.object)?;
-        let officer = application.role(token) == Some(Role::So);
-        if !(officer && differ_in_trust_only(&old.content, &self.content)) {
+        let role = keyring.logged_in(caller)?;
+        if !(role == Some(Role::So) && differ_in_trust_only(&old.content, &self.content)) {
             keyring.require_login(caller, old.content.needs_login())?;
         }
-        refuse_stranger(&old, application.role(token))?;
+        refuse_stranger(&old, role)?;
         if old.revision != self.revision {
             return Err(Error::new(ErrorCode::Conflict, "the object was changed meanwhile; read it again"));
         }
-        check_change(&old.content, &self.content, application.role(token))?;
+        check_change(&old.content, &self.content, role)?;
         let new = Object {
             id: old.id,
             revision: old.revision + 1,
@@ -33,13 +33,13 @@ impl Run for UpdateObject {
             key: old.key,
             content: self.content,
         };
-        let role = keyring.role_of_change(caller, &old, &new)?;
+        let noted = keyring.role_of_change(caller, &old, &new)?;
         if new.session.is_some() {
             application.replace(new);
             return Ok(());
         }
         let mut changes = keyring.expecting(token, [Change::Put(keyring.object_row(token, &new)?)]);
-        changes.extend(role);
+        changes.extend(noted);
         if let (Some((key, _)), Some(facts)) = (new.key, &new.content.key) {
             changes.extend(keyring.follow(token, key, &new, facts)?);
         }
@@ -142,7 +142,7 @@ impl Run for DestroyObject {
         let (application, token) = (caller.application()?, caller.tenant()?);
         let object = keyring.visible(caller, self.object)?;
         keyring.require_login(caller, object.content.needs_login())?;
-        refuse_stranger(&object, application.role(token))?;
+        refuse_stranger(&object, keyring.logged_in(caller)?)?;
         if !object.content.destroyable {
             return Err(Error::new(ErrorCode::OperationNotAllowed, "CKA_DESTROYABLE is false"));
         }

@@ -17,8 +17,7 @@ impl Run for FindObjects<'_> {
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Found> {
         let (application, token) = (caller.application()?, caller.tenant()?);
-        let private = application.role(token) == Some(Role::User);
-        keyring.store.poll()?;
+        let private = keyring.logged_in(caller)? == Some(Role::User);
         let (open, generation) = (keyring.tenant_if_open(token), keyring.store.generation());
         let mut found = Found { objects: Vec::new(), refused: Vec::new() };
         let fits = |object: &Arc<Object>| (private || !object.content.private) && self.wanted.fits(object);
@@ -75,8 +74,7 @@ impl Keyring {
     /// `object_not_found`, also for a private object while the user is not logged in.
     pub(super) fn visible(&self, caller: &Caller, id: Id) -> Result<Arc<Object>> {
         let (application, token) = (caller.application()?, caller.tenant()?);
-        let private = application.role(token) == Some(Role::User);
-        self.store.poll()?;
+        let private = self.logged_in(caller)? == Some(Role::User);
         let hidden =
             || Error::new(ErrorCode::ObjectNotFound, "there is no such object, or it needs the user's login");
         if let Some(found) = application.object(token, id) {
@@ -120,7 +118,7 @@ impl Keyring {
 
     /// Refuses what needs the user's login: private objects, and secret keys whatever their CKA_PRIVATE says.
     pub(super) fn require_login(&self, caller: &Caller, needed: bool) -> Result<()> {
-        if needed && caller.application()?.role(caller.tenant()?) != Some(Role::User) {
+        if needed && self.logged_in(caller)? != Some(Role::User) {
             return Err(Error::new(ErrorCode::LoginRequired, "log in as user first"));
         }
         Ok(())

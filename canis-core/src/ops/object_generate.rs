@@ -46,7 +46,7 @@ impl Run for CreateObject {
             ));
         }
         keyring.require_login(caller, content.private)?;
-        if content.is_trusted() && application.role(token) != Some(Role::So) {
+        if content.is_trusted() && keyring.logged_in(caller)? != Some(Role::So) {
             return Err(Error::new(
                 ErrorCode::AttributeReadOnly,
                 "only the security officer makes objects trusted",

@@ -20,7 +20,7 @@ impl Run for Login<'_> {
         let (application, token) = (caller.application()?, caller.tenant()?);
         // One login of an application at a time: two that are tried at once must not both succeed.
         let _turn = application.login_turn();
-        if application.role(token).is_some() {
+        if keyring.logged_in(caller)?.is_some() {
             return Err(Error::new(
                 ErrorCode::OperationNotAllowed,
                 "somebody is logged in to this token already",
@@ -28,7 +28,7 @@ impl Run for Login<'_> {
         }
         let tenant = keyring.open_by_pin(token, self.role, self.pin)?;
         tenant.logins.fetch_add(1, Ordering::AcqRel);
-        application.log_in(token, self.role);
+        application.log_in(token, tenant.revision, self.role);
         Ok(())
     }
 }
@@ -55,7 +55,7 @@ impl Run for InitUserPin<'_> {
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<()> {
         let token = caller.tenant()?;
-        if !caller.is_owner() && caller.application()?.role(token) != Some(Role::So) {
+        if !caller.is_owner() && keyring.logged_in(caller)? != Some(Role::So) {
             return Err(Error::new(ErrorCode::LoginRequired, "the security officer must be logged in"));
         }
         keyring.set_pin(token, Role::User, self.pin)

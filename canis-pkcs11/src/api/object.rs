@@ -1,6 +1,6 @@
 //! Objects (section 5.7).
 
-use super::session::session_tag;
+use super::session::{role, session_tag};
 use crate::attribute::Attribute;
 use crate::module::Module;
 use crate::rv::{Instead, Result, fail};
@@ -36,7 +36,7 @@ pub(crate) fn place(module: &Module, handle: CK_SESSION_HANDLE, on_token: bool) 
     if on_token && !writable {
         return fail(CKR_SESSION_READ_ONLY);
     }
-    let so = module.keeper()?.application.role(token.id) == Some(Role::So);
+    let so = role(module, token.id, &token.caller)? == Some(Role::So);
     Ok(Place { token, session: (!on_token).then(|| session_tag(handle)), so })
 }
 
@@ -179,7 +179,7 @@ pub(crate) fn set(
             return fail(CKR_ACTION_PROHIBITED);
         }
         let keeper = module.keeper()?;
-        let so = keeper.application.role(token.id) == Some(Role::So);
+        let so = role(module, token.id, &token.caller)? == Some(Role::So);
         let content = changed(&object, &template, so)?;
         let update = UpdateObject { object: object.id, revision: object.revision, content };
         match keeper.core.call(&token.caller, update) {

@@ -10,6 +10,7 @@ use crate::pending::{Operation, cancel, wanting_pin};
 use crate::rv::{Instead, Result, fail};
 use crate::session::Session;
 use crate::token::Token;
+use canis_core::Caller;
 use canis_core::object::{ConfirmUse, Decrypting, Encrypting, Signing, Verifying};
 use canis_core::secret::SecretBytes;
 use canis_core::token::{Login, Logout, Role};
@@ -26,7 +27,12 @@ pub(crate) fn open(module: &Module, slot: CK_SLOT_ID, flags: CK_FLAGS) -> Result
         Slot::Empty => return fail(CKR_TOKEN_NOT_RECOGNIZED),
     };
     let writable = flags & CKF_RW_SESSION != 0;
-    let entry = module.opened.add(module.keeper()?, &token, writable)?;
+    let keeper = module.keeper()?;
+    if !writable {
+        // A security officer whose token was wiped does not keep R/O sessions out.
+        role(module, token.id, &keeper.caller(token.id))?;
+    }
+    let entry = module.opened.add(keeper, &token, writable)?;
     module.sessions.open(Session::new(entry, writable)).inspect_err(|_| {
         module.opened.remove(token.id, writable);
     })
@@ -59,6 +65,16 @@ pub(crate) fn close_all(module: &Module, slot: CK_SLOT_ID) -> Result {
     Ok(())
 }
 
+/// Who is logged in to a token now. If another process wiped it, what ends with a login has ended.
+pub(crate) fn role(module: &Module, token: Id, caller: &Caller) -> Result<Option<Role>> {
+    let keeper = module.keeper()?;
+    let role = keeper.core.role(caller)?;
+    if keeper.application.was_wiped(token) {
+        end_login(module, token);
+    }
+    Ok(role)
+}
+
 /// The number by which the core knows a session.
 pub(crate) fn session_tag(handle: CK_SESSION_HANDLE) -> u64 {
     #[allow(clippy::useless_conversion)] // CK_ULONG has 32 bits on some targets.
@@ -68,7 +84,7 @@ pub(crate) fn session_tag(handle: CK_SESSION_HANDLE) -> u64 {
 /// C_GetSessionInfo.
 pub(crate) fn info(module: &Module, handle: CK_SESSION_HANDLE) -> Result<CK_SESSION_INFO> {
     let (token, writable) = module.sessions.with(handle, |s| Ok((s.token.clone(), s.writable)))?;
-    let state = match (module.keeper()?.application.role(token.id), writable) {
+    let state = match (role(module, token.id, &token.caller)?, writable) {
         (None, false) => CKS_RO_PUBLIC_SESSION,
         (None, true) => CKS_RW_PUBLIC_SESSION,
         (Some(Role::User), false) => CKS_RO_USER_FUNCTIONS,
@@ -82,28 +98,28 @@ pub(crate) fn info(module: &Module, handle: CK_SESSION_HANDLE) -> Result<CK_SESS
 /// C_Login.
 pub(crate) fn login(module: &Module, handle: CK_SESSION_HANDLE, user: CK_USER_TYPE, pin: &[u8]) -> Result {
     let token = module.sessions.token(handle)?;
-    let role = match user {
+    let wanted = match user {
         CKU_USER => Role::User,
         CKU_SO => Role::So,
         CKU_CONTEXT_SPECIFIC => return confirm(module, handle, &token, pin),
         _ => return fail(CKR_USER_TYPE_INVALID),
     };
-    let keeper = module.keeper()?;
-    match keeper.application.role(token.id) {
-        Some(now) if now == role => return fail(CKR_USER_ALREADY_LOGGED_IN),
+    match role(module, token.id, &token.caller)? {
+        Some(now) if now == wanted => return fail(CKR_USER_ALREADY_LOGGED_IN),
         Some(_) => return fail(CKR_USER_ANOTHER_ALREADY_LOGGED_IN),
         None => {}
     }
-    if role == Role::So {
+    if wanted == Role::So {
         module.opened.reserve_for_so(token.id)?;
     }
+    let keeper = module.keeper()?;
     let pin = SecretBytes::copied_from(pin);
     let outcome = keeper
         .core
-        .call(&token.caller, Login { role, pin: &pin })
+        .call(&token.caller, Login { role: wanted, pin: &pin })
         .instead(ErrorCode::PinInvalid, CKR_PIN_INCORRECT)
         .instead(ErrorCode::OperationNotAllowed, CKR_USER_ALREADY_LOGGED_IN);
-    if outcome.is_err() && role == Role::So {
+    if outcome.is_err() && wanted == Role::So {
         module.opened.release_from_so(token.id);
     }
     outcome?;

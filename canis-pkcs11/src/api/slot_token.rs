@@ -1,6 +1,7 @@
 //! Slots and tokens (section 5.5): one slot for every token of the store, and an empty one for the next.
 
 use super::general::{MANUFACTURER, MODULE, padded};
+use super::session::role;
 use crate::mechanism;
 use crate::module::Module;
 use crate::rv::{Instead, Result, fail};
@@ -166,7 +167,8 @@ pub(crate) fn init_token(module: &Module, slot: CK_SLOT_ID, pin: &[u8], label: &
     keeper
         .core
         .call(&keeper.slots, InitToken { slot, label, so_pin: &so_pin })
-        .instead(ErrorCode::PinInvalid, if token.is_some() { CKR_PIN_INCORRECT } else { CKR_PIN_INVALID })?;
+        .instead(ErrorCode::PinInvalid, if token.is_some() { CKR_PIN_INCORRECT } else { CKR_PIN_INVALID })
+        .instead(ErrorCode::OperationNotAllowed, CKR_ACTION_PROHIBITED)?;
     if let Some(id) = token {
         module.handles.forget_token(id);
     }
@@ -180,7 +182,7 @@ pub(crate) fn init_pin(module: &Module, session: CK_SESSION_HANDLE, pin: &[u8]) 
         return fail(CKR_SESSION_READ_ONLY);
     }
     let keeper = module.keeper()?;
-    if keeper.application.role(token.id) != Some(Role::So) {
+    if role(module, token.id, &token.caller)? != Some(Role::So) {
         return fail(CKR_USER_NOT_LOGGED_IN);
     }
     Ok(keeper.core.call(&token.caller, InitUserPin { pin: &new_pin(pin)? })?)
@@ -194,7 +196,7 @@ pub(crate) fn set_pin(module: &Module, session: CK_SESSION_HANDLE, old: &[u8], n
     }
     let new = new_pin(new)?;
     let keeper = module.keeper()?;
-    let role = keeper.application.role(token.id).unwrap_or(Role::User);
+    let role = role(module, token.id, &token.caller)?.unwrap_or(Role::User);
     let old = SecretBytes::copied_from(old);
     Ok(keeper.core.call(&token.caller, ChangePin { role, old: &old, new: &new })?)
 }
