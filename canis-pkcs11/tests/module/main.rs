@@ -22,6 +22,7 @@ mod messages;
 mod misuse;
 mod objects;
 mod parts;
+mod pins;
 mod processes;
 mod raw;
 mod separation;

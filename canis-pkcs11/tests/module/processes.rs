@@ -35,6 +35,20 @@ fn a_child_starts_anew_and_the_parent_goes_on() {
     assert!(listed.contains("Private Key Object") && !listed.contains("written"), "{listed}");
 }
 
+/// R93: of what the parent, its threads and its children were told is made, a third process sees all: children of before
+/// C_Initialize, of the time when four threads are at work, and beside C_Finalize.
+#[test]
+fn parents_and_children_lose_nothing() {
+    let home = home();
+    let program = compile(&home, "lineage");
+    let made: usize =
+        succeed(home.command(program).arg(library()).arg("4")).trim().parse().expect("how many were made");
+    let listed = home.tool_as_user(&["-O", "--type", "data"]);
+    let count = |name: &str| listed.matches(&format!("'{name}-")).count();
+    assert_eq!((count("parent"), count("child"), count("thread")), (4, 12, made), "{listed}");
+    assert!(made > 0);
+}
+
 #[test]
 fn racing_initialisations_have_one_winner() {
     run("race", &[]);

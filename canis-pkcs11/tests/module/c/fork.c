@@ -19,8 +19,8 @@ static void *writer(void *unused) {
     unsigned char yes = 1;
     attr_t template[] = { { 0, &class, sizeof class }, { 1, &yes, 1 }, { 3, "written", 7 } };
     while (!stop) {
-        OK(CALL(20, session, template, 3UL, &object)); /* C_CreateObject */
-        OK(CALL(22, session, object));                 /* C_DestroyObject */
+        OK(CALL(CREATE, session, template, 3UL, &object));
+        OK(CALL(DESTROY, session, object));
     }
     OK(CALL(CLOSE_SESSION, session));
     return unused;

@@ -11,8 +11,8 @@ typedef struct { ulong_t mechanism; void *parameter; ulong_t len; } mech_t;
 
 /* Places in the function list, after its version. */
 enum { INITIALIZE = 0, FINALIZE = 1, GET_SLOT_LIST = 4, OPEN_SESSION = 12, CLOSE_SESSION = 13, LOGIN = 18,
-       FIND_INIT = 26, FIND = 27, FIND_FINAL = 28, SIGN_INIT = 42, SIGN = 43, GENERATE_PAIR = 59, RANDOM = 64,
-       WAIT_FOR_SLOT_EVENT = 67 };
+       CREATE = 20, DESTROY = 22, FIND_INIT = 26, FIND = 27, FIND_FINAL = 28, SIGN_INIT = 42, SIGN = 43,
+       GENERATE_PAIR = 59, RANDOM = 64, WAIT_FOR_SLOT_EVENT = 67 };
 
 static void **p11;
 static void *p11_library;
@@ -56,4 +56,13 @@ __attribute__((unused)) static void p11_sign(ulong_t session) {
     OK(CALL(SIGN_INIT, session, &ecdsa, key));
     OK(CALL(SIGN, session, digest, 32UL, signature, &len));
     IS(len, 64);
+}
+
+/* Makes a data object of the token, labelled `name` and a number. */
+__attribute__((unused)) static void p11_data(ulong_t session, const char *name, int number) {
+    char label[32];
+    ulong_t class = 0, object, len = snprintf(label, sizeof label, "%s-%d", name, number);
+    unsigned char yes = 1;
+    attr_t template[] = { { 0, &class, sizeof class }, { 1, &yes, 1 }, { 3, label, len } };
+    OK(CALL(CREATE, session, template, 3UL, &object));
 }
