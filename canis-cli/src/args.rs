@@ -1,5 +1,6 @@
 //! The command line of `canis`. Credentials are never arguments: other users of the machine can read those.
 
+use crate::aes_gcm_args::AesGcmCommand;
 use crate::bench::args::BenchCommand;
 use crate::key_args::{ApplyKeys, CreateKey, DestroyKey, ListKeys, RotateKey, UpdateKey};
 use crate::slot_args::SlotCommand;
@@ -92,6 +93,11 @@ pub(crate) enum Command {
     Random(Random),
     /// Print a digest of a file or of stdin, in hex.
     Hash(Hash),
+    /// Encrypt and decrypt by AES-GCM as other programs do, with a key that was imported.
+    AesGcm {
+        #[command(subcommand)]
+        command: AesGcmCommand,
+    },
     /// Measure PKCS#11 modules and what is below ours.
     Bench {
         #[command(subcommand)]

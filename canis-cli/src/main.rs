@@ -1,6 +1,7 @@
 //! `canis`: what people and scripts ask of CANIS. `canis --help` says it all.
 #![forbid(unsafe_code)]
 
+mod aes_gcm_args;
 mod args;
 mod bench;
 mod certificates;
@@ -65,6 +66,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Derive(args) => commands::derive::run(&connection, &args, json)?,
         Command::Random(args) => commands::digest::random(&connection, &args, json)?,
         Command::Hash(args) => commands::digest::hash(&connection, &args, json)?,
+        Command::AesGcm { command } => commands::aes_gcm::run(&connection, &command, json)?,
         Command::Bench { command } => bench::run(&command, json)?,
     }
     Ok(ExitCode::SUCCESS)

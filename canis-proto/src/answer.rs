@@ -197,6 +197,20 @@ answer! {
 }
 
 answer! {
+    /// The result of `aes-gcm.encrypt`.
+    AesGcmSealed {
+        /// The version that encrypted.
+        version: u32, required, |v| *v;
+        /// The IV, 12 bytes.
+        iv: Vec<u8>, required, |v| v.as_slice();
+        /// The ciphertext, as long as the plaintext.
+        ciphertext: Vec<u8>, required, |v| v.as_slice();
+        /// The tag, 16 bytes.
+        tag: Vec<u8>, required, |v| v.as_slice();
+    }
+}
+
+answer! {
     /// The result of `sign`.
     Signed {
         /// The signature's text form.

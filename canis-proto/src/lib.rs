@@ -1,5 +1,6 @@
 //! Words and bytes of CANISP: ids, key types, operations, frames, error codes. No I/O, no cryptography.
 
+mod aes_gcm;
 pub mod answer;
 mod choices;
 mod error;

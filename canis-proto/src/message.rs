@@ -13,6 +13,7 @@ use crate::value::{Map, Value};
 use crate::{Error, ErrorCode, Interval, KeyFormat, KeyState, KeyType, Result, Usage};
 use std::borrow::Cow;
 
+pub use crate::aes_gcm::{DecryptAesGcm, EncryptAesGcm};
 pub use crate::lifecycle::{
     ActivateKey, CancelDestroyKey, CreateKey, DestroyKey, DisableKey, EnableKey, RotateKey, UpdateKey,
 };

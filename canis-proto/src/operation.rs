@@ -206,6 +206,10 @@ operations! {
     Random = 95, "random", Some(C::Read), Short, true;
     /// Hash data.
     HashData = 96, "hash", Some(C::Read), Short, true;
+    /// Encrypt by AES-GCM as others do, with an imported key.
+    EncryptAesGcm = 97, "aes-gcm.encrypt", Some(C::Encrypt), Long, true;
+    /// Decrypt what others have encrypted by AES-GCM, with an imported key.
+    DecryptAesGcm = 98, "aes-gcm.decrypt", Some(C::Decrypt), Long, true;
     /// Change a key's configuration.
     UpdateKey = 80, "key.update", Some(C::Update), Long, true;
     /// Make a created key usable.

@@ -5,10 +5,10 @@ use canis_core::{Core, Run};
 use canis_proto::fields::Fields;
 use canis_proto::frame::MAX_PAYLOAD;
 use canis_proto::message::{
-    ActivateKey, CancelDestroyKey, CreateKey, Decrypt, Derive, DestroyKey, DisableKey, EnableKey, Encrypt,
-    ExportKey, HashData, ImportKey, ListKeys, Mac, MakeDataKey, PublicKey, Random, Rewrap, RotateKey,
-    ShowKey, Sign, Status, UpdateKey, Verify, VerifyMac, WireAnswer, WireRequest, WrappingKey,
-    decode_request,
+    ActivateKey, CancelDestroyKey, CreateKey, Decrypt, DecryptAesGcm, Derive, DestroyKey, DisableKey,
+    EnableKey, Encrypt, EncryptAesGcm, ExportKey, HashData, ImportKey, ListKeys, Mac, MakeDataKey, PublicKey,
+    Random, Rewrap, RotateKey, ShowKey, Sign, Status, UpdateKey, Verify, VerifyMac, WireAnswer, WireRequest,
+    WrappingKey, decode_request,
 };
 use canis_proto::value::Map;
 use canis_proto::{Error, ErrorCode, Operation, OperationId, Result};
@@ -65,6 +65,8 @@ fn handler(id: OperationId) -> Option<Handler> {
         OperationId::ExportKey => |core, session, args| run::<ExportKey<'_>>(core, session, args),
         OperationId::Encrypt => encrypt,
         OperationId::Decrypt => |core, session, args| run::<Decrypt<'_>>(core, session, args),
+        OperationId::EncryptAesGcm => encrypt_aes_gcm,
+        OperationId::DecryptAesGcm => |core, session, args| run::<DecryptAesGcm<'_>>(core, session, args),
         OperationId::Sign => |core, session, args| run::<Sign<'_>>(core, session, args),
         OperationId::Verify => |core, session, args| run::<Verify<'_>>(core, session, args),
         _ => return None,
@@ -82,17 +84,27 @@ where
 
 fn encrypt(core: &Core, session: &Session, args: Map<'_>) -> Result<Zeroizing<Vec<u8>>> {
     let request: Encrypt<'_> = parse(args)?;
+    // Base64 takes four bytes for three.
+    let to_decrypt = request.plaintext.len().div_ceil(3) * 4 + request.context.len();
+    fits_to_decrypt("with its ciphertext in base64, a request to decrypt this would be", to_decrypt)?;
+    call(core, session, request)
+}
+
+fn encrypt_aes_gcm(core: &Core, session: &Session, args: Map<'_>) -> Result<Zeroizing<Vec<u8>>> {
+    let request: EncryptAesGcm<'_> = parse(args)?;
+    let to_decrypt = request.plaintext.len() + request.aad.len();
+    fits_to_decrypt("a request to decrypt this would be", to_decrypt)?;
+    call(core, session, request)
+}
+
+/// What would not fit into a request to decrypt it must not be made.
+fn fits_to_decrypt(what: &str, size: usize) -> Result<()> {
     // Name, field names and the format's own bytes; generous.
     const AROUND: usize = 1024;
-    // What would not fit into a request to decrypt it must not be made: base64 takes four bytes for three.
-    let to_decrypt = request.plaintext.len().div_ceil(3) * 4 + request.context.len() + AROUND;
-    if to_decrypt > MAX_PAYLOAD as usize {
-        return Err(too_large(
-            "with its ciphertext in base64, a request to decrypt this would be",
-            to_decrypt,
-        ));
+    if size + AROUND > MAX_PAYLOAD as usize {
+        return Err(too_large(what, size + AROUND));
     }
-    call(core, session, request)
+    Ok(())
 }
 
 fn parse<'a, R: WireRequest<'a>>(args: Map<'a>) -> Result<R> {

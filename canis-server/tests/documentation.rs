@@ -4,16 +4,17 @@
 mod harness;
 
 use canis_proto::answer::{
-    DataKey, Decrypted, Derived, Digest, Encrypted, ExportedKey, KeyInfo, KeyList, MacMade, PublicKeyInfo,
-    RandomBytes, Rewrapped, Rotated, Signed, StatusInfo, Verified, WrappingKeyInfo,
+    AesGcmSealed, DataKey, Decrypted, Derived, Digest, Encrypted, ExportedKey, KeyInfo, KeyList, MacMade,
+    PublicKeyInfo, RandomBytes, Rewrapped, Rotated, Signed, StatusInfo, Verified, WrappingKeyInfo,
 };
 use canis_proto::fields::Fields;
 use canis_proto::frame::{FrameType, HEADER, Header, MAX_HELLO, MAX_PAYLOAD, frame};
 use canis_proto::message::{
-    ActivateKey, CancelDestroyKey, ClientHello, CreateKey, Decrypt, Derive, DestroyKey, DisableKey,
-    EnableKey, Encrypt, ExportKey, HashData, ImportKey, ListKeys, Mac, MakeDataKey, PublicKey, Random,
-    Rewrap, RotateKey, ServerHello, ShowKey, Sign, Status, UpdateKey, Verify, VerifyMac, WireAnswer,
-    WireRequest, WrappingKey, decode_error, decode_request, encode_error, encode_request,
+    ActivateKey, CancelDestroyKey, ClientHello, CreateKey, Decrypt, DecryptAesGcm, Derive, DestroyKey,
+    DisableKey, EnableKey, Encrypt, EncryptAesGcm, ExportKey, HashData, ImportKey, ListKeys, Mac,
+    MakeDataKey, PublicKey, Random, Rewrap, RotateKey, ServerHello, ShowKey, Sign, Status, UpdateKey, Verify,
+    VerifyMac, WireAnswer, WireRequest, WrappingKey, decode_error, decode_request, encode_error,
+    encode_request,
 };
 use canis_proto::operation::TABLE;
 use canis_proto::value::{Map, Value};
@@ -70,6 +71,8 @@ fn request_again(payload: &[u8]) -> (OperationId, Vec<u8>) {
         OperationId::PublicKey => request::<PublicKey<'_>>(args),
         OperationId::Encrypt => request::<Encrypt<'_>>(args),
         OperationId::Decrypt => request::<Decrypt<'_>>(args),
+        OperationId::EncryptAesGcm => request::<EncryptAesGcm<'_>>(args),
+        OperationId::DecryptAesGcm => request::<DecryptAesGcm<'_>>(args),
         OperationId::Sign => request::<Sign<'_>>(args),
         OperationId::Verify => request::<Verify<'_>>(args),
         OperationId::UpdateKey => request::<UpdateKey<'_>>(args),
@@ -119,7 +122,8 @@ fn answer_again(id: OperationId, payload: &[u8]) -> Vec<u8> {
         OperationId::ListKeys => answer::<KeyList>(payload),
         OperationId::PublicKey => answer::<PublicKeyInfo>(payload),
         OperationId::Encrypt => answer::<Encrypted>(payload),
-        OperationId::Decrypt => answer::<Decrypted>(payload),
+        OperationId::EncryptAesGcm => answer::<AesGcmSealed>(payload),
+        OperationId::Decrypt | OperationId::DecryptAesGcm => answer::<Decrypted>(payload),
         OperationId::Sign => answer::<Signed>(payload),
         OperationId::Verify => answer::<Verified>(payload),
         other => panic!("CANISP does not carry {}", other.row().name),

@@ -25,14 +25,18 @@ pub(crate) fn random(connection: &Connection, args: &use_args::Random, json: boo
 pub(crate) fn hash(connection: &Connection, args: &use_args::Hash, json: bool) -> Result<()> {
     let data = files::read(args.input.as_deref())?;
     let request = HashData { data: data.as_slice().into(), hash: args.hash };
-    let digest = connect::open(connection)?.call(&request)?.digest;
-    let hex = digest.iter().fold(String::new(), |mut hex, byte| {
-        // Writing into a String cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    });
+    let hex = hex(&connect::open(connection)?.call(&request)?.digest);
     if json {
         return show::json(&json!({"hash": args.hash.name(), "digest": hex}));
     }
     files::print(format!("{hex}\n").as_bytes())
+}
+
+/// Two hexadecimal digits a byte.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        // Writing into a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }

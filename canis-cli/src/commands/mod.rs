@@ -1,5 +1,6 @@
 //! One file a group of commands.
 
+pub(crate) mod aes_gcm;
 mod apply;
 pub(crate) mod datakey;
 pub(crate) mod derive;

@@ -12,6 +12,7 @@ import tempfile
 
 from cryptography.hazmat.primitives import hashes, keywrap, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from jwcrypto import jwk
 
 os.chdir(tempfile.mkdtemp())
@@ -173,6 +174,21 @@ def check_rfc8032():
     )
 
 
+def check_aes_gcm():
+    """Data made by either side under an imported key is read by the other."""
+    for bits in (128, 192, 256):
+        name, key = f"py/gcm/{bits}", AESGCM.generate_key(bits)
+        canis("key", "import", name, "--type", f"aes{bits}-gcm", "--format", "raw", "--in", write("key", key))
+        for iv in (os.urandom(12), os.urandom(20)):
+            sealed = write("sealed", AESGCM(key).encrypt(iv, MESSAGE, b"aad"))
+            args = ["--in", sealed, "--iv", iv.hex(), "--aad", b"aad".hex()]
+            assert canis("aes-gcm", "decrypt", name, *args) == MESSAGE
+        args = ["--in", "message", "--aad-file", write("aad", b"aad"), "--out", "sealed", "--json"]
+        made = json.loads(canis("aes-gcm", "encrypt", name, *args))
+        with open("sealed", "rb") as file:
+            assert AESGCM(key).decrypt(bytes.fromhex(made["iv"]), file.read(), b"aad") == MESSAGE
+
+
 for kind, generate in KINDS.items():
     check_in(kind, generate())
     print(f"in {kind} ok")
@@ -182,3 +198,5 @@ check_wrapped_in()
 print("wrapped ok")
 check_rfc8032()
 print("rfc8032 ok")
+check_aes_gcm()
+print("aes-gcm ok")

@@ -158,7 +158,7 @@ impl ApiKey {
         ApiKey { tenant: tenant.id, key: key.id, version }
     }
 
-    /// The API never uses AES material directly: raw AES at another door would otherwise give its message keys away.
+    /// `encrypt` never uses AES material directly: raw AES at another door would otherwise give its message keys away.
     fn derive(&self, provider: &'static Provider, material: &SecretBytes) -> Result<XaesKey> {
         let mut info = b"canis/v1/api-aead".to_vec();
         info.extend_from_slice(&self.tenant.0);

@@ -1,5 +1,5 @@
-//! How often keys are used: counted in memory, written every few seconds. Advisory: a crash loses the last seconds, and
-//! nothing is decided by them.
+//! How often keys are used: counted in memory, written every few seconds. Advisory: a crash loses the last seconds.
+//! Nothing is decided by them but where AES-GCM with random IVs ends.
 
 use super::Keyring;
 use super::key::Key;

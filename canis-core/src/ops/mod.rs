@@ -1,5 +1,6 @@
 //! The operations, one file each (small ones of one kind together). Only these use keys.
 
+mod aes_gcm;
 mod authenticate;
 mod create_key;
 mod datakey;
