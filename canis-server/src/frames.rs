@@ -6,7 +6,7 @@ use canis_proto::{Error, ErrorCode};
 use std::io;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use zeroize::Zeroizing;
 
 /// Why a connection ends.
@@ -61,8 +61,32 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// A payload whose length has been checked and paid for.
     pub(crate) async fn payload(&mut self, length: u32) -> Result<Zeroizing<Vec<u8>>, End> {
         let mut payload = Zeroizing::new(vec![0; length as usize]);
-        in_time(limits::FRAME, self.stream.read_exact(&mut payload)).await?;
+        if length > limits::LARGE {
+            self.large(&mut payload).await?;
+        } else {
+            in_time(limits::FRAME, self.stream.read_exact(&mut payload)).await?;
+        }
         Ok(payload)
+    }
+
+    /// Fills `payload`, which must come at a rate: what it has paid for, others wait for.
+    async fn large(&mut self, payload: &mut [u8]) -> Result<(), End> {
+        let (began, mut have) = (Instant::now(), 0);
+        while have < payload.len() {
+            let earned = Duration::from_secs_f64(have as f64 / f64::from(limits::LARGE_RATE));
+            let read =
+                timeout_at(began + limits::LARGE_START + earned, self.stream.read(&mut payload[have..]));
+            match read.await {
+                Ok(Ok(0)) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+                Ok(came) => have += came?,
+                Err(_) => {
+                    let rate = limits::LARGE_RATE >> 10;
+                    let why = format!("a large frame must come at {rate} KiB a second; send smaller ones");
+                    return Err(End::Refused(Error::new(ErrorCode::ProtocolError, why)));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Reads a payload away without keeping it.
@@ -137,6 +161,28 @@ mod tests {
             peer.write_all(&frame(FrameType::Ping, 1, b"abc")[..part]).await.unwrap();
             assert_eq!(refused(next(&mut FrameReader::new(ours)).await), ErrorCode::ProtocolError);
             drop(peer);
+        }
+    }
+
+    /// R81: a large payload that stands still is given up after seconds, one that flows is not, however long it takes.
+    #[tokio::test(start_paused = true)]
+    async fn large_payloads_must_flow() {
+        const LENGTH: u32 = 8 << 20;
+        for (rate, whole) in [(0, false), (limits::LARGE_RATE / 2, false), (limits::LARGE_RATE, true)] {
+            let (mut peer, ours) = tokio::io::duplex(1 << 20);
+            let began = Instant::now();
+            let sender = tokio::spawn(async move {
+                for _ in 0..LENGTH / limits::LARGE_RATE * 2 {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    // The reader may have given up.
+                    let _ = peer.write_all(&vec![7; rate as usize]).await;
+                }
+            });
+            let read = FrameReader::new(ours).payload(LENGTH).await;
+            assert_eq!(read.is_ok(), whole, "{rate} bytes a second");
+            let most = if whole { 33 } else { 11 };
+            assert!(began.elapsed() < Duration::from_secs(most), "{:?}", began.elapsed());
+            sender.abort();
         }
     }
 

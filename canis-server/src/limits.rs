@@ -20,8 +20,13 @@ pub const PING: u32 = 64;
 pub const HANDSHAKE: Duration = Duration::from_secs(10);
 /// From the handshake to a complete HELLO.
 pub const HELLO: Duration = Duration::from_secs(10);
-/// For a header, and again for its payload, once the first byte has come.
+/// For a header, and again for its payload up to [`LARGE`] bytes, once the first byte has come.
 pub const FRAME: Duration = Duration::from_secs(60);
+/// For the payload of a large request to begin, and the bytes a second that must follow: until it is whole it keeps
+/// others from [`LARGE_BYTES`]. The largest one takes 69 s at this rate.
+pub const LARGE_START: Duration = Duration::from_secs(5);
+/// See [`LARGE_START`].
+pub const LARGE_RATE: u32 = 256 << 10;
 /// Without a frame and with nothing in flight.
 pub const IDLE: Duration = Duration::from_secs(600);
 /// The whole life of a connection whose token is not known to be right, so that nobody can fill the server with

@@ -6,9 +6,9 @@ mod harness;
 mod raw;
 
 use canis_client::{Client, Config};
-use canis_proto::ErrorCode;
 use canis_proto::frame::{self, FrameType, HEADER};
-use canis_proto::message::{ListKeys, ShowKey, Status, encode_request};
+use canis_proto::message::{HashData, ListKeys, ShowKey, Status, encode_request};
+use canis_proto::{ErrorCode, HashName};
 use harness::{Deployment, Shared, read_all, shared};
 use raw::Raw;
 use std::io::{self, Write};
@@ -189,6 +189,21 @@ fn slow_peers_do_not_stand_in_the_way() {
     let began = Instant::now();
     still_serves(&shared);
     assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+/// R81: who announces large requests and sends nothing takes the place for large ones from others for seconds only.
+#[test]
+fn large_requests_that_never_come_are_given_up() {
+    let shared = shared();
+    let mut idle: Vec<_> = (0..16).map(|_| Raw::greeted(&shared)).collect();
+    idle.iter_mut().for_each(|raw| raw.header(FrameType::Request, 1, frame::MAX_PAYLOAD));
+    std::thread::sleep(Duration::from_millis(300));
+    let began = Instant::now();
+    let data = vec![7; 1 << 20];
+    shared.client().call(&HashData { hash: HashName::Sha256, data: (&data[..]).into() }).unwrap();
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    assert!(idle.remove(0).refused(ErrorCode::ProtocolError).contains("KiB a second"));
+    still_serves(&shared);
 }
 
 /// More connections than the server has file descriptors for: they wait, and are served when others end.

@@ -204,6 +204,12 @@ fn tables_are_the_codes() {
     says(format!("| TLS handshake | {} s |", limits::HANDSHAKE.as_secs()));
     says(format!("| HELLO | {} s after the handshake |", limits::HELLO.as_secs()));
     says(format!("| header; payload | {} s each", limits::FRAME.as_secs()));
+    says(format!(
+        "| payload above {} bytes | {} s, and 1 s more for each {} bytes that have come |",
+        limits::LARGE,
+        limits::LARGE_START.as_secs(),
+        limits::LARGE_RATE
+    ));
     says(format!("| a peer that does not read an answer | {} s |", limits::WRITE.as_secs()));
     says(format!("| idle, nothing in flight | {} s |", limits::IDLE.as_secs()));
     says(format!(
