@@ -178,6 +178,13 @@ fn an_older_store_grows() {
         assert_eq!(store.object(Id([1; 16])).unwrap(), Some(object(1, UNSAID)));
         assert!(store.due_keys(1, 1).unwrap().is_empty() && store.roles(tenant).unwrap().is_empty());
     }
+    // A table alone may be what is missing.
+    for table in ["value_roles", "key_uses"] {
+        rusqlite::Connection::open(&path).unwrap().execute_batch(&format!("DROP TABLE {table}")).unwrap();
+        drop(SqliteStore::open(&path).unwrap());
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        assert!(connection.prepare(&format!("SELECT * FROM {table}")).is_ok());
+    }
     let store = SqliteStore::open(&path).unwrap();
     store.commit(&[put(object(2, 2)), put(object(3, 3))]).unwrap();
     let of = |family| {

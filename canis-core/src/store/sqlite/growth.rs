@@ -3,14 +3,16 @@
 //! An older CANIS goes on working on a grown store: it names its columns when it writes, and new ones have a default.
 
 use super::connection::explain;
-use super::schema::{GAINED, TABLES};
+use super::schema::{GAINED, GAINED_TABLES, TABLES};
 use canis_proto::Result;
 use rusqlite::{Connection, Result as Sql, TransactionBehavior};
 use std::path::Path;
 
-/// Whether every column is there.
+/// Whether every column and table is there.
 pub(super) fn is_grown(path: &Path, connection: &Connection) -> Result<bool> {
-    missing(connection).map(|missing| missing.is_empty()).map_err(|e| explain(path, &e))
+    missing(connection)
+        .and_then(|missing| Ok(missing.is_empty() && has_tables(connection)?))
+        .map_err(|e| explain(path, &e))
 }
 
 /// Adds what is missing, in one transaction. The caller holds the writers' lock.
@@ -26,6 +28,16 @@ fn add(connection: &mut Connection) -> Sql<()> {
     }
     transaction.execute_batch(TABLES)?;
     transaction.commit()
+}
+
+fn has_tables(connection: &Connection) -> Sql<bool> {
+    let mut tables = connection.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1")?;
+    for gained in GAINED_TABLES {
+        if !tables.exists([gained])? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 type Column = (&'static str, &'static str, &'static str);

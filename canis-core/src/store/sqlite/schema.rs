@@ -10,6 +10,9 @@ pub(super) const FORMAT: i64 = 1;
 pub(super) const GAINED: &[(&str, &str, &str)] =
     &[("kms_keys", "due_at", "INTEGER"), ("objects", "family", "INTEGER NOT NULL DEFAULT 255")];
 
+/// Tables that it has gained since.
+pub(super) const GAINED_TABLES: &[&str] = &["value_roles", "key_uses"];
+
 /// Every table and index, as a new store has them; those that are there already are left alone.
 pub(super) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS meta (
