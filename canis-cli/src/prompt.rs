@@ -16,9 +16,10 @@ pub(crate) fn ask(what: &str, flag: &str) -> Result<SecretBytes> {
         Error::invalid(format!("{what} is needed and there is no terminal to ask on; give {flag}"))
     })?;
     let failed = |error: std::io::Error| Error::invalid(format!("cannot ask for {what}: {error}"));
-    write!(terminal, "{what}: ").map_err(failed)?;
     let line = {
+        // Before the question: what is typed as soon as it stands there is neither shown nor flushed away.
         let _silence = Silence::over(&terminal).map_err(failed)?;
+        write!(&terminal, "{what}: ").map_err(failed)?;
         read_line(&terminal).map_err(failed)?
     };
     writeln!(terminal).map_err(failed)?;

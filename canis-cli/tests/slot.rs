@@ -112,7 +112,48 @@ fn tokens_are_made_and_unlocked() {
     assert_eq!(desk.slots().len(), 3, "nothing half-made");
 }
 
-/// R93: a PIN that ten wrong ones locked works again when the security officer has set it. His own wrong tries count.
+/// A terminal of its own for `canis`: every question gets the next answer once it stands there; prints what was shown.
+const TERMINAL: &str = "
+import os, pty, sys
+answers, command = sys.argv[1].split(','), sys.argv[2:]
+child, terminal = pty.fork()
+if child == 0:
+    os.execv(command[0], command)
+shown = b''
+while True:
+    try:
+        piece = os.read(terminal, 1024)
+    except OSError:
+        break
+    if not piece:
+        break
+    shown += piece
+    if shown.endswith(b': ') and answers:
+        os.write(terminal, answers.pop(0).encode() + b'\\n')
+sys.stdout.buffer.write(shown)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+";
+
+/// PINs that are typed are not shown; a new one is typed twice, and a slip changes nothing.
+#[test]
+fn pins_are_typed_unseen() {
+    let desk = Desk::with_token();
+    let unlock = |answers: &str| {
+        let mut python = Command::new("timeout");
+        python.args(["60", "python3", "-c", TERMINAL, answers]).arg(binary("canis"));
+        run(python.args(["slot", "unlock", "--token", "desk", "--data"]).arg(desk.file("data")), b"")
+    };
+    let slip = unlock(&format!("{SO_PIN},typed-pin,typed-bin"));
+    assert!(slip.code == 3 && slip.text().contains("differ"), "{slip:?}");
+    // The old PIN still opens it.
+    desk.objects();
+    let shown = unlock(&format!("{SO_PIN},typed-pin,typed-pin")).ok().text();
+    assert!(shown.contains("once more: "), "{shown}");
+    assert!(!shown.contains(SO_PIN) && !shown.contains("typed"), "{shown}");
+    desk.tool(&["--token-label", "desk", "--login", "--pin", "typed-pin", "--list-objects"]).ok();
+}
+
+/// R93: a PIN that wrong ones have used up works again when the security officer has set it. His own wrong tries count.
 #[test]
 fn a_locked_pin_is_unlocked() {
     let desk = Desk::with_token();
