@@ -126,7 +126,7 @@ fn text(path: &Path) -> &str {
 }
 
 /// DESIGN's mapping of states to PKCS#11: created is seen and does nothing, disabled decrypts and verifies, destroyed is
-/// absent. R18, R19, R60.
+/// absent. R18, R19.
 #[test]
 fn states_through_pkcs11() {
     let site = Site::with_keyfile();
