@@ -125,7 +125,7 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// DESIGN's mapping of states to PKCS#11: created is seen and does nothing, disabled decrypts and verifies, destroyed is
+/// What PKCS#11 sees of the states: created is seen and does nothing, disabled decrypts and verifies, destroyed is
 /// absent. R18, R19.
 #[test]
 fn states_through_pkcs11() {
