@@ -3,7 +3,7 @@
 use crate::args::Options;
 use crate::listener::Server;
 use crate::pool::Pool;
-use crate::{timer, tls, unseal};
+use crate::{limits, timer, tls, unseal};
 use canis_core::clock::SystemClock;
 use canis_core::datadir::DataDir;
 use canis_core::{Core, default_provider};
@@ -14,7 +14,6 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tokio_rustls::TlsAcceptor;
 use tracing::info;
 
 /// Runs until SIGTERM or SIGINT.
@@ -44,11 +43,13 @@ pub fn run(options: Options) -> Result<()> {
     let outcome = runtime.block_on(async {
         let stop = [stop_signal(SignalKind::terminate())?, stop_signal(SignalKind::interrupt())?];
         let listener = listen(options.listen).await?;
-        let unsealing = tokio::spawn(unseal::run(Arc::clone(&core), source));
+        let (drain, drained) = watch::channel(false);
+        let unsealing = tokio::spawn(unseal::run(Arc::clone(&core), source, drained.clone()));
         let timers =
             [tokio::spawn(timer::run(Arc::clone(&core))), tokio::spawn(timer::count(Arc::clone(&core)))];
-        serve(Arc::clone(&core), tls, listener, stop).await;
-        unsealing.abort();
+        serve(Server::new(Arc::clone(&core), tls, drained), listener, stop, &drain).await;
+        // A library in the middle of a call does not like its process to end; one that hangs is not waited for.
+        let _ = tokio::time::timeout(limits::ROOT_END, unsealing).await;
         timers.iter().for_each(tokio::task::JoinHandle::abort);
         // The last seconds' counts; they are advisory, so that a full disk does not keep the server from stopping.
         let _ = tokio::task::spawn_blocking(move || core.write_uses()).await;
@@ -59,10 +60,8 @@ pub fn run(options: Options) -> Result<()> {
     outcome
 }
 
-async fn serve(core: Arc<Core>, tls: TlsAcceptor, listener: TcpListener, mut stop: [Signal; 2]) {
-    let (drain, drained) = watch::channel(false);
-    let server = Arc::new(Server::new(core, tls, drained));
-    let serving = tokio::spawn(server.accept_all(listener));
+async fn serve(server: Server, listener: TcpListener, mut stop: [Signal; 2], drain: &watch::Sender<bool>) {
+    let serving = tokio::spawn(Arc::new(server).accept_all(listener));
     let [terminate, interrupt] = &mut stop;
     tokio::select! {
         _ = terminate.recv() => info!("SIGTERM"),

@@ -36,6 +36,8 @@ pub const STRANGER: Duration = Duration::from_secs(30);
 pub const WRITE: Duration = Duration::from_secs(60);
 /// From SIGTERM to the end, whatever is still in flight then.
 pub const DRAIN: Duration = Duration::from_secs(10);
+/// And from then on for an HSM that is being asked.
+pub const ROOT_END: Duration = Duration::from_secs(5);
 /// How long a refused peer is still listened to, so that our last frame reaches it before the connection is reset.
 pub const LINGER: Duration = Duration::from_secs(2);
 /// How long a wrong token waits for its refusal.

@@ -6,10 +6,11 @@ use canis_core::datadir::RootSource;
 use canis_proto::{Error, ErrorCode};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tracing::{info, warn};
 
-/// Unseals `core` with the credential that `source` leads to; retries while the root cannot be reached.
-pub(crate) async fn run(core: Arc<Core>, source: Option<RootSource>) {
+/// Unseals `core` with the credential that `source` leads to; retries while the root cannot be reached, until `stop`.
+pub(crate) async fn run(core: Arc<Core>, source: Option<RootSource>, mut stop: watch::Receiver<bool>) {
     let Some(source) = source else {
         stay_sealed(
             &core,
@@ -41,17 +42,30 @@ pub(crate) async fn run(core: Arc<Core>, source: Option<RootSource>) {
                 return;
             }
         }
-        tokio::time::sleep(pause).await;
-        pause = longer(pause);
+        tokio::select! {
+            () = tokio::time::sleep(pause) => pause = longer(pause),
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
     }
 }
 
 async fn attempt(core: Arc<Core>, source: Arc<RootSource>) -> Result<(), Error> {
     let work = move || source.credential().and_then(|credential| core.unseal(&credential));
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(_) => Err(Error::internal("unsealing failed unexpectedly; the server's log says more")),
+    match tokio::task::spawn_blocking(|| on_own_thread(work)).await {
+        Ok(Some(result)) => result,
+        Ok(None) | Err(_) => {
+            Err(Error::internal("unsealing failed unexpectedly; the server's log says more"))
+        }
     }
+}
+
+/// Runs `work` on a thread that has wholly ended when this returns; `None` if it could not.
+///
+/// An HSM's library leaves its own state in the thread that calls it. OpenSSL, on which many are built, frees that state
+/// when the thread ends and once more when the process does, so that a thread of the pool, which lives as long as the
+/// process, would end in a double free now and then.
+fn on_own_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    std::thread::Builder::new().name("root".to_owned()).spawn(work).ok()?.join().ok()
 }
 
 fn stay_sealed(core: &Core, reason: &str) {

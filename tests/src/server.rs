@@ -86,7 +86,13 @@ impl Site {
     /// Starts the server and waits until it listens.
     #[must_use]
     pub fn start(&self) -> Server {
-        Server::start(self)
+        Server::start(self, None)
+    }
+
+    /// Starts it with the shared library `preload` put before all others (ld.so(8)).
+    #[must_use]
+    pub fn start_with(&self, preload: &Path) -> Server {
+        Server::start(self, Some(preload))
     }
 }
 
@@ -100,8 +106,9 @@ pub struct Server {
 }
 
 impl Server {
-    fn start(site: &Site) -> Self {
+    fn start(site: &Site, preload: Option<&Path>) -> Self {
         let mut command = site.command("canis-server");
+        command.envs(preload.map(|library| ("LD_PRELOAD", library)));
         command.arg("--data").arg(site.data()).args(["--listen", "127.0.0.1:0", "--log", "debug"]);
         let piped = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = piped.spawn().unwrap_or_else(|e| panic!("cannot start canis-server: {e}"));
@@ -184,15 +191,16 @@ impl Server {
         drop(self.child.wait());
     }
 
-    /// Asks it to stop and waits.
+    /// Asks it to stop, waits, and gives all that it wrote.
     ///
     /// # Panics
     /// If it does not stop well.
-    pub fn stop(mut self) {
+    pub fn stop(mut self) -> String {
         let pid = self.child.id().to_string();
         run(Command::new("kill").args(["-TERM", &pid]), b"").ok();
         let status = self.child.wait().unwrap_or_else(|e| panic!("cannot wait for the server: {e}"));
         assert!(status.success(), "the server ended with {status}:\n{}", self.log());
+        self.log()
     }
 }
 
