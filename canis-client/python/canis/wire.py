@@ -1,0 +1,82 @@
+"""Frames and values of CANISP/1 (docs/canisp.md, sections 2 and 3)."""
+
+from __future__ import annotations
+
+import enum
+import io
+import struct
+from typing import Any, Protocol
+
+import cbor2
+
+from .errors import CanisError
+
+HEADER = struct.Struct(">BBBBII")
+MAGIC = 0xCA
+VERSION = 1
+
+
+class Kind(enum.IntEnum):
+    """The types of frames that this client speaks."""
+
+    HELLO = 1
+    REQUEST = 2
+    RESPONSE = 3
+    ERROR = 4
+    PING = 5
+    PONG = 6
+    GOAWAY = 7
+
+
+class Stream(Protocol):
+    """What frames are read from: a TLS socket."""
+
+    def recv(self, size: int, /) -> bytes: ...
+
+
+def protocol_error(message: str) -> CanisError:
+    return CanisError(5, "protocol_error", message)
+
+
+def frame(kind: Kind, request: int, payload: bytes) -> bytes:
+    """A whole frame."""
+    return HEADER.pack(MAGIC, VERSION, kind, 0, request, len(payload)) + payload
+
+
+def read_frame(stream: Stream, longest: int) -> tuple[int, int, bytes]:
+    """The next frame: type, request id, payload. The length is checked before anything is taken."""
+    magic, version, kind, flags, request, length = HEADER.unpack(_exactly(stream, HEADER.size))
+    if (magic, version, flags) != (MAGIC, VERSION, 0):
+        raise protocol_error("what answers is no CANISP/1 server")
+    if length > longest:
+        raise protocol_error(f"the server sends {length} bytes where it announced {longest} at most")
+    return kind, request, _exactly(stream, length)
+
+
+def encode(value: dict[str, Any]) -> bytes:
+    """The one encoding of a map (RFC 8949, section 4.2.1)."""
+    encoded: bytes = cbor2.dumps(value, canonical=True)
+    return encoded
+
+
+def decode(payload: bytes) -> dict[str, Any]:
+    """The map that a payload holds. Encoded again it is the same bytes: so it had its one encoding, and nothing after."""
+    try:
+        value = cbor2.CBORDecoder(io.BytesIO(payload)).decode()
+        strict = isinstance(value, dict) and encode(value) == payload
+    except (cbor2.CBORError, RecursionError, TypeError, ValueError, OverflowError):
+        strict = False
+    if not strict:
+        raise protocol_error("the server sends a payload that is not in the deterministic encoding")
+    fields: dict[str, Any] = value
+    return fields
+
+
+def _exactly(stream: Stream, length: int) -> bytes:
+    parts = bytearray()
+    while len(parts) < length:
+        part = stream.recv(min(length - len(parts), 1 << 16))
+        if not part:
+            raise ConnectionResetError("the server closed it")
+        parts += part
+    return bytes(parts)
