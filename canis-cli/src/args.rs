@@ -4,7 +4,7 @@ use crate::aes_gcm_args::AesGcmCommand;
 use crate::bench::args::BenchCommand;
 use crate::key_args::{ApplyKeys, CreateKey, DestroyKey, ListKeys, RotateKey, UpdateKey};
 use crate::slot_args::SlotCommand;
-use crate::transfer_args::{ExportKey, ImportFile, ImportKey, ImportSoftHsm, WrappingKey};
+use crate::transfer_args::{ExportKey, ImportFile, ImportKey, ImportPkcs12, ImportSoftHsm, WrappingKey};
 use crate::use_args::{DataKey, Derive, Hash, Mac, Random, Rewrap, SignatureOptions, VerifyMac};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -145,6 +145,10 @@ pub(crate) enum KeyCommand {
 pub(crate) enum ImportCommand {
     /// A private or public key of OpenSSH.
     Ssh(ImportFile),
+    /// An X25519 identity of age, as age-keygen writes it.
+    Age(ImportFile),
+    /// A private key in a PKCS#12 file (`.p12`, `.pfx`), and on request the certificates beside it.
+    Pkcs12(ImportPkcs12),
     /// The objects of a token of SoftHSM2, into a data directory of this machine that no server is running on.
     Softhsm(ImportSoftHsm),
 }

@@ -52,7 +52,10 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Status => commands::status::run(&connection, json)?,
         Command::Key { command } => commands::key::run(&connection, &command, json)?,
         Command::Import { command } => match command {
-            ImportCommand::Ssh(args) => commands::transfer::import_file(&connection, &args, json)?,
+            ImportCommand::Pkcs12(args) => commands::pkcs12::run(&connection, &args, json)?,
+            ImportCommand::Ssh(args) | ImportCommand::Age(args) => {
+                commands::transfer::import_file(&connection, &args, json)?
+            }
             ImportCommand::Softhsm(args) => return commands::softhsm::run(&args, json),
         },
         Command::Encrypt(args) => commands::encryption::encrypt(&connection, &args, json)?,

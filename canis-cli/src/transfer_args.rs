@@ -140,3 +140,15 @@ pub(crate) struct ImportFile {
     #[command(flatten)]
     pub(crate) export: MayLeave,
 }
+
+#[derive(Args)]
+pub(crate) struct ImportPkcs12 {
+    #[command(flatten)]
+    pub(crate) file: ImportFile,
+    /// The key that is meant, by the name it has in the file, where there are several.
+    #[arg(long, value_name = "ALIAS")]
+    pub(crate) alias: Option<String>,
+    /// Write the file's certificates to this one, PEM; keys have none in CANIS, tokens of PKCS#11 do.
+    #[arg(long, value_name = "F")]
+    pub(crate) certificates: Option<PathBuf>,
+}

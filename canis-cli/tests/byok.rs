@@ -4,61 +4,15 @@
 #[path = "../../canis-server/tests/harness/mod.rs"]
 mod harness;
 
-use harness::{Shared, failure, program, shared, stdout};
+mod customer;
+
+use customer::Bench;
+use harness::{failure, program, shared};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
-use std::process::{Command, Output};
-use tempfile::TempDir;
+use std::process::Command;
 
 const TEXT: &str = include_str!("../../docs/byok.md");
-
-/// A folder of a customer, with `canis` and `openssl` at hand.
-struct Bench<'a> {
-    shared: &'a Shared,
-    folder: TempDir,
-}
-
-impl<'a> Bench<'a> {
-    fn new(shared: &'a Shared) -> Self {
-        Bench { shared, folder: tempfile::tempdir().unwrap() }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) {
-        fs::write(self.path(name), bytes).unwrap();
-    }
-
-    fn read(&self, name: &str) -> Vec<u8> {
-        fs::read(self.path(name)).unwrap()
-    }
-
-    fn run(&self, script: &str) -> Output {
-        let canis = program("canis");
-        let here = canis.parent().unwrap().display();
-        let mut command = Command::new("sh");
-        command.args(["-euc", script]).current_dir(&self.folder).env("HOME", self.folder.path());
-        command.env("PATH", format!("{here}:{}", std::env::var("PATH").unwrap()));
-        for (name, value) in self.shared.deployment.canis(&self.shared.server).get_envs() {
-            command.env(name, value.unwrap_or_default());
-        }
-        command.output().unwrap()
-    }
-
-    fn ok(&self, script: &str) -> String {
-        stdout(&self.run(script))
-    }
-
-    fn refused(&self, script: &str, why: &str) {
-        let output = self.run(script);
-        let error = failure(&output, 3);
-        assert!(error.contains(why), "{script}: {error}");
-        assert!(output.stdout.is_empty(), "{script}");
-    }
-}
 
 /// The commands of the document under this heading of a block, such as `sh recipe secret`.
 fn recipe(name: &str) -> String {
@@ -85,6 +39,7 @@ fn the_document_runs_as_it_stands() {
          openssl pkcs12 -export -inkey key.pem -in cert.pem -out key.p12 -passout file:pass
          openssl genpkey -quiet -algorithm RSA -pkeyopt rsa_keygen_bits:4096 -out mine.key
          openssl pkey -in mine.key -pubout -out mine.pem
+         age-keygen -o identity.txt; age-keygen -y identity.txt > recipient; age -R recipient -o locked.age identity.txt
          mkdir .ssh; ssh-keygen -q -t ed25519 -N '' -f .ssh/id_ed25519");
     let [wrapping, import, plain, export, named] = blocks()[..] else { panic!("{}", blocks().len()) };
     bench.ok(wrapping);
@@ -94,6 +49,8 @@ fn the_document_runs_as_it_stands() {
     bench.ok(import);
     bench.ok(plain);
     bench.ok(&recipe("pkcs12"));
+    bench.ok(&recipe("age"));
+    bench.ok(&recipe("locked age"));
     bench.ok(export);
     bench.write("key.bin", b"");
     bench.ok(&recipe("unwrap"));
@@ -111,6 +68,8 @@ fn the_document_runs_as_it_stands() {
     let ssh = bench.ok("canis key public login/me --format openssh");
     let original = String::from_utf8(bench.read(".ssh/id_ed25519.pub")).unwrap();
     assert_eq!(ssh.split(' ').nth(1), original.split(' ').nth(1));
+    assert_eq!(bench.ok("canis key public backup"), bench.ok("canis key public backup-again"));
+    assert_eq!(bench.ok("openssl x509 -in chain.pem"), bench.ok("openssl x509 -in cert.pem"));
     let from_pkcs12 = bench.ok("canis key public from-pkcs12");
     assert_eq!(from_pkcs12, bench.ok("openssl pkey -in key.pem -pubout"));
 }

@@ -10,6 +10,7 @@ pub(crate) mod init;
 pub(crate) mod key;
 mod key_life;
 pub(crate) mod mac;
+pub(crate) mod pkcs12;
 pub(crate) mod rewrap;
 pub(crate) mod signing;
 pub(crate) mod slot;

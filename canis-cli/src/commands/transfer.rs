@@ -1,4 +1,4 @@
-//! `canis key wrapping-key`, `import`, `export`, and `canis import ssh`: keys on their way in and out.
+//! `canis key wrapping-key`, `import`, `export`, `canis import ssh` and `age`: keys on their way in and out.
 //!
 //! What needs a passphrase is opened and closed here, so that passphrases stay on this machine.
 
@@ -55,6 +55,16 @@ pub(super) fn import(connection: &Connection, args: &ImportKey, json: bool) -> R
 
 pub(crate) fn import_file(connection: &Connection, args: &ImportFile, json: bool) -> Result<()> {
     let material = read(Some(&args.file), None, None, &args.passphrase)?;
+    keep(connection, args, &material, json)
+}
+
+/// Imports what a file held as a new key, which is called as the file is unless another name is given.
+pub(super) fn keep(
+    connection: &Connection,
+    args: &ImportFile,
+    material: &Material,
+    json: bool,
+) -> Result<()> {
     let name = match (&args.name, args.file.file_stem().and_then(|stem| stem.to_str())) {
         (Some(name), _) => name,
         (None, Some(stem)) => stem,
@@ -64,13 +74,30 @@ pub(crate) fn import_file(connection: &Connection, args: &ImportFile, json: bool
 }
 
 /// A key as it crosses CANISP.
-struct Material {
+pub(super) struct Material {
     kind: KeyType,
     format: KeyFormat,
     bytes: Zeroizing<Vec<u8>>,
 }
 
 impl Material {
+    /// What was read, checked: what is wrong with it is told before it leaves this machine.
+    pub(super) fn checked(given: Given, kind: Option<KeyType>) -> Result<Self> {
+        let checked = given.check(default_provider())?;
+        // The type asked for goes along, so that a key of another type is refused by the server as by any door.
+        let kind = kind.unwrap_or_else(|| checked.kind());
+        Ok(match checked {
+            Checked::Whole { kind: found, material, .. } => Material {
+                kind,
+                format: if found.is_asymmetric() { KeyFormat::Pkcs8 } else { KeyFormat::Raw },
+                bytes: Zeroizing::new(material.expose().to_vec()),
+            },
+            Checked::Public { spki, .. } => {
+                Material { kind, format: KeyFormat::Spki, bytes: Zeroizing::new(spki) }
+            }
+        })
+    }
+
     fn request<'a>(&'a self, name: &'a str, export: MayLeave) -> message::ImportKey<'a> {
         message::ImportKey {
             name: name.into(),
@@ -87,7 +114,7 @@ impl Material {
     }
 }
 
-/// Reads a key that is not wrapped, and checks it: what is wrong with it is told before it leaves this machine.
+/// Reads a key that is not wrapped.
 fn read(
     path: Option<&Path>,
     kind: Option<KeyType>,
@@ -104,27 +131,19 @@ fn read(
         }
         _ => read_any(&bytes, kind, passphrase)?,
     };
-    let checked = given.check(default_provider())?;
-    // The type asked for goes along, so that a key of another type is refused by the server as by any door.
-    let kind = kind.unwrap_or_else(|| checked.kind());
-    Ok(match checked {
-        Checked::Whole { kind: found, material, .. } => Material {
-            kind,
-            format: if found.is_asymmetric() { KeyFormat::Pkcs8 } else { KeyFormat::Raw },
-            bytes: Zeroizing::new(material.expose().to_vec()),
-        },
-        Checked::Public { spki, .. } => {
-            Material { kind, format: KeyFormat::Spki, bytes: Zeroizing::new(spki) }
-        }
-    })
+    Material::checked(given, kind)
 }
 
 fn read_any(bytes: &[u8], kind: Option<KeyType>, passphrase: &Passphrase) -> Result<Given> {
-    let mut ask = || match &passphrase.passphrase_file {
+    file::read(default_provider(), kind, bytes, &mut || ask(passphrase))
+}
+
+/// The passphrase, from its file or from the terminal.
+pub(super) fn ask(passphrase: &Passphrase) -> Result<SecretBytes> {
+    match &passphrase.passphrase_file {
         Some(path) => secret_file::read_line(path, "passphrase"),
         None => prompt::ask("the key's passphrase", "--passphrase-file"),
-    };
-    file::read(default_provider(), kind, bytes, &mut ask)
+    }
 }
 
 pub(super) fn export(connection: &Connection, args: &ExportKey, json: bool) -> Result<()> {

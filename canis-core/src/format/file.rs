@@ -1,7 +1,7 @@
 //! A key in a file of any form: which form it is, and what a passphrase opens. The program `canis` reads files with it,
 //! so that passphrases stay on the machine of whoever knows them.
 
-use super::{Given, bounded, decode, openssh, pbes2, pem, pkcs1};
+use super::{Given, age, bounded, decode, openssh, pbes2, pem, pkcs1, pkcs12};
 use crate::crypto::Provider;
 use crate::crypto::refusal::bad_private_key;
 use canis_proto::{Error, KeyFormat, KeyType, Result};
@@ -9,7 +9,7 @@ use canis_proto::{Error, KeyFormat, KeyType, Result};
 /// Asked for the passphrase, once, if the file needs one.
 pub type AskPassphrase<'a> = dyn FnMut() -> Result<crate::secret::SecretBytes> + 'a;
 
-/// Reads a key in PEM, JSON, OpenSSH's forms or DER, found out by looking; encrypted ones too. `kind` is the type that
+/// Reads a key in PEM, JSON, OpenSSH's and age's forms or DER, found out by looking; encrypted ones too. `kind` is the type that
 /// is asked for, if any: it tells an AES key from a generic secret in JSON.
 ///
 /// # Errors
@@ -22,6 +22,12 @@ pub fn read(
 ) -> Result<Given> {
     bounded(bytes)?;
     let kind = kind.unwrap_or(KeyType::Aes256);
+    if age::is_age(bytes) {
+        return age::read(bytes);
+    }
+    if pkcs12::is_pkcs12(bytes) {
+        return Err(bad_private_key("it is a PKCS#12 file, which `canis import pkcs12` reads"));
+    }
     if pem::is_pem(bytes) {
         return block(provider, kind, bytes, ask);
     }

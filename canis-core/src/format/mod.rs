@@ -9,6 +9,8 @@ use crate::object::MAX_SECRET;
 use crate::secret::SecretBytes;
 use canis_proto::{Error, Family, KeyFormat, KeyType, Result};
 
+pub mod age;
+mod ber;
 pub mod certificate;
 pub mod file;
 pub mod jwk;
@@ -16,6 +18,8 @@ pub mod openssh;
 pub mod pbes2;
 pub mod pem;
 mod pkcs1;
+pub mod pkcs12;
+mod pkcs12_encryption;
 mod pkcs8;
 pub mod public;
 mod sec1;

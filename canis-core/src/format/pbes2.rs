@@ -12,14 +12,16 @@ use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
 use der::{Choice, Decode, DecodeValue, Encode, Sequence};
 use spki::{AlgorithmIdentifier, AlgorithmIdentifierRef};
 
-/// The most iterations of PBKDF2 that are run; more is not caution but somebody's wish to keep us busy.
+/// The most iterations that one passphrase goes through; more is not caution but somebody's wish to keep us busy.
 const MAX_ITERATIONS: u32 = 10_000_000;
+/// The most in one file, which may hold several keys: some seconds of work.
+const MAX_ITERATIONS_OF_FILE: u32 = 40_000_000;
 /// What we use: OWASP's figure for PBKDF2-HMAC-SHA-256.
 const ITERATIONS: u32 = 600_000;
 /// The longest salt taken, in bytes.
 const MAX_SALT: usize = 1024;
 
-const PBES2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.13");
+pub(super) const PBES2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.13");
 const PBKDF2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.12");
 const SCRYPT: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.11591.4.11");
 const HMAC_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.2.9");
@@ -73,19 +75,65 @@ pub fn is_encrypted(der: &[u8]) -> bool {
 /// # Errors
 /// `invalid_argument` for another scheme or absurd parameters; `decryption_failed` for a wrong passphrase.
 pub fn open(provider: &Provider, der: &[u8], passphrase: &[u8]) -> Result<SecretBytes> {
+    let (algorithm, encrypted) = taken_apart(der)?;
+    if algorithm.oid != PBES2 {
+        return Err(bad_private_key(
+            "it is encrypted by a scheme before PBES2; convert it with `openssl pkcs8 -topk8 -v2 aes-256-cbc`",
+        ));
+    }
+    open_scheme(provider, &algorithm, encrypted, passphrase, &mut Iterations::of_file())
+}
+
+/// Scheme and ciphertext of an EncryptedPrivateKeyInfo.
+pub(super) fn taken_apart(der: &[u8]) -> Result<(AlgorithmIdentifierRef<'_>, &[u8])> {
     let info = EncryptedPrivateKeyInfo::from_der(der)
         .map_err(|_| bad_private_key("it is no EncryptedPrivateKeyInfo DER"))?;
-    let parameters: Pbes2Params<'_> = match info.algorithm.parameters {
-        Some(parameters) if info.algorithm.oid == PBES2 => inner(parameters)?,
-        _ => {
-            return Err(bad_private_key(
-                "it is encrypted by a scheme before PBES2; convert it with `openssl pkcs8 -topk8 -v2 aes-256-cbc`",
-            ));
-        }
-    };
+    Ok((info.algorithm, info.encrypted.as_bytes()))
+}
+
+/// Opens what is encrypted by PBES2 of these parameters.
+pub(super) fn open_scheme(
+    provider: &Provider,
+    algorithm: &AlgorithmIdentifierRef<'_>,
+    encrypted: &[u8],
+    passphrase: &[u8],
+    left: &mut Iterations,
+) -> Result<SecretBytes> {
+    let parameters: Pbes2Params<'_> = algorithm
+        .parameters
+        .map(inner)
+        .ok_or_else(|| bad_private_key("the parameters of its encryption are missing"))??;
     let (iv, length) = cipher(&parameters.cipher)?;
-    let key = derive(provider, &parameters.kdf, passphrase, length)?;
-    decrypt(provider, &key, iv, info.encrypted.as_bytes())
+    let key = derive(provider, &parameters.kdf, passphrase, length, left)?;
+    run(provider, &key, iv, Direction::Decrypt, encrypted).map_err(|_| wrong_passphrase())
+}
+
+/// How much work a file may still ask for.
+pub(super) struct Iterations(u32);
+
+impl Iterations {
+    /// What every file begins with.
+    pub(super) fn of_file() -> Self {
+        Iterations(MAX_ITERATIONS_OF_FILE)
+    }
+
+    /// Counts a derivation with this salt.
+    pub(super) fn take(&mut self, iterations: u32, salt: &[u8]) -> Result<()> {
+        if iterations > MAX_ITERATIONS || salt.len() > MAX_SALT {
+            return Err(bad_private_key(&format!(
+                "its passphrase is to go through more than {MAX_ITERATIONS} iterations or {MAX_SALT} bytes of salt"
+            )));
+        }
+        self.0 = self.0.checked_sub(iterations).ok_or_else(|| {
+            bad_private_key(&format!("it asks for more than {MAX_ITERATIONS_OF_FILE} iterations in all"))
+        })?;
+        Ok(())
+    }
+}
+
+/// One answer, whether the passphrase or the ciphertext is another.
+pub(super) fn wrong_passphrase() -> Error {
+    Error::new(ErrorCode::DecryptionFailed, "the passphrase is not the key's, or the file is damaged")
 }
 
 /// Encrypts a PKCS#8 under a passphrase: EncryptedPrivateKeyInfo DER, which every OpenSSL from 1.0 on opens.
@@ -116,7 +164,7 @@ fn encode(salt: &[u8], iv: &[u8], encrypted: &[u8]) -> der::Result<Vec<u8>> {
     EncryptedPrivateKeyInfo { algorithm, encrypted: OctetStringRef::new(encrypted)? }.to_der()
 }
 
-fn inner<'a, T: Choice<'a> + DecodeValue<'a>>(parameters: AnyRef<'a>) -> Result<T> {
+pub(super) fn inner<'a, T: Choice<'a> + DecodeValue<'a>>(parameters: AnyRef<'a>) -> Result<T> {
     parameters.decode_as().map_err(|_| bad_private_key("the parameters of its encryption are no DER"))
 }
 
@@ -136,6 +184,7 @@ fn derive(
     algorithm: &AlgorithmIdentifierRef<'_>,
     passphrase: &[u8],
     length: usize,
+    left: &mut Iterations,
 ) -> Result<SecretBytes> {
     let parameters: Pbkdf2Params<'_> = match algorithm.parameters {
         Some(parameters) if algorithm.oid == PBKDF2 => inner(parameters)?,
@@ -155,21 +204,11 @@ fn derive(
             .ok_or_else(|| bad_private_key("its PBKDF2 uses no HMAC of SHA-1, -256, -384 or -512"))?,
     };
     let salt = parameters.salt.as_bytes();
-    if parameters.iterations > MAX_ITERATIONS || salt.len() > MAX_SALT {
-        return Err(bad_private_key(&format!(
-            "its PBKDF2 asks for more than {MAX_ITERATIONS} iterations or {MAX_SALT} bytes of salt"
-        )));
-    }
+    left.take(parameters.iterations, salt)?;
     if parameters.length.is_some_and(|asked| asked as usize != length) {
         return Err(bad_private_key("the length of its key is not that of its cipher"));
     }
     SecretBytes::filled(length, |out| provider.kdf.pbkdf2(hash, passphrase, salt, parameters.iterations, out))
-}
-
-fn decrypt(provider: &Provider, key: &SecretBytes, iv: [u8; BLOCK], encrypted: &[u8]) -> Result<SecretBytes> {
-    run(provider, key, iv, Direction::Decrypt, encrypted).map_err(|_| {
-        Error::new(ErrorCode::DecryptionFailed, "the passphrase is not the key's, or the file is damaged")
-    })
 }
 
 fn run(

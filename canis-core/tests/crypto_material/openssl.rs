@@ -42,6 +42,14 @@ impl Bench {
         text
     }
 
+    /// Runs another program there, which must succeed.
+    pub(crate) fn run(&self, program: &str, line: &str) {
+        let output =
+            Command::new(program).args(line.split_whitespace()).current_dir(&self.0).output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        assert!(output.status.success(), "{program} {line}\n{}", String::from_utf8_lossy(&text));
+    }
+
     /// A key pair by `openssl genpkey` in key.der (PKCS#8) and pub.der.
     pub(crate) fn genpkey(&self, kind: KeyType) -> (Vec<u8>, Vec<u8>) {
         let algorithm = match kind {

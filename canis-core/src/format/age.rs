@@ -1,0 +1,152 @@
+//! age identities (age-encryption.org/v1): the X25519 private keys that `age-keygen` writes, one a line,
+//! `AGE-SECRET-KEY-1…` in Bech32 (BIP 173). Read only.
+
+use super::Given;
+use crate::crypto::private_parts::{Part, PrivateParts};
+use crate::crypto::refusal::bad_private_key;
+use canis_proto::{Error, KeyType, Result};
+use zeroize::Zeroizing;
+
+/// What a line with an identity begins with.
+const START: &str = "AGE-SECRET-KEY-1";
+/// The part of Bech32 that people read, without the separator.
+const PREFIX: &str = "age-secret-key-";
+/// Its alphabet: the place of a character is the value of its five bits.
+const ALPHABET: &[u8; 32] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
+/// Characters of the checksum.
+const CHECKSUM: usize = 6;
+/// Characters of 32 bytes: 52, whose last holds four bits of padding.
+const DATA: usize = 52;
+
+/// Whether this is a file of age's: identities, or such a file under a passphrase.
+#[must_use]
+pub fn is_age(bytes: &[u8]) -> bool {
+    is_encrypted(bytes) || std::str::from_utf8(bytes).is_ok_and(|text| lines(text).any(is_identity))
+}
+
+/// Reads the one identity in a file.
+///
+/// # Errors
+/// `invalid_argument` for a file under a passphrase, with no identity or several, or with one that is damaged.
+pub fn read(bytes: &[u8]) -> Result<Given> {
+    if is_encrypted(bytes) {
+        return Err(bad_private_key(
+            "the file is encrypted; let age open it: `age -d FILE | canis import age /dev/stdin --name NAME`",
+        ));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|_| bad_private_key("the file is no text of age's"))?;
+    let mut found = lines(text).filter(|line| is_identity(line));
+    match (found.next(), found.count()) {
+        (Some(line), 0) if line.starts_with(START) => {
+            let seed =
+                identity(line).ok_or_else(|| bad_private_key("the identity is damaged or not whole"))?;
+            Ok(Given::alone(PrivateParts::Seed { kind: KeyType::X25519, seed }))
+        }
+        (Some(_), 0) => {
+            Err(bad_private_key("the identity lives in a plugin of age's, which does not give it away"))
+        }
+        (Some(_), more) => Err(several(more + 1)),
+        (None, _) => Err(bad_private_key("the file holds no identity of age's")),
+    }
+}
+
+fn several(count: usize) -> Error {
+    bad_private_key(&format!(
+        "the file holds {count} identities; put the one that is meant into a file of its own"
+    ))
+}
+
+/// Files of age's begin with this line; armoured ones are PEM.
+fn is_encrypted(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"age-encryption.org/v1") || bytes.starts_with(b"-----BEGIN AGE ENCRYPTED FILE-----")
+}
+
+/// Lines without comments.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().map(str::trim).filter(|line| !line.starts_with('#'))
+}
+
+fn is_identity(line: &str) -> bool {
+    line.starts_with(START) || line.starts_with("AGE-PLUGIN-")
+}
+
+/// The 32 bytes of an identity.
+fn identity(line: &str) -> Option<Part> {
+    let data = line.strip_prefix(START)?.as_bytes();
+    if data.len() != DATA + CHECKSUM {
+        return None;
+    }
+    let mut values = Zeroizing::new([0; DATA + CHECKSUM]);
+    for (value, character) in values.iter_mut().zip(data) {
+        let lower = character.is_ascii_uppercase() || character.is_ascii_digit();
+        let at = ALPHABET.iter().position(|known| lower && *known == character.to_ascii_lowercase())?;
+        *value = u8::try_from(at).ok()?;
+    }
+    let prefix = PREFIX.bytes();
+    let expanded = prefix.clone().map(|c| c >> 5).chain([0]).chain(prefix.map(|c| c & 31));
+    if polymod(expanded.chain(values.iter().copied())) != 1 {
+        return None;
+    }
+    let mut seed: Part = Zeroizing::new(Vec::with_capacity(32));
+    let (mut bits, mut count) = (Zeroizing::new(0u32), 0);
+    for value in &values[..DATA] {
+        *bits = *bits << 5 | u32::from(*value);
+        count += 5;
+        if count >= 8 {
+            count -= 8;
+            seed.push(u8::try_from(*bits >> count & 0xff).ok()?);
+        }
+    }
+    // What is left over is padding, and zero (BIP 173).
+    (*bits & ((1 << count) - 1) == 0).then_some(seed)
+}
+
+/// The checksum of BIP 173: a BCH code over the five-bit values.
+fn polymod(values: impl Iterator<Item = u8>) -> u32 {
+    const GENERATOR: [u32; 5] = [0x3b6a_57b2, 0x2650_8e6d, 0x1ea1_19fa, 0x3d42_33dd, 0x2a14_62b3];
+    values.fold(1, |checksum, value| {
+        let top = checksum >> 25;
+        let shifted = (checksum & 0x01ff_ffff) << 5 ^ u32::from(value);
+        (0..5).filter(|bit| top >> bit & 1 == 1).fold(shifted, |sum, bit| sum ^ GENERATOR[bit])
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Made by age-keygen.
+    const IDENTITY: &str = "AGE-SECRET-KEY-1GSV5X4CLD8LDDSJF7QFST8WCJCK037XZPXSXR5QZM2358ZMUD7TQC546T5";
+
+    #[test]
+    fn one_identity_and_nothing_else() {
+        let text = format!("# created: today\n# public key: age1…\n{IDENTITY}\n");
+        assert!(is_age(text.as_bytes()) && read(text.as_bytes()).is_ok());
+        let refused = |text: &str, why: &str| {
+            let error = read(text.as_bytes()).err().unwrap();
+            assert!(error.message.contains(why), "{error}");
+            assert!(!error.message.contains(&IDENTITY[20..]), "no secret in {error}");
+        };
+        refused(&format!("{IDENTITY}\n{IDENTITY}"), "2 identities");
+        refused("# nothing\n", "no identity");
+        refused("AGE-PLUGIN-YUBIKEY-1QQQ", "plugin");
+        refused("age-encryption.org/v1\n-> scrypt", "age -d");
+        refused("-----BEGIN AGE ENCRYPTED FILE-----\n", "age -d");
+        refused(&IDENTITY.to_lowercase(), "no identity");
+        for at in 16..IDENTITY.len() {
+            let other = if IDENTITY.as_bytes()[at] == b'Q' { "P" } else { "Q" };
+            refused(&format!("{}{other}{}", &IDENTITY[..at], &IDENTITY[at + 1..]), "damaged");
+            refused(&IDENTITY[..at], "damaged");
+        }
+        refused(&format!("{IDENTITY}Q"), "damaged");
+    }
+
+    proptest! {
+        #[test]
+        fn total(tail in "\\PC{0,70}", data in "[QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L]{58}") {
+            let _ = read(format!("{START}{tail}").as_bytes());
+            let _ = read(format!("{START}{data}").as_bytes());
+        }
+    }
+}
