@@ -3,6 +3,7 @@
 use crate::aes_gcm_args::AesGcmCommand;
 use crate::bench::args::BenchCommand;
 use crate::key_args::{ApplyKeys, CreateKey, DestroyKey, ListKeys, RotateKey, UpdateKey};
+use crate::kv_args::KvCommand;
 use crate::slot_args::SlotCommand;
 use crate::transfer_args::{ExportKey, ImportFile, ImportKey, ImportPkcs12, ImportSoftHsm, WrappingKey};
 use crate::use_args::{DataKey, Derive, Hash, Mac, Random, Rewrap, SignatureOptions, VerifyMac};
@@ -65,6 +66,11 @@ pub(crate) enum Command {
     Key {
         #[command(subcommand)]
         command: KeyCommand,
+    },
+    /// Keep names and key pairs under identifiers of one's own.
+    Kv {
+        #[command(subcommand)]
+        command: KvCommand,
     },
     /// Take over keys that others keep.
     Import {

@@ -10,6 +10,7 @@ mod connect;
 mod files;
 mod key_args;
 mod key_file;
+mod kv_args;
 mod local;
 mod pin;
 mod progress;
@@ -58,6 +59,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             }
             ImportCommand::Softhsm(args) => return commands::softhsm::run(&args, json),
         },
+        Command::Kv { command } => commands::kv::run(&connection, &command, json)?,
         Command::Encrypt(args) => commands::encryption::encrypt(&connection, &args, json)?,
         Command::Decrypt(args) => commands::encryption::decrypt(&connection, &args, json)?,
         Command::Sign(args) => commands::signing::sign(&connection, &args, json)?,

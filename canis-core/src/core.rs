@@ -9,7 +9,7 @@ use crate::object::{KeyHandle, Since};
 use crate::root::Credential;
 use crate::store::Store;
 use crate::token::Role;
-use canis_proto::{Error, ErrorCode, Id, Operation, Result};
+use canis_proto::{ENTRY_PREFIX, Error, ErrorCode, Id, Operation, Result};
 use std::fmt;
 use std::sync::Arc;
 
@@ -27,6 +27,10 @@ pub enum Resource<'a> {
     Keys,
     /// One key.
     Key(&'a str),
+    /// Entries of the key-value store in general.
+    Entries,
+    /// One entry.
+    Entry(&'a str),
     /// The tenant as a token.
     Token,
     /// An object.
@@ -38,6 +42,11 @@ impl fmt::Display for Resource<'_> {
         match self {
             Resource::System => f.write_str("sys"),
             Resource::Keys => f.write_str("kms/keys"),
+            Resource::Entries => f.write_str("kms/kv"),
+            Resource::Entry(id) => write!(f, "kms/kv/{}", canis_proto::quote(id)),
+            Resource::Key(name) if name.starts_with(ENTRY_PREFIX) => {
+                Resource::Entry(&name[ENTRY_PREFIX.len()..]).fmt(f)
+            }
             Resource::Key(name) => write!(f, "kms/keys/{}", canis_proto::quote(name)),
             Resource::Token => f.write_str("sys/token"),
             Resource::Object(id) => write!(f, "kms/objects/{id}"),

@@ -4,8 +4,8 @@
 use canis_core::store::memory::MemoryStore;
 use canis_core::store::sqlite::SqliteStore;
 use canis_core::store::{
-    Change, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, RoleRow, Row, Store, TenantRow, UNSAID, UseRow,
-    VersionRow,
+    Change, EntryRow, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, RoleRow, Row, Store, TenantRow,
+    UNSAID, UseRow, VersionRow,
 };
 use canis_proto::{ErrorCode, Id};
 
@@ -228,6 +228,43 @@ fn uses_add_up() {
         assert_eq!(store.generation(), generation);
         store.commit(&[Change::WipeTenant(id(8))]).unwrap();
         assert!(store.uses(id(1)).unwrap().is_empty());
+    });
+}
+
+/// R75: entries are found by what their identifiers lead to, replaced by revision, and read by pages.
+#[test]
+fn entries_by_lookup_and_page() {
+    on_every_store(|store| {
+        let entry = |n, tenant: u8, lookup: u8| EntryRow {
+            id: id(n),
+            tenant_id: id(tenant),
+            lookup: id(lookup),
+            revision: 1,
+            sealed: vec![n, 1],
+            private_key: vec![n],
+        };
+        let put = |row: &EntryRow| store.commit(&[Change::Put(Row::Entry(row.clone()))]);
+        store.commit(&[tenant(7), tenant(8)]).unwrap();
+        for (n, lookup) in [(1, 0x80), (2, 0x10), (3, 0xff)] {
+            put(&entry(n, 8, lookup)).unwrap();
+        }
+        put(&entry(4, 7, 0x10)).unwrap();
+        assert_eq!(put(&entry(5, 8, 0x10)).unwrap_err().code, ErrorCode::Conflict, "a taken place");
+        assert_eq!(store.entry(id(8), id(0x10)).unwrap(), Some(entry(2, 8, 0x10)));
+        assert_eq!(store.entry(id(8), id(0x11)).unwrap(), None);
+        let page = |after, limit| -> Vec<Id> {
+            store.entries(id(8), after, limit).unwrap().iter().map(|row| row.id).collect()
+        };
+        assert_eq!(page(id(0), 2), [id(2), id(1)]);
+        assert_eq!(page(id(0x80), 2), [id(3)]);
+        put(&EntryRow { revision: 2, private_key: vec![], ..entry(2, 8, 0x10) }).unwrap();
+        let stale = put(&EntryRow { revision: 2, ..entry(2, 8, 0x10) }).unwrap_err();
+        assert_eq!(stale.code, ErrorCode::Conflict);
+        store.commit(&[Change::RemoveEntry(id(2), 1)]).unwrap_err();
+        store.commit(&[Change::RemoveEntry(id(2), 2)]).unwrap();
+        assert_eq!(page(id(0), 9), [id(1), id(3)]);
+        store.commit(&[Change::WipeTenant(id(8))]).unwrap();
+        assert_eq!((page(id(0), 9), store.entries(id(7), id(0), 9).unwrap().len()), (vec![], 1));
     });
 }
 

@@ -17,7 +17,7 @@ use canis_core::token::{Login, Role};
 use canis_core::{Caller, Core, default_provider};
 use canis_proto::message::Decrypt;
 use canis_proto::text::Sealed;
-use canis_proto::{ErrorCode, Family, Id, KeyName, KeyType, Result, Usage};
+use canis_proto::{ErrorCode, Family, Id, KeyType, Result, Usage};
 use std::sync::Arc;
 use token::{Token, USER, code, content, pin};
 
@@ -241,10 +241,7 @@ fn a_pair_that_wrapped_decrypts_at_no_door() {
         public: Some(half(Class::PublicKey, Usage::ENCRYPT.with(Usage::WRAP))),
     };
     let (_, public) = token.core.call(&token.caller(), pair).unwrap();
-    let sealed = |bytes: &[u8]| {
-        let name = KeyName::parse("both").unwrap();
-        Sealed { name, version: 1, bytes: bytes.to_vec() }.to_text()
-    };
+    let sealed = |bytes: &[u8]| Sealed { name: "both".into(), version: 1, bytes: bytes.to_vec() }.to_text();
     let decrypt = |ciphertext: String| {
         let request =
             Decrypt { name: "both".into(), ciphertext: ciphertext.into(), context: (&[][..]).into() };

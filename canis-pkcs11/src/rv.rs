@@ -73,7 +73,7 @@ const fn code(code: ErrorCode) -> CK_RV {
         E::KeyNotFound | E::VersionNotFound | E::VersionRetired | E::KeyDestroyed => CKR_KEY_HANDLE_INVALID,
         E::KeyExists | E::TenantExists | E::Conflict => CKR_FUNCTION_FAILED,
         E::DecryptionFailed => CKR_ENCRYPTED_DATA_INVALID,
-        E::ObjectNotFound => CKR_OBJECT_HANDLE_INVALID,
+        E::ObjectNotFound | E::EntryNotFound => CKR_OBJECT_HANDLE_INVALID,
         E::TenantNotFound => CKR_TOKEN_NOT_PRESENT,
         E::Unauthenticated | E::LoginRequired | E::TenantLocked => CKR_USER_NOT_LOGGED_IN,
         E::PermissionDenied => CKR_ACTION_PROHIBITED,

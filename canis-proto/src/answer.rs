@@ -6,6 +6,8 @@ use crate::value::{Map, Value};
 use crate::{Interval, KeyFormat, KeyState, KeyType, Result, Usage};
 use zeroize::Zeroize;
 
+pub use crate::entry::{Entry, EntryDeleted, EntryInfo, EntryList};
+
 macro_rules! answer {
     ($(#[doc = $doc:literal])+ $name:ident { $($(#[doc = $fdoc:literal])+ $field:ident: $type:ty, $take:ident, |$it:ident| $write:expr;)+ }) => {
         $(#[doc = $doc])+
@@ -25,6 +27,7 @@ macro_rules! answer {
         }
     };
 }
+pub(crate) use answer;
 
 answer! {
     /// The state of server and store.

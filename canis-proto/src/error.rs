@@ -87,6 +87,8 @@ codes! {
     TenantNotFound = 14, "tenant_not_found", Caller;
     /// The tenant's name is taken.
     TenantExists = 15, "tenant_exists", Caller;
+    /// There is no entry of this identifier.
+    EntryNotFound = 16, "entry_not_found", Caller;
     /// The credential is missing, unknown, expired or wrong.
     Unauthenticated = 20, "unauthenticated", Policy;
     /// The caller lacks the capability.

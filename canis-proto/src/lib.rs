@@ -3,6 +3,7 @@
 mod aes_gcm;
 pub mod answer;
 mod choices;
+mod entry;
 mod error;
 pub mod fields;
 pub mod frame;
@@ -21,6 +22,7 @@ mod uses;
 pub mod value;
 
 pub use choices::{AgreementKdf, HashName, SignatureForm};
+pub use entry::{ENTRY_PREFIX, EntryId, MAX_ENTRY_NAME, MAX_HALF, MAX_IDENTIFIER};
 pub use error::{Blame, Error, ErrorCode, Result};
 pub use id::Id;
 pub use interval::Interval;

@@ -14,6 +14,7 @@ use crate::{Error, ErrorCode, Interval, KeyFormat, KeyState, KeyType, Result, Us
 use std::borrow::Cow;
 
 pub use crate::aes_gcm::{DecryptAesGcm, EncryptAesGcm};
+pub use crate::entry::{DeleteEntry, GetEntry, ListEntries, PutEntry};
 pub use crate::lifecycle::{
     ActivateKey, CancelDestroyKey, CreateKey, DestroyKey, DisableKey, EnableKey, RotateKey, UpdateKey,
 };
@@ -196,7 +197,7 @@ pub(crate) mod parse {
         Cow, Error, Fields, Interval, KeyFormat, KeyState, KeyType, Map, Result, SignatureScheme, Usage,
         Value, WireAnswer,
     };
-    use crate::answer::{KeyInfo, VersionInfo};
+    use crate::answer::{EntryInfo, KeyInfo, VersionInfo};
     use crate::fields::FromValue;
 
     pub(crate) fn required<'a, T: FromValue<'a>>(fields: &mut Fields<'a>, key: &str) -> Result<T> {
@@ -270,6 +271,10 @@ pub(crate) mod parse {
         fields.required::<Cow<'_, str>>(key)?.parse()
     }
 
+    pub(crate) fn optional_key_type(fields: &mut Fields<'_>, key: &str) -> Result<Option<KeyType>> {
+        fields.optional::<Cow<'_, str>>(key)?.map(|name| name.parse()).transpose()
+    }
+
     pub(crate) fn key_format(fields: &mut Fields<'_>, key: &str) -> Result<KeyFormat> {
         fields.required::<Cow<'_, str>>(key)?.parse()
     }
@@ -295,6 +300,10 @@ pub(crate) mod parse {
 
     pub(crate) fn versions(fields: &mut Fields<'_>, key: &str) -> Result<Vec<VersionInfo>> {
         list(fields, key, "a version")
+    }
+
+    pub(crate) fn entries(fields: &mut Fields<'_>, key: &str) -> Result<Vec<EntryInfo>> {
+        list(fields, key, "an entry")
     }
 
     pub(crate) fn keys(fields: &mut Fields<'_>, key: &str) -> Result<Vec<KeyInfo>> {

@@ -232,6 +232,14 @@ operations! {
     ImportKey = 101, "key.import", Some(C::Import), Long, true;
     /// Take a key out, wrapped or in plain.
     ExportKey = 102, "key.export", Some(C::Export), Long, true;
+    /// Write an entry of the key-value store. Also needs `update` to replace one.
+    PutEntry = 120, "kv.put", Some(C::Import), Long, true;
+    /// Read an entry. Also needs `export` for its private half.
+    GetEntry = 121, "kv.get", Some(C::Read), Long, true;
+    /// List entries.
+    ListEntries = 122, "kv.list", Some(C::List), Long, true;
+    /// Delete an entry.
+    DeleteEntry = 123, "kv.delete", Some(C::Delete), Long, true;
     /// Open every row and name those that were changed by other hands; asked on the store's own host.
     VerifyStore = 31, "store.verify", Some(C::Admin), Long, false;
 

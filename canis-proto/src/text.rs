@@ -1,7 +1,11 @@
 //! The text form of ciphertexts and signatures: `canis:v1:<key name>:<version>:<base64>`.
+//!
+//! Names of keys stand as they are. What operations call an entry of the key-value store, `kv:<identifier>`, stands
+//! percent-encoded (RFC 3986, section 2.1), because an identifier may hold any text.
 
-use crate::{Error, ErrorCode, KeyName, Result};
+use crate::{ENTRY_PREFIX, EntryId, Error, ErrorCode, KeyName, Result};
 use base64ct::{Base64, Encoding};
+use std::fmt::Write;
 
 /// The highest key version; the schema's column is a signed 32-bit integer.
 pub const MAX_VERSION: u32 = i32::MAX as u32;
@@ -12,8 +16,8 @@ const FORMAT: &str = "v1";
 /// A ciphertext or signature with the name and version of the key that made it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sealed {
-    /// The key.
-    pub name: KeyName,
+    /// The key, or `kv:` and the identifier of an entry.
+    pub name: String,
     /// Its version, from 1.
     pub version: u32,
     /// The ciphertext or signature itself.
@@ -24,7 +28,8 @@ impl Sealed {
     /// The text form.
     #[must_use]
     pub fn to_text(&self) -> String {
-        format!("{PREFIX}:{FORMAT}:{}:{}:{}", self.name, self.version, Base64::encode_string(&self.bytes))
+        let (name, base64) = (escaped(&self.name), Base64::encode_string(&self.bytes));
+        format!("{PREFIX}:{FORMAT}:{name}:{}:{base64}", self.version)
     }
 
     /// Reads the text form; exactly what [`Sealed::to_text`] writes, with an optional newline at the end.
@@ -50,11 +55,53 @@ impl Sealed {
                 ),
             ));
         }
-        let name = KeyName::parse(name)?;
+        let name = parse_name(name)?;
         let version = parse_version(version)?;
         let bytes = Base64::decode_vec(base64).map_err(|_| malformed("its last part is not base64"))?;
         Ok(Sealed { name, version, bytes })
     }
+}
+
+/// What may stand unescaped: every character of the names of keys.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'/')
+}
+
+fn escaped(name: &str) -> String {
+    name.bytes().fold(String::with_capacity(name.len()), |mut text, byte| {
+        if is_plain(byte) {
+            text.push(char::from(byte));
+        } else {
+            // Writing into a String cannot fail.
+            let _ = write!(text, "%{byte:02X}");
+        }
+        text
+    })
+}
+
+/// Only what [`escaped`] writes: one name, one spelling.
+fn parse_name(text: &str) -> Result<String> {
+    if !text.contains('%') {
+        return KeyName::parse(text).map(|name| name.to_string());
+    }
+    let refused = || malformed("its name is neither a key's nor `kv:` and an identifier, percent-encoded");
+    let name = unescaped(text).ok_or_else(refused)?;
+    match name.strip_prefix(ENTRY_PREFIX) {
+        Some(id) if escaped(&name) == text => EntryId::parse(id).map(|id| id.key_name()),
+        _ => Err(refused()),
+    }
+}
+
+fn unescaped(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut parts = text.split('%');
+    bytes.extend(parts.next()?.bytes());
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2)?;
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        bytes.extend(rest.bytes());
+    }
+    String::from_utf8(bytes).ok()
 }
 
 /// A version is decimal, from 1 to 2^31-1, without sign or leading zero: one version, one spelling.
@@ -77,11 +124,27 @@ mod tests {
     /// R38: self-describing text with format id v1.
     #[test]
     fn round_trip() {
-        let sealed =
-            Sealed { name: KeyName::parse("production/x").unwrap(), version: 3, bytes: vec![0, 255, 1] };
+        let sealed = Sealed { name: "production/x".into(), version: 3, bytes: vec![0, 255, 1] };
         assert_eq!(sealed.to_text(), "canis:v1:production/x:3:AP8B");
         assert_eq!(Sealed::parse(&sealed.to_text()), Ok(sealed.clone()));
         assert_eq!(Sealed::parse("canis:v1:production/x:3:AP8B\n"), Ok(sealed));
+    }
+
+    /// R73: an identifier may hold what separates the parts; it comes back as it was, and has one spelling.
+    #[test]
+    fn names_of_entries() {
+        for id in ["alice", "a:b", "100 %", "ä/\0", "kv:kv:"] {
+            let sealed = Sealed { name: format!("kv:{id}"), version: 1, bytes: vec![7] };
+            assert_eq!(sealed.to_text().split(':').count(), 5);
+            assert_eq!(Sealed::parse(&sealed.to_text()), Ok(sealed));
+        }
+        let entry = Sealed { name: "kv:a b".into(), version: 1, bytes: vec![] };
+        assert_eq!(entry.to_text(), "canis:v1:kv%3Aa%20b:1:");
+        for name in
+            ["kv%3aa", "%6Bv%3Aa", "kv%3A", "kv%3A%FF", "kv%3A%", "kv%3A%+1", "a%3Ab", "kv%3Aa b", "%61"]
+        {
+            assert!(Sealed::parse(&format!("canis:v1:{name}:1:")).is_err(), "{name}");
+        }
     }
 
     /// R37, R38: a header out of range or of another format is a clean error.

@@ -5,10 +5,10 @@ use canis_core::{Core, Run};
 use canis_proto::fields::Fields;
 use canis_proto::frame::MAX_PAYLOAD;
 use canis_proto::message::{
-    ActivateKey, CancelDestroyKey, CreateKey, Decrypt, DecryptAesGcm, Derive, DestroyKey, DisableKey,
-    EnableKey, Encrypt, EncryptAesGcm, ExportKey, HashData, ImportKey, ListKeys, Mac, MakeDataKey, PublicKey,
-    Random, Rewrap, RotateKey, ShowKey, Sign, Status, UpdateKey, Verify, VerifyMac, WireAnswer, WireRequest,
-    WrappingKey, decode_request,
+    ActivateKey, CancelDestroyKey, CreateKey, Decrypt, DecryptAesGcm, DeleteEntry, Derive, DestroyKey,
+    DisableKey, EnableKey, Encrypt, EncryptAesGcm, ExportKey, GetEntry, HashData, ImportKey, ListEntries,
+    ListKeys, Mac, MakeDataKey, PublicKey, PutEntry, Random, Rewrap, RotateKey, ShowKey, Sign, Status,
+    UpdateKey, Verify, VerifyMac, WireAnswer, WireRequest, WrappingKey, decode_request,
 };
 use canis_proto::value::Map;
 use canis_proto::{Error, ErrorCode, Operation, OperationId, Result};
@@ -63,6 +63,10 @@ fn handler(id: OperationId) -> Option<Handler> {
         OperationId::WrappingKey => |core, session, args| run::<WrappingKey>(core, session, args),
         OperationId::ImportKey => |core, session, args| run::<ImportKey<'_>>(core, session, args),
         OperationId::ExportKey => |core, session, args| run::<ExportKey<'_>>(core, session, args),
+        OperationId::PutEntry => |core, session, args| run::<PutEntry<'_>>(core, session, args),
+        OperationId::GetEntry => |core, session, args| run::<GetEntry<'_>>(core, session, args),
+        OperationId::ListEntries => |core, session, args| run::<ListEntries<'_>>(core, session, args),
+        OperationId::DeleteEntry => |core, session, args| run::<DeleteEntry<'_>>(core, session, args),
         OperationId::Encrypt => encrypt,
         OperationId::Decrypt => |core, session, args| run::<Decrypt<'_>>(core, session, args),
         OperationId::EncryptAesGcm => encrypt_aes_gcm,

@@ -4,17 +4,18 @@
 mod harness;
 
 use canis_proto::answer::{
-    AesGcmSealed, DataKey, Decrypted, Derived, Digest, Encrypted, ExportedKey, KeyInfo, KeyList, MacMade,
-    PublicKeyInfo, RandomBytes, Rewrapped, Rotated, Signed, StatusInfo, Verified, WrappingKeyInfo,
+    AesGcmSealed, DataKey, Decrypted, Derived, Digest, Encrypted, Entry, EntryDeleted, EntryInfo, EntryList,
+    ExportedKey, KeyInfo, KeyList, MacMade, PublicKeyInfo, RandomBytes, Rewrapped, Rotated, Signed,
+    StatusInfo, Verified, WrappingKeyInfo,
 };
 use canis_proto::fields::Fields;
 use canis_proto::frame::{FrameType, HEADER, Header, MAX_HELLO, MAX_PAYLOAD, frame};
 use canis_proto::message::{
-    ActivateKey, CancelDestroyKey, ClientHello, CreateKey, Decrypt, DecryptAesGcm, Derive, DestroyKey,
-    DisableKey, EnableKey, Encrypt, EncryptAesGcm, ExportKey, HashData, ImportKey, ListKeys, Mac,
-    MakeDataKey, PublicKey, Random, Rewrap, RotateKey, ServerHello, ShowKey, Sign, Status, UpdateKey, Verify,
-    VerifyMac, WireAnswer, WireRequest, WrappingKey, decode_error, decode_request, encode_error,
-    encode_request,
+    ActivateKey, CancelDestroyKey, ClientHello, CreateKey, Decrypt, DecryptAesGcm, DeleteEntry, Derive,
+    DestroyKey, DisableKey, EnableKey, Encrypt, EncryptAesGcm, ExportKey, GetEntry, HashData, ImportKey,
+    ListEntries, ListKeys, Mac, MakeDataKey, PublicKey, PutEntry, Random, Rewrap, RotateKey, ServerHello,
+    ShowKey, Sign, Status, UpdateKey, Verify, VerifyMac, WireAnswer, WireRequest, WrappingKey, decode_error,
+    decode_request, encode_error, encode_request,
 };
 use canis_proto::operation::TABLE;
 use canis_proto::value::{Map, Value};
@@ -92,6 +93,10 @@ fn request_again(payload: &[u8]) -> (OperationId, Vec<u8>) {
         OperationId::Derive => request::<Derive<'_>>(args),
         OperationId::Random => request::<Random>(args),
         OperationId::HashData => request::<HashData<'_>>(args),
+        OperationId::PutEntry => request::<PutEntry<'_>>(args),
+        OperationId::GetEntry => request::<GetEntry<'_>>(args),
+        OperationId::ListEntries => request::<ListEntries<'_>>(args),
+        OperationId::DeleteEntry => request::<DeleteEntry<'_>>(args),
         other => panic!("CANISP does not carry {}", other.row().name),
     };
     (id, again)
@@ -126,6 +131,10 @@ fn answer_again(id: OperationId, payload: &[u8]) -> Vec<u8> {
         OperationId::Decrypt | OperationId::DecryptAesGcm => answer::<Decrypted>(payload),
         OperationId::Sign => answer::<Signed>(payload),
         OperationId::Verify => answer::<Verified>(payload),
+        OperationId::PutEntry => answer::<EntryInfo>(payload),
+        OperationId::GetEntry => answer::<Entry>(payload),
+        OperationId::ListEntries => answer::<EntryList>(payload),
+        OperationId::DeleteEntry => answer::<EntryDeleted>(payload),
         other => panic!("CANISP does not carry {}", other.row().name),
     }
 }

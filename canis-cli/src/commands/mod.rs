@@ -9,6 +9,7 @@ pub(crate) mod encryption;
 pub(crate) mod init;
 pub(crate) mod key;
 mod key_life;
+pub(crate) mod kv;
 pub(crate) mod mac;
 pub(crate) mod pkcs12;
 pub(crate) mod rewrap;

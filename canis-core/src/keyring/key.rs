@@ -8,7 +8,7 @@ use super::store_rows::agree;
 use super::tenant::OpenTenant;
 use crate::secret::SecretBytes;
 use crate::store::{KeyRow, Row, VersionRow};
-use canis_proto::{Error, ErrorCode, Id, KeyState, KeyType, Result, Usage};
+use canis_proto::{ENTRY_PREFIX, Error, ErrorCode, Id, KeyState, KeyType, Result, Usage};
 use std::sync::Arc;
 
 /// A key's metadata, authenticated.
@@ -20,6 +20,8 @@ pub(crate) struct Key {
     pub(crate) state: KeyState,
     pub(crate) usage: Usage,
     pub(crate) record: KeyRecord,
+    /// Whether it is an entry of the key-value store.
+    entry: bool,
     /// The store's generation before the row was read; a later commit makes it stale.
     generation: u64,
 }
@@ -39,6 +41,26 @@ impl Keyring {
     /// # Errors
     /// `key_not_found`, `store_tampered`.
     pub(crate) fn key(&self, tenant: &OpenTenant, name: &str) -> Result<Arc<Key>> {
+        if name.starts_with(ENTRY_PREFIX) {
+            return Err(Error::new(
+                ErrorCode::InvalidName,
+                format!("`{}` is an entry, and this is for keys only", canis_proto::quote(name)),
+            ));
+        }
+        self.cached_key(tenant, name, |generation| {
+            let row = self.store.key_by_name(tenant.id, name)?.filter(|row| row.deleted_at.is_none());
+            let Some(row) = row else { return Err(self.absent(tenant, name)) };
+            self.read_key(tenant, &row, generation)
+        })
+    }
+
+    /// What was read under `name` since the last change of the store; `read` is asked if nothing was.
+    pub(super) fn cached_key(
+        &self,
+        tenant: &OpenTenant,
+        name: &str,
+        read: impl FnOnce(u64) -> Result<Key>,
+    ) -> Result<Arc<Key>> {
         let cached = (tenant.id, name.to_owned());
         let generation = self.store.generation();
         if let Some(key) = self.keys.get(&cached)
@@ -46,9 +68,7 @@ impl Keyring {
         {
             return Ok(key);
         }
-        let row = self.store.key_by_name(tenant.id, name)?.filter(|row| row.deleted_at.is_none());
-        let Some(row) = row else { return Err(self.absent(tenant, name)) };
-        let key = Arc::new(self.read_key(tenant, &row, generation)?);
+        let key = Arc::new(read(generation)?);
         self.keys.insert(cached, Arc::clone(&key));
         Ok(key)
     }
@@ -115,7 +135,7 @@ impl Keyring {
         agree(&place, "deleted_at", &row.deleted_at, &clear.deleted_at)?;
         agree(&place, "state", &row.state, &clear.state)?;
         agree(&place, "due_at", &row.due_at, &clear.due_at)?;
-        Ok(Key { id: row.id, revision: row.revision, kind, state, usage, record, generation })
+        Ok(Key { id: row.id, revision: row.revision, kind, state, usage, record, entry: false, generation })
     }
 
     /// The row of a key at `revision`.
@@ -167,7 +187,13 @@ impl Keyring {
         if version < key.record.oldest_version {
             return Err(key.retired(version));
         }
-        if let Some(ready) = self.ready.get(&(key.id, version)) {
+        let cached = (key.id, key.generation_of(version));
+        if let Some(ready) = self.ready.get(&cached) {
+            return Ok(ready);
+        }
+        if key.entry {
+            let ready = Arc::new(self.ready_entry(tenant, key)?);
+            self.ready.insert(cached, Arc::clone(&ready));
             return Ok(ready);
         }
         let row = self.store.version(key.id, version)?.ok_or_else(|| key.without(version))?;
@@ -181,7 +207,7 @@ impl Keyring {
         if let Some(fingerprint) = secret {
             ready.known.fingerprint.get_or_init(|| fingerprint);
         }
-        self.ready.insert((key.id, version), Arc::clone(&ready));
+        self.ready.insert(cached, Arc::clone(&ready));
         Ok(ready)
     }
 
@@ -252,6 +278,22 @@ fn not_found(name: &str) -> Error {
 }
 
 impl Key {
+    /// An entry of the key-value store as a key: active, with one version.
+    pub(super) fn of_entry(id: Id, revision: u64, kind: KeyType, record: KeyRecord, generation: u64) -> Self {
+        let usage = Usage::from_bits(record.usage).unwrap_or_default();
+        Key { id, revision, kind, state: KeyState::Active, usage, record, entry: true, generation }
+    }
+
+    /// Whether it is an entry of the key-value store.
+    pub(crate) fn is_entry(&self) -> bool {
+        self.entry
+    }
+
+    /// What tells the material of a version from all others of this id: an entry's is replaced in place.
+    fn generation_of(&self, version: u32) -> u64 {
+        if self.entry { self.revision } else { u64::from(version) }
+    }
+
     /// The key as it stands after `record` was written in its place.
     pub(super) fn followed_by(&self, record: KeyRecord) -> Option<Self> {
         Some(Key {
@@ -261,6 +303,7 @@ impl Key {
             state: KeyState::from_number(record.state)?,
             usage: Usage::from_bits(record.usage)?,
             record,
+            entry: self.entry,
             generation: self.generation,
         })
     }

@@ -16,6 +16,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 pub(crate) mod change;
+pub(crate) mod entry;
 pub(crate) mod key;
 pub(crate) mod key_record;
 pub(crate) mod object;
@@ -56,7 +57,7 @@ pub struct Keyring {
     reason: Mutex<String>,
     open: RwLock<HashMap<Id, Arc<OpenTenant>>>,
     keys: Cache<(Id, String), Arc<Key>>,
-    ready: Cache<(Id, u32), Arc<ReadyKey>>,
+    ready: Cache<(Id, u64), Arc<ReadyKey>>,
     objects: Cache<Id, Arc<CachedObject>>,
     handles: Cache<(Id, Usage), Arc<KeyHandle>>,
     tokens: Mutex<Option<(u64, Arc<Vec<TokenInfo>>)>>,

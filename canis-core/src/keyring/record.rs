@@ -162,6 +162,26 @@ record! {
     }
 }
 
+record! {
+    /// An entry of the key-value store, without its private half.
+    StoredEntry, EntryRecord, "an entry", {
+        /// The identifier.
+        identifier: String,
+        /// The name.
+        name: String,
+        /// The public half.
+        public_key: Vec<u8>,
+        /// The number of the pair's type; 0 if the halves are no pair.
+        kind: u8,
+        /// Whether a private half stands beside it.
+        has_private: bool,
+        /// When it was made, in microseconds since 1970-01-01 UTC.
+        created_at: i64,
+        /// When it was last written; the revision that callers name.
+        updated_at: i64,
+    }
+}
+
 /// What an object says about its key.
 #[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
 pub(crate) struct FactsRecord {

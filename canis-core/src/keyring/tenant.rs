@@ -46,6 +46,8 @@ pub(crate) struct OpenTenant {
     pub(crate) rows: RowSealer,
     /// What fingerprints of key values are made under.
     pub(super) values: SecretBytes,
+    /// What rows are found by whose names stand sealed.
+    pub(super) lookup: SecretBytes,
     /// How many applications are logged in; a PIN-protected tenant closes when the last one leaves.
     pub(crate) logins: AtomicUsize,
 }
@@ -177,6 +179,7 @@ impl Keyring {
         }
         let rows = RowSealer::new(self.provider, &key)?;
         let values = derive(self.provider, &key, "canis/v1/value-roles")?;
+        let lookup = derive(self.provider, &key, "canis/v1/lookup")?;
         let opened = Arc::new(OpenTenant {
             id: info.id,
             revision: info.revision,
@@ -185,6 +188,7 @@ impl Keyring {
             key,
             rows,
             values,
+            lookup,
             logins: AtomicUsize::new(0),
         });
         let admitted = {

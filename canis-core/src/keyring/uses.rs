@@ -26,8 +26,11 @@ impl Uses {
 }
 
 impl Keyring {
-    /// Counts one use of a version.
+    /// Counts one use of a version. Those of entries of the key-value store are not counted.
     pub(crate) fn used(&self, key: &Key, version: u32) {
+        if key.is_entry() {
+            return;
+        }
         let last_used_at = self.clock.now_micros();
         self.uses.add(&UseRow { key_id: key.id, version, uses: 1, last_used_at });
     }

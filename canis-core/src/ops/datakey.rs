@@ -29,7 +29,7 @@ impl Run for MakeDataKey<'_> {
             }
         };
         let tenant = keyring.tenant(caller.tenant()?)?;
-        let key = keyring.key(&tenant, &self.name)?;
+        let key = keyring.usable(&tenant, &self.name)?;
         key.require(Usage::ENCRYPT, "encrypt")?;
         let made = SecretBytes::filled(length, |out| keyring.provider.random.fill(out))?;
         let version = key.record.current_version;

@@ -23,7 +23,7 @@ impl Run for Decrypt<'_> {
         let sealed = Sealed::parse(&self.ciphertext)?;
         made_by(&sealed, &self.name, "ciphertext")?;
         let tenant = keyring.tenant(caller.tenant()?)?;
-        let key = keyring.key(&tenant, &self.name)?;
+        let key = keyring.usable(&tenant, &self.name)?;
         key.require(Usage::DECRYPT, "decrypt")?;
         key.allow_old(sealed.version)?;
         keyring.decrypt(&tenant, &key, &sealed, &self.context).map(|plaintext| Decrypted { plaintext })
@@ -92,12 +92,12 @@ fn refused() -> Error {
 
 /// A ciphertext or signature names the key that made it; another key is refused before anything is computed.
 pub(super) fn made_by(sealed: &Sealed, name: &str, what: &str) -> Result<()> {
-    if sealed.name.as_str() == name {
+    if sealed.name == name {
         return Ok(());
     }
     Err(Error::invalid(format!(
         "this {what} was made by key `{}`, not by `{}`",
-        sealed.name,
+        canis_proto::quote(&sealed.name),
         canis_proto::quote(name)
     )))
 }

@@ -31,7 +31,7 @@ impl Run for Derive<'_> {
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Derived> {
         let tenant = keyring.tenant(caller.tenant()?)?;
-        let key = keyring.key(&tenant, &self.name)?;
+        let key = keyring.usable(&tenant, &self.name)?;
         derives(&key)?;
         key.require(Usage::DERIVE, "derive")?;
         let version = if self.version == 0 { key.record.current_version } else { self.version };

@@ -11,7 +11,7 @@ use canis_proto::answer::Encrypted;
 use canis_proto::message::Encrypt;
 use canis_proto::text::Sealed;
 use canis_proto::value::Value;
-use canis_proto::{Error, ErrorCode, KeyName, Result, Usage};
+use canis_proto::{Error, ErrorCode, Result, Usage};
 
 impl Run for Encrypt<'_> {
     fn resource(&self) -> Resource<'_> {
@@ -20,7 +20,7 @@ impl Run for Encrypt<'_> {
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Encrypted> {
         let tenant = keyring.tenant(caller.tenant()?)?;
-        let key = keyring.key(&tenant, &self.name)?;
+        let key = keyring.usable(&tenant, &self.name)?;
         key.require(Usage::ENCRYPT, "encrypt")?;
         let version = key.version_to_use(self.version)?;
         let ciphertext = keyring.encrypt(&tenant, &key, version, &self.plaintext, &self.context)?;
@@ -52,7 +52,7 @@ impl Keyring {
             }
         };
         self.used(key, version);
-        let name = KeyName::parse(&key.record.name)?;
+        let name = key.record.name.clone();
         Ok(Sealed { name, version, bytes }.to_text())
     }
 }

@@ -8,7 +8,7 @@ use crate::keyring::tenant::OpenTenant;
 use crate::store::VersionRow;
 use canis_proto::answer::{KeyInfo, KeyList, PublicKeyInfo, VersionInfo};
 use canis_proto::message::{ListKeys, PublicKey, ShowKey};
-use canis_proto::{Error, ErrorCode, KeyState, Result};
+use canis_proto::{ENTRY_PREFIX, Error, ErrorCode, KeyState, Result};
 
 /// A page stays small enough that many of them at once do not matter; who wants more asks again.
 const PAGE: usize = 100;
@@ -60,7 +60,10 @@ impl Run for PublicKey<'_> {
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<PublicKeyInfo> {
         let tenant = keyring.tenant(caller.tenant()?)?;
-        let key = keyring.key_or_tombstone(&tenant, &self.name)?;
+        let key = match self.name.starts_with(ENTRY_PREFIX) {
+            true => keyring.usable(&tenant, &self.name)?,
+            false => keyring.key_or_tombstone(&tenant, &self.name)?,
+        };
         if !key.kind.is_asymmetric() {
             return Err(Error::new(
                 ErrorCode::OperationNotSupported,

@@ -11,7 +11,7 @@ use crate::keyring::tenant::OpenTenant;
 use canis_proto::answer::{MacMade, Verified};
 use canis_proto::message::{Mac, VerifyMac};
 use canis_proto::text::Sealed;
-use canis_proto::{Error, ErrorCode, Family, KeyName, Result, Usage};
+use canis_proto::{Error, ErrorCode, Family, Result, Usage};
 use subtle::ConstantTimeEq;
 
 impl Run for Mac<'_> {
@@ -26,7 +26,7 @@ impl Run for Mac<'_> {
         key.require(Usage::SIGN, "make MACs")?;
         let version = key.record.current_version;
         let bytes = keyring.hmac(&tenant, &key, version, hash_of(self.hash), &self.message)?;
-        let name = KeyName::parse(&key.record.name)?;
+        let name = key.record.name.clone();
         Ok(MacMade { mac: Sealed { name, version, bytes }.to_text() })
     }
 }

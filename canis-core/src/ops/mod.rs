@@ -9,6 +9,8 @@ mod derive;
 mod digest;
 mod due;
 mod encrypt;
+mod entry_put;
+mod entry_read;
 mod key_destroy;
 mod key_export;
 mod key_import;

@@ -26,7 +26,7 @@ impl Run for Rewrap<'_> {
             ));
         }
         let tenant = keyring.tenant(caller.tenant()?)?;
-        let key = keyring.key(&tenant, &self.name)?;
+        let key = keyring.usable(&tenant, &self.name)?;
         key.require(Usage::DECRYPT, "decrypt")?;
         key.require(Usage::ENCRYPT, "encrypt")?;
         let one = |text: &std::borrow::Cow<'_, str>| keyring.rewrap(&tenant, &key, text, &self.context);

@@ -10,7 +10,7 @@ use crate::keyring::ready::ReadyMaterial;
 use canis_proto::answer::{Signed, Verified};
 use canis_proto::message::{Sign, Verify};
 use canis_proto::text::Sealed;
-use canis_proto::{Error, ErrorCode, Family, KeyName, Result, SignatureForm, SignatureScheme, Usage};
+use canis_proto::{Error, ErrorCode, Family, Result, SignatureForm, SignatureScheme, Usage};
 use std::borrow::Cow;
 
 impl Run for Sign<'_> {
@@ -20,7 +20,7 @@ impl Run for Sign<'_> {
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Signed> {
         let tenant = keyring.tenant(caller.tenant()?)?;
-        let key = keyring.key(&tenant, &self.name)?;
+        let key = keyring.usable(&tenant, &self.name)?;
         let scheme = scheme_for(&key, self.scheme)?;
         key.require(Usage::SIGN, "sign")?;
         let version = key.version_to_use(self.version)?;
@@ -37,7 +37,7 @@ impl Run for Sign<'_> {
             _ => signature,
         };
         keyring.used(&key, version);
-        let name = KeyName::parse(&key.record.name)?;
+        let name = key.record.name.clone();
         Ok(Signed { signature: Sealed { name, version, bytes }.to_text() })
     }
 }
@@ -51,7 +51,7 @@ impl Run for Verify<'_> {
         let sealed = Sealed::parse(&self.signature)?;
         made_by(&sealed, &self.name, "signature")?;
         let tenant = keyring.tenant(caller.tenant()?)?;
-        let key = keyring.key(&tenant, &self.name)?;
+        let key = keyring.usable(&tenant, &self.name)?;
         let scheme = scheme_for(&key, self.scheme)?;
         key.require(Usage::VERIFY, "verify")?;
         key.allow_old(sealed.version)?;

@@ -87,7 +87,22 @@ impl Keyring {
         for row in self.store.roles(tenant.id)? {
             report.note(self.read_role(tenant, &row))?;
         }
+        self.verify_entries(tenant, report)?;
         self.verify_objects(tenant.id, Some(tenant), report)
+    }
+
+    fn verify_entries(&self, tenant: &OpenTenant, report: &mut StoreReport) -> Result<()> {
+        const ROWS: usize = 256;
+        let mut after = Id([0; 16]);
+        loop {
+            let rows = self.store.entries(tenant.id, after, ROWS)?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            after = last.lookup;
+            for row in rows {
+                let whole = self.read_entry(tenant, row).and_then(|entry| self.open_private(tenant, &entry));
+                report.note(whole)?;
+            }
+        }
     }
 
     fn verify_objects(&self, tenant: Id, open: Option<&OpenTenant>, report: &mut StoreReport) -> Result<()> {

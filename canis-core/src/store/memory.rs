@@ -1,8 +1,8 @@
 //! The store as a model: plain maps, the same rules. Tests run on it; nothing survives the process.
 
 use super::{
-    Change, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, RoleRow, RootSlotRow, Row, Store, TenantRow,
-    TokenRow, Turn, UNSAID, UseRow, VersionRow, conflict,
+    Change, EntryRow, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, RoleRow, RootSlotRow, Row, Store,
+    TenantRow, TokenRow, Turn, UNSAID, UseRow, VersionRow, conflict,
 };
 use canis_proto::{Error, ErrorCode, Id, Result};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,6 +30,7 @@ struct Tables {
     objects: Vec<ObjectRow>,
     uses: Vec<UseRow>,
     roles: Vec<RoleRow>,
+    entries: Vec<EntryRow>,
 }
 
 impl MemoryStore {
@@ -74,6 +75,11 @@ impl Tables {
                 let at = self.objects.iter().position(|r| r.id == *id && r.revision == *revision);
                 at.map(|at| drop(self.objects.remove(at))).ok_or_else(|| conflict("objects", &id.to_string()))
             }
+            Change::RemoveEntry(id, revision) => {
+                let at = self.entries.iter().position(|r| r.id == *id && r.revision == *revision);
+                at.map(|at| drop(self.entries.remove(at)))
+                    .ok_or_else(|| conflict("kv_entries", &id.to_string()))
+            }
             Change::RemoveVersions(key) => {
                 self.versions.retain(|r| r.key_id != *key);
                 Ok(())
@@ -90,6 +96,7 @@ impl Tables {
                 self.keys.retain(|r| r.tenant_id != *tenant);
                 self.objects.retain(|r| r.tenant_id != *tenant);
                 self.roles.retain(|r| r.tenant_id != *tenant);
+                self.entries.retain(|r| r.tenant_id != *tenant);
                 self.meta.retain(|r| r.name != MetaRow::wrapping_key(*tenant));
                 self.pins.retain(|r| r.tenant_id != *tenant || r.role != USER);
                 Ok(())
@@ -151,6 +158,13 @@ impl Tables {
             }
             Row::Role(r) => {
                 put("value_roles", &mut self.roles, r, |o| o.id == r.id, |o| o.revision, &r.id.to_string())
+            }
+            Row::Entry(r) => {
+                let taken = |o: &EntryRow| o.tenant_id == r.tenant_id && o.lookup == r.lookup && o.id != r.id;
+                if self.entries.iter().any(taken) {
+                    return Err(conflict("kv_entries", &r.id.to_string()));
+                }
+                put("kv_entries", &mut self.entries, r, |o| o.id == r.id, |o| o.revision, &r.id.to_string())
             }
         }
     }
@@ -286,6 +300,20 @@ impl Store for MemoryStore {
 
     fn roles(&self, tenant: Id) -> Result<Vec<RoleRow>> {
         self.read(|t| t.roles.iter().filter(|r| r.tenant_id == tenant).cloned().collect())
+    }
+
+    fn entry(&self, tenant: Id, lookup: Id) -> Result<Option<EntryRow>> {
+        self.read(|t| t.entries.iter().find(|r| r.tenant_id == tenant && r.lookup == lookup).cloned())
+    }
+
+    fn entries(&self, tenant: Id, after: Id, limit: usize) -> Result<Vec<EntryRow>> {
+        self.read(|t| {
+            let fits = |r: &&EntryRow| r.tenant_id == tenant && r.lookup.0 > after.0;
+            let mut rows: Vec<_> = t.entries.iter().filter(fits).cloned().collect();
+            rows.sort_by_key(|r| r.lookup.0);
+            rows.truncate(limit);
+            rows
+        })
     }
 
     fn commit(&self, changes: &[Change]) -> Result<()> {

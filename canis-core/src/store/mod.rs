@@ -10,8 +10,8 @@ mod row;
 pub mod sqlite;
 
 pub use row::{
-    Change, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, RoleRow, RootSlotRow, Row, TenantRow, TokenRow,
-    UNSAID, UseRow, VersionRow,
+    Change, EntryRow, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, RoleRow, RootSlotRow, Row, TenantRow,
+    TokenRow, UNSAID, UseRow, VersionRow,
 };
 
 /// Where rows live. Synchronous; every call may touch a disk.
@@ -57,6 +57,11 @@ pub trait Store: Send + Sync {
     fn role(&self, fingerprint: Id) -> Result<Option<RoleRow>>;
     /// The same for every value of a tenant.
     fn roles(&self, tenant: Id) -> Result<Vec<RoleRow>>;
+
+    /// An entry of the key-value store by what its identifier leads to.
+    fn entry(&self, tenant: Id, lookup: Id) -> Result<Option<EntryRow>>;
+    /// Entries of a tenant whose look-up is greater than `after`, at most `limit`, in that order.
+    fn entries(&self, tenant: Id, after: Id, limit: usize) -> Result<Vec<EntryRow>>;
 
     /// Applies all changes or none, durably: once this returns `Ok` they survive a crash.
     ///

@@ -187,6 +187,23 @@ pub struct RoleRow {
     pub sealed: Vec<u8>,
 }
 
+/// An entry of the key-value store. Nothing of it is readable but whose it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryRow {
+    /// Its id; another one if the entry is deleted and made anew.
+    pub id: Id,
+    /// Whose entry.
+    pub tenant_id: Id,
+    /// Made of the identifier under a key of the tenant; unique within the tenant.
+    pub lookup: Id,
+    /// Counts changes, from 1.
+    pub revision: u64,
+    /// The sealed record.
+    pub sealed: Vec<u8>,
+    /// The sealed private half; empty if there is none.
+    pub private_key: Vec<u8>,
+}
+
 /// The family of rows that were written before the column was there.
 pub const UNSAID: u8 = 255;
 
@@ -242,6 +259,8 @@ pub enum Row {
     Object(ObjectRow),
     /// `value_roles`
     Role(RoleRow),
+    /// `kv_entries`
+    Entry(EntryRow),
 }
 
 /// One change of a transaction. Revision 1 inserts; a higher one replaces the row of the revision before.
@@ -254,11 +273,13 @@ pub enum Change {
     ExpectTenant(Id, u64),
     /// Removes an object that has this revision.
     RemoveObject(Id, u64),
+    /// Removes an entry that has this revision.
+    RemoveEntry(Id, u64),
     /// Removes every version of a key.
     RemoveVersions(Id),
     /// Removes one version of a key, if it is there.
     RemoveVersion(Id, u32),
-    /// Removes every key, version, object and role of a tenant and its user PIN, leaving no tombstones: when a token is
+    /// Removes every key, version, object, role and entry of a tenant and its user PIN, leaving no tombstones: when a token is
     /// initialised anew.
     WipeTenant(Id),
     /// Removes a tenant that has this revision, its PINs and its bearers' tokens; what it holds goes by

@@ -5,8 +5,8 @@
 //! is answered.
 
 use super::{
-    Change, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, RoleRow, RootSlotRow, Store, TenantRow,
-    TokenRow, Turn, UNSAID, UseRow, VersionRow,
+    Change, EntryRow, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, RoleRow, RootSlotRow, Store,
+    TenantRow, TokenRow, Turn, UNSAID, UseRow, VersionRow,
 };
 use canis_proto::{Error, ErrorCode, Id, Result};
 use rusqlite::{OptionalExtension, ToSql};
@@ -281,6 +281,18 @@ impl Store for SqliteStore {
 
     fn roles(&self, tenant: Id) -> Result<Vec<RoleRow>> {
         self.many("WHERE tenant_id = ?1 ORDER BY rowid", &[tenant.as_bytes()])
+    }
+
+    fn entry(&self, tenant: Id, lookup: Id) -> Result<Option<EntryRow>> {
+        self.one("tenant_id = ?1 AND lookup = ?2", &[tenant.as_bytes(), lookup.as_bytes()])
+    }
+
+    fn entries(&self, tenant: Id, after: Id, limit: usize) -> Result<Vec<EntryRow>> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.many(
+            "WHERE tenant_id = ?1 AND lookup > ?2 ORDER BY lookup LIMIT ?3",
+            &[tenant.as_bytes(), after.as_bytes(), &limit],
+        )
     }
 
     fn commit(&self, changes: &[Change]) -> Result<()> {

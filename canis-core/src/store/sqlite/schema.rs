@@ -11,7 +11,7 @@ pub(super) const GAINED: &[(&str, &str, &str)] =
     &[("kms_keys", "due_at", "INTEGER"), ("objects", "family", "INTEGER NOT NULL DEFAULT 255")];
 
 /// Tables that it has gained since.
-pub(super) const GAINED_TABLES: &[&str] = &["value_roles", "key_uses"];
+pub(super) const GAINED_TABLES: &[&str] = &["value_roles", "key_uses", "kv_entries"];
 
 /// Every table and index, as a new store has them; those that are there already are left alone.
 pub(super) const TABLES: &str = "
@@ -107,5 +107,14 @@ CREATE TABLE IF NOT EXISTS value_roles (
     tenant_id BLOB NOT NULL REFERENCES tenants(id),
     revision INTEGER NOT NULL,
     sealed BLOB NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS kv_entries (
+    id BLOB PRIMARY KEY,
+    tenant_id BLOB NOT NULL REFERENCES tenants(id),
+    lookup BLOB NOT NULL,
+    revision INTEGER NOT NULL,
+    sealed BLOB NOT NULL,
+    private_key BLOB NOT NULL,
+    UNIQUE (tenant_id, lookup)
 ) STRICT;
 ";

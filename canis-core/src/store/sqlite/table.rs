@@ -1,7 +1,8 @@
 //! How each row type stands in its table; the SQL is made from the list of columns.
 
 use crate::store::{
-    KeyRow, MetaRow, ObjectRow, PinRow, RoleRow, RootSlotRow, TenantRow, TokenRow, UseRow, VersionRow,
+    EntryRow, KeyRow, MetaRow, ObjectRow, PinRow, RoleRow, RootSlotRow, TenantRow, TokenRow, UseRow,
+    VersionRow,
 };
 use canis_proto::Id;
 use rusqlite::types::Value;
@@ -157,4 +158,12 @@ table!(RoleRow, "value_roles", |r: &RoleRow| r.revision, {
     tenant_id: id, blob;
     revision: counter, number;
     sealed: get, Value::Blob;
+});
+table!(EntryRow, "kv_entries", |r: &EntryRow| r.revision, {
+    id: id, blob;
+    tenant_id: id, blob;
+    lookup: id, blob;
+    revision: counter, number;
+    sealed: get, Value::Blob;
+    private_key: get, Value::Blob;
 });
