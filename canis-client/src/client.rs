@@ -1,13 +1,12 @@
 //! One connection: HELLO, then one request at a time.
 
 use crate::tls::Stream;
-use crate::{Config, failure, frames, tls};
-use canis_proto::fields::Fields;
+use crate::{Config, failure, frames, hello, tls};
 use canis_proto::frame::{FrameType, Header};
-use canis_proto::message::{ClientHello, ServerHello, WireAnswer, WireRequest, decode_error, encode_request};
-use canis_proto::value::Map;
+use canis_proto::message::{
+    ServerHello, WireAnswer, WireRequest, decode_answer, decode_error, encode_request,
+};
 use canis_proto::{Error, ErrorCode, Result};
-use std::borrow::Cow;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -51,21 +50,9 @@ impl Client {
         R::Answer: WireAnswer,
     {
         let payload = Zeroizing::new(encode_request(request));
-        if payload.len() > self.hello.max_payload as usize {
-            return Err(Error::new(
-                ErrorCode::TooLarge,
-                format!(
-                    "a request of {} bytes is larger than the server's limit of {} bytes; send less at a time",
-                    payload.len(),
-                    self.hello.max_payload
-                ),
-            ));
-        }
+        failure::check_size(&payload, &self.hello)?;
         let answer = self.exchange(FrameType::Request, FrameType::Response, &payload)?;
-        let mut fields = Fields::new("an answer", Map::decode(&answer)?);
-        let read = R::Answer::from_fields(&mut fields)?;
-        fields.ignore_rest();
-        Ok(read)
+        decode_answer(&answer)
     }
 
     /// Asks whether the server is there.
@@ -116,7 +103,7 @@ impl Client {
                     frames::write(&mut self.stream, FrameType::Pong, id, &payload)
                         .map_err(|error| failure::lost(&self.addr, &error))?;
                 }
-                _ => return Err(self.end(unexpected(&header))),
+                _ => return Err(self.end(hello::unexpected(&header))),
             }
         }
     }
@@ -138,33 +125,16 @@ impl Drop for Client {
 }
 
 fn greet(stream: &mut Stream, config: &Config) -> Result<ServerHello> {
-    let token = config.token.as_ref().map(|t| Cow::Borrowed(t.as_str()));
-    let client = Cow::Borrowed(concat!("canis-client/", env!("CARGO_PKG_VERSION")));
-    let hello = Zeroizing::new(ClientHello { client, token }.encode());
     let lost = |error: std::io::Error| failure::lost(&config.addr, &error);
-    let written = frames::write(stream, FrameType::Hello, 0, &hello);
+    let written = frames::write(stream, FrameType::Hello, 0, &hello::payload(config));
     // A server that refuses may close before it has read everything: its reason counts more than our write error.
     let (header, payload) = match (frames::read(stream), written) {
         (Ok(frame), _) => frame?,
         (Err(_), Err(error)) | (Err(error), Ok(())) => return Err(lost(error)),
     };
-    match header.kind {
-        FrameType::Hello => ServerHello::decode(&payload),
-        FrameType::Error | FrameType::GoAway => Err(decode_error(&payload)),
-        _ => Err(unexpected(&header)),
-    }
+    hello::read(&header, &payload)
 }
 
 fn set_read_timeout(stream: &Stream, timeout: Duration, addr: &str) -> Result<()> {
     stream.sock.set_read_timeout(Some(timeout)).map_err(|error| failure::lost(addr, &error))
-}
-
-fn unexpected(header: &Header) -> Error {
-    Error::new(
-        ErrorCode::ProtocolError,
-        format!(
-            "the server sent a {:?} frame for request {}, which nothing asked for",
-            header.kind, header.request
-        ),
-    )
 }

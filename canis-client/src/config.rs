@@ -1,5 +1,6 @@
 //! What a client must know before it connects.
 
+use canis_proto::{Error, Result, quote};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -36,6 +37,25 @@ impl Config {
             connect_timeout: Duration::from_secs(10),
             answer_timeout: Duration::from_secs(120),
         }
+    }
+
+    /// As `CANIS_ADDR`, `CANIS_CACERT` and `CANIS_TOKEN` say, which the program `canis` reads too.
+    ///
+    /// # Errors
+    /// `invalid_argument` if `CANIS_CACERT` is missing or its file cannot be read.
+    pub fn from_environment() -> Result<Self> {
+        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let addr = variable("CANIS_ADDR").unwrap_or_else(|| format!("127.0.0.1:{DEFAULT_PORT}"));
+        let path = variable("CANIS_CACERT").ok_or_else(|| {
+            Error::invalid(
+                "no CA certificate is named: set CANIS_CACERT (ca.pem of the server's data directory)",
+            )
+        })?;
+        let ca = std::fs::read(&path).map_err(|error| {
+            Error::invalid(format!("cannot read the CA certificate {}: {error}", quote(&path)))
+        })?;
+        let token = variable("CANIS_TOKEN").map(Zeroizing::new);
+        Ok(Config { token, ..Config::new(addr, ca, path) })
     }
 
     /// Host and port of `addr`.

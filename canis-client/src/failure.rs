@@ -1,7 +1,8 @@
 //! What goes wrong between client and server, told with the remedy.
 
 use crate::Config;
-use canis_proto::{Error, ErrorCode, quote};
+use canis_proto::message::ServerHello;
+use canis_proto::{Error, ErrorCode, Result, quote};
 use rustls::{AlertDescription, CertificateError};
 use std::io;
 
@@ -82,6 +83,21 @@ fn certificate(config: &Config, why: &CertificateError) -> String {
         }
         other => format!("the server's certificate is refused (CA {ca}): {other}"),
     }
+}
+
+/// Nothing is sent that the server would not take.
+pub(crate) fn check_size(request: &[u8], server: &ServerHello) -> Result<()> {
+    if request.len() <= server.max_payload as usize {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorCode::TooLarge,
+        format!(
+            "a request of {} bytes is larger than the server's limit of {} bytes; send less at a time",
+            request.len(),
+            server.max_payload
+        ),
+    ))
 }
 
 /// The connection broke while frames were exchanged.

@@ -1,12 +1,20 @@
-//! CANISP client over TLS 1.3: one blocking connection, one request at a time. It starts no thread and no runtime,
-//! so a library inside somebody else's program can use it.
+//! CANISP clients over TLS 1.3.
+//!
+//! [`Client`] is one blocking connection, one request at a time. It starts no thread and no runtime, so a library inside
+//! somebody else's program can use it. `AsyncClient` (feature `async`) is one connection that many tasks share, with
+//! many requests in flight.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "async")]
+mod async_client;
 mod client;
 mod config;
 mod failure;
 mod frames;
+mod hello;
 mod tls;
 
+#[cfg(feature = "async")]
+pub use async_client::AsyncClient;
 pub use client::Client;
 pub use config::{Config, DEFAULT_PORT};

@@ -13,9 +13,7 @@ pub(crate) type Stream = StreamOwned<ClientConnection, TcpStream>;
 
 /// Connects and finishes the handshake: afterwards the server is the one that the CA vouches for.
 pub(crate) fn connect(config: &Config) -> Result<Stream> {
-    let name = ServerName::try_from(config.expected_name().to_owned())
-        .map_err(|_| Error::invalid(format!("`{}` is no host name", quote(config.expected_name()))))?;
-    let mut connection = ClientConnection::new(Arc::new(client_config(config)?), name)
+    let mut connection = ClientConnection::new(Arc::new(client_config(config)?), server_name(config)?)
         .map_err(|error| Error::internal(format!("TLS: {error}")))?;
     let mut tcp = dial(config)?;
     while connection.is_handshaking() {
@@ -24,7 +22,14 @@ pub(crate) fn connect(config: &Config) -> Result<Stream> {
     Ok(StreamOwned::new(connection, tcp))
 }
 
-fn client_config(config: &Config) -> Result<ClientConfig> {
+/// The name that the certificate must hold.
+pub(crate) fn server_name(config: &Config) -> Result<ServerName<'static>> {
+    ServerName::try_from(config.expected_name().to_owned())
+        .map_err(|_| Error::invalid(format!("`{}` is no host name", quote(config.expected_name()))))
+}
+
+/// TLS 1.3, this protocol, and the CA that was given.
+pub(crate) fn client_config(config: &Config) -> Result<ClientConfig> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut tls = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])

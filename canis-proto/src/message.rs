@@ -68,6 +68,17 @@ pub fn decode_request(payload: &[u8]) -> Result<(OperationId, Map<'_>)> {
     }
 }
 
+/// Reads the payload of a RESPONSE. Fields that are unknown here are ignored.
+///
+/// # Errors
+/// `protocol_error`; `invalid_argument` if a field is missing or of the wrong type.
+pub fn decode_answer<A: WireAnswer>(payload: &[u8]) -> Result<A> {
+    let mut fields = Fields::new("an answer", Map::decode(payload)?);
+    let answer = A::from_fields(&mut fields)?;
+    fields.ignore_rest();
+    Ok(answer)
+}
+
 /// The payload of an ERROR.
 #[must_use]
 pub fn encode_error(error: &Error) -> Vec<u8> {
@@ -404,6 +415,14 @@ request! {
         ciphertext: Cow<'a, str>, required, |v| v.as_ref();
         /// The context given to `encrypt`.
         context: Cow<'a, [u8]>, default, |v| v.as_ref();
+    }
+}
+
+impl<'a> Decrypt<'a> {
+    /// Without context.
+    #[must_use]
+    pub fn new(name: impl Into<Cow<'a, str>>, ciphertext: impl Into<Cow<'a, str>>) -> Self {
+        Decrypt { name: name.into(), ciphertext: ciphertext.into(), context: Cow::default() }
     }
 }
 
