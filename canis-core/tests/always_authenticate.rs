@@ -5,11 +5,11 @@ mod token;
 
 use canis_core::crypto::SignScheme;
 use canis_core::object::{
-    Class, ConfirmUse, Content, CopyObject, GenerateObjects, KeyHandle, SignWith, UseToSign,
+    Class, ConfirmUse, Content, CopyObject, ExportObject, GenerateObjects, KeyHandle, SignWith, UseToSign,
 };
 use canis_core::token::{ListTokens, Logout, MAX_TRIES, Role};
-use canis_proto::message::Sign;
-use canis_proto::{ErrorCode, Id, KeyType, Result, Usage};
+use canis_proto::message::{ExportKey, Sign};
+use canis_proto::{ErrorCode, Id, KeyFormat, KeyType, Result, Usage};
 use token::{Token, USER, code, content, pin};
 
 fn strict(edit: impl FnOnce(&mut Content)) -> Content {
@@ -85,6 +85,27 @@ fn no_other_door_signs() {
     token.change(secret, |content| content.key.as_mut().unwrap().extractable = false).unwrap();
     token.change(secret, |content| content.label = b"new".to_vec()).unwrap();
     assert_eq!(code(token.core.call(&token.caller(), by_name())), ErrorCode::OperationNotAllowed);
+}
+
+/// Nor does any door give it away, wrapped or not: elsewhere it would be used without a PIN.
+#[test]
+fn it_leaves_by_no_door() {
+    let token = Token::new();
+    token.login(Role::User, USER).unwrap();
+    let open = |content: &mut Content| {
+        let facts = content.key.as_mut().unwrap();
+        (facts.sensitive, facts.extractable) = (false, true);
+    };
+    let object = generate(&token, strict(open), None).unwrap();
+    assert_eq!(code(token.core.call(&token.caller(), ExportObject { object })), ErrorCode::LoginRequired);
+    let export = ExportKey {
+        name: "strict".into(),
+        version: 0,
+        format: KeyFormat::Pkcs8,
+        wrapping_key: "".into(),
+        wrapping_public_key: b""[..].into(),
+    };
+    assert_eq!(code(token.core.call(&token.caller(), export)), ErrorCode::LoginRequired);
 }
 
 /// The attribute stays, on the key and on its copies.

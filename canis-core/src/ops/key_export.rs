@@ -1,6 +1,7 @@
 //! `key.export`: a version of a key leaves, wrapped if it may leave at all, in plain only if it may do that too.
 
 use super::key_import::wrapper_is_for_keys;
+use super::object_export::wants_pin;
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::crypto::private_parts::PrivateParts;
@@ -71,6 +72,9 @@ fn may_leave(key: &Key, wrapped: bool) -> Result<()> {
             ErrorCode::KeyNotExportable,
             format!("key `{name}` is not exportable; it never leaves"),
         ));
+    }
+    if key.record.always_authenticate {
+        return Err(wants_pin());
     }
     if !wrapped && !key.record.allow_plaintext_backup {
         return Err(Error::new(

@@ -27,7 +27,7 @@ pub(super) enum Leave {
     Plain,
     /// As another object of the same token, or to make one.
     Inside,
-    /// Wrapped by another key: only if it is extractable.
+    /// Wrapped by another key: only if it is extractable. In neither way does one leave that wants a PIN for each use.
     Wrapped,
 }
 
@@ -48,6 +48,9 @@ impl Keyring {
         let facts = object.content.key.as_ref().filter(|_| object.content.class.is_secret());
         let facts =
             facts.ok_or_else(|| Error::new(ErrorCode::ObjectNotFound, "the object holds no key material"))?;
+        if leave != Leave::Inside && facts.always_authenticate {
+            return Err(wants_pin());
+        }
         if leave == Leave::Plain && (facts.sensitive || !facts.extractable) {
             return Err(stays());
         }
@@ -90,6 +93,14 @@ fn not_exportable() -> Error {
     Error::new(
         ErrorCode::KeyNotExportable,
         "the key is not extractable; its material does not leave, not even wrapped",
+    )
+}
+
+/// C_WrapKey has no moment for the PIN, and what was wrapped would be used without it for ever after.
+pub(super) fn wants_pin() -> Error {
+    Error::new(
+        ErrorCode::LoginRequired,
+        "the key has CKA_ALWAYS_AUTHENTICATE: each use needs the user PIN, so it does not leave",
     )
 }
 

@@ -1,5 +1,6 @@
 //! CKA_ALWAYS_AUTHENTICATE: a PIN for each operation.
 
+use crate::client::{Client, bytes, no, plain, with, yes};
 use crate::harness::{PIN, module, pin, refused, token, user_session};
 use crate::home::Home;
 use crate::keys;
@@ -98,6 +99,32 @@ fn decryption_needs_the_pin() {
     assert_eq!((decrypt(&mut len), len), (CKR_BUFFER_TOO_SMALL, 256));
     assert_eq!(decrypt(&mut len), CKR_OK);
     assert_eq!(&plain[..len as usize], b"secret");
+}
+
+/// Attack: a key that wants a PIN for each use is taken out without one, and used elsewhere. C_WrapKey leaves no moment
+/// for the PIN, and reading is no better.
+#[test]
+fn it_does_not_leave_without_a_pin() {
+    let client = Client::new("strict leaves");
+    let kwp = plain(CKM_AES_KEY_WRAP_KWP);
+    let wrapper = client.aes(32, &[yes(CKA_WRAP), yes(CKA_UNWRAP)]);
+    let params = [bytes(CKA_EC_PARAMS, keys::P256.0)];
+    for open in [false, true] {
+        for on_token in [yes(CKA_TOKEN), no(CKA_TOKEN)] {
+            let private = [yes(CKA_ALWAYS_AUTHENTICATE), yes(CKA_EXTRACTABLE), on_token.clone()];
+            let params = with(params.to_vec(), [on_token]);
+            let sensitive = if open { no(CKA_SENSITIVE) } else { yes(CKA_SENSITIVE) };
+            let private = with(private.to_vec(), [sensitive]);
+            let (_, strict) = client.pair(CKM_EC_KEY_PAIR_GEN, &params, &private);
+            let copy = client.copy(strict, &[]).unwrap();
+            for key in [strict, copy] {
+                assert_eq!(client.wrap(&kwp, wrapper, key), Err(CKR_USER_NOT_LOGGED_IN));
+                assert_eq!(client.read(key, CKA_VALUE), Err(CKR_ATTRIBUTE_SENSITIVE));
+            }
+        }
+    }
+    let (_, plain_key) = client.pair(CKM_EC_KEY_PAIR_GEN, &params, &[yes(CKA_EXTRACTABLE)]);
+    client.wrap(&kwp, wrapper, plain_key).unwrap();
 }
 
 /// The counter is the user PIN's own; who locks it is logged out.
