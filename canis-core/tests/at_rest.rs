@@ -83,6 +83,7 @@ fn generate() -> GenerateObjects {
         local: false,
         always_authenticate: false,
         wrap_with_trusted: false,
+        by_api: false,
         mechanism: 0x1040,
         spki: Vec::new(),
     };

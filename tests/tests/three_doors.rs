@@ -65,14 +65,18 @@ fn a_key_made_over_canisp_logs_in_by_ssh() {
     server.stop();
 }
 
-/// A key made through the API signs through the module what is hashed and padded, and nothing that another protocol could
+/// A key made or brought in through the API signs through the module what is hashed and padded, and nothing that another protocol could
 /// take for its own: no bare bytes, no unpadded numbers; and it decrypts by OAEP only.
 #[test]
 fn a_key_made_over_canisp_keeps_its_schemes_in_the_module() {
     let hsm = SoftHsm::new("canis-hsm");
     let site = Site::with_hsm(&hsm);
     let server = site.start().unsealed();
-    server.canis(&["key", "create", "rsa", "--type", "rsa-2048"], b"").ok();
+    server.canis(&["key", "create", "made", "--type", "rsa-2048"], b"").ok();
+    let mut genpkey = Command::new("openssl");
+    let pem =
+        run(genpkey.args(["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]), b"").ok();
+    server.canis(&["key", "import", "brought", "--type", "rsa-2048"], pem.text().as_bytes()).ok();
     server.stop();
     let (pin_file, input, output) = (site.file("pin"), site.file("input"), site.file("output"));
     std::fs::write(&pin_file, PIN).unwrap();
@@ -80,10 +84,10 @@ fn a_key_made_over_canisp_keeps_its_schemes_in_the_module() {
     set_pin.args(["slot", "set-pin", "--token", "default", "--pin-file"]).arg(&pin_file);
     run(set_pin.arg("--data").arg(site.data()), b"").ok();
 
-    let works = |what: &str, mechanism: &str, data: &[u8]| {
+    let works = |key: &str, what: &str, mechanism: &str, data: &[u8]| {
         std::fs::write(&input, data).unwrap();
         let mut tool = site.foreign("pkcs11-tool");
-        tool.args(["--module", &module().display().to_string(), "--login", "--pin", PIN, "--label", "rsa"]);
+        tool.args(["--module", &module().display().to_string(), "--login", "--pin", PIN, "--label", key]);
         tool.args([what, "--mechanism", mechanism, "--input-file"])
             .arg(&input)
             .arg("--output-file")
@@ -91,14 +95,16 @@ fn a_key_made_over_canisp_keeps_its_schemes_in_the_module() {
         tool.env("SOFTHSM2_CONF", hsm.config()).env("CANIS_DATA", site.data());
         run(&mut tool, b"").code == 0
     };
-    assert!(works("--sign", "SHA256-RSA-PKCS", b"message"));
-    assert!(works("--sign", "SHA256-RSA-PKCS-PSS", b"message"));
-    for (what, mechanism, data) in [
-        ("--sign", "RSA-PKCS", &b"bare bytes"[..]),
-        ("--sign", "RSA-X-509", &[7; 256]),
-        ("--decrypt", "RSA-PKCS", &[7; 256]),
-        ("--decrypt", "RSA-X-509", &[7; 256]),
-    ] {
-        assert!(!works(what, mechanism, data), "{what} {mechanism}");
+    for key in ["made", "brought"] {
+        assert!(works(key, "--sign", "SHA256-RSA-PKCS", b"message"));
+        assert!(works(key, "--sign", "SHA256-RSA-PKCS-PSS", b"message"));
+        for (what, mechanism, data) in [
+            ("--sign", "RSA-PKCS", &b"bare bytes"[..]),
+            ("--sign", "RSA-X-509", &[7; 256]),
+            ("--decrypt", "RSA-PKCS", &[7; 256]),
+            ("--decrypt", "RSA-X-509", &[7; 256]),
+        ] {
+            assert!(!works(key, what, mechanism, data), "{key} {what} {mechanism}");
+        }
     }
 }

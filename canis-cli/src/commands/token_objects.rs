@@ -268,6 +268,7 @@ impl Described<'_> {
             local: false,
             always_authenticate: false,
             wrap_with_trusted: false,
+            by_api: false,
             mechanism: NO_MECHANISM,
             spki,
         });

@@ -38,6 +38,7 @@ impl KeyFacts {
             local: false,
             always_authenticate: false,
             wrap_with_trusted: false,
+            by_api: false,
             mechanism: NO_MECHANISM,
             spki,
         }

@@ -229,6 +229,9 @@ pub struct KeyFacts {
     pub always_authenticate: bool,
     /// CKA_WRAP_WITH_TRUSTED; can only be switched on.
     pub wrap_with_trusted: bool,
+    /// Made or brought in by an operation of the API, or a copy of such a key. RSA keys of the API do nothing that is
+    /// neither hashed nor padded by OAEP.
+    pub by_api: bool,
     /// CKA_KEY_GEN_MECHANISM, or CK_UNAVAILABLE_INFORMATION.
     pub mechanism: u64,
     /// SubjectPublicKeyInfo, DER; empty for secret keys.

@@ -37,7 +37,8 @@ flags!(
         never_extractable = 16,
         local = 32,
         always_authenticate = 64,
-        wrap_with_trusted = 128
+        wrap_with_trusted = 128,
+        by_api = 256
     ]
 );
 
@@ -94,6 +95,7 @@ fn facts_from(record: FactsRecord) -> Option<KeyFacts> {
         local: false,
         always_authenticate: false,
         wrap_with_trusted: false,
+        by_api: false,
         mechanism: record.mechanism,
         spki: record.spki,
     };

@@ -88,6 +88,7 @@ fn computed(mut content: Content, origin: &Origin, kind: KeyType, spki: &[u8]) -
     facts.kind = kind;
     facts.spki = spki.to_vec();
     facts.trusted = false;
+    facts.by_api = matches!(origin, Origin::Copied(old) if old.by_api);
     match origin {
         Origin::Generated => {
             facts.local = true;

@@ -9,8 +9,8 @@ use crate::crypto::{
 use crate::keyring::Keyring;
 use crate::keyring::ready::{ReadyKey, ReadyMaterial};
 use crate::object::{
-    CipherScheme, HandleKey, KeyFacts, KeyHandle, MacScheme, MacWith, OpenKey, SignWith, UseToDecrypt,
-    UseToEncrypt, UseToRecover, UseToSign, UseToVerify,
+    CipherScheme, HandleKey, KeyFacts, KeyHandle, MacScheme, MacWith, NO_MECHANISM, OpenKey, SignWith,
+    UseToDecrypt, UseToEncrypt, UseToRecover, UseToSign, UseToVerify,
 };
 use canis_proto::{Error, ErrorCode, Result, Usage};
 use subtle::ConstantTimeEq;
@@ -127,32 +127,30 @@ fn one_tag(key: &dyn MacKey, scheme: MacScheme, input: &[u8]) -> Result<Zeroizin
 }
 
 impl KeyFacts {
-    /// Whether the key was made through the API, not by a PKCS#11 mechanism.
-    fn made_by_api(&self) -> bool {
-        self.local && self.mechanism == u64::MAX
+    /// Whether the key is one of the API. Of those made here before records said so, no PKCS#11 mechanism is known.
+    fn is_of_api(&self) -> bool {
+        self.by_api || (self.local && self.mechanism == NO_MECHANISM)
     }
 }
 
-/// The bare private operation of RSA signs anything and decrypts anything, so it needs both usages; keys made through
-/// the API sign what is padded and hashed alone, so that no other protocol's message can be had from them.
+/// The bare private operation of RSA signs anything and decrypts anything, so it needs both usages; keys of the
+/// API sign what is padded and hashed alone, so that no other protocol's message can be had from them.
 fn check_rsa_use(facts: &KeyFacts, scheme: SignScheme, input: &[u8]) -> Result<()> {
     match scheme {
         SignScheme::RsaRaw => check_raw(facts),
-        SignScheme::RsaPkcs1 if facts.made_by_api() && digest_info::parse(input).is_none() => {
-            Err(Error::new(
-                ErrorCode::OperationNotAllowed,
-                "a key made through the API signs a DigestInfo of a known hash; hash the message first",
-            ))
-        }
+        SignScheme::RsaPkcs1 if facts.is_of_api() && digest_info::parse(input).is_none() => Err(Error::new(
+            ErrorCode::OperationNotAllowed,
+            "a key of the API signs a DigestInfo of a known hash; hash the message first",
+        )),
         _ => Ok(()),
     }
 }
 
 fn check_raw(facts: &KeyFacts) -> Result<()> {
-    if facts.made_by_api() || !facts.usage.allows(Usage::SIGN.with(Usage::DECRYPT)) {
+    if facts.is_of_api() || !facts.usage.allows(Usage::SIGN.with(Usage::DECRYPT)) {
         return Err(Error::new(
             ErrorCode::OperationNotAllowed,
-            "unpadded RSA needs a key that may both sign and decrypt and was not made through the API",
+            "unpadded RSA needs a key that may both sign and decrypt and is none of the API",
         ));
     }
     Ok(())
@@ -236,10 +234,9 @@ impl Run for UseToDecrypt<'_> {
             }
             CipherScheme::AesBlocks(mode) => run_blocks(key.aes()?, mode, Direction::Decrypt, input, out),
             CipherScheme::RsaOaep(oaep) => key.private()?.decrypt_oaep(oaep, input, out),
-            CipherScheme::RsaPkcs1 if key.facts.made_by_api() => Err(Error::new(
-                ErrorCode::OperationNotAllowed,
-                "a key made through the API decrypts by OAEP only",
-            )),
+            CipherScheme::RsaPkcs1 if key.facts.is_of_api() => {
+                Err(Error::new(ErrorCode::OperationNotAllowed, "a key of the API decrypts by OAEP only"))
+            }
             CipherScheme::RsaPkcs1 => key.private()?.decrypt_pkcs1(input, out),
             CipherScheme::RsaRaw => {
                 check_raw(&key.facts)?;

@@ -118,6 +118,7 @@ pub(crate) fn content(class: Class, label: &str, usage: Usage) -> Content {
             local: false,
             always_authenticate: false,
             wrap_with_trusted: false,
+            by_api: false,
             mechanism: 0x1040,
             spki: Vec::new(),
         }),
