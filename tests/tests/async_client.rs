@@ -58,11 +58,19 @@ async fn refused_dropped_and_late_requests_do_no_harm() {
     assert_eq!(canis.call(&large).await.err().unwrap().code, ErrorCode::TooLarge);
 
     // More than the server takes at once: a place that were lost would be missed.
+    let request = Sign::new("rsa", vec![1]);
     for _ in 0..3 * canis.server().max_in_flight {
-        let late = canis.call_within(Duration::from_micros(1), &Sign::new("rsa", vec![1])).await;
-        assert_eq!(late.err().map(|error| error.code), Some(ErrorCode::Unavailable));
+        tokio::select! {
+            biased;
+            _ = canis.call(&request) => panic!("answered before it was sent"),
+            () = std::future::ready(()) => {}
+        }
     }
-    canis.call(&Sign::new("rsa", vec![1])).await.unwrap();
+    let slow = CreateKey::new("slow", "rsa-8192".parse().unwrap());
+    let late = canis.call_within(Duration::from_millis(1), &slow).await.err().unwrap();
+    assert_eq!(late.code, ErrorCode::Unavailable);
+    assert!(late.message.contains("within 1 ms"), "{late}");
+    canis.call(&request).await.unwrap();
     assert!(canis.ended().is_none());
     server.stop();
 }
