@@ -1,6 +1,7 @@
 //! A PKCS#11 application: who is logged in where, and the objects that live in its sessions.
 
 use crate::keyring::ready::ReadyKey;
+use crate::keyring::role::Roles;
 use crate::object::Object;
 use crate::token::Role;
 use canis_proto::{Error, ErrorCode, Id, Result};
@@ -164,9 +165,12 @@ impl Application {
         found.into_iter().map(|o| Arc::clone(&o.object)).collect()
     }
 
-    /// The private and secret session keys of a token whose material is here.
-    pub(crate) fn ready_keys(&self, token: Id) -> Vec<(Arc<Object>, Arc<ReadyKey>)> {
-        let keys = |o: &SessionObject| Some((Arc::clone(&o.object), o.ready.clone()?));
+    /// The private and secret session keys of a token whose value has one of the roles.
+    pub(crate) fn ready_keys(&self, token: Id, roles: Roles) -> Vec<(Arc<Object>, Arc<ReadyKey>)> {
+        let keys = |o: &SessionObject| {
+            let ready = o.ready.as_ref().filter(|ready| ready.known.roles().meets(roles))?;
+            Some((Arc::clone(&o.object), Arc::clone(ready)))
+        };
         self.state().objects.values().filter(|o| o.token == token).filter_map(keys).collect()
     }
 

@@ -84,6 +84,7 @@ fn generate() -> GenerateObjects {
         always_authenticate: false,
         wrap_with_trusted: false,
         by_api: false,
+        from_kdf: false,
         mechanism: 0x1040,
         spki: Vec::new(),
     };

@@ -269,6 +269,7 @@ impl Described<'_> {
             always_authenticate: false,
             wrap_with_trusted: false,
             by_api: false,
+            from_kdf: false,
             mechanism: NO_MECHANISM,
             spki,
         });

@@ -154,11 +154,38 @@ record! {
     }
 }
 
-record! {
-    /// What a value of keys was used for.
-    StoredRoles, ValueRoles, "a value's roles", {
-        /// Bits: 1 data, 2 keys, 4 sensitive, 8 to be wrapped by trusted keys only.
-        roles: u8,
+/// What a value of keys was used for; the bits stand in docs/storage.md.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ValueRoles {
+    /// The bits.
+    pub(crate) roles: u16,
+}
+
+#[derive(SchemaRead, SchemaWrite)]
+enum StoredRoles {
+    V1(u8),
+    /// Where a role is beyond the first eight.
+    V2(u16),
+}
+
+impl ValueRoles {
+    /// The bytes.
+    pub(crate) fn encode(self) -> Result<Vec<u8>> {
+        let stored = u8::try_from(self.roles).map_or(StoredRoles::V2(self.roles), StoredRoles::V1);
+        wincode::serialize(&stored)
+            .map_err(|e| Error::internal(format!("cannot write the record of a value's roles: {e}")))
+    }
+
+    /// Reads all of `bytes`.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
+        match wincode::deserialize_exact(bytes) {
+            Ok(StoredRoles::V1(roles)) => Ok(ValueRoles { roles: roles.into() }),
+            Ok(StoredRoles::V2(roles)) => Ok(ValueRoles { roles }),
+            Err(_) => Err(Error::new(
+                ErrorCode::StoreFormat,
+                "the record of a value's roles is of a format this CANIS does not know",
+            )),
+        }
     }
 }
 
@@ -200,6 +227,18 @@ pub(crate) struct FactsRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn roles_grow_beyond_a_byte() {
+        for (roles, bytes) in [(0x83, &[0, 0, 0, 0, 0x83][..]), (0x182, &[1, 0, 0, 0, 0x82, 1])] {
+            assert_eq!(ValueRoles { roles }.encode().unwrap(), bytes);
+            assert_eq!(ValueRoles::decode(bytes).unwrap(), ValueRoles { roles });
+            assert!(
+                ValueRoles::decode(&bytes[1..]).is_err()
+                    && ValueRoles::decode(&[bytes, &[0]].concat()).is_err()
+            );
+        }
+    }
 
     #[test]
     fn records_are_exact_and_in_bincodes_layout() {

@@ -13,7 +13,7 @@ use crate::store::{Change, RoleRow, Row};
 use canis_proto::{Error, ErrorCode, Id, Result};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use zeroize::Zeroizing;
 
 /// How often two processes that give roles to one value at once are let try again.
@@ -21,7 +21,7 @@ const RETRIES: usize = 8;
 
 /// A set of roles; the bits are what records carry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Roles(u8);
+pub(crate) struct Roles(u16);
 
 impl Roles {
     /// None.
@@ -34,6 +34,20 @@ impl Roles {
     pub(crate) const SENSITIVE: Roles = Roles(4);
     /// The same for CKA_WRAP_WITH_TRUSTED.
     pub(crate) const TRUSTED_ONLY: Roles = Roles(8);
+    /// It has made or checked MACs, so that users know what a PRF gives under it.
+    pub(crate) const MACS: Roles = Roles(16);
+    /// A PRF under it has made keys that are kept.
+    pub(crate) const DERIVES: Roles = Roles(32);
+    /// `derive` of the API has shown what HKDF makes of it.
+    pub(crate) const SHOWN: Roles = Roles(64);
+    /// HKDF has made keys of it that are kept.
+    pub(crate) const KEEPS: Roles = Roles(128);
+    /// All that concerns what PRFs give under it.
+    pub(crate) const PRF: Roles = Roles::MACS.with(Roles::DERIVES).with(Roles::SHOWN).with(Roles::KEEPS);
+    /// It left as what a KDF cut from a longer run of bytes: no key is made of its bytes.
+    pub(crate) const FROM_KDF: Roles = Roles(256);
+    /// It left as a key of the API: RSA neither unpadded nor by PKCS#1 v1.5 encryption.
+    pub(crate) const OF_API: Roles = Roles(512);
 
     /// Both.
     pub(crate) const fn with(self, other: Roles) -> Roles {
@@ -48,6 +62,16 @@ impl Roles {
     /// Whether something of `other` is in it.
     pub(crate) const fn meets(self, other: Roles) -> bool {
         self.0 & other.0 != 0
+    }
+
+    /// Without those.
+    pub(crate) const fn without(self, other: Roles) -> Roles {
+        Roles(self.0 & !other.0)
+    }
+
+    /// Those that are in both.
+    pub(crate) const fn intersect(self, other: Roles) -> Roles {
+        Roles(self.0 & other.0)
     }
 }
 
@@ -67,19 +91,38 @@ pub(crate) struct Grant {
 pub(crate) struct KnownValue {
     /// The fingerprint, once it was computed.
     pub(crate) fingerprint: OnceLock<Id>,
-    /// It is used for data. Of a token key that stands in the store, too.
-    data: AtomicBool,
+    /// The fingerprint of a secret as HMAC's key, once it was computed.
+    pub(crate) as_mac_key: OnceLock<Id>,
+    /// What it is used for. Of a token key that stands in the store, too.
+    roles: AtomicU16,
+    /// Of a session key: whether whoever has the token can have the value again, by deriving or unwrapping it anew.
+    lasting: AtomicBool,
 }
 
 impl KnownValue {
-    /// Whether it is used for data.
-    pub(crate) fn is_data(&self) -> bool {
-        self.data.load(Ordering::Acquire)
+    /// What it is used for.
+    pub(crate) fn roles(&self) -> Roles {
+        Roles(self.roles.load(Ordering::SeqCst))
     }
 
-    /// It is, from now on.
-    pub(crate) fn set_data(&self) {
-        self.data.store(true, Ordering::Release);
+    /// It has these roles from now on; gives those that are new.
+    pub(crate) fn add(&self, roles: Roles) -> Roles {
+        roles.without(Roles(self.roles.fetch_or(roles.0, Ordering::SeqCst)))
+    }
+
+    /// Takes back what was added and then refused.
+    pub(crate) fn take_back(&self, roles: Roles) {
+        self.roles.fetch_and(!roles.0, Ordering::SeqCst);
+    }
+
+    /// Whether it outlives its session.
+    pub(crate) fn is_lasting(&self) -> bool {
+        self.lasting.load(Ordering::Acquire)
+    }
+
+    /// It does.
+    pub(crate) fn set_lasting(&self) {
+        self.lasting.store(true, Ordering::Release);
     }
 }
 
@@ -91,6 +134,13 @@ impl Keyring {
     /// The fingerprint of the bytes of a secret key, whatever its type.
     pub(crate) fn secret_fingerprint(&self, tenant: &OpenTenant, value: &[u8]) -> Id {
         self.tagged(tenant, &[&[1], value])
+    }
+
+    /// The fingerprint of a secret as HMAC's key, which HMAC fills up with zeros: those at the end make no difference
+    /// (RFC 2104, section 2).
+    pub(crate) fn mac_key_fingerprint(&self, tenant: &OpenTenant, value: &[u8]) -> Id {
+        let zeros = value.iter().rev().take_while(|byte| **byte == 0).count();
+        self.tagged(tenant, &[&[4], &value[..value.len() - zeros]])
     }
 
     /// The fingerprint of both halves of a key pair.

@@ -39,6 +39,7 @@ impl KeyFacts {
             always_authenticate: false,
             wrap_with_trusted: false,
             by_api: false,
+            from_kdf: false,
             mechanism: NO_MECHANISM,
             spki,
         }

@@ -232,10 +232,20 @@ pub struct KeyFacts {
     /// Made or brought in by an operation of the API, or a copy of such a key. RSA keys of the API do nothing that is
     /// neither hashed nor padded by OAEP.
     pub by_api: bool,
+    /// What a KDF has made of a key that is not to be read: the beginning of a longer run of bytes, of which another key
+    /// may have more. No key is made of its bytes.
+    pub from_kdf: bool,
     /// CKA_KEY_GEN_MECHANISM, or CK_UNAVAILABLE_INFORMATION.
     pub mechanism: u64,
     /// SubjectPublicKeyInfo, DER; empty for secret keys.
     pub spki: Vec<u8>,
+}
+
+impl KeyFacts {
+    /// Whether the key's value is not to be read.
+    pub(crate) fn stays_inside(&self) -> bool {
+        self.sensitive || !self.extractable
+    }
 }
 
 /// A key opened for one kind of use.

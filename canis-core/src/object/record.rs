@@ -38,7 +38,8 @@ flags!(
         local = 32,
         always_authenticate = 64,
         wrap_with_trusted = 128,
-        by_api = 256
+        by_api = 256,
+        from_kdf = 512
     ]
 );
 
@@ -96,6 +97,7 @@ fn facts_from(record: FactsRecord) -> Option<KeyFacts> {
         always_authenticate: false,
         wrap_with_trusted: false,
         by_api: false,
+        from_kdf: false,
         mechanism: record.mechanism,
         spki: record.spki,
     };

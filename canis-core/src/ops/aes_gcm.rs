@@ -116,19 +116,21 @@ impl Keyring {
     /// The value is for data from now on; one that has wrapped or unwrapped keys is refused, or it would decrypt what
     /// it wrapped by AES-GCM at another door (ADR 0007).
     fn use_for_data(&self, tenant: &OpenTenant, key: &Key, ready: &ReadyKey) -> Result<()> {
-        if ready.known.is_data() {
+        if ready.known.roles().has(Roles::DATA) {
             return Ok(());
         }
         let value = ready.known.fingerprint.get().copied();
         let value = value.ok_or_else(|| Error::internal("a kept secret key without its fingerprint"))?;
-        if self.grant(tenant, &[Grant { value, roles: Roles::DATA, unless: Roles::KEYS }])? {
-            ready.known.set_data();
+        let unless = Roles::KEYS.with(Roles::DERIVES);
+        if self.grant(tenant, &[Grant { value, roles: Roles::DATA, unless }])? {
+            ready.known.add(Roles::DATA);
             return Ok(());
         }
         Err(Error::new(
             ErrorCode::OperationNotAllowed,
             format!(
-                "key `{}`, or another one of the same value, has wrapped or unwrapped keys; it is not used for data",
+                "key `{}`, or another one of the same value, has wrapped or unwrapped keys, or sensitive keys were \
+                 derived from it; it is not used for data",
                 key.record.name
             ),
         ))

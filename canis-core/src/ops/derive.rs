@@ -12,6 +12,7 @@ use crate::crypto::{MAX_AGREED, MAX_DIGEST, Provider};
 use crate::keyring::Keyring;
 use crate::keyring::key::Key;
 use crate::keyring::ready::{ReadyKey, ReadyMaterial};
+use crate::keyring::role::Roles;
 use canis_proto::answer::Derived;
 use canis_proto::message::Derive;
 use canis_proto::{AgreementKdf, Error, ErrorCode, Family, Result, Usage};
@@ -20,6 +21,10 @@ use zeroize::Zeroizing;
 
 /// How many bytes are derived at a time.
 const LENGTHS: RangeInclusive<usize> = 16..=1024;
+
+/// What the labels of CANIS's own keys begin with (docs/storage.md, section 6). A generic secret may have the bytes of an
+/// AES key, from which the key of API ciphertexts is derived so.
+const OWN_LABELS: &[u8] = b"canis/v1/";
 
 /// How many, if nobody says.
 const USUAL: usize = 32;
@@ -37,6 +42,9 @@ impl Run for Derive<'_> {
         let version = if self.version == 0 { key.record.current_version } else { self.version };
         key.allow_old(version)?;
         let ready = keyring.ready(&tenant, &key, version)?;
+        if key.kind.family() == Family::Generic {
+            keyring.claim_to_show(&tenant, &key, &ready, (Roles::SHOWN, Roles::KEEPS))?;
+        }
         let secret = secret(&self, &key, &ready)?;
         let bytes = match self.kdf {
             AgreementKdf::Raw if key.kind.is_asymmetric() => secret.to_vec(),
@@ -90,6 +98,11 @@ fn expanded(request: &Derive<'_>, provider: &Provider, secret: &[u8]) -> Result<
     if !LENGTHS.contains(&length) {
         let (least, most) = (LENGTHS.start(), LENGTHS.end());
         return Err(Error::invalid(format!("{least} to {most} bytes are derived at a time, not {length}")));
+    }
+    if request.info.starts_with(OWN_LABELS) {
+        return Err(Error::invalid(
+            "an info that begins with `canis/v1/` is CANIS's own; choose another one",
+        ));
     }
     let hash = hash_of(request.hash);
     let mut prk = Zeroizing::new([0; MAX_DIGEST]);

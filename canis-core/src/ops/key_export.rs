@@ -2,6 +2,7 @@
 
 use super::key_import::wrapper_is_for_keys;
 use super::object_export::wants_pin;
+use super::object_wrap::roles_of_leaving;
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::crypto::private_parts::PrivateParts;
@@ -32,9 +33,7 @@ impl Run for ExportKey<'_> {
         let key = keyring.key(&tenant, &self.name)?;
         let wrapped = !self.wrapping_key.is_empty() || !self.wrapping_public_key.is_empty();
         may_leave(&key, wrapped)?;
-        if wrapped {
-            keyring.refuse_guarded(&tenant, &key)?;
-        }
+        let roles = if wrapped { keyring.roles_of_objects(&tenant, &key)? } else { Roles::NONE };
         let version = if self.version == 0 { key.record.current_version } else { self.version };
         key.allow_old(version)?;
         let row = keyring.store.version(key.id, version)?.ok_or_else(|| key.without(version))?;
@@ -42,7 +41,7 @@ impl Run for ExportKey<'_> {
         let material = written(keyring, &key, version, self.format, &kept)?;
         let bytes = if wrapped {
             let out = keyring.wrapped_for(&tenant, &self, &material)?;
-            keyring.remember_as_sensitive(&tenant, &key, &kept, &material)?;
+            keyring.remember_as_sensitive(&tenant, &key, roles, (&kept, &material))?;
             out
         } else {
             material.expose().to_vec()
@@ -190,11 +189,16 @@ impl Keyring {
         rsa_aes_wrap::wrap(self.provider, ready.public()?, material)
     }
 
-    /// CKA_WRAP_WITH_TRUSTED holds for this door, too: the keys that the security officer trusts wrap through PKCS#11.
-    fn refuse_guarded(&self, tenant: &OpenTenant, key: &Key) -> Result<()> {
+    /// What is to be known of a sensitive key's value when it comes back. CKA_WRAP_WITH_TRUSTED holds for this door, too:
+    /// the keys that the security officer trusts wrap through PKCS#11.
+    fn roles_of_objects(&self, tenant: &OpenTenant, key: &Key) -> Result<Roles> {
+        let mut roles = Roles::SENSITIVE;
         for row in self.store.objects(&ObjectQuery::of_key(tenant.id, key.id))? {
             let object = self.read_object(&row, Some(tenant))?;
-            if object.content.key.as_ref().is_some_and(|facts| facts.wrap_with_trusted) {
+            let Some(facts) = object.content.key.as_ref().filter(|_| object.content.class.is_secret()) else {
+                continue;
+            };
+            if facts.wrap_with_trusted {
                 return Err(Error::new(
                     ErrorCode::KeyNotExportable,
                     format!(
@@ -203,8 +207,9 @@ impl Keyring {
                     ),
                 ));
             }
+            roles = roles.with(roles_of_leaving(facts));
         }
-        Ok(())
+        Ok(roles)
     }
 
     /// A key that may not leave in plain must not come back as one that may (ADR 0007).
@@ -212,13 +217,13 @@ impl Keyring {
         &self,
         tenant: &OpenTenant,
         key: &Key,
-        kept: &SecretBytes,
-        written: &SecretBytes,
+        roles: Roles,
+        (kept, written): (&SecretBytes, &SecretBytes),
     ) -> Result<()> {
         if key.record.allow_plaintext_backup {
             return Ok(());
         }
-        let sensitive = |value| Grant { value, roles: Roles::SENSITIVE, unless: Roles::NONE };
+        let sensitive = |value| Grant { value, roles, unless: Roles::NONE };
         let mut grants = vec![
             sensitive(self.secret_fingerprint(tenant, kept.expose())),
             sensitive(self.secret_fingerprint(tenant, written.expose())),

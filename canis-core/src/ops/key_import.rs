@@ -52,7 +52,7 @@ impl Run for ImportKey<'_> {
             }
         };
         if unwrapped.is_some() {
-            keyring.refuse_trusted_only(&tenant, &made)?;
+            keyring.refuse_marked(&tenant, &made)?;
         }
         if plaintext {
             keyring.keep_promise(&tenant, &self, &made)?;
@@ -150,15 +150,17 @@ impl Keyring {
         }
     }
 
-    /// What left as CKA_WRAP_WITH_TRUSTED comes back by C_UnwrapKey, which knows of that; a key of this door would shed it.
-    fn refuse_trusted_only(&self, tenant: &OpenTenant, made: &NewMaterial) -> Result<()> {
+    /// What left as CKA_WRAP_WITH_TRUSTED, or made by a KDF, comes back by C_UnwrapKey, which knows of that; a key of this
+    /// door would shed it.
+    fn refuse_marked(&self, tenant: &OpenTenant, made: &NewMaterial) -> Result<()> {
         let (roles, _) = self.value_roles(tenant, self.fingerprint_of(tenant, made))?;
-        if !roles.has(Roles::TRUSTED_ONLY) {
+        if !roles.meets(Roles::TRUSTED_ONLY.with(Roles::FROM_KDF)) {
             return Ok(());
         }
         Err(Error::new(
             ErrorCode::KeySensitive,
-            "this key left with CKA_WRAP_WITH_TRUSTED; it comes back through PKCS#11 only",
+            "this key left with CKA_WRAP_WITH_TRUSTED, or as one that a KDF made of a sensitive key; it comes back \
+             through PKCS#11 only",
         ))
     }
 

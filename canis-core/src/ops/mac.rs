@@ -7,6 +7,7 @@ use crate::core::{Resource, Run};
 use crate::crypto::{Hash, MAX_DIGEST};
 use crate::keyring::Keyring;
 use crate::keyring::key::Key;
+use crate::keyring::role::Roles;
 use crate::keyring::tenant::OpenTenant;
 use canis_proto::answer::{MacMade, Verified};
 use canis_proto::message::{Mac, VerifyMac};
@@ -73,6 +74,7 @@ impl Keyring {
         message: &[u8],
     ) -> Result<Vec<u8>> {
         let ready = self.ready(tenant, key, version)?;
+        self.claim_to_show(tenant, key, &ready, (Roles::MACS, Roles::DERIVES))?;
         let mac = ready.hmac(self.provider, hash)?;
         let mac = mac.ok_or_else(|| Error::internal("a generic secret without its value"))?;
         let mut tag = [0; MAX_DIGEST];

@@ -58,7 +58,7 @@ impl Keyring {
         };
         let (kind, material) = self.material(caller, source, Leave::Inside)?;
         let made = NewMaterial { kind, material, spki: facts.spki.clone() };
-        self.hand_on_role(caller, source, &made)?;
+        self.hand_on_roles(caller, source, &made)?;
         let new = NewKey::new(self.provider, &Origin::Copied(facts.clone()), made, content, None)?;
         match (session, source.key) {
             // It has no material of its own: every use asks the key's row, its state and its usage.

@@ -121,6 +121,7 @@ pub(super) fn check_facts(old: &KeyFacts, new: &KeyFacts, role: Option<Role>) ->
     let rules = [
         (old.kind != new.kind || old.spki != new.spki, "CKA_KEY_TYPE or the public key"),
         (old.local != new.local || old.mechanism != new.mechanism || old.by_api != new.by_api, "CKA_LOCAL"),
+        (old.from_kdf != new.from_kdf, "what the key was derived from"),
         (old.always_sensitive != new.always_sensitive, "CKA_ALWAYS_SENSITIVE"),
         (old.never_extractable != new.never_extractable, "CKA_NEVER_EXTRACTABLE"),
         (old.always_authenticate != new.always_authenticate, "CKA_ALWAYS_AUTHENTICATE"),

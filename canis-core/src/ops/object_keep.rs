@@ -3,13 +3,13 @@
 //! Every way by which a key comes to be ends here: generated, brought from outside, unwrapped, derived, copied.
 
 use super::create_key::NewMaterial;
-use super::object_role::is_for_data;
+use super::object_role::granted_roles;
 use crate::caller::Caller;
 use crate::crypto::Provider;
 use crate::keyring::Keyring;
 use crate::keyring::key_record::{KeyRecord, Source};
 use crate::keyring::ready::ReadyKey;
-use crate::keyring::role::Roles;
+use crate::keyring::role::{Grant, Roles};
 use crate::keyring::seal::fresh_id;
 use crate::keyring::tenant::OpenTenant;
 use crate::object::{Class, Content, KeyFacts, NO_MECHANISM, Object};
@@ -22,6 +22,10 @@ pub(super) struct NewKey {
     made: NewMaterial,
     secret: Content,
     public: Option<Content>,
+    /// What its value is for from the beginning.
+    roles: Roles,
+    /// Whether whoever has the token can make it again when its session is over.
+    lasting: bool,
 }
 
 /// Where a key's material comes from. What PKCS#11 computes from that (CKA_LOCAL, CKA_ALWAYS_SENSITIVE,
@@ -29,8 +33,10 @@ pub(super) struct NewKey {
 pub(super) enum Origin {
     /// Drawn here, by the mechanism that the content names.
     Generated,
-    /// From outside: C_CreateObject, C_UnwrapKey. Nobody knows where it was before.
+    /// From outside: C_CreateObject. Nobody knows where it was before.
     Outside,
+    /// From outside, wrapped: C_UnwrapKey. What is known of its value stands in the content.
+    Unwrapped,
     /// From keys of the same token, of which this is known: C_DeriveKey.
     Derived(Heritage),
     /// From a key of the same token, which these facts describe: C_CopyObject. The copy has the key's history.
@@ -45,6 +51,8 @@ pub(super) struct Heritage {
     pub(super) always_sensitive: bool,
     pub(super) never_extractable: bool,
     pub(super) wrap_with_trusted: bool,
+    /// A KDF has cut it from a longer run of bytes that are kept.
+    pub(super) from_kdf: bool,
 }
 
 impl NewKey {
@@ -66,7 +74,13 @@ impl NewKey {
             secret.note_secret(provider, kind, made.material.expose())?;
         }
         let public = public.map(|content| computed(content, origin, kind, &made.spki)).transpose()?;
-        Ok(NewKey { made, secret, public })
+        let roles = granted_roles(&secret);
+        Ok(NewKey { made, secret, public, roles, lasting: false })
+    }
+
+    /// The same with what is known of its value besides.
+    pub(super) fn knowing(self, roles: Roles, lasting: bool) -> Self {
+        NewKey { roles: self.roles.with(roles), lasting, ..self }
     }
 }
 
@@ -88,14 +102,19 @@ fn computed(mut content: Content, origin: &Origin, kind: KeyType, spki: &[u8]) -
     facts.kind = kind;
     facts.spki = spki.to_vec();
     facts.trusted = false;
-    facts.by_api = matches!(origin, Origin::Copied(old) if old.by_api);
+    (facts.by_api, facts.from_kdf) = match origin {
+        Origin::Generated | Origin::Outside => (false, false),
+        Origin::Unwrapped => (facts.by_api, facts.from_kdf),
+        Origin::Derived(base) => (false, base.from_kdf),
+        Origin::Copied(old) => (old.by_api, old.from_kdf),
+    };
     match origin {
         Origin::Generated => {
             facts.local = true;
             facts.always_sensitive = secret && facts.sensitive;
             facts.never_extractable = secret && !facts.extractable;
         }
-        Origin::Outside => {
+        Origin::Outside | Origin::Unwrapped => {
             facts.local = false;
             facts.mechanism = NO_MECHANISM;
             facts.always_sensitive = false;
@@ -157,8 +176,9 @@ impl Keyring {
     fn keep_in_session(&self, caller: &Caller, session: u64, new: NewKey) -> Result<(Id, Option<Id>)> {
         let (application, token) = (caller.application()?, caller.tenant()?);
         let ready = Arc::new(ReadyKey::new(self.provider, new.made.kind, new.made.material, None)?);
-        if is_for_data(&new.secret) {
-            ready.known.set_data();
+        ready.known.add(new.roles);
+        if new.lasting {
+            ready.known.set_lasting();
         }
         let add = |content, ready| -> Result<Id> {
             let id = fresh_id(self.provider)?;
@@ -196,9 +216,8 @@ impl Keyring {
             Change::Put(self.key_row(tenant, key, 1, &new.record(name, now)?)?),
             Change::Put(self.version_row(tenant, key, new.made.kind, 1, &new.made.material, now)?),
         ];
-        if is_for_data(&new.secret) {
-            let value = self.fingerprint_of(tenant, &new.made);
-            changes.extend(self.role_change(tenant, value, Roles::DATA)?);
+        for Grant { value, roles, .. } in self.grants_for(tenant, &new.made, new.roles) {
+            changes.extend(self.role_change(tenant, value, roles)?);
         }
         let mut add = |content: &Content| -> Result<Id> {
             let content = content.clone();

@@ -40,7 +40,8 @@ impl Run for UnwrapKey<'_> {
         if facts.sensitive {
             keyring.unwrap_as_key(caller, &tenant, means.value)?;
         }
-        let new = NewKey::new(keyring.provider, &Origin::Outside, made, content, None)?;
+        let new = NewKey::new(keyring.provider, &Origin::Unwrapped, made, content, None)?;
+        let new = new.knowing(Roles::NONE, true);
         keyring.keep(caller, self.session, new).map(|(id, _)| id)
     }
 }
@@ -108,6 +109,7 @@ impl Keyring {
             ));
         }
         facts.wrap_with_trusted |= roles.has(Roles::TRUSTED_ONLY);
+        (facts.from_kdf, facts.by_api) = (roles.has(Roles::FROM_KDF), roles.has(Roles::OF_API));
         Ok(())
     }
 

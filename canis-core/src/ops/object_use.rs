@@ -128,7 +128,7 @@ fn one_tag(key: &dyn MacKey, scheme: MacScheme, input: &[u8]) -> Result<Zeroizin
 
 impl KeyFacts {
     /// Whether the key is one of the API. Of those made here before records said so, no PKCS#11 mechanism is known.
-    fn is_of_api(&self) -> bool {
+    pub(super) fn is_of_api(&self) -> bool {
         self.by_api || (self.local && self.mechanism == NO_MECHANISM)
     }
 }

@@ -1,5 +1,6 @@
 //! `object.wrap`: a key leaves, wrapped by another one.
 
+use super::create_key::NewMaterial;
 use super::object_export::Leave;
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
@@ -9,7 +10,7 @@ use crate::keyring::role::{Grant, Roles};
 use crate::keyring::tenant::OpenTenant;
 use crate::object::{GcmIv, HandleKey, KeyFacts, KeyHandle, OpenKey, WrapKey, Wrapped, Wrapping};
 use crate::secret::SecretBytes;
-use canis_proto::{Capability, Error, ErrorCode, Family, Id, KeyType, Result, Usage};
+use canis_proto::{Capability, Error, ErrorCode, Family, Id, Result, Usage};
 
 impl Run for WrapKey<'_> {
     fn resource(&self) -> Resource<'_> {
@@ -24,7 +25,9 @@ impl Run for WrapKey<'_> {
         let Some(facts) = &target.content.key else {
             return Err(Error::internal("material without facts"));
         };
-        let leaving = Leaving { facts, kind, material };
+        let known = keyring.known_in_session(caller, &target)?;
+        let spki = facts.spki.clone();
+        let leaving = Leaving { facts, known, made: NewMaterial { kind, material, spki } };
         leaving.check(&wrapper.facts, &self.how, self.weak_rsa)?;
         let len = leaving.wrapped_len(&self.how, &wrapper.facts)?;
         let tenant = keyring.tenant(caller.tenant()?)?;
@@ -40,15 +43,16 @@ impl Run for WrapKey<'_> {
         if !keyring.grant(&tenant, &grants.collect::<Vec<_>>())? {
             return Err(for_data());
         }
-        keyring.wrap(&wrapper, &means, &self.how, ephemeral, leaving.material.expose())
+        keyring.wrap(&wrapper, &means, &self.how, ephemeral, leaving.made.material.expose())
     }
 }
 
 /// The key that leaves.
 struct Leaving<'a> {
     facts: &'a KeyFacts,
-    kind: KeyType,
-    material: SecretBytes,
+    /// What is known of its value in its session.
+    known: Roles,
+    made: NewMaterial,
 }
 
 impl Leaving<'_> {
@@ -57,7 +61,7 @@ impl Leaving<'_> {
         if self.facts.wrap_with_trusted && !wrapper.trusted {
             return Err(not_wrappable("CKA_WRAP_WITH_TRUSTED is true, and the wrapping key is not trusted"));
         }
-        if self.kind.is_asymmetric() && matches!(how, Wrapping::RsaOaep(_) | Wrapping::RsaPkcs1) {
+        if self.made.kind.is_asymmetric() && matches!(how, Wrapping::RsaOaep(_) | Wrapping::RsaPkcs1) {
             return Err(not_wrappable(
                 "RSA encrypts secret keys only; private keys take CKM_RSA_AES_KEY_WRAP",
             ));
@@ -68,7 +72,7 @@ impl Leaving<'_> {
         }
         let aes = if let Wrapping::RsaAes { bits, .. } = how { *bits } else { usize::MAX };
         let strength = wrapper.kind.strength(wrapper.kind.bytes()).min(aes);
-        let needed = self.kind.strength(self.material.len());
+        let needed = self.made.kind.strength(self.made.material.len());
         if strength >= needed {
             return Ok(());
         }
@@ -83,7 +87,7 @@ impl Leaving<'_> {
     /// # Errors
     /// `invalid_argument` for a key that is too long or, for KW, no whole number of 8 bytes.
     fn wrapped_len(&self, how: &Wrapping<'_>, wrapper: &KeyFacts) -> Result<usize> {
-        let (len, block) = (self.material.len(), wrapper.kind.bytes());
+        let (len, block) = (self.made.material.len(), wrapper.kind.bytes());
         let kwp = len.next_multiple_of(8) + 8;
         match how {
             Wrapping::AesKw if !len.is_multiple_of(8) || len < 16 => {
@@ -98,6 +102,18 @@ impl Leaving<'_> {
             Wrapping::RsaOaep(_) | Wrapping::RsaPkcs1 => Ok(block),
         }
     }
+}
+
+/// What is to be known of the value of a sensitive key when it comes back.
+pub(super) fn roles_of_leaving(facts: &KeyFacts) -> Roles {
+    [
+        (facts.wrap_with_trusted, Roles::TRUSTED_ONLY),
+        (facts.from_kdf, Roles::FROM_KDF),
+        (facts.kind.family() == Family::Rsa && facts.is_of_api(), Roles::OF_API),
+    ]
+    .into_iter()
+    .filter(|(holds, _)| *holds)
+    .fold(Roles::SENSITIVE, |roles, (_, role)| roles.with(role))
 }
 
 fn too_long() -> Error {
@@ -150,8 +166,13 @@ impl Keyring {
         let given_iv = matches!(how, Wrapping::AesGcm { iv: GcmIv::Given(_), .. });
         if !leaving.facts.sensitive {
             // Under an IV of the caller this encrypts what the caller knows.
-            let data = Grant { value: means.value, roles: Roles::DATA, unless: Roles::KEYS };
-            return Ok(if given_iv { vec![data] } else { Vec::new() });
+            let data = |roles, unless| vec![Grant { value: means.value, roles, unless }];
+            return Ok(match how {
+                _ if given_iv => data(Roles::DATA, Roles::KEYS.with(Roles::DERIVES)),
+                // Who has blocks of his choice encrypted computes CMAC.
+                Wrapping::AesCbcPad { .. } => data(Roles::MACS, Roles::DERIVES),
+                _ => Vec::new(),
+            });
         }
         if given_iv {
             return Err(not_wrappable("a sensitive key is wrapped by AES-GCM with an IV drawn here only"));
@@ -160,14 +181,14 @@ impl Keyring {
         if may_decrypt || self.is_data(caller, tenant, means.value)? {
             return Err(for_data());
         }
-        let trusted = if leaving.facts.wrap_with_trusted { Roles::TRUSTED_ONLY } else { Roles::NONE };
-        let kept = |value| Grant { value, roles: Roles::SENSITIVE.with(trusted), unless: Roles::NONE };
-        let mut grants = vec![
+        let kept = |value| Grant { value, roles: roles_of_leaving(leaving.facts), unless: Roles::NONE };
+        let mut grants = self.grants_for(tenant, &leaving.made, leaving.known);
+        grants.extend([
             Grant { value: means.value, roles: Roles::KEYS, unless: Roles::DATA },
             // PKCS#8 could also be unwrapped as a secret key of these bytes.
-            kept(self.secret_fingerprint(tenant, leaving.material.expose())),
-        ];
-        if leaving.kind.is_asymmetric() {
+            kept(self.secret_fingerprint(tenant, leaving.made.material.expose())),
+        ]);
+        if leaving.made.kind.is_asymmetric() {
             grants.push(kept(self.pair_fingerprint(tenant, &leaving.facts.spki)));
         }
         Ok(grants)

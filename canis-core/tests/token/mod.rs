@@ -119,6 +119,7 @@ pub(crate) fn content(class: Class, label: &str, usage: Usage) -> Content {
             always_authenticate: false,
             wrap_with_trusted: false,
             by_api: false,
+            from_kdf: false,
             mechanism: 0x1040,
             spki: Vec::new(),
         }),

@@ -51,7 +51,7 @@ pub(crate) fn with(mut template: Vec<Given>, more: impl IntoIterator<Item = Give
 /// A mechanism with its parameter.
 pub(crate) struct How<T> {
     kind: CK_MECHANISM_TYPE,
-    parameter: Option<T>,
+    pub(crate) parameter: Option<T>,
 }
 
 pub(crate) fn plain(kind: CK_MECHANISM_TYPE) -> How<()> {

@@ -23,6 +23,7 @@ mod misuse;
 mod objects;
 mod parts;
 mod pins;
+mod prf;
 mod processes;
 mod raw;
 mod separation;
