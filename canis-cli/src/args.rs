@@ -6,7 +6,7 @@ use crate::key_args::{ApplyKeys, CreateKey, DestroyKey, ListKeys, RotateKey, Upd
 use crate::kv_args::KvCommand;
 use crate::slot_args::SlotCommand;
 use crate::transfer_args::{ExportKey, ImportFile, ImportKey, ImportPkcs12, ImportSoftHsm, WrappingKey};
-use crate::use_args::{DataKey, Derive, Hash, Mac, Random, Rewrap, SignatureOptions, VerifyMac};
+use crate::use_args::{Batch, DataKey, Derive, Hash, Mac, Random, Rewrap, SignatureOptions, VerifyMac};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -77,6 +77,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ImportCommand,
     },
+    /// Run many operations in one request, and print what became of each (exit 1 if one failed).
+    Batch(Batch),
     /// Encrypt under a key's current version.
     Encrypt(Encrypt),
     /// Decrypt what `encrypt` made.

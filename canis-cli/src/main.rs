@@ -60,6 +60,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             ImportCommand::Softhsm(args) => return commands::softhsm::run(&args, json),
         },
         Command::Kv { command } => commands::kv::run(&connection, &command, json)?,
+        Command::Batch(args) => return commands::batch::run(&connection, &args),
         Command::Encrypt(args) => commands::encryption::encrypt(&connection, &args, json)?,
         Command::Decrypt(args) => commands::encryption::decrypt(&connection, &args, json)?,
         Command::Sign(args) => commands::signing::sign(&connection, &args, json)?,

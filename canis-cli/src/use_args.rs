@@ -16,6 +16,17 @@ pub(crate) struct SignatureOptions {
 }
 
 #[derive(Args)]
+pub(crate) struct Batch {
+    /// A JSON file instead of stdin: `{"operations": [{"op": "encrypt", "key": "k", "plaintext": "…"}, …]}`. Arguments are
+    /// those of docs/canisp.md, bytes as base64.
+    #[arg(long = "in", value_name = "F")]
+    pub(crate) input: Option<PathBuf>,
+    /// Do all of it or nothing; for changes of keys and entries.
+    #[arg(long)]
+    pub(crate) atomic: bool,
+}
+
+#[derive(Args)]
 pub(crate) struct Rewrap {
     /// The key's name.
     pub(crate) name: String,

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 /// A keeper of keys over one store. Synchronous; shared by all threads.
 pub struct Core {
-    keyring: Keyring,
+    pub(crate) keyring: Keyring,
 }
 
 /// What an operation is about: a path as policies and audit name it.

@@ -6,6 +6,7 @@ use crate::value::{Map, Value};
 use crate::{Interval, KeyFormat, KeyState, KeyType, Result, Usage};
 use zeroize::Zeroize;
 
+pub use crate::batch::BatchAnswer;
 pub use crate::entry::{Entry, EntryDeleted, EntryInfo, EntryList};
 
 macro_rules! answer {

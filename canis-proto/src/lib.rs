@@ -2,6 +2,7 @@
 
 mod aes_gcm;
 pub mod answer;
+pub mod batch;
 mod choices;
 mod entry;
 mod error;
@@ -15,6 +16,7 @@ mod lifecycle;
 pub mod message;
 mod name;
 pub mod operation;
+pub mod schema;
 mod signature;
 pub mod text;
 mod transfer;

@@ -8,12 +8,14 @@ use crate::SignatureForm;
 use crate::answer::{Decrypted, Encrypted, KeyInfo, KeyList, PublicKeyInfo, Signed, StatusInfo, Verified};
 use crate::fields::Fields;
 use crate::operation::{Operation, OperationId};
+use crate::schema::Field;
 use crate::signature::SignatureScheme;
 use crate::value::{Map, Value};
 use crate::{Error, ErrorCode, Interval, KeyFormat, KeyState, KeyType, Result, Usage};
 use std::borrow::Cow;
 
 pub use crate::aes_gcm::{DecryptAesGcm, EncryptAesGcm};
+pub use crate::batch::Batch;
 pub use crate::entry::{DeleteEntry, GetEntry, ListEntries, PutEntry};
 pub use crate::lifecycle::{
     ActivateKey, CancelDestroyKey, CreateKey, DestroyKey, DisableKey, EnableKey, RotateKey, UpdateKey,
@@ -24,6 +26,12 @@ pub use crate::transfer::{ExportKey, ImportKey, WrappingKey};
 
 /// A request that CANISP carries.
 pub trait WireRequest<'a>: Operation + Sized {
+    /// Its arguments as a table.
+    const FIELDS: &'static [Field] = &[];
+    /// Whether it changes something, so that it must not happen twice.
+    fn changes(&self) -> bool {
+        Self::ID.changes()
+    }
     /// Its arguments.
     fn to_map(&self) -> Map<'_>;
     /// Reads its arguments.
@@ -59,11 +67,16 @@ pub fn decode_request(payload: &[u8]) -> Result<(OperationId, Map<'_>)> {
     let name: Cow<'_, str> = fields.required("op")?;
     let args: Option<Map<'_>> = fields.optional("args")?;
     fields.finish()?;
-    match OperationId::from_name(&name) {
-        Some(id) if id.row().wire => Ok((id, args.unwrap_or_default())),
+    Ok((wire_operation(&name)?, args.unwrap_or_default()))
+}
+
+/// The operation of this name, if CANISP carries it.
+pub(crate) fn wire_operation(name: &str) -> Result<OperationId> {
+    match OperationId::from_name(name) {
+        Some(id) if id.row().wire => Ok(id),
         _ => Err(Error::new(
             ErrorCode::UnknownOperation,
-            format!("operation `{}` is unknown to this server", crate::quote(&name)),
+            format!("operation `{}` is unknown to this server", crate::quote(name)),
         )),
     }
 }
@@ -188,6 +201,12 @@ macro_rules! request {
         }
 
         impl<'a> $crate::message::WireRequest<'a> for $name<'a> {
+            const FIELDS: &'static [$crate::schema::Field] = &[$($crate::schema::Field {
+                name: stringify!($field),
+                kind: <$type as $crate::schema::Kind>::KIND,
+                required: $crate::schema::insists(stringify!($take)),
+            }),+];
+
             fn to_map(&self) -> $crate::value::Map<'_> {
                 let map = $crate::value::Map::new();
                 $(let map = { let $it = &self.$field; map.with(stringify!($field), $write) };)+
@@ -249,6 +268,26 @@ pub(crate) mod parse {
             <Cow<'a, str>>::from_value(item).ok_or_else(|| Error::invalid(format!("`{key}` must hold texts")))
         };
         items.into_iter().map(one).collect()
+    }
+
+    pub(crate) fn maps<'a>(fields: &mut Fields<'a>, key: &str) -> Result<Vec<Map<'a>>> {
+        let items: Vec<Value<'a>> = fields.required(key)?;
+        let one =
+            |item| Map::from_value(item).ok_or_else(|| Error::invalid(format!("`{key}` must hold maps")));
+        items.into_iter().map(one).collect()
+    }
+
+    /// What became of each operation of a batch.
+    pub(crate) fn results(fields: &mut Fields<'_>, key: &str) -> Result<Vec<Result<Map<'static>>>> {
+        let one = |map| {
+            let mut fields = Fields::new("a result", map);
+            let error: Option<Map<'_>> = fields.optional("error")?;
+            Ok(match error {
+                Some(map) => Err(super::read_error(map)),
+                None => Ok(fields.required::<Map<'_>>("result")?.into_owned()),
+            })
+        };
+        maps(fields, key)?.into_iter().map(one).collect()
     }
 
     /// A choice by its name; the first one if nothing is said.

@@ -240,6 +240,8 @@ operations! {
     ListEntries = 122, "kv.list", Some(C::List), Long, true;
     /// Delete an entry.
     DeleteEntry = 123, "kv.delete", Some(C::Delete), Long, true;
+    /// Run many operations. Each needs what it needs alone.
+    Batch = 124, "batch", None, Long, true;
     /// Open every row and name those that were changed by other hands; asked on the store's own host.
     VerifyStore = 31, "store.verify", Some(C::Admin), Long, false;
 
@@ -297,6 +299,28 @@ operations! {
     ExportObject = 50, "object.export", Some(C::Export), Long, false;
     /// Copy an object (C_CopyObject).
     CopyObject = 51, "object.copy", Some(C::Create), Long, false;
+}
+
+impl OperationId {
+    /// Whether it changes keys or entries, so that doing it twice is not the same as once; a `batch` does if it is atomic.
+    #[must_use]
+    pub const fn changes(self) -> bool {
+        use OperationId as O;
+        matches!(
+            self,
+            O::CreateKey
+                | O::UpdateKey
+                | O::ActivateKey
+                | O::DisableKey
+                | O::EnableKey
+                | O::DestroyKey
+                | O::CancelDestroyKey
+                | O::RotateKey
+                | O::ImportKey
+                | O::PutEntry
+                | O::DeleteEntry
+        )
+    }
 }
 
 /// Something that can be asked of a keeper of keys, in its own process or over CANISP.

@@ -3,6 +3,7 @@
 use crate::answer::{DataKey, Derived, Digest, MacMade, RandomBytes, Rewrapped, Verified};
 use crate::fields::Fields;
 use crate::message::{WireRequest, request};
+use crate::schema::{Field, FieldKind};
 use crate::value::{Map, Value};
 use crate::{AgreementKdf, HashName, Operation, OperationId, Result};
 use std::borrow::Cow;
@@ -97,6 +98,8 @@ impl Operation for Random {
 }
 
 impl<'a> WireRequest<'a> for Random {
+    const FIELDS: &'static [Field] = &[Field { name: "length", kind: FieldKind::Integer, required: true }];
+
     fn to_map(&self) -> Map<'_> {
         Map::new().with("length", self.length)
     }

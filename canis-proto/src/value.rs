@@ -75,6 +75,12 @@ impl<'a> Map<'a> {
         self.0.iter().map(|(k, v)| (k.as_ref(), v))
     }
 
+    /// The same, borrowing nothing.
+    #[must_use]
+    pub fn into_owned(self) -> Map<'static> {
+        Map(self.0.into_iter().map(|(k, v)| (Cow::Owned(k.into_owned()), v.into_owned())).collect())
+    }
+
     /// The encoded form.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
@@ -120,6 +126,20 @@ value_from! {
 }
 
 impl<'a> Value<'a> {
+    /// The same, borrowing nothing.
+    #[must_use]
+    pub fn into_owned(self) -> Value<'static> {
+        match self {
+            Value::Null => Value::Null,
+            Value::Bool(v) => Value::Bool(v),
+            Value::Integer(v) => Value::Integer(v),
+            Value::Bytes(v) => Value::Bytes(Cow::Owned(v.into_owned())),
+            Value::Text(v) => Value::Text(Cow::Owned(v.into_owned())),
+            Value::Array(items) => Value::Array(items.into_iter().map(Value::into_owned).collect()),
+            Value::Map(map) => Value::Map(map.into_owned()),
+        }
+    }
+
     /// The encoded form.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {

@@ -1,5 +1,6 @@
 //! From a request's bytes to the core and back: the one place where CANISP's operations meet the core's.
 
+use crate::batch;
 use crate::session::Session;
 use canis_core::{Core, Run};
 use canis_proto::fields::Fields;
@@ -14,7 +15,7 @@ use canis_proto::value::Map;
 use canis_proto::{Error, ErrorCode, Operation, OperationId, Result};
 use zeroize::Zeroizing;
 
-type Handler = for<'a> fn(&Core, &Session, Map<'a>) -> Result<Zeroizing<Vec<u8>>>;
+pub(crate) type Handler = for<'a> fn(&Core, &Session, Map<'a>) -> Result<Zeroizing<Vec<u8>>>;
 
 /// The operation that `payload` asks for.
 pub(crate) fn operation(payload: &[u8]) -> Result<OperationId> {
@@ -37,7 +38,8 @@ pub(crate) fn answer(core: &Core, session: &Session, payload: &[u8]) -> Result<Z
     Ok(answer)
 }
 
-fn handler(id: OperationId) -> Option<Handler> {
+/// What runs an operation; `None` for those that CANISP does not carry.
+pub(crate) fn handler(id: OperationId) -> Option<Handler> {
     let handler: Handler = match id {
         OperationId::Status => |core, session, args| run::<Status>(core, session, args),
         OperationId::CreateKey => |core, session, args| run::<CreateKey<'_>>(core, session, args),
@@ -63,6 +65,7 @@ fn handler(id: OperationId) -> Option<Handler> {
         OperationId::WrappingKey => |core, session, args| run::<WrappingKey>(core, session, args),
         OperationId::ImportKey => |core, session, args| run::<ImportKey<'_>>(core, session, args),
         OperationId::ExportKey => |core, session, args| run::<ExportKey<'_>>(core, session, args),
+        OperationId::Batch => batch::run,
         OperationId::PutEntry => |core, session, args| run::<PutEntry<'_>>(core, session, args),
         OperationId::GetEntry => |core, session, args| run::<GetEntry<'_>>(core, session, args),
         OperationId::ListEntries => |core, session, args| run::<ListEntries<'_>>(core, session, args),
@@ -111,7 +114,8 @@ fn fits_to_decrypt(what: &str, size: usize) -> Result<()> {
     Ok(())
 }
 
-fn parse<'a, R: WireRequest<'a>>(args: Map<'a>) -> Result<R> {
+/// Reads an operation's arguments.
+pub(crate) fn parse<'a, R: WireRequest<'a>>(args: Map<'a>) -> Result<R> {
     let mut fields = Fields::new(R::ID.row().name, args);
     let request = R::from_fields(&mut fields)?;
     fields.finish()?;

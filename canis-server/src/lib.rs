@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod args;
+mod batch;
 mod connection;
 pub mod daemon;
 mod dispatch;

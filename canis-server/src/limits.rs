@@ -42,6 +42,8 @@ pub const ROOT_END: Duration = Duration::from_secs(5);
 pub const LINGER: Duration = Duration::from_secs(2);
 /// How long a wrong token waits for its refusal.
 pub const WRONG_TOKEN: Duration = Duration::from_millis(250);
+/// For the operations of one batch: what has not begun by then is not begun.
+pub const BATCH: Duration = Duration::from_secs(10);
 /// Between two looks for keys whose rotation or destruction is due.
 pub const DUE: Duration = Duration::from_secs(1);
 /// Between two writings of the counts of uses.

@@ -4,18 +4,18 @@
 mod harness;
 
 use canis_proto::answer::{
-    AesGcmSealed, DataKey, Decrypted, Derived, Digest, Encrypted, Entry, EntryDeleted, EntryInfo, EntryList,
-    ExportedKey, KeyInfo, KeyList, MacMade, PublicKeyInfo, RandomBytes, Rewrapped, Rotated, Signed,
-    StatusInfo, Verified, WrappingKeyInfo,
+    AesGcmSealed, BatchAnswer, DataKey, Decrypted, Derived, Digest, Encrypted, Entry, EntryDeleted,
+    EntryInfo, EntryList, ExportedKey, KeyInfo, KeyList, MacMade, PublicKeyInfo, RandomBytes, Rewrapped,
+    Rotated, Signed, StatusInfo, Verified, WrappingKeyInfo,
 };
 use canis_proto::fields::Fields;
 use canis_proto::frame::{FrameType, HEADER, Header, MAX_HELLO, MAX_PAYLOAD, frame};
 use canis_proto::message::{
-    ActivateKey, CancelDestroyKey, ClientHello, CreateKey, Decrypt, DecryptAesGcm, DeleteEntry, Derive,
-    DestroyKey, DisableKey, EnableKey, Encrypt, EncryptAesGcm, ExportKey, GetEntry, HashData, ImportKey,
-    ListEntries, ListKeys, Mac, MakeDataKey, PublicKey, PutEntry, Random, Rewrap, RotateKey, ServerHello,
-    ShowKey, Sign, Status, UpdateKey, Verify, VerifyMac, WireAnswer, WireRequest, WrappingKey, decode_error,
-    decode_request, encode_error, encode_request,
+    ActivateKey, Batch, CancelDestroyKey, ClientHello, CreateKey, Decrypt, DecryptAesGcm, DeleteEntry,
+    Derive, DestroyKey, DisableKey, EnableKey, Encrypt, EncryptAesGcm, ExportKey, GetEntry, HashData,
+    ImportKey, ListEntries, ListKeys, Mac, MakeDataKey, PublicKey, PutEntry, Random, Rewrap, RotateKey,
+    ServerHello, ShowKey, Sign, Status, UpdateKey, Verify, VerifyMac, WireAnswer, WireRequest, WrappingKey,
+    decode_error, decode_request, encode_error, encode_request,
 };
 use canis_proto::operation::TABLE;
 use canis_proto::value::{Map, Value};
@@ -93,6 +93,7 @@ fn request_again(payload: &[u8]) -> (OperationId, Vec<u8>) {
         OperationId::Derive => request::<Derive<'_>>(args),
         OperationId::Random => request::<Random>(args),
         OperationId::HashData => request::<HashData<'_>>(args),
+        OperationId::Batch => request::<Batch<'_>>(args),
         OperationId::PutEntry => request::<PutEntry<'_>>(args),
         OperationId::GetEntry => request::<GetEntry<'_>>(args),
         OperationId::ListEntries => request::<ListEntries<'_>>(args),
@@ -131,6 +132,7 @@ fn answer_again(id: OperationId, payload: &[u8]) -> Vec<u8> {
         OperationId::Decrypt | OperationId::DecryptAesGcm => answer::<Decrypted>(payload),
         OperationId::Sign => answer::<Signed>(payload),
         OperationId::Verify => answer::<Verified>(payload),
+        OperationId::Batch => answer::<BatchAnswer>(payload),
         OperationId::PutEntry => answer::<EntryInfo>(payload),
         OperationId::GetEntry => answer::<Entry>(payload),
         OperationId::ListEntries => answer::<EntryList>(payload),
@@ -220,6 +222,8 @@ fn tables_are_the_codes() {
         limits::LARGE_RATE
     ));
     says(format!("| a peer that does not read an answer | {} s |", limits::WRITE.as_secs()));
+    says(format!("| operations of a batch | {} |", canis_proto::batch::MAX_BATCH));
+    says(format!("| a batch | {} s |", limits::BATCH.as_secs()));
     says(format!("| idle, nothing in flight | {} s |", limits::IDLE.as_secs()));
     says(format!(
         "| connection without a token that is known to be right | {} s |",

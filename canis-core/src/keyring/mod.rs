@@ -28,6 +28,7 @@ mod schedule;
 pub(crate) mod seal;
 pub(crate) mod store_rows;
 pub(crate) mod tenant;
+mod together;
 mod token_list;
 mod uses;
 mod wrapping_key;
@@ -62,6 +63,8 @@ pub struct Keyring {
     handles: Cache<(Id, Usage), Arc<KeyHandle>>,
     tokens: Mutex<Option<(u64, Arc<Vec<TokenInfo>>)>>,
     uses: Uses,
+    /// Whose turn it is among those whose transactions met another one.
+    losers: Mutex<()>,
 }
 
 /// Whether the root key is at hand.
@@ -117,6 +120,7 @@ impl Keyring {
             handles: Cache::new(CACHED_KEYS),
             tokens: Mutex::new(None),
             uses: Uses::default(),
+            losers: Mutex::new(()),
             store,
             provider,
             clock,

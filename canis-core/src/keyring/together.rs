@@ -1,0 +1,76 @@
+//! Several operations as one transaction: they run on a draft, which is committed at the end.
+
+use super::uses::Uses;
+use super::{Keyring, RootState};
+use crate::core::Core;
+use crate::store::Store;
+use crate::store::draft::Draft;
+use canis_proto::{ErrorCode, Result};
+use quick_cache::sync::Cache;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+/// How often the work is done anew because somebody else changed what it had read.
+const TRIES: usize = 100;
+
+/// What a draft keeps in memory while it lasts.
+const CACHED: usize = 64;
+
+impl Core {
+    /// Runs `work` on a core whose changes are made together when it is done: all of them, or none if it fails. It is
+    /// run anew if somebody else was faster. To be used for changes only: uses of keys are not counted in it.
+    ///
+    /// # Errors
+    /// Those of `work`; `conflict` if others are always faster; those of the store.
+    pub fn together<T>(&self, mut work: impl FnMut(&Core) -> Result<T>) -> Result<T> {
+        let mut waited = None;
+        for _ in 0..TRIES {
+            let draft = Arc::new(Draft::over(Arc::clone(&self.keyring.store)));
+            let done = work(&Core { keyring: self.keyring.drafted(&draft) })?;
+            match draft.commit_all() {
+                Ok(purge) => {
+                    if purge {
+                        self.keyring.forget_keys();
+                        self.keyring.purge();
+                    }
+                    return Ok(done);
+                }
+                // Whoever lost once waits for its turn, so that slow work is not done for nothing again and again.
+                Err(error) if error.code == ErrorCode::Conflict => {
+                    waited.get_or_insert_with(|| {
+                        self.keyring.losers.lock().unwrap_or_else(PoisonError::into_inner)
+                    });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(canis_proto::Error::new(
+            ErrorCode::Conflict,
+            "others change the same things all the time; try again",
+        ))
+    }
+}
+
+impl Keyring {
+    /// The same keyring over a draft: root and open tenants are shared, what is cached is not.
+    fn drafted(&self, draft: &Arc<Draft>) -> Keyring {
+        let root: RootState = self.root_state();
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let store: Arc<dyn Store> = Arc::<Draft>::clone(draft);
+        Keyring {
+            facts: self.facts.clone(),
+            root: RwLock::new(root),
+            reason: Mutex::new(self.sealed_reason()),
+            open: RwLock::new(open),
+            keys: Cache::new(CACHED),
+            ready: Cache::new(CACHED),
+            objects: Cache::new(CACHED),
+            handles: Cache::new(CACHED),
+            tokens: Mutex::new(None),
+            uses: Uses::default(),
+            losers: Mutex::new(()),
+            store,
+            provider: self.provider,
+            clock: Arc::clone(&self.clock),
+        }
+    }
+}
