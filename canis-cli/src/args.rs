@@ -250,6 +250,9 @@ pub(crate) struct Encrypt {
     /// An older version, if the key's min_encryption_version allows it; the current one if missing.
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub(crate) key_version: u32,
+    /// Write the format of streams, which is binary, however short the input is. What is longer than 12 MiB always has it.
+    #[arg(long)]
+    pub(crate) stream: bool,
 }
 
 #[derive(Args)]

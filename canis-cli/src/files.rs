@@ -42,6 +42,55 @@ pub(crate) fn read(path: Option<&Path>) -> Result<Zeroizing<Vec<u8>>> {
     Ok(bytes)
 }
 
+/// Where a stream goes: a file that appears when all of it has come, or what takes it as it comes.
+pub(crate) enum Sink {
+    /// A file that is not there yet, or is to be replaced.
+    Draft(Draft),
+    /// Stdout, a pipe, a device.
+    Open(Box<dyn Write>),
+}
+
+impl Sink {
+    /// The file at `path`, or stdout.
+    pub(crate) fn open(path: Option<&Path>, readers: Readers) -> Result<Self> {
+        let Some(path) = path else { return Ok(Sink::Open(Box::new(io::stdout().lock()))) };
+        match fs::metadata(path) {
+            // A pipe or a device cannot be replaced by a file.
+            Ok(there) if !there.is_file() => {
+                let file = fs::OpenOptions::new().write(true).open(path);
+                Ok(Sink::Open(Box::new(file.map_err(|error| unwritten(path, &error))?)))
+            }
+            _ => Draft::beside(path, readers).map(Sink::Draft),
+        }
+    }
+
+    /// All of it has come.
+    pub(crate) fn publish(self) -> Result<()> {
+        match self {
+            Sink::Draft(draft) => draft.publish(),
+            Sink::Open(mut open) => {
+                open.flush().map_err(|error| Error::invalid(format!("cannot write the output: {error}")))
+            }
+        }
+    }
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Sink::Draft(draft) => draft.file.write(bytes),
+            Sink::Open(open) => open.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Sink::Draft(draft) => draft.file.flush(),
+            Sink::Open(open) => open.flush(),
+        }
+    }
+}
+
 /// Writes `bytes` to stdout.
 pub(crate) fn print(bytes: &[u8]) -> Result<()> {
     let mut stdout = io::stdout().lock();

@@ -8,6 +8,7 @@ mod certificates;
 mod commands;
 mod connect;
 mod files;
+mod input;
 mod key_args;
 mod key_file;
 mod kv_args;

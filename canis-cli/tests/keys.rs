@@ -324,14 +324,14 @@ fn output_files() {
     assert_eq!(stdout(&verified), "valid\n");
 }
 
-/// 64 MiB are refused before anything is sent, and the limit is named.
+/// 64 MiB for an operation without streams are refused before anything is sent, and the limit is named.
 #[test]
 fn large_inputs_are_refused() {
     let shared = shared();
     let folder = tempfile::tempdir().unwrap();
     let large = folder.path().join("large");
     fs::File::create(&large).unwrap().set_len(64 << 20).unwrap();
-    let output = shared.canis(&["encrypt", "any", "--in", text(&large)]);
+    let output = shared.canis(&["aes-gcm", "encrypt", "any", "--in", text(&large)]);
     let error = failure(&output, 3);
     assert!(error.contains("too_large") && error.contains("16781312"), "{error}");
 }

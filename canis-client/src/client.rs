@@ -64,22 +64,46 @@ impl Client {
     }
 
     fn exchange(&mut self, ask: FrameType, answer: FrameType, payload: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+        let request = self.ask(ask, payload)?;
+        let (header, payload) = self.next_frame()?;
+        match header {
+            Header { kind, request: id, .. } if kind == answer && id == request => Ok(payload),
+            Header { kind: FrameType::Error, request: id, .. } if id == request => {
+                Err(decode_error(&payload))
+            }
+            _ => Err(self.unexpected(&header)),
+        }
+    }
+
+    /// Sends a frame with an id of its own.
+    pub(crate) fn ask(&mut self, kind: FrameType, payload: &[u8]) -> Result<u32> {
         if let Some(ended) = &self.ended {
             return Err(ended.clone());
         }
         // Zero is the connection's own id.
         self.last_request = self.last_request.checked_add(1).unwrap_or(1);
-        let request = self.last_request;
-        if let Err(error) = frames::write(&mut self.stream, ask, request, payload) {
-            // The server may have said why before it closed.
-            let reason = self.wait_for(request, answer).err().filter(|e| e.code != ErrorCode::Unavailable);
-            return Err(self.end(reason.unwrap_or_else(|| failure::lost(&self.addr, &error))));
-        }
-        self.wait_for(request, answer)
+        self.tell(kind, self.last_request, payload)?;
+        Ok(self.last_request)
     }
 
-    /// Reads frames until the answer to `request` comes.
-    fn wait_for(&mut self, request: u32, answer: FrameType) -> Result<Zeroizing<Vec<u8>>> {
+    /// Sends a frame.
+    pub(crate) fn tell(&mut self, kind: FrameType, request: u32, payload: &[u8]) -> Result<()> {
+        let Err(error) = frames::write(&mut self.stream, kind, request, payload) else { return Ok(()) };
+        // The server may have said why before it closed.
+        let reason = loop {
+            match self.next_frame() {
+                Ok((Header { kind: FrameType::Error, .. }, payload)) => break decode_error(&payload),
+                Ok(_) => {}
+                Err(reason) => break reason,
+            }
+        };
+        let lost = || failure::lost(&self.addr, &error);
+        let why = if reason.code == ErrorCode::Unavailable { lost() } else { reason };
+        Err(self.end(why))
+    }
+
+    /// The next frame that is not about the connection itself.
+    pub(crate) fn next_frame(&mut self) -> Result<(Header, Zeroizing<Vec<u8>>)> {
         loop {
             let (header, payload) = match frames::read(&mut self.stream) {
                 Ok(Ok(frame)) => frame,
@@ -90,10 +114,6 @@ impl Client {
                 }
             };
             match header {
-                Header { kind, request: id, .. } if kind == answer && id == request => return Ok(payload),
-                Header { kind: FrameType::Error, request: id, .. } if id == request => {
-                    return Err(decode_error(&payload));
-                }
                 Header { kind: FrameType::Error, request: 0, .. } => {
                     return Err(self.end(decode_error(&payload)));
                 }
@@ -103,9 +123,19 @@ impl Client {
                     frames::write(&mut self.stream, FrameType::Pong, id, &payload)
                         .map_err(|error| failure::lost(&self.addr, &error))?;
                 }
-                _ => return Err(self.end(hello::unexpected(&header))),
+                _ => return Ok((header, payload)),
             }
         }
+    }
+
+    /// Whether nothing can be asked here any more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.is_some()
+    }
+
+    /// Ends the connection over a frame that nothing asked for.
+    pub(crate) fn unexpected(&mut self, header: &Header) -> Error {
+        self.end(hello::unexpected(header))
     }
 
     /// Remembers why the connection is of no use any more.

@@ -1,6 +1,6 @@
 //! CANISP clients over TLS 1.3.
 //!
-//! [`Client`] is one blocking connection, one request at a time. It starts no thread and no runtime, so a library inside
+//! [`Client`] is one blocking connection, one request or stream at a time. It starts no thread and no runtime, so a library inside
 //! somebody else's program can use it. `AsyncClient` (feature `async`) is one connection that many tasks share, with
 //! many requests in flight.
 #![forbid(unsafe_code)]
@@ -12,6 +12,7 @@ mod config;
 mod failure;
 mod frames;
 mod hello;
+mod stream;
 mod tls;
 
 #[cfg(feature = "async")]

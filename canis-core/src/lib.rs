@@ -14,6 +14,7 @@ pub mod root;
 pub mod secret;
 pub mod setup;
 pub mod store;
+mod stream;
 pub mod token;
 
 pub use application::Application;
@@ -21,3 +22,4 @@ pub use caller::Caller;
 pub use core::{Core, Resource, Run};
 pub use crypto::default_provider;
 pub use ops::{DueReport, RunDue, StoreReport, VerifyStore};
+pub use stream::{Begin, Stream};

@@ -89,8 +89,10 @@ const fn code(code: ErrorCode) -> CK_RV {
         E::WrappingKeyTooWeak => CKR_WRAPPING_KEY_SIZE_RANGE,
         E::KeySensitive => CKR_TEMPLATE_INCONSISTENT,
         E::AttributeReadOnly => CKR_ATTRIBUTE_READ_ONLY,
+        E::Cancelled => CKR_FUNCTION_CANCELED,
         E::StoreFull => CKR_DEVICE_MEMORY,
-        E::Sealed
+        E::DeadlineExceeded
+        | E::Sealed
         | E::StoreUnavailable
         | E::StoreFormat
         | E::StoreTampered

@@ -215,6 +215,14 @@ answer! {
 }
 
 answer! {
+    /// The result of a stream that gave bytes.
+    Streamed {
+        /// How many.
+        bytes: u64, required, |v| *v;
+    }
+}
+
+answer! {
     /// The result of `sign`.
     Signed {
         /// The signature's text form.

@@ -89,6 +89,10 @@ codes! {
     TenantExists = 15, "tenant_exists", Caller;
     /// There is no entry of this identifier.
     EntryNotFound = 16, "entry_not_found", Caller;
+    /// The client took the request back; it has not happened.
+    Cancelled = 17, "cancelled", Caller;
+    /// The request's deadline came before it was begun, or its stream stood still; it has not happened.
+    DeadlineExceeded = 18, "deadline_exceeded", Caller;
     /// The credential is missing, unknown, expired or wrong.
     Unauthenticated = 20, "unauthenticated", Policy;
     /// The caller lacks the capability.

@@ -19,6 +19,10 @@ pub const VERSION: u8 = 1;
 pub const MAX_PAYLOAD: u32 = (16 << 20) + 4096;
 /// The largest HELLO payload, before anybody is authenticated.
 pub const MAX_HELLO: u32 = 4096;
+/// The largest payload of DATA.
+pub const MAX_DATA: u32 = 64 << 10;
+/// The largest payload of OPEN.
+pub const MAX_OPEN: u32 = 64 << 10;
 /// The ALPN name (RFC 7301).
 pub const ALPN: &[u8] = b"canisp/1";
 
@@ -40,12 +44,26 @@ pub enum FrameType {
     Pong = 6,
     /// The sender takes no new requests; those in flight are answered.
     GoAway = 7,
+    /// A piece of a stream's bytes.
+    Data = 8,
+    /// The stream's bytes are over.
+    End = 9,
+    /// How many more bytes of a stream the sender of this frame takes.
+    Credit = 10,
+    /// The client does not want the answer any more.
+    Cancel = 11,
+    /// Ask for an operation on a stream of bytes.
+    Open = 12,
 }
 
 impl FrameType {
     fn from_number(number: u8) -> Option<Self> {
-        use FrameType::{Error, GoAway, Hello, Ping, Pong, Request, Response};
-        [Hello, Request, Response, Error, Ping, Pong, GoAway].into_iter().find(|t| *t as u8 == number)
+        use FrameType::{
+            Cancel, Credit, Data, End, Error, GoAway, Hello, Open, Ping, Pong, Request, Response,
+        };
+        [Hello, Request, Response, Error, Ping, Pong, GoAway, Data, End, Credit, Cancel, Open]
+            .into_iter()
+            .find(|kind| *kind as u8 == number)
     }
 }
 

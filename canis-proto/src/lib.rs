@@ -18,6 +18,7 @@ mod name;
 pub mod operation;
 pub mod schema;
 mod signature;
+pub mod stream;
 pub mod text;
 mod transfer;
 mod uses;

@@ -64,9 +64,15 @@ pub fn encode_request<'a, R: WireRequest<'a>>(request: &R) -> Vec<u8> {
 /// `protocol_error`, `invalid_argument` or `unknown_operation`.
 pub fn decode_request(payload: &[u8]) -> Result<(OperationId, Map<'_>)> {
     let mut fields = Fields::new("a request", Map::decode(payload)?);
+    let called = called(&mut fields)?;
+    fields.finish()?;
+    Ok(called)
+}
+
+/// The operation and its arguments, which REQUEST and OPEN name alike.
+pub(crate) fn called<'a>(fields: &mut Fields<'a>) -> Result<(OperationId, Map<'a>)> {
     let name: Cow<'_, str> = fields.required("op")?;
     let args: Option<Map<'_>> = fields.optional("args")?;
-    fields.finish()?;
     Ok((wire_operation(&name)?, args.unwrap_or_default()))
 }
 
@@ -159,6 +165,8 @@ pub struct ServerHello {
     pub max_payload: u32,
     /// How many requests of one connection it works on at a time; more wait.
     pub max_in_flight: u32,
+    /// How many streams of one connection it holds at a time; more are refused. 0 if it has none.
+    pub max_streams: u32,
 }
 
 impl ServerHello {
@@ -169,6 +177,7 @@ impl ServerHello {
             .with("server", self.server.as_str())
             .with("max_payload", self.max_payload)
             .with("max_in_flight", self.max_in_flight)
+            .with("max_streams", self.max_streams)
             .encode()
     }
 
@@ -182,21 +191,26 @@ impl ServerHello {
             server: fields.required("server")?,
             max_payload: fields.required("max_payload")?,
             max_in_flight: fields.required("max_in_flight")?,
+            max_streams: fields.optional("max_streams")?.unwrap_or_default(),
         };
         fields.ignore_rest();
         Ok(hello)
     }
 }
 
-/// Implements a request and its codec from a list of fields: `name: type = how to write it`.
+/// Implements a request and its codec from a list of fields: `name: type = how to write it`. Its row in the table of
+/// operations is called as it is, or as stands behind a colon.
 macro_rules! request {
-    ($(#[doc = $doc:literal])+ $name:ident => $answer:ty { $($(#[doc = $fdoc:literal])+ $field:ident: $type:ty, $take:ident, |$it:ident| $write:expr;)+ }) => {
+    ($(#[doc = $doc:literal])+ $name:ident => $($rest:tt)+) => {
+        $crate::message::request! { $(#[doc = $doc])+ $name: $name => $($rest)+ }
+    };
+    ($(#[doc = $doc:literal])+ $name:ident: $row:ident => $answer:ty { $($(#[doc = $fdoc:literal])+ $field:ident: $type:ty, $take:ident, |$it:ident| $write:expr;)+ }) => {
         $(#[doc = $doc])+
         #[derive(Clone, PartialEq, Eq)]
         pub struct $name<'a> { $($(#[doc = $fdoc])+ pub $field: $type,)+ }
 
         impl $crate::Operation for $name<'_> {
-            const ID: $crate::OperationId = $crate::OperationId::$name;
+            const ID: $crate::OperationId = $crate::OperationId::$row;
             type Answer = $answer;
         }
 

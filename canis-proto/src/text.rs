@@ -1,4 +1,5 @@
-//! The text form of ciphertexts and signatures: `canis:v1:<key name>:<version>:<base64>`.
+//! The text form of ciphertexts and signatures: `canis:v1:<key name>:<version>:<base64>`, and the first line of a
+//! streamed ciphertext, which is the same with `s1`.
 //!
 //! Names of keys stand as they are. What operations call an entry of the key-value store, `kv:<identifier>`, stands
 //! percent-encoded (RFC 3986, section 2.1), because an identifier may hold any text.
@@ -10,8 +11,15 @@ use std::fmt::Write;
 /// The highest key version; the schema's column is a signed 32-bit integer.
 pub const MAX_VERSION: u32 = i32::MAX as u32;
 
+/// What every streamed ciphertext starts with.
+pub const STREAM_START: &[u8] = b"canis:s1:";
+
+/// The longest first line of a streamed ciphertext in bytes, its newline included; generous.
+pub const MAX_STREAM_HEADER: usize = 4096;
+
 const PREFIX: &str = "canis";
 const FORMAT: &str = "v1";
+const STREAM_FORMAT: &str = "s1";
 
 /// A ciphertext or signature with the name and version of the key that made it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +36,18 @@ impl Sealed {
     /// The text form.
     #[must_use]
     pub fn to_text(&self) -> String {
+        self.written(FORMAT)
+    }
+
+    /// The first line of a streamed ciphertext, without its newline; the bytes are what its keys are derived by.
+    #[must_use]
+    pub fn to_stream_header(&self) -> String {
+        self.written(STREAM_FORMAT)
+    }
+
+    fn written(&self, format: &str) -> String {
         let (name, base64) = (escaped(&self.name), Base64::encode_string(&self.bytes));
-        format!("{PREFIX}:{FORMAT}:{name}:{}:{base64}", self.version)
+        format!("{PREFIX}:{format}:{name}:{}:{base64}", self.version)
     }
 
     /// Reads the text form; exactly what [`Sealed::to_text`] writes, with an optional newline at the end.
@@ -37,23 +55,31 @@ impl Sealed {
     /// # Errors
     /// `unsupported_format` for another format id, `invalid_argument` naming the part that is wrong.
     pub fn parse(text: &str) -> Result<Self> {
+        Self::parsed(text, FORMAT)
+    }
+
+    /// Reads the first line of a streamed ciphertext, with or without its newline.
+    ///
+    /// # Errors
+    /// As [`Sealed::parse`].
+    pub fn parse_stream_header(text: &str) -> Result<Self> {
+        Self::parsed(text, STREAM_FORMAT)
+    }
+
+    fn parsed(text: &str, known: &str) -> Result<Self> {
         let text = text.strip_suffix('\n').unwrap_or(text);
         let text = text.strip_suffix('\r').unwrap_or(text);
         let parts: Vec<&str> = text.split(':').collect();
         let [prefix, format, name, version, base64] = parts[..] else {
-            return Err(malformed("it must have five parts, canis:v1:<key>:<version>:<base64>"));
+            return Err(malformed(&format!(
+                "it must have five parts, canis:{known}:<key>:<version>:<base64>"
+            )));
         };
         if prefix != PREFIX {
             return Err(malformed("it does not start with `canis:`"));
         }
-        if format != FORMAT {
-            return Err(Error::new(
-                ErrorCode::UnsupportedFormat,
-                format!(
-                    "format `{}` is not known here, only `v1`; a newer CANIS may have made it",
-                    crate::quote(format)
-                ),
-            ));
+        if format != known {
+            return Err(wrong_format(format, known));
         }
         let name = parse_name(name)?;
         let version = parse_version(version)?;
@@ -113,6 +139,15 @@ fn parse_version(text: &str) -> Result<u32> {
     }
 }
 
+fn wrong_format(format: &str, known: &str) -> Error {
+    let why = match format {
+        FORMAT => "is decrypted in one piece, not as a stream".to_owned(),
+        STREAM_FORMAT => "is a stream's; it is decrypted as one (`canis decrypt` does)".to_owned(),
+        _ => format!("is not known here, only `{known}`; a newer CANIS may have made it"),
+    };
+    Error::new(ErrorCode::UnsupportedFormat, format!("format `{}` {why}", crate::quote(format)))
+}
+
 fn malformed(rule: &str) -> Error {
     Error::invalid(format!("this is no ciphertext or signature of CANIS: {rule}"))
 }
@@ -147,11 +182,25 @@ mod tests {
         }
     }
 
+    /// The first line of a stream names key and version as other ciphertexts do, and is none of them.
+    #[test]
+    fn stream_headers() {
+        let name = "n".repeat(crate::MAX_NAME);
+        let header = Sealed { name, version: MAX_VERSION, bytes: vec![7; 64] };
+        let line = header.to_stream_header();
+        assert!(line.as_bytes().starts_with(STREAM_START));
+        assert!(line.len() < MAX_STREAM_HEADER);
+        assert_eq!(Sealed::parse_stream_header(&format!("{line}\n")), Ok(header));
+        let other = Sealed::parse_stream_header("canis:v1:k:1:AA==").map_err(|e| e.code);
+        assert_eq!(other, Err(ErrorCode::UnsupportedFormat));
+    }
+
     /// R37, R38: a header out of range or of another format is a clean error.
     #[test]
     fn malformed_headers() {
         let code = |text: &str| Sealed::parse(text).map_err(|e| e.code).unwrap_err();
         assert_eq!(code("canis:v2:k:1:AA=="), ErrorCode::UnsupportedFormat);
+        assert_eq!(code("canis:s1:k:1:AA=="), ErrorCode::UnsupportedFormat);
         assert_eq!(code("canis:v1:a b:1:AA=="), ErrorCode::InvalidName);
         for version in ["0", "00", "03", "-1", "+1", "", "4294967296", "2147483648", "1.0", " 1", "x"] {
             assert_eq!(

@@ -1,13 +1,15 @@
 //! One connection from TLS handshake to close: a reader here, a writer task ([`Outbox`]), a task per request.
 
 use crate::frames::{End, FrameReader};
+use crate::in_flight::InFlight;
 use crate::listener::Server;
 use crate::outbox::{Outbox, Permits};
 use crate::session::Session;
-use crate::{dispatch, limits};
-use canis_proto::frame::{ALPN, FrameType, Header, MAX_HELLO, MAX_PAYLOAD};
+use crate::stream::Streaming;
+use crate::{limits, request};
+use canis_proto::frame::{ALPN, FrameType, Header, MAX_DATA, MAX_HELLO, MAX_OPEN, MAX_PAYLOAD};
 use canis_proto::message::{ClientHello, ServerHello};
-use canis_proto::{Blame, Cost, Error, ErrorCode, OperationId, Result};
+use canis_proto::{Cost, Error, ErrorCode, Result};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWriteExt};
@@ -15,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
-use tracing::{Instrument, debug, error, info, warn};
+use tracing::{Instrument, info};
 use zeroize::Zeroizing;
 
 /// Serves one accepted connection until it ends; says why it ended.
@@ -84,6 +86,7 @@ struct Connection {
     server: Arc<Server>,
     outbox: Outbox,
     session: Arc<Session>,
+    in_flight: Arc<InFlight>,
     places: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
     since: Instant,
@@ -95,6 +98,7 @@ impl Connection {
             server,
             outbox,
             session: Arc::new(Session::new(None)),
+            in_flight: Arc::default(),
             places: Arc::new(Semaphore::new(limits::IN_FLIGHT as usize)),
             bytes: Arc::new(Semaphore::new(limits::IN_FLIGHT_BYTES as usize)),
             since: Instant::now(),
@@ -134,6 +138,7 @@ impl Connection {
             server: concat!("canis/", env!("CARGO_PKG_VERSION")).to_owned(),
             max_payload: MAX_PAYLOAD,
             max_in_flight: limits::IN_FLIGHT,
+            max_streams: limits::STREAMS,
         };
         self.outbox.send(FrameType::Hello, 0, &hello.encode(), Permits::new()).await;
         Ok(())
@@ -148,19 +153,38 @@ impl Connection {
     async fn step<R: AsyncRead + Unpin>(&self, reader: &mut FrameReader<R>) -> Result<(), End> {
         let first = self.frame_begins(reader).await?;
         let header = reader.header(first, MAX_PAYLOAD).await?;
-        match header.kind {
-            FrameType::Request if header.request == 0 => Err(refusal("a request has the id 0")),
+        let Header { kind, request: id, .. } = header;
+        match kind {
+            FrameType::Request | FrameType::Open if id == 0 => Err(refusal("a request has the id 0")),
             FrameType::Request => self.request(reader, header).await,
-            FrameType::Ping if header.length > limits::PING => {
-                Err(refusal(format!("a PING of more than {} bytes", limits::PING)))
+            FrameType::Open => self.open(reader, header).await,
+            FrameType::Data => {
+                let bytes = bounded(reader, header, 1, MAX_DATA).await?;
+                self.in_flight.data(id, &bytes).map_err(End::Refused)
+            }
+            FrameType::End => {
+                bounded(reader, header, 0, 0).await?;
+                self.in_flight.end(id).map_err(End::Refused)
+            }
+            FrameType::Credit => {
+                let bytes = bounded(reader, header, 4, 4).await?;
+                let bytes = bytes.first_chunk().copied().map_or(0, u32::from_be_bytes);
+                self.in_flight.credit(id, bytes).map_err(End::Refused)
+            }
+            FrameType::Cancel => {
+                bounded(reader, header, 0, 0).await?;
+                self.in_flight.cancel(id);
+                Ok(())
             }
             FrameType::Ping => {
-                let payload = reader.payload(header.length).await?;
-                self.outbox.send(FrameType::Pong, header.request, &payload, Permits::new()).await;
+                let payload = bounded(reader, header, 0, limits::PING).await?;
+                self.outbox.send(FrameType::Pong, id, &payload, Permits::new()).await;
                 Ok(())
             }
             FrameType::GoAway => Err(End::Closed),
-            kind => Err(refusal(format!("a {kind:?} frame is not for the client to send now"))),
+            FrameType::Hello | FrameType::Response | FrameType::Error | FrameType::Pong => {
+                Err(refusal(format!("a {kind:?} frame is not for the client to send now")))
+            }
         }
     }
 
@@ -196,30 +220,67 @@ impl Connection {
         reader: &mut FrameReader<R>,
         header: Header,
     ) -> Result<(), End> {
-        let Header { request, length, .. } = header;
-        if length > MAX_HELLO && !self.session.is_authenticated() {
-            // A stranger's large request is read away, not into memory, and still gets a proper answer.
-            if let Err(error) = self.authenticate().await {
-                reader.discard(length).await?;
-                info!(code = error.code.name(), "large request refused");
-                self.outbox.answer(request, Err(error), Permits::new()).await;
-                return Ok(());
-            }
+        let Header { request: id, length, .. } = header;
+        let cancelled = self.in_flight.request(id).map_err(End::Refused)?;
+        if let Err(error) = self.known_if_large(length).await {
+            reader.discard(length).await?;
+            self.in_flight.answered(id);
+            self.outbox.answer(id, Err(error), Permits::new()).await;
+            return Ok(());
         }
         let permits = self.pay_for(length).await?;
         let payload = reader.payload(length).await?;
         let (server, session, outbox) =
             (Arc::clone(&self.server), Arc::clone(&self.session), self.outbox.clone());
-        let bytes = Arc::clone(&self.bytes);
+        let (bytes, in_flight) = (Arc::clone(&self.bytes), Arc::clone(&self.in_flight));
         let work = async move {
-            let result = run_request(&server, session, payload).await;
+            let result = request::run(&server, session, payload, cancelled).await;
             let len = result.as_ref().map_or(0, |answer| answer.len());
             // The request is gone from memory; from here on its place in line is paid for by its answer.
             let Ok(permits) = pay_for_answer(&server, &bytes, permits, len).await else { return };
-            outbox.answer(request, result, permits).await;
+            in_flight.answered(id);
+            outbox.answer(id, result, permits).await;
         };
         tokio::spawn(work.in_current_span());
         Ok(())
+    }
+
+    /// OPEN: a stream of its own, for which the frames that follow are gathered by its id.
+    async fn open<R: AsyncRead + Unpin>(
+        &self,
+        reader: &mut FrameReader<R>,
+        header: Header,
+    ) -> Result<(), End> {
+        let Header { request: id, length, .. } = header;
+        let inbox = self.in_flight.stream(id).map_err(End::Refused)?;
+        if let Err(error) = self.known_if_large(length).await {
+            reader.discard(length).await?;
+            self.in_flight.answered(id);
+            self.outbox.answer(id, Err(error), Permits::new()).await;
+            return Ok(());
+        }
+        let payload = bounded(reader, header, 0, MAX_OPEN).await?;
+        let place = vec![take(&self.places, 1).await?];
+        let (server, session) = (Arc::clone(&self.server), Arc::clone(&self.session));
+        let streaming = Streaming { server, session, inbox, outbox: self.outbox.clone(), id };
+        let in_flight = Arc::clone(&self.in_flight);
+        let work = async move {
+            let (operation, result) = streaming.run(payload).await;
+            request::log(operation, &result);
+            in_flight.answered(id);
+            streaming.outbox.answer(id, result, place).await;
+        };
+        tokio::spawn(work.in_current_span());
+        Ok(())
+    }
+
+    /// A stranger's large request is to be read away, not into memory, and still gets a proper answer.
+    async fn known_if_large(&self, length: u32) -> Result<()> {
+        if length <= MAX_HELLO || self.session.is_authenticated() {
+            return Ok(());
+        }
+        let known = self.authenticate().await;
+        known.inspect_err(|error| info!(code = error.code.name(), "large request refused"))
     }
 
     /// Waits until the connection may hold one more request of `length` bytes.
@@ -234,6 +295,13 @@ impl Connection {
         if let End::GoAway(error) = &end {
             self.outbox.announce(FrameType::GoAway, error).await;
         }
+        let over = match &end {
+            End::GoAway(error) => error.clone(),
+            End::Closed | End::Lost(_) | End::Refused(_) => {
+                Error::new(ErrorCode::Unavailable, "the connection ended before the stream did")
+            }
+        };
+        self.in_flight.close(&over);
         // All places free means that every answer has been written or has nobody to be written to.
         let _ = self.places.acquire_many(limits::IN_FLIGHT).await;
         if let End::Refused(error) = &end {
@@ -247,6 +315,20 @@ async fn read_hello<R: AsyncRead + Unpin>(reader: &mut FrameReader<R>) -> Result
     let header = reader.header(first, MAX_HELLO).await?;
     if header.kind != FrameType::Hello {
         return Err(refusal("the first frame must be HELLO"));
+    }
+    reader.payload(header.length).await
+}
+
+/// The payload of a frame that has from `least` to `most` bytes.
+async fn bounded<R: AsyncRead + Unpin>(
+    reader: &mut FrameReader<R>,
+    header: Header,
+    least: u32,
+    most: u32,
+) -> Result<Zeroizing<Vec<u8>>, End> {
+    if !(least..=most).contains(&header.length) {
+        let (kind, length) = (header.kind, header.length);
+        return Err(refusal(format!("a {kind:?} frame has {least} to {most} bytes, not {length}")));
     }
     reader.payload(header.length).await
 }
@@ -280,34 +362,4 @@ async fn take(semaphore: &Arc<Semaphore>, amount: u32) -> Result<OwnedSemaphoreP
 
 fn refusal(why: impl Into<String>) -> End {
     End::Refused(Error::new(ErrorCode::ProtocolError, why))
-}
-
-async fn run_request(
-    server: &Server,
-    session: Arc<Session>,
-    payload: Zeroizing<Vec<u8>>,
-) -> Result<Zeroizing<Vec<u8>>> {
-    let operation = dispatch::operation(&payload);
-    let name = operation.as_ref().map_or("?", |id| id.row().name);
-    let core = Arc::clone(&server.core);
-    let result = match operation {
-        Err(error) => Err(error),
-        // The one operation that needs neither store nor key: it answers even when every thread is busy.
-        Ok(OperationId::Status) if session.is_authenticated() => dispatch::answer(&core, &session, &payload),
-        Ok(id) => server.pool.run(id.row().cost, move || dispatch::answer(&core, &session, &payload)).await,
-    };
-    match &result {
-        Ok(_) => debug!(operation = name, "answered"),
-        Err(failed) => log_failure(name, failed),
-    }
-    result
-}
-
-fn log_failure(operation: &str, failed: &Error) {
-    let code = failed.code.name();
-    match failed.code.blame() {
-        Blame::Bug => error!(operation, code, message = failed.message, "request failed"),
-        Blame::Store | Blame::Root => warn!(operation, code, message = failed.message, "request failed"),
-        _ => info!(operation, code, "request refused"),
-    }
 }

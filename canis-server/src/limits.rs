@@ -13,6 +13,12 @@ pub const IN_FLIGHT_BYTES: u32 = 32 << 20;
 pub const LARGE: u32 = 64 << 10;
 /// Bytes of large requests and answers in flight on all connections together.
 pub const LARGE_BYTES: u32 = 256 << 20;
+/// Streams of one connection at a time; one that has failed counts until its client has ended it, too.
+pub const STREAMS: u32 = 8;
+/// Streams of all connections at a time. Each holds four windows at most; further ones wait.
+pub const ALL_STREAMS: usize = 128;
+/// Bytes that a peer may send on a stream ahead of the server's work, and that may wait to be written to it.
+pub const STREAM_WINDOW: u32 = 512 << 10;
 /// The largest payload of PING.
 pub const PING: u32 = 64;
 
@@ -29,6 +35,8 @@ pub const LARGE_START: Duration = Duration::from_secs(5);
 pub const LARGE_RATE: u32 = 256 << 10;
 /// Without a frame and with nothing in flight.
 pub const IDLE: Duration = Duration::from_secs(600);
+/// A stream that waits for its peer.
+pub const STREAM_IDLE: Duration = Duration::from_secs(600);
 /// The whole life of a connection whose token is not known to be right, so that nobody can fill the server with
 /// strangers: none was given, or the store is sealed and none can be checked.
 pub const STRANGER: Duration = Duration::from_secs(30);

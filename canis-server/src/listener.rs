@@ -19,6 +19,8 @@ pub(crate) struct Server {
     pub(crate) pool: Pool,
     /// Bytes of large requests in flight on all connections.
     pub(crate) large: Arc<Semaphore>,
+    /// Streams of all connections.
+    pub(crate) streams: Semaphore,
     drain: watch::Receiver<bool>,
 }
 
@@ -27,7 +29,8 @@ impl Server {
     pub(crate) fn new(core: Arc<Core>, tls: TlsAcceptor, drain: watch::Receiver<bool>) -> Self {
         let processors = std::thread::available_parallelism().map_or(2, usize::from);
         let large = Arc::new(Semaphore::new(limits::LARGE_BYTES as usize));
-        Server { core, tls, pool: Pool::new(processors), large, drain }
+        let streams = Semaphore::new(limits::ALL_STREAMS);
+        Server { core, tls, pool: Pool::new(processors), large, streams, drain }
     }
 
     /// Waits until the server drains; a vanished sender means the same.

@@ -30,11 +30,29 @@ impl Pool {
         T: Send + 'static,
         F: FnOnce() -> Result<T> + Send + 'static,
     {
+        self.run_unless(std::future::pending(), cost, work).await
+    }
+
+    /// The same, unless `reason` comes first; work that has begun is finished.
+    pub(crate) async fn run_unless<T, F>(
+        &self,
+        reason: impl Future<Output = Error>,
+        cost: Cost,
+        work: F,
+    ) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Result<T> + Send + 'static,
+    {
         let lane = match cost {
             Cost::Short => &self.short,
             Cost::Long => &self.long,
         };
-        let _permit = lane.acquire().await.map_err(|_| Error::internal("the pool of threads is closed"))?;
+        let _permit = tokio::select! {
+            biased;
+            permit = lane.acquire() => permit.map_err(|_| Error::internal("the pool of threads is closed"))?,
+            reason = reason => return Err(reason),
+        };
         match tokio::task::spawn_blocking(work).await {
             Ok(result) => result,
             Err(_) => Err(Error::internal("the operation failed unexpectedly; the server's log says more")),
@@ -46,6 +64,17 @@ impl Pool {
 mod tests {
     use super::*;
     use canis_proto::ErrorCode;
+
+    /// Work that waits for a thread can be taken back; work that has begun cannot.
+    #[tokio::test]
+    async fn work_that_has_not_begun_is_taken_back() {
+        let pool = Pool::new(1);
+        let reason = || std::future::ready(Error::new(ErrorCode::Cancelled, "on purpose"));
+        assert_eq!(pool.run_unless(reason(), Cost::Long, || Ok(7)).await, Ok(7));
+        let _all = pool.long.acquire_many(4).await.unwrap();
+        let refused = pool.run_unless(reason(), Cost::Long, || Ok(7)).await;
+        assert_eq!(refused.map_err(|e| e.code), Err(ErrorCode::Cancelled));
+    }
 
     #[tokio::test]
     async fn a_panic_stays_in_its_request() {

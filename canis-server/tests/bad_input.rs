@@ -5,9 +5,9 @@ mod harness;
 mod raw;
 
 use canis_proto::frame::{FrameType, Header, MAX_PAYLOAD, frame};
-use canis_proto::message::{Encrypt, ListKeys, ShowKey, Status, decode_error, encode_request};
+use canis_proto::message::{CreateKey, Encrypt, ListKeys, ShowKey, Status, decode_error, encode_request};
 use canis_proto::value::Map;
-use canis_proto::{Error, ErrorCode};
+use canis_proto::{Error, ErrorCode, KeyType};
 use harness::{Shared, shared};
 use raw::Raw;
 use std::io::Write;
@@ -73,6 +73,15 @@ fn frames_out_of_order_are_refused() {
 
     let mut raw = Raw::greeted(&shared);
     raw.request(0, &Status);
+    raw.refused(ErrorCode::ProtocolError);
+
+    // An id that is in use: key generation takes its time, and holds the first answer back.
+    let mut raw = Raw::greeted(&shared);
+    for _ in 0..2 {
+        raw.request(5, &CreateKey::new("twice", KeyType::Rsa4096));
+    }
+    let (header, _) = raw.read().unwrap();
+    assert_eq!((header.kind, header.request), (FrameType::Response, 5));
     raw.refused(ErrorCode::ProtocolError);
 
     for kind in [FrameType::Hello, FrameType::Response, FrameType::Error, FrameType::Pong] {
@@ -151,9 +160,11 @@ fn a_flood_is_slowed_down() {
     let before = shared.server.resident();
     let mut raw = Raw::greeted(&shared);
     raw.0.sock.set_write_timeout(Some(Duration::from_secs(2))).unwrap();
-    let payload = frame(FrameType::Request, 1, &vec![0; 4 << 20]);
+    let payload = vec![0; 4 << 20];
     let mut sent = 0;
-    let flooded = (0..64).try_for_each(|_| raw.0.write_all(&payload).map(|()| sent += payload.len()));
+    let flooded = (1..=64).try_for_each(|id| {
+        raw.0.write_all(&frame(FrameType::Request, id, &payload)).map(|()| sent += payload.len())
+    });
     still_serves(&shared);
     let grown = shared.server.resident().saturating_sub(before);
     // 32 MiB of requests, what the kernel and TLS hold, and room for the allocator.

@@ -3,13 +3,15 @@
 
 mod harness;
 
+use canis_core::crypto::chunks::{Opener, Sealer};
+use canis_core::crypto::providers;
 use canis_proto::answer::{
     AesGcmSealed, BatchAnswer, DataKey, Decrypted, Derived, Digest, Encrypted, Entry, EntryDeleted,
     EntryInfo, EntryList, ExportedKey, KeyInfo, KeyList, MacMade, PublicKeyInfo, RandomBytes, Rewrapped,
     Rotated, Signed, StatusInfo, Verified, WrappingKeyInfo,
 };
 use canis_proto::fields::Fields;
-use canis_proto::frame::{FrameType, HEADER, Header, MAX_HELLO, MAX_PAYLOAD, frame};
+use canis_proto::frame::{FrameType, HEADER, Header, MAX_DATA, MAX_HELLO, MAX_OPEN, MAX_PAYLOAD, frame};
 use canis_proto::message::{
     ActivateKey, Batch, CancelDestroyKey, ClientHello, CreateKey, Decrypt, DecryptAesGcm, DeleteEntry,
     Derive, DestroyKey, DisableKey, EnableKey, Encrypt, EncryptAesGcm, ExportKey, GetEntry, HashData,
@@ -18,6 +20,10 @@ use canis_proto::message::{
     decode_error, decode_request, encode_error, encode_request,
 };
 use canis_proto::operation::TABLE;
+use canis_proto::stream::{
+    DecryptStream, EncryptStream, HashStream, MacStream, Open, STREAMED, SignStream, StreamRequest,
+    VerifyMacStream, VerifyStream, decode_open, encode_open,
+};
 use canis_proto::value::{Map, Value};
 use canis_proto::{ErrorCode, HashName, KeyFormat, KeyType, OperationId, SignatureScheme};
 use canis_server::limits;
@@ -141,11 +147,36 @@ fn answer_again(id: OperationId, payload: &[u8]) -> Vec<u8> {
     }
 }
 
+/// Reads an OPEN as the server does and writes it again as the client does.
+fn open_again(operation: &str, payload: &[u8]) -> Vec<u8> {
+    fn stream<'a, R: StreamRequest<'a>>(open: Open<'a>) -> Vec<u8> {
+        let mut fields = Fields::new("the example", open.args);
+        let request = R::from_fields(&mut fields).unwrap();
+        fields.finish().unwrap();
+        encode_open(&request, open.credit)
+    }
+    let open = decode_open(payload).unwrap();
+    assert_eq!(open.operation.row().name, operation);
+    match open.operation {
+        OperationId::Encrypt => stream::<EncryptStream<'_>>(open),
+        OperationId::Decrypt => stream::<DecryptStream<'_>>(open),
+        OperationId::Sign => stream::<SignStream<'_>>(open),
+        OperationId::Verify => stream::<VerifyStream<'_>>(open),
+        OperationId::Mac => stream::<MacStream<'_>>(open),
+        OperationId::VerifyMac => stream::<VerifyMacStream<'_>>(open),
+        OperationId::HashData => stream::<HashStream>(open),
+        other => panic!("{} has no stream", other.row().name),
+    }
+}
+
 /// Every block is what it claims to be, and the code writes the very same bytes.
 #[test]
 fn hex_blocks_decode() {
     let mut seen = BTreeSet::new();
     for (what, bytes) in blocks() {
+        if what.starts_with("s1") {
+            continue;
+        }
         let (header, payload) = split(&bytes);
         let (kind, operation) = what.split_once(' ').unwrap_or((&what, ""));
         let (expected, again) = match kind {
@@ -161,6 +192,11 @@ fn hex_blocks_decode() {
             }
             "error" => (FrameType::Error, encode_error(&decode_error(payload))),
             "goaway" => (FrameType::GoAway, encode_error(&decode_error(payload))),
+            "open" => (FrameType::Open, open_again(operation, payload)),
+            "data" => (FrameType::Data, payload.to_vec()),
+            "end" => (FrameType::End, Vec::new()),
+            "credit" => (FrameType::Credit, payload.to_vec()),
+            "cancel" => (FrameType::Cancel, Vec::new()),
             "ping" => (FrameType::Ping, payload.to_vec()),
             "pong" => (FrameType::Pong, payload.to_vec()),
             other => panic!("a block claims to be {other}"),
@@ -174,6 +210,33 @@ fn hex_blocks_decode() {
             assert!(seen.contains(&format!("{kind} {}", row.name)), "no example of {kind} {}", row.name);
         }
     }
+    for id in STREAMED {
+        let name = id.row().name;
+        assert!(seen.contains(&format!("open {name}")), "no example of open {name}");
+        assert!(TEXT.contains(&format!("\n| `{name}` | ")), "no row of {name} among the streams");
+    }
+    for what in ["data", "end", "credit", "cancel"] {
+        assert!(seen.contains(what), "no example of {what}");
+    }
+}
+
+/// The body of the streamed ciphertext in the text is what its key makes of its plaintext, and opens again.
+#[test]
+fn the_streamed_ciphertext_opens() {
+    let block = |name: &str| blocks().into_iter().find(|(what, _)| what == name).unwrap().1;
+    let key: [u8; 32] = block("s1 key").try_into().unwrap();
+    let (plaintext, body) = (block("s1 plaintext"), block("s1 body"));
+    for provider in providers() {
+        let (mut sealed, mut opened) = (Vec::new(), Vec::new());
+        let mut sealer = Sealer::new(provider, &key).unwrap();
+        sealer.update(&plaintext, &mut sealed).unwrap();
+        sealer.finish(&mut sealed).unwrap();
+        assert_eq!(sealed, body, "{}", provider.name);
+        let mut opener = Opener::new(provider, &key).unwrap();
+        opener.update(&body, &mut opened).unwrap();
+        opener.finish(&mut opened).unwrap();
+        assert_eq!(opened, plaintext);
+    }
 }
 
 /// The server of the examples announces what the real one does.
@@ -182,6 +245,7 @@ fn hello_announces_the_limits() {
     let (_, bytes) = blocks().into_iter().find(|(what, _)| what == "server-hello").unwrap();
     let hello = ServerHello::decode(split(&bytes).1).unwrap();
     assert_eq!((hello.max_payload, hello.max_in_flight), (MAX_PAYLOAD, limits::IN_FLIGHT));
+    assert_eq!(hello.max_streams, limits::STREAMS);
 }
 
 /// Operations, capabilities, error codes, types, schemes and limits stand in the text as in the code.
@@ -210,6 +274,14 @@ fn tables_are_the_codes() {
         limits::LARGE_BYTES
     ));
     says(format!("| HELLO payload | {MAX_HELLO} bytes |"));
+    says(format!("| OPEN payload; DATA payload | {MAX_OPEN} bytes; {MAX_DATA} bytes |"));
+    says(format!(
+        "| streams, a connection; all connections | {}; {} |",
+        limits::STREAMS,
+        limits::ALL_STREAMS
+    ));
+    says(format!("| a stream's bytes on their way, each direction | {} |", limits::STREAM_WINDOW));
+    says(format!("| a stream that waits for its client | {} s |", limits::STREAM_IDLE.as_secs()));
     says(format!("| PING payload | {} bytes |", limits::PING));
     says(format!("| connections | {} |", limits::CONNECTIONS));
     says(format!("| TLS handshake | {} s |", limits::HANDSHAKE.as_secs()));

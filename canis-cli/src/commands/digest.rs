@@ -2,12 +2,15 @@
 
 use crate::args::Connection;
 use crate::files::{self, Readers};
+use crate::input::{Input, SHORT};
 use crate::{connect, show, use_args};
 use base64ct::{Base64, Encoding};
 use canis_proto::Result;
 use canis_proto::message::{HashData, Random};
+use canis_proto::stream::HashStream;
 use serde_json::json;
 use std::fmt::Write;
+use std::io;
 use zeroize::Zeroizing;
 
 pub(crate) fn random(connection: &Connection, args: &use_args::Random, json: bool) -> Result<()> {
@@ -23,9 +26,13 @@ pub(crate) fn random(connection: &Connection, args: &use_args::Random, json: boo
 }
 
 pub(crate) fn hash(connection: &Connection, args: &use_args::Hash, json: bool) -> Result<()> {
-    let data = files::read(args.input.as_deref())?;
-    let request = HashData { data: data.as_slice().into(), hash: args.hash };
-    let hex = hex(&connect::open(connection)?.call(&request)?.digest);
+    let (input, hash) = (Input::open(args.input.as_deref(), SHORT)?, args.hash);
+    let mut client = connect::open(connection)?;
+    let answer = match input {
+        Input::Whole(data) => client.call(&HashData { data: data.as_slice().into(), hash })?,
+        Input::Long(mut data) => client.stream(&HashStream { hash }, &mut *data, &mut io::sink())?,
+    };
+    let hex = hex(&answer.digest);
     if json {
         return show::json(&json!({"hash": args.hash.name(), "digest": hex}));
     }

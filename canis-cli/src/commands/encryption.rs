@@ -1,20 +1,44 @@
-//! `canis encrypt` and `canis decrypt`.
+//! `canis encrypt` and `canis decrypt`. What is long goes through the server as a stream, in constant memory.
 
 use crate::args::{self, Connection, Crypt};
-use crate::files::{self, Readers};
+use crate::files::{self, Readers, Sink};
+use crate::input::{Ciphertext, Input, TEXT};
 use crate::{connect, show};
 use base64ct::{Base64, Encoding};
+use canis_client::Client;
+use canis_proto::answer::Streamed;
 use canis_proto::message::{Decrypt, Encrypt};
+use canis_proto::stream::{DecryptStream, EncryptStream, StreamRequest};
 use canis_proto::{Error, Result};
 use serde_json::json;
+use std::io::Read;
 use zeroize::Zeroizing;
 
 pub(crate) fn encrypt(connection: &Connection, args: &args::Encrypt, json: bool) -> Result<()> {
+    let args::Encrypt { crypt, key_version: version, stream } = args;
+    let most = if *stream { 0 } else { TEXT };
+    match Input::open(crypt.input.as_deref(), most)? {
+        Input::Whole(plaintext) if !stream => encrypt_whole(connection, args, &plaintext, json),
+        long => {
+            let request = EncryptStream {
+                name: crypt.name.as_str().into(),
+                context: crypt.context.as_bytes().into(),
+                version: *version,
+            };
+            let mut input: Box<dyn Read> = match long {
+                Input::Whole(_) => Box::new(std::io::empty()),
+                Input::Long(reader) => reader,
+            };
+            through(connection, crypt, &request, &mut *input, Readers::Umask, json)
+        }
+    }
+}
+
+fn encrypt_whole(connection: &Connection, args: &args::Encrypt, plaintext: &[u8], json: bool) -> Result<()> {
     let (args, version) = (&args.crypt, args.key_version);
-    let plaintext = files::read(args.input.as_deref())?;
     let request = Encrypt {
         name: args.name.as_str().into(),
-        plaintext: plaintext.as_slice().into(),
+        plaintext: plaintext.into(),
         context: args.context.as_bytes().into(),
         version,
     };
@@ -32,8 +56,21 @@ pub(crate) fn encrypt(connection: &Connection, args: &args::Encrypt, json: bool)
 }
 
 pub(crate) fn decrypt(connection: &Connection, args: &Crypt, json: bool) -> Result<()> {
-    let input = files::read(args.input.as_deref())?;
-    let ciphertext = std::str::from_utf8(&input)
+    match Ciphertext::open(args.input.as_deref())? {
+        Ciphertext::Text(text) => decrypt_text(connection, args, &text, json),
+        Ciphertext::Stream(header, mut body) => {
+            let request = DecryptStream {
+                name: args.name.as_str().into(),
+                header: header.into(),
+                context: args.context.as_bytes().into(),
+            };
+            through(connection, args, &request, &mut *body, Readers::Owner, json)
+        }
+    }
+}
+
+fn decrypt_text(connection: &Connection, args: &Crypt, text: &[u8], json: bool) -> Result<()> {
+    let ciphertext = std::str::from_utf8(text)
         .map_err(|_| Error::invalid("this is no ciphertext of CANIS: it is not even text"))?;
     let request = Decrypt {
         name: args.name.as_str().into(),
@@ -49,4 +86,30 @@ pub(crate) fn decrypt(connection: &Connection, args: &Crypt, json: bool) -> Resu
         return show::json(&json!({"key": args.name, "plaintext_base64": Base64::encode_string(&plaintext)}));
     }
     files::print(&plaintext)
+}
+
+/// Sends `input` through a stream. A file appears when all of it has come; stdout gets what has been verified so far,
+/// and the exit code says whether that was all.
+fn through<'a, R>(
+    connection: &Connection,
+    args: &Crypt,
+    request: &R,
+    input: &mut dyn Read,
+    readers: Readers,
+    json: bool,
+) -> Result<()>
+where
+    R: StreamRequest<'a, Answer = Streamed>,
+{
+    if json && args.out.is_none() {
+        return Err(Error::invalid("what is this long is no JSON; name a file with --out"));
+    }
+    let mut client: Client = connect::open(connection)?;
+    let mut sink = Sink::open(args.out.as_deref(), readers)?;
+    let Streamed { bytes } = client.stream(request, input, &mut sink)?;
+    sink.publish()?;
+    match (json, &args.out) {
+        (true, Some(out)) => show::json(&json!({"key": args.name, "bytes": bytes, "out": out})),
+        _ => Ok(()),
+    }
 }

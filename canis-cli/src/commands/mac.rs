@@ -2,18 +2,29 @@
 
 use super::signing::INVALID;
 use crate::args::Connection;
+use crate::input::{Input, SHORT};
 use crate::use_args::{self, Mac};
 use crate::{connect, files, show};
 use canis_proto::Result;
 use canis_proto::message::{self, VerifyMac};
+use canis_proto::stream::{MacStream, VerifyMacStream};
 use serde_json::json;
+use std::io;
 use std::process::ExitCode;
 
 pub(crate) fn make(connection: &Connection, args: &Mac, json: bool) -> Result<()> {
-    let message = files::read(args.input.as_deref())?;
-    let request =
-        message::Mac { name: args.name.as_str().into(), message: message.as_slice().into(), hash: args.hash };
-    let made = connect::open(connection)?.call(&request)?.mac;
+    let (input, name, hash) =
+        (Input::open(args.input.as_deref(), SHORT)?, args.name.as_str().into(), args.hash);
+    let mut client = connect::open(connection)?;
+    let answer = match input {
+        Input::Whole(message) => {
+            client.call(&message::Mac { name, message: message.as_slice().into(), hash })?
+        }
+        Input::Long(mut message) => {
+            client.stream(&MacStream { name, hash }, &mut *message, &mut io::sink())?
+        }
+    };
+    let made = answer.mac;
     if json {
         return show::json(&json!({"key": args.name, "mac": made}));
     }
@@ -22,14 +33,18 @@ pub(crate) fn make(connection: &Connection, args: &Mac, json: bool) -> Result<()
 
 pub(crate) fn verify(connection: &Connection, args: &use_args::VerifyMac, json: bool) -> Result<ExitCode> {
     let Mac { name, input, hash } = &args.made;
-    let message = files::read(input.as_deref())?;
-    let request = VerifyMac {
-        name: name.as_str().into(),
-        message: message.as_slice().into(),
-        mac: args.mac.trim_end().into(),
-        hash: *hash,
+    let (input, hash) = (Input::open(input.as_deref(), SHORT)?, *hash);
+    let (key, mac) = (name.as_str().into(), args.mac.trim_end().into());
+    let mut client = connect::open(connection)?;
+    let answer = match input {
+        Input::Whole(message) => {
+            client.call(&VerifyMac { name: key, message: message.as_slice().into(), mac, hash })?
+        }
+        Input::Long(mut message) => {
+            client.stream(&VerifyMacStream { name: key, mac, hash }, &mut *message, &mut io::sink())?
+        }
     };
-    let valid = connect::open(connection)?.call(&request)?.valid;
+    let valid = answer.valid;
     if json {
         show::json(&json!({"key": name, "valid": valid}))?;
     } else {

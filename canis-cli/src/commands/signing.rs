@@ -2,12 +2,15 @@
 
 use crate::args::{self, Connection};
 use crate::files::{self, Readers};
+use crate::input::{Input, REQUEST};
 use crate::{connect, show};
 use base64ct::{Base64, Encoding};
 use canis_proto::message::{Sign, Verify};
+use canis_proto::stream::{SignStream, VerifyStream};
 use canis_proto::text::Sealed;
 use canis_proto::{Error, Result, SignatureScheme};
 use serde_json::json;
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -15,15 +18,21 @@ use std::process::ExitCode;
 pub(super) const INVALID: u8 = 1;
 
 pub(crate) fn sign(connection: &Connection, args: &args::Sign, json: bool) -> Result<()> {
-    let message = files::read(args.input.as_deref())?;
-    let request = Sign {
-        scheme: scheme(args.scheme.as_deref())?,
-        prehashed: args.options.prehashed,
-        form: args.options.form,
-        version: args.key_version,
-        ..Sign::new(args.name.as_str(), message.as_slice())
+    let input = Input::open(args.input.as_deref(), REQUEST)?;
+    let (scheme, form) = (scheme(args.scheme.as_deref())?, args.options.form);
+    let (name, version, prehashed) = (args.name.as_str(), args.key_version, args.options.prehashed);
+    let mut client = connect::open(connection)?;
+    let answer = match input {
+        Input::Whole(message) => {
+            client.call(&Sign { scheme, prehashed, form, version, ..Sign::new(name, message.as_slice()) })?
+        }
+        Input::Long(_) if prehashed => return Err(no_digest()),
+        Input::Long(mut message) => {
+            let request = SignStream { name: name.into(), scheme, form, version };
+            client.stream(&request, &mut *message, &mut io::sink())?
+        }
     };
-    let text = connect::open(connection)?.call(&request)?.signature;
+    let text = answer.signature;
     let signature = Sealed::parse(&text)?;
     let content = if args.raw { signature.bytes.clone() } else { format!("{text}\n").into_bytes() };
     if let Some(out) = &args.out {
@@ -46,20 +55,32 @@ pub(crate) fn sign(connection: &Connection, args: &args::Sign, json: bool) -> Re
 
 pub(crate) fn verify(connection: &Connection, args: &args::Verify, json: bool) -> Result<ExitCode> {
     let signature = signature(&args.signature)?;
-    let message = files::read(args.input.as_deref())?;
-    let request = Verify {
-        scheme: scheme(args.scheme.as_deref())?,
-        prehashed: args.options.prehashed,
-        form: args.options.form,
-        ..Verify::new(args.name.as_str(), message.as_slice(), signature.as_str())
+    let input = Input::open(args.input.as_deref(), REQUEST)?;
+    let (scheme, form) = (scheme(args.scheme.as_deref())?, args.options.form);
+    let (name, prehashed) = (args.name.as_str(), args.options.prehashed);
+    let mut client = connect::open(connection)?;
+    let answer = match input {
+        Input::Whole(message) => {
+            let request = Verify::new(name, message.as_slice(), signature.as_str());
+            client.call(&Verify { scheme, prehashed, form, ..request })?
+        }
+        Input::Long(_) if prehashed => return Err(no_digest()),
+        Input::Long(mut message) => {
+            let request = VerifyStream { name: name.into(), signature: signature.into(), scheme, form };
+            client.stream(&request, &mut *message, &mut io::sink())?
+        }
     };
-    let valid = connect::open(connection)?.call(&request)?.valid;
+    let valid = answer.valid;
     if json {
         show::json(&json!({"key": args.name, "valid": valid}))?;
     } else {
         files::print(if valid { b"valid\n" } else { b"invalid\n" })?;
     }
     Ok(if valid { ExitCode::SUCCESS } else { ExitCode::from(INVALID) })
+}
+
+fn no_digest() -> Error {
+    Error::invalid("what is this long is no digest; leave --prehashed out to have it hashed")
 }
 
 fn scheme(name: Option<&str>) -> Result<Option<SignatureScheme>> {

@@ -7,6 +7,7 @@
 use canis_proto::Result;
 
 pub mod ccm;
+pub mod chunks;
 pub mod derive;
 pub mod digest_info;
 pub mod ecdsa_der;

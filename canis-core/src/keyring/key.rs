@@ -184,9 +184,7 @@ impl Keyring {
     /// `version_not_found`, `version_retired`, `store_tampered`.
     pub(crate) fn ready(&self, tenant: &OpenTenant, key: &Key, version: u32) -> Result<Arc<ReadyKey>> {
         // Before the cache: another process may have retired it.
-        if version < key.record.oldest_version {
-            return Err(key.retired(version));
-        }
+        key.still_has(version)?;
         let cached = (key.id, key.generation_of(version));
         if let Some(ready) = self.ready.get(&cached) {
             return Ok(ready);
@@ -196,8 +194,7 @@ impl Keyring {
             self.ready.insert(cached, Arc::clone(&ready));
             return Ok(ready);
         }
-        let row = self.store.version(key.id, version)?.ok_or_else(|| key.without(version))?;
-        let material = self.open_version(tenant, key, &row)?;
+        let material = self.version_material(tenant, key, version)?;
         let api = Some(ApiKey::new(tenant, key, version));
         let secret = (!key.kind.is_asymmetric()).then(|| self.secret_fingerprint(tenant, material.expose()));
         let ready = Arc::new(match key.record.source {
@@ -211,7 +208,22 @@ impl Keyring {
         Ok(ready)
     }
 
-    /// Opens a version's material.
+    /// A version's material.
+    ///
+    /// # Errors
+    /// As [`Keyring::ready`].
+    pub(crate) fn version_material(
+        &self,
+        tenant: &OpenTenant,
+        key: &Key,
+        version: u32,
+    ) -> Result<SecretBytes> {
+        key.still_has(version)?;
+        let row = self.store.version(key.id, version)?.ok_or_else(|| key.without(version))?;
+        self.open_version(tenant, key, &row)
+    }
+
+    /// Opens the material in a version's row.
     pub(crate) fn open_version(
         &self,
         tenant: &OpenTenant,
@@ -357,9 +369,7 @@ impl Key {
     /// `version_not_allowed`, `version_retired`.
     pub(crate) fn allow_old(&self, version: u32) -> Result<()> {
         let KeyRecord { name, min_decryption_version: oldest, .. } = &self.record;
-        if version < self.record.oldest_version {
-            return Err(self.retired(version));
-        }
+        self.still_has(version)?;
         if version >= *oldest {
             return Ok(());
         }
@@ -369,6 +379,10 @@ impl Key {
                 "key `{name}` decrypts and verifies with versions from {oldest} on; this is of version {version}"
             ),
         ))
+    }
+
+    fn still_has(&self, version: u32) -> Result<()> {
+        if version < self.record.oldest_version { Err(self.retired(version)) } else { Ok(()) }
     }
 
     /// The error for a version whose material was destroyed.

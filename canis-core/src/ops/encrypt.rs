@@ -59,8 +59,19 @@ impl Keyring {
 
 /// What a ciphertext is bound to. The context is the caller's own; it is not in the ciphertext.
 pub(super) fn aad(tenant: &OpenTenant, key: &Key, version: u32, context: &[u8]) -> Vec<u8> {
+    bound_to("canis:v1", tenant, key, version, context)
+}
+
+/// The same for a ciphertext of this format.
+pub(super) fn bound_to(
+    format: &str,
+    tenant: &OpenTenant,
+    key: &Key,
+    version: u32,
+    context: &[u8],
+) -> Vec<u8> {
     Value::Array(vec![
-        Value::from("canis:v1"),
+        Value::from(format),
         Value::from(&tenant.id.0[..]),
         Value::from(key.record.name.as_str()),
         Value::from(version),

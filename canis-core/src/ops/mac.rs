@@ -4,7 +4,7 @@ use super::decrypt::made_by;
 use super::digest::hash_of;
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
-use crate::crypto::{Hash, MAX_DIGEST};
+use crate::crypto::{Hash, MAX_DIGEST, MacRun};
 use crate::keyring::Keyring;
 use crate::keyring::key::Key;
 use crate::keyring::role::Roles;
@@ -51,7 +51,7 @@ impl Run for VerifyMac<'_> {
     }
 }
 
-fn makes_macs(key: &Key) -> Result<()> {
+pub(super) fn makes_macs(key: &Key) -> Result<()> {
     if key.kind.family() == Family::Generic {
         return Ok(());
     }
@@ -65,6 +65,20 @@ fn makes_macs(key: &Key) -> Result<()> {
 }
 
 impl Keyring {
+    /// A MAC by a version of `key`, to be computed in parts.
+    pub(super) fn hmac_run(
+        &self,
+        tenant: &OpenTenant,
+        key: &Key,
+        version: u32,
+        hash: Hash,
+    ) -> Result<Box<dyn MacRun>> {
+        let ready = self.ready(tenant, key, version)?;
+        self.claim_to_show(tenant, key, &ready, (Roles::MACS, Roles::DERIVES))?;
+        let mac = ready.hmac(self.provider, hash)?;
+        mac.ok_or_else(|| Error::internal("a generic secret without its value"))?.start()
+    }
+
     fn hmac(
         &self,
         tenant: &OpenTenant,
@@ -73,12 +87,10 @@ impl Keyring {
         hash: Hash,
         message: &[u8],
     ) -> Result<Vec<u8>> {
-        let ready = self.ready(tenant, key, version)?;
-        self.claim_to_show(tenant, key, &ready, (Roles::MACS, Roles::DERIVES))?;
-        let mac = ready.hmac(self.provider, hash)?;
-        let mac = mac.ok_or_else(|| Error::internal("a generic secret without its value"))?;
+        let mut run = self.hmac_run(tenant, key, version, hash)?;
         let mut tag = [0; MAX_DIGEST];
-        let len = mac.tag(&[message], &mut tag)?;
+        run.update(message)?;
+        let len = run.finish(&mut tag)?;
         self.used(key, version);
         Ok(tag[..len].to_vec())
     }

@@ -73,7 +73,7 @@ impl Run for Verify<'_> {
 }
 
 /// The scheme asked for, or the type's own.
-fn scheme_for(key: &Key, asked: Option<SignatureScheme>) -> Result<SignatureScheme> {
+pub(super) fn scheme_for(key: &Key, asked: Option<SignatureScheme>) -> Result<SignatureScheme> {
     let scheme = asked.or_else(|| SignatureScheme::default_for(key.kind));
     scheme.filter(|s| s.family() == key.kind.family()).ok_or_else(|| {
         let shown = scheme.map_or("this", SignatureScheme::name);
@@ -82,6 +82,17 @@ fn scheme_for(key: &Key, asked: Option<SignatureScheme>) -> Result<SignatureSche
             format!("key `{}` is of type {}, which does not sign by {shown}", key.record.name, key.kind),
         )
     })
+}
+
+/// The hash function of a scheme; `None` for one that signs messages as they are.
+pub(super) fn hash_of(scheme: SignatureScheme) -> Option<Hash> {
+    use SignatureScheme as S;
+    match scheme {
+        S::RsaPssSha256 | S::RsaPkcs1Sha256 | S::EcdsaSha256 => Some(Hash::Sha256),
+        S::RsaPssSha384 | S::RsaPkcs1Sha384 | S::EcdsaSha384 => Some(Hash::Sha384),
+        S::RsaPssSha512 | S::RsaPkcs1Sha512 | S::EcdsaSha512 => Some(Hash::Sha512),
+        S::Ed25519 => None,
+    }
 }
 
 /// What the seam signs for a message: its digest, its DigestInfo, or the message itself. A message that was hashed
@@ -93,15 +104,12 @@ fn prepare<'a>(
     prehashed: bool,
 ) -> Result<(SignScheme, Cow<'a, [u8]>)> {
     use SignatureScheme as S;
-    let hash = match scheme {
-        S::RsaPssSha256 | S::RsaPkcs1Sha256 | S::EcdsaSha256 => Hash::Sha256,
-        S::RsaPssSha384 | S::RsaPkcs1Sha384 | S::EcdsaSha384 => Hash::Sha384,
-        S::RsaPssSha512 | S::RsaPkcs1Sha512 | S::EcdsaSha512 => Hash::Sha512,
-        // Ed25519 signs messages; a signature over a digest would be another scheme, Ed25519ph.
-        S::Ed25519 if prehashed => {
+    let Some(hash) = hash_of(scheme) else {
+        // A signature over a digest would be another scheme, Ed25519ph.
+        if prehashed {
             return Err(Error::new(ErrorCode::OperationNotSupported, "Ed25519 signs messages, not digests"));
         }
-        S::Ed25519 => return Ok((SignScheme::Ed25519, Cow::Borrowed(message))),
+        return Ok((SignScheme::Ed25519, Cow::Borrowed(message)));
     };
     let mut digest = [0; MAX_DIGEST];
     let digest = if prehashed {

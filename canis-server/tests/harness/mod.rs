@@ -199,9 +199,12 @@ impl Server {
 
     /// Its resident memory in KiB.
     pub(crate) fn resident(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+        memory(self.pid(), "VmRSS:")
+    }
+
+    /// The most of it that there ever was.
+    pub(crate) fn peak(&self) -> u64 {
+        memory(self.pid(), "VmHWM:")
     }
 
     /// Sends the signal of this name.
@@ -290,6 +293,13 @@ impl Shared {
     pub(crate) fn client(&self) -> Client {
         self.deployment.client(&self.server)
     }
+}
+
+/// One line of what the kernel says of a process' memory, in KiB.
+pub(crate) fn memory(process: u32, line: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|text| text.strip_prefix(line)).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
 }
 
 /// Stdout of a command that must succeed.
