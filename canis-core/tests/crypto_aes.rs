@@ -4,7 +4,9 @@
 
 mod crypto_material;
 
-use canis_core::crypto::{AesKey, BlockMode, CipherStream, Direction, KeyWrap, MAX_DIGEST, ccm, providers};
+use canis_core::crypto::{
+    AesKey, BlockMode, CipherStream, Direction, Iv, KeyWrap, MAX_DIGEST, ccm, providers,
+};
 use canis_proto::{ErrorCode, Result};
 use crypto_material::hex;
 use proptest::prelude::*;
@@ -50,7 +52,7 @@ fn counting(from: u8, len: usize) -> Vec<u8> {
 /// R43: NIST SP 800-38A, appendix F.1 (ECB), F.2 (CBC) and F.5 (CTR).
 #[test]
 fn sp_800_38a() {
-    let iv = counting(0, 16).try_into().unwrap();
+    let iv = Iv::for_block(16, &counting(0, 16)).unwrap();
     let counter = counting(0xf0, 16).try_into().unwrap();
     let cases = [
         (
@@ -184,7 +186,7 @@ fn sp_800_38c() {
 /// CBC_PAD answers every wrong ciphertext alike: length, padding, and no ciphertext at all.
 #[test]
 fn one_answer_for_wrong_padding() {
-    let iv = [3; 16];
+    let iv = Iv::new([3; 16]);
     for provider in providers() {
         let key = provider.cipher.aes(&[7; 16]).unwrap();
         let (padded, plain) = (BlockMode::CbcPad { iv }, BlockMode::Cbc { iv });
@@ -219,7 +221,7 @@ fn stream_lengths() {
             assert_eq!(provider.cipher.aes(&vec![0; len]).err().unwrap().code, ErrorCode::InvalidArgument);
         }
         let key = provider.cipher.aes(&[7; 32]).unwrap();
-        for mode in [BlockMode::Ecb, BlockMode::Cbc { iv: [0; 16] }] {
+        for mode in [BlockMode::Ecb, BlockMode::Cbc { iv: Iv::new([0; 16]) }] {
             for direction in [Direction::Encrypt, Direction::Decrypt] {
                 let error = whole(&*key, mode, direction, &[1; 33]).unwrap_err();
                 assert_eq!(error.code, ErrorCode::InvalidArgument);
@@ -299,8 +301,8 @@ fn gcm_lengths() {
 fn modes() -> impl Strategy<Value = BlockMode> {
     (any::<[u8; 16]>(), 0..4).prop_map(|(iv, number)| match number {
         0 => BlockMode::Ecb,
-        1 => BlockMode::Cbc { iv },
-        2 => BlockMode::CbcPad { iv },
+        1 => BlockMode::Cbc { iv: Iv::new(iv) },
+        2 => BlockMode::CbcPad { iv: Iv::new(iv) },
         _ => BlockMode::Ctr { counter: iv, bits: 128 },
     })
 }

@@ -45,6 +45,45 @@ fn digests_of_abc() {
     }
 }
 
+/// R43: the test suite of RFC 1321, and RFC 2202's for HMAC-MD5: keys shorter and longer than a block.
+#[test]
+fn md5() {
+    let answers = [
+        ("", "d41d8cd98f00b204e9800998ecf8427e"),
+        ("a", "0cc175b9c0f1b6a831c399e269772661"),
+        ("abc", "900150983cd24fb0d6963f7d28e17f72"),
+        ("message digest", "f96b697d7cb7938d525a2f31aaf161d0"),
+        ("abcdefghijklmnopqrstuvwxyz", "c3fcd3d76192e4007dfb496cca67e13b"),
+        (
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
+            "d174ab98d277d9f5a5611c2c9f419d9f",
+        ),
+        (
+            "12345678901234567890123456789012345678901234567890123456789012345678901234567890",
+            "57edf4a22be3c955ac49da2e2107b67a",
+        ),
+    ];
+    let tags: [(&[u8], &[u8], &str); 5] = [
+        (&[0x0b; 16], b"Hi There", "9294727a3638bb1c13f48ef8158bfc9d"),
+        (b"Jefe", b"what do ya want for nothing?", "750c783e6ab0b503eaa86e310a5db738"),
+        (&[0xaa; 16], &[0xdd; 50], "56be34521d144c88dbb8c733f0e8b3f6"),
+        (&[0x0c; 16], b"Test With Truncation", "56461ef2342edc00f9bab995690efd4c"),
+        (
+            &[0xaa; 80],
+            b"Test Using Larger Than Block-Size Key - Hash Key First",
+            "6b1ab7fe4bd7bf8f0b62e6ce61b9d0cd",
+        ),
+    ];
+    for provider in providers() {
+        for (message, answer) in answers {
+            assert_eq!(digest(provider, Hash::Md5, message.as_bytes()), hex(answer), "{}", provider.name);
+        }
+        for (key, message, answer) in tags {
+            assert_eq!(hmac(provider, Hash::Md5, key, message), hex(answer), "{}", provider.name);
+        }
+    }
+}
+
 /// R43: RFC 4231, test case 2 (a short key), and RFC 2202's for SHA-1.
 #[test]
 fn hmac_of_jefe() {

@@ -26,6 +26,7 @@ fn digest(provider: &Provider, hash: Hash) -> Vec<u8> {
 
 fn name(hash: Hash) -> &'static str {
     match hash {
+        Hash::Md5 => "md5",
         Hash::Sha1 => "sha1",
         Hash::Sha224 => "sha224",
         Hash::Sha256 => "sha256",
@@ -43,7 +44,7 @@ fn schemes(provider: &Provider, kind: KeyType) -> Vec<(SignScheme, Vec<u8>, Stri
     let mut all = Vec::new();
     match kind.family() {
         Family::Edwards => all.push((SignScheme::Ed25519, MESSAGE.to_vec(), "-rawin -in message".to_owned())),
-        Family::Aes | Family::Generic | Family::Montgomery => {}
+        Family::Aes | Family::Generic | Family::Montgomery | Family::Des | Family::TripleDes => {}
         Family::Ec | Family::Rsa => {
             for hash in Hash::ALL {
                 let digest = digest(provider, hash);

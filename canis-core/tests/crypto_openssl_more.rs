@@ -4,7 +4,9 @@
 mod crypto_material;
 
 use canis_core::crypto::public_parts::PublicParts;
-use canis_core::crypto::{BlockMode, CipherStream, Direction, MAX_AGREED, MAX_DIGEST, SignScheme, providers};
+use canis_core::crypto::{
+    BlockMode, CipherStream, Direction, Iv, MAX_AGREED, MAX_DIGEST, SignScheme, providers,
+};
 use canis_proto::{Family, KeyType};
 use crypto_material::openssl::Bench;
 
@@ -22,8 +24,8 @@ fn aes() {
             let aes = provider.cipher.aes(&key).unwrap();
             let cases = [
                 (BlockMode::Ecb, "ecb", "-nopad", 4096),
-                (BlockMode::Cbc { iv }, "cbc", "-nopad", 4096),
-                (BlockMode::CbcPad { iv }, "cbc", "", 4095),
+                (BlockMode::Cbc { iv: Iv::new(iv) }, "cbc", "-nopad", 4096),
+                (BlockMode::CbcPad { iv: Iv::new(iv) }, "cbc", "", 4095),
                 (BlockMode::Ctr { counter: iv, bits: 128 }, "ctr", "", 4081),
             ];
             for (mode, name, padding, len) in cases {

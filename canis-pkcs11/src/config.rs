@@ -28,7 +28,8 @@ pub(crate) struct Settings {
     pub(crate) strict_gcm: bool,
     /// How points of Ed25519 and X25519 keys are given out.
     pub(crate) points: PointEncoding,
-    /// Whether old ways of wrapping keys are there: CKM_AES_CBC_PAD, CKM_RSA_PKCS, RSA keys of any size.
+    /// Whether what is old and weak is there: DES, MD5, and wrapping by CKM_AES_CBC_PAD, CKM_RSA_PKCS and RSA keys of any
+    /// size.
     pub(crate) legacy: bool,
 }
 

@@ -2,6 +2,7 @@
 
 use crate::attribute::number;
 use crate::curve::{named, point, point_len};
+use crate::object::kind_number;
 use crate::rv::{Result, fail};
 use crate::template::Template;
 use canis_core::crypto::private_parts::{Part, PrivateParts, RsaParts};
@@ -37,9 +38,20 @@ pub(crate) fn family_of(number: CK_KEY_TYPE) -> Option<Family> {
         CKK_EC => Some(Family::Ec),
         CKK_EC_EDWARDS => Some(Family::Edwards),
         CKK_EC_MONTGOMERY => Some(Family::Montgomery),
+        CKK_DES => Some(Family::Des),
+        CKK_DES2 | CKK_DES3 => Some(Family::TripleDes),
         CKK_GENERIC_SECRET => Some(Family::Generic),
         named if NAMED_SECRETS.contains(&named) => Some(Family::Generic),
         _ => None,
+    }
+}
+
+/// Whether a CKK_… number is that of a type; generic secrets have several.
+pub(crate) fn stands_for(number: CK_KEY_TYPE, kind: Option<KeyType>) -> bool {
+    match kind {
+        Some(KeyType::Generic) => family_of(number) == Some(Family::Generic),
+        Some(kind) => number == kind_number(kind),
+        None => false,
     }
 }
 
@@ -60,7 +72,9 @@ pub(crate) fn public_key(template: &Template<'_>) -> Result<(KeyType, Vec<u8>)> 
             modulus: significant(template.needed(CKA_MODULUS)?).to_vec(),
             exponent: significant(template.needed(CKA_PUBLIC_EXPONENT)?).to_vec(),
         },
-        Family::Aes | Family::Generic => return fail(CKR_ATTRIBUTE_VALUE_INVALID),
+        Family::Aes | Family::Generic | Family::Des | Family::TripleDes => {
+            return fail(CKR_ATTRIBUTE_VALUE_INVALID);
+        }
         Family::Ec | Family::Edwards | Family::Montgomery => {
             point_on(curve(family, template)?, template.needed(CKA_EC_POINT)?)?
         }
@@ -90,7 +104,7 @@ pub(crate) fn private_key(template: &Template<'_>) -> Result<(KeyType, PrivatePa
             };
             Ok((curve, parts, claimed_public(template, claimed)?))
         }
-        Family::Aes | Family::Generic => fail(CKR_ATTRIBUTE_VALUE_INVALID),
+        Family::Aes | Family::Generic | Family::Des | Family::TripleDes => fail(CKR_ATTRIBUTE_VALUE_INVALID),
     }
 }
 
@@ -123,14 +137,11 @@ fn claimed_public(template: &Template<'_>, spki: Vec<u8>) -> Result<Vec<u8>> {
 
 /// A secret key's type and value.
 pub(crate) fn secret_key(template: &Template<'_>) -> Result<(KeyType, PrivateParts)> {
-    let family = family(template)?;
+    let number = number(template.needed(CKA_KEY_TYPE)?)?;
     let value = template.needed(CKA_VALUE)?;
-    let kind = match (family, value.len()) {
-        (Family::Aes, 16) => KeyType::Aes128,
-        (Family::Aes, 24) => KeyType::Aes192,
-        (Family::Aes, 32) => KeyType::Aes256,
-        (Family::Generic, _) => KeyType::Generic,
-        _ => return fail(CKR_ATTRIBUTE_VALUE_INVALID),
+    let kind = family_of(number).and_then(|family| KeyType::of_secret(family, value.len()));
+    let Some(kind) = kind.filter(|kind| stands_for(number, Some(*kind))) else {
+        return fail(CKR_ATTRIBUTE_VALUE_INVALID);
     };
     Ok((kind, PrivateParts::Secret { kind, value: SecretBytes::copied_from(value) }))
 }
@@ -176,7 +187,7 @@ pub(crate) fn pair_to_generate(family: Family, template: &Template<'_>) -> Resul
                 _ => fail(CKR_KEY_SIZE_RANGE),
             }
         }
-        Family::Aes | Family::Generic => fail(CKR_TEMPLATE_INCONSISTENT),
+        Family::Aes | Family::Generic | Family::Des | Family::TripleDes => fail(CKR_TEMPLATE_INCONSISTENT),
         Family::Ec | Family::Edwards | Family::Montgomery => {
             let curve = named(template.needed(CKA_EC_PARAMS)?)?;
             if curve.family() == family { Ok(curve) } else { fail(CKR_CURVE_NOT_SUPPORTED) }
@@ -184,23 +195,24 @@ pub(crate) fn pair_to_generate(family: Family, template: &Template<'_>) -> Resul
     }
 }
 
-/// The type and length of the secret key that a template for C_GenerateKey asks for.
+/// The type and length of the secret key that a template for C_GenerateKey asks for; a mechanism that makes keys of one
+/// size, as those of DES do, is not told it.
 ///
 /// # Errors
 /// CKR_TEMPLATE_INCOMPLETE, CKR_KEY_SIZE_RANGE.
-pub(crate) fn secret_to_generate(family: Family, template: &Template<'_>) -> Result<(KeyType, usize)> {
-    let len = usize::try_from(number(template.needed(CKA_VALUE_LEN)?)?).map_err(|_| CKR_KEY_SIZE_RANGE)?;
-    match (family, len) {
-        (Family::Aes, 16) => Ok((KeyType::Aes128, len)),
-        (Family::Aes, 24) => Ok((KeyType::Aes192, len)),
-        (Family::Aes, 32) => Ok((KeyType::Aes256, len)),
-        (Family::Generic, 1..=MAX_SECRET) => Ok((KeyType::Generic, len)),
-        _ => fail(CKR_KEY_SIZE_RANGE),
-    }
+pub(crate) fn secret_to_generate(
+    family: Family,
+    (least, most): (CK_ULONG, CK_ULONG),
+    template: &Template<'_>,
+) -> Result<(KeyType, usize)> {
+    let len = if least == most { least } else { number(template.needed(CKA_VALUE_LEN)?)? };
+    let len = usize::try_from(len).map_err(|_| CKR_KEY_SIZE_RANGE)?;
+    let kind = KeyType::of_secret(family, len).filter(|_| (1..=MAX_SECRET).contains(&len));
+    kind.map(|kind| (kind, len)).ok_or_else(|| CKR_KEY_SIZE_RANGE.into())
 }
 
 /// What kind of secret key a template for C_UnwrapKey or C_DeriveKey asks for, and of which length if it says so. The
-/// length of an AES key is known when it is there; until then any AES type stands for all.
+/// length of an AES key is known when it is there; until then any AES type stands for all. DES has a type for each length.
 ///
 /// # Errors
 /// CKR_TEMPLATE_INCONSISTENT for another class or a type that no secret key has; CKR_KEY_SIZE_RANGE.
@@ -211,6 +223,11 @@ pub(crate) fn secret_wanted(template: &Template<'_>) -> Result<(KeyType, Option<
     let len = template.number(CKA_VALUE_LEN)?.filter(|len| *len != 0);
     let len = len.map(usize::try_from).transpose().map_err(|_| CKR_KEY_SIZE_RANGE)?;
     let kind = template.number(CKA_KEY_TYPE)?.unwrap_or(CKK_GENERIC_SECRET);
+    if let Some(kind) =
+        [KeyType::Des, KeyType::Des2, KeyType::Des3].into_iter().find(|des| kind_number(*des) == kind)
+    {
+        return Ok((kind, Some(kind.bytes())));
+    }
     match (family_of(kind), len) {
         (Some(Family::Aes), None | Some(16 | 24 | 32)) => Ok((KeyType::Aes256, len)),
         (Some(Family::Generic), _) if len.is_none_or(|len| len <= MAX_SECRET) => Ok((KeyType::Generic, len)),

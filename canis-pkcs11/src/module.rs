@@ -35,7 +35,7 @@ pub(crate) struct Module {
     pub(crate) strict_gcm: bool,
     /// How points of Ed25519 and X25519 keys are given out.
     pub(crate) points: PointEncoding,
-    /// The policy `legacy`: old ways of wrapping keys.
+    /// The policy `legacy`: old ciphers, hashes and ways of wrapping keys.
     pub(crate) legacy: bool,
 }
 
@@ -76,6 +76,11 @@ impl Module {
     /// CKR_SLOT_ID_INVALID: without one there are no slots, so whatever the host asks about cannot be.
     pub(crate) fn keeper(&self) -> Result<&Keeper> {
         self.keeper.as_ref().ok_or_else(|| CKR_SLOT_ID_INVALID.into())
+    }
+
+    /// Whether keys of this type may come to be here.
+    pub(crate) fn allows(&self, kind: KeyType) -> bool {
+        self.legacy || !kind.is_legacy()
     }
 
     /// The cryptography for what needs no key.

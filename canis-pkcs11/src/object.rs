@@ -34,15 +34,18 @@ pub(crate) const fn class_of(number: CK_OBJECT_CLASS) -> Option<Class> {
     }
 }
 
-/// CKK_… of a family.
-pub(crate) const fn family_number(family: Family) -> CK_KEY_TYPE {
-    match family {
+/// CKK_… of a type.
+pub(crate) const fn kind_number(kind: KeyType) -> CK_KEY_TYPE {
+    match kind.family() {
         Family::Aes => CKK_AES,
         Family::Rsa => CKK_RSA,
         Family::Ec => CKK_EC,
         Family::Edwards => CKK_EC_EDWARDS,
         Family::Montgomery => CKK_EC_MONTGOMERY,
         Family::Generic => CKK_GENERIC_SECRET,
+        Family::Des => CKK_DES,
+        Family::TripleDes if kind.bits() == KeyType::Des2.bits() => CKK_DES2,
+        Family::TripleDes => CKK_DES3,
     }
 }
 
@@ -108,7 +111,7 @@ fn read_key(key: &KeyFacts, kind: CK_ATTRIBUTE_TYPE) -> Result<Option<Value<'_>>
         return Ok(Some(Value::from(key.usage.allows(bit))));
     }
     Ok(Some(match kind {
-        CKA_KEY_TYPE => Value::from(family_number(key.kind.family())),
+        CKA_KEY_TYPE => Value::from(kind_number(key.kind)),
         CKA_LOCAL => Value::from(key.local),
         CKA_KEY_GEN_MECHANISM => {
             Value::from(CK_ULONG::try_from(key.mechanism).unwrap_or(CK_UNAVAILABLE_INFORMATION))

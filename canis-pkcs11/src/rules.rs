@@ -79,8 +79,9 @@ const RSA: u8 = 1;
 const EC: u8 = 2;
 const EDWARDS: u8 = 4;
 const AES: u8 = 8;
+const DES: u8 = 16;
 const CURVES: u8 = EC | EDWARDS;
-const ANY: u8 = RSA | CURVES | AES;
+const ANY: u8 = RSA | CURVES | AES | DES;
 
 macro_rules! rules {
     ($($kind:ident: $classes:expr, $families:expr, $format:ident, $given:ident, $change:ident, $reveal:ident;)+) => {
@@ -178,7 +179,7 @@ rules! {
     CKA_COEFFICIENT: PRIVATE, RSA, Bytes, Create, Never, Sensitive;
     CKA_VALUE: PRIVATE, CURVES, Bytes, Create, Never, Sensitive;
     CKA_VALUE: SECRET, ANY, Bytes, Create, Never, Sensitive;
-    CKA_VALUE_LEN: SECRET, ANY, Number, Generate, Never, Open;
+    CKA_VALUE_LEN: SECRET, AES, Number, Generate, Never, Open;
     CKA_CHECK_VALUE: SECRET, ANY, Bytes, Both, Never, Open;
 }
 
@@ -199,6 +200,7 @@ pub(crate) fn rule(kind: CK_ATTRIBUTE_TYPE, class: Class, family: Option<Family>
         Some(Family::Edwards) => EDWARDS,
         Some(Family::Aes | Family::Generic) => AES,
         Some(Family::Montgomery) => EDWARDS,
+        Some(Family::Des | Family::TripleDes) => DES,
     };
     TABLE.iter().find(|rule| rule.kind == kind && rule.classes & class != 0 && rule.families & family != 0)
 }
@@ -227,6 +229,7 @@ mod tests {
         let value = rule(CKA_VALUE, Class::SecretKey, Some(Family::Aes)).unwrap();
         assert_eq!(value.reveal, Reveal::Sensitive);
         assert!(rule(CKA_VALUE, Class::PublicKey, Some(Family::Ec)).is_none());
+        assert!(rule(CKA_VALUE_LEN, Class::SecretKey, Some(Family::TripleDes)).is_none());
         assert!(rule(CKA_MODULUS, Class::PrivateKey, Some(Family::Ec)).is_none());
     }
 }

@@ -178,7 +178,8 @@ fn is(object: &Object, rule: &Rule, wanted: &[u8]) -> Result<bool> {
 
 /// Puts a template's attributes into new content.
 fn fill(content: &mut Content, template: &Template<'_>, moment: Given, so: bool) -> Result {
-    let family = content.key.as_ref().map(|key| key.kind.family());
+    let kind = content.key.as_ref().map(|key| key.kind);
+    let family = kind.map(KeyType::family);
     let for_keys = |kind| -> Result<bool> { Ok(template.boolean(kind)? == Some(true)) };
     if let Some(key) = &mut content.key
         && (for_keys(CKA_WRAP)? || for_keys(CKA_UNWRAP)?)
@@ -187,6 +188,9 @@ fn fill(content: &mut Content, template: &Template<'_>, moment: Given, so: bool)
         key.usage = key.usage.without(Usage::ENCRYPT.with(Usage::DECRYPT));
     }
     for attribute in template.iter() {
+        if says_length_of_des(attribute, kind)? {
+            continue;
+        }
         let rule = rule(attribute.kind, content.class, family).ok_or(CKR_ATTRIBUTE_TYPE_INVALID)?;
         if rule.given != Given::Both && rule.given != moment {
             return read_only(rule);
@@ -197,7 +201,7 @@ fn fill(content: &mut Content, template: &Template<'_>, moment: Given, so: bool)
             CKA_CLASS if number(&attribute.value)? != object::class_number(content.class) => {
                 return fail(CKR_TEMPLATE_INCONSISTENT);
             }
-            CKA_KEY_TYPE if key_template::family_of(number(&attribute.value)?) != family => {
+            CKA_KEY_TYPE if !key_template::stands_for(number(&attribute.value)?, kind) => {
                 return fail(CKR_TEMPLATE_INCONSISTENT);
             }
             // What a generic secret is for, by the host's word.
@@ -212,6 +216,18 @@ fn fill(content: &mut Content, template: &Template<'_>, moment: Given, so: bool)
     match &content.key {
         Some(key) if key.always_authenticate && !content.private => fail(CKR_TEMPLATE_INCONSISTENT),
         _ => Ok(()),
+    }
+}
+
+/// Whether an attribute says how long a DES key is, and rightly: such keys have no CKA_VALUE_LEN, but pkcs11-tool gives it.
+fn says_length_of_des(attribute: &Attribute<'_>, kind: Option<KeyType>) -> Result<bool> {
+    let Some(kind) = kind.filter(|kind| kind.is_legacy() && attribute.kind == CKA_VALUE_LEN) else {
+        return Ok(false);
+    };
+    if number(&attribute.value)? == kind.bytes() as CK_ULONG {
+        Ok(true)
+    } else {
+        fail(CKR_TEMPLATE_INCONSISTENT)
     }
 }
 

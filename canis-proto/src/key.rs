@@ -19,6 +19,28 @@ pub enum Family {
     Montgomery,
     /// A secret of any length, for HMAC and derivation.
     Generic,
+    /// DES with one key, a secret key.
+    Des,
+    /// DES three times with two or three keys (SP 800-67), a secret key.
+    TripleDes,
+}
+
+impl Family {
+    /// Whether its keys have a public half.
+    #[must_use]
+    pub const fn is_pair(self) -> bool {
+        !matches!(self, Family::Aes | Family::Generic | Family::Des | Family::TripleDes)
+    }
+
+    /// The block of its cipher in bytes; 0 for families that are no block ciphers.
+    #[must_use]
+    pub const fn block(self) -> usize {
+        match self {
+            Family::Aes => 16,
+            Family::Des | Family::TripleDes => 8,
+            Family::Rsa | Family::Ec | Family::Edwards | Family::Montgomery | Family::Generic => 0,
+        }
+    }
 }
 
 macro_rules! key_types {
@@ -44,7 +66,8 @@ macro_rules! key_types {
                 match self { $(KeyType::$variant => Family::$family,)+ }
             }
 
-            /// The size in bits: AES key, RSA modulus, or order of the curve's field; 0 where each key has its own.
+            /// The size in bits: key of a block cipher (of DES with the bits of parity), RSA modulus, or order of the
+            /// curve's field; 0 where each key has its own.
             #[must_use]
             pub const fn bits(self) -> usize {
                 match self { $(KeyType::$variant => $bits,)+ }
@@ -90,6 +113,12 @@ key_types! {
     X25519 = 14, "x25519", Montgomery, 256;
     /// A secret of any length; made through PKCS#11.
     Generic = 15, "generic", Generic, 0;
+    /// DES; for old clients of PKCS#11.
+    Des = 16, "des", Des, 64;
+    /// Triple DES with two keys; for old clients of PKCS#11.
+    Des2 = 17, "des2", TripleDes, 128;
+    /// Triple DES with three keys; for old clients of PKCS#11.
+    Des3 = 18, "des3", TripleDes, 192;
 }
 
 impl KeyType {
@@ -99,7 +128,22 @@ impl KeyType {
         self as u8
     }
 
-    /// The size in whole bytes: AES key, RSA modulus, coordinate of a point.
+    /// The type of the secret keys of a family that have `bytes` bytes; `None` if it has none such, or no secret keys.
+    #[must_use]
+    pub const fn of_secret(family: Family, bytes: usize) -> Option<KeyType> {
+        match (family, bytes) {
+            (Family::Generic, _) => Some(KeyType::Generic),
+            (Family::Aes, 16) => Some(KeyType::Aes128),
+            (Family::Aes, 24) => Some(KeyType::Aes192),
+            (Family::Aes, 32) => Some(KeyType::Aes256),
+            (Family::Des, 8) => Some(KeyType::Des),
+            (Family::TripleDes, 16) => Some(KeyType::Des2),
+            (Family::TripleDes, 24) => Some(KeyType::Des3),
+            _ => None,
+        }
+    }
+
+    /// The size in whole bytes: AES or DES key, RSA modulus, coordinate of a point.
     #[must_use]
     pub const fn bytes(self) -> usize {
         self.bits().div_ceil(8)
@@ -111,6 +155,10 @@ impl KeyType {
     pub const fn strength(self, bytes: usize) -> usize {
         match (self.family(), self.bits()) {
             (Family::Aes, bits) => bits,
+            // The table has triple DES only; of DES every key can be tried.
+            (Family::Des, _) => 56,
+            (Family::TripleDes, ..=128) => 80,
+            (Family::TripleDes, _) => 112,
             (Family::Rsa, ..=2048) => 112,
             (Family::Rsa, ..=3072) => 128,
             (Family::Rsa, ..=4096) => 152,
@@ -126,7 +174,13 @@ impl KeyType {
     /// Whether there is a public half.
     #[must_use]
     pub const fn is_asymmetric(self) -> bool {
-        !matches!(self.family(), Family::Aes | Family::Generic)
+        self.family().is_pair()
+    }
+
+    /// Whether it is there for old clients of PKCS#11 only, by the policy `legacy`: CANISP has no such keys.
+    #[must_use]
+    pub const fn is_legacy(self) -> bool {
+        matches!(self.family(), Family::Des | Family::TripleDes)
     }
 
     /// What a key of this type can be used for at all.
@@ -140,6 +194,9 @@ impl KeyType {
             Family::Edwards => Usage::SIGN.with(Usage::VERIFY),
             Family::Montgomery => Usage::DERIVE,
             Family::Generic => Usage::SIGN.with(Usage::VERIFY).with(Usage::DERIVE),
+            // Neither wraps (ADR 0016); triple DES signs by CMAC.
+            Family::Des => Usage::ENCRYPT.with(Usage::DECRYPT),
+            Family::TripleDes => Usage::ENCRYPT.with(Usage::DECRYPT).with(Usage::SIGN).with(Usage::VERIFY),
         }
     }
 
@@ -151,6 +208,8 @@ impl KeyType {
             Family::Rsa => Usage::ENCRYPT.with(Usage::DECRYPT).with(Usage::SIGN).with(Usage::VERIFY),
             Family::Ec | Family::Edwards | Family::Generic => Usage::SIGN.with(Usage::VERIFY),
             Family::Montgomery => Usage::DERIVE,
+            // The API makes none.
+            Family::Des | Family::TripleDes => Usage::NONE,
         }
     }
 }
@@ -166,7 +225,7 @@ impl FromStr for KeyType {
 
     fn from_str(text: &str) -> Result<Self> {
         KeyType::ALL.iter().copied().find(|t| t.name() == text).ok_or_else(|| {
-            let known: Vec<_> = KeyType::ALL.iter().map(|t| t.name()).collect();
+            let known: Vec<_> = KeyType::ALL.iter().filter(|t| !t.is_legacy()).map(|t| t.name()).collect();
             Error::new(
                 ErrorCode::InvalidKeyType,
                 format!("unknown key type `{}`; the types are {}", crate::quote(text), known.join(", ")),
@@ -349,10 +408,12 @@ mod tests {
             assert_eq!(kind.name().parse::<KeyType>().as_ref(), Ok(kind));
             assert_eq!(KeyType::from_number(kind.number()), Some(*kind));
             assert!(kind.possible_usage().allows(kind.default_usage()));
+            let secret = (!kind.is_asymmetric()).then_some(*kind);
+            assert_eq!(KeyType::of_secret(kind.family(), kind.bytes()), secret);
         }
     }
 
-    /// NIST SP 800-57 part 1 rev. 5, table 2.
+    /// NIST SP 800-57 part 1 rev. 5, table 2; DES by the length of its key.
     #[test]
     fn strengths_are_those_of_the_table() {
         for (name, bytes, bits) in [
@@ -367,6 +428,9 @@ mod tests {
             ("ed25519", 32, 128),
             ("generic", 16, 128),
             ("generic", 64, 256),
+            ("des", 8, 56),
+            ("des2", 16, 80),
+            ("des3", 24, 112),
         ] {
             assert_eq!(name.parse::<KeyType>().map(|kind| kind.strength(bytes)), Ok(bits), "{name}");
         }

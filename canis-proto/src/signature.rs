@@ -64,6 +64,7 @@ impl SignatureScheme {
                 Family::Rsa => Some(SignatureScheme::RsaPssSha256),
                 Family::Edwards => Some(SignatureScheme::Ed25519),
                 Family::Ec | Family::Aes | Family::Montgomery | Family::Generic => None,
+                Family::Des | Family::TripleDes => None,
             },
         }
     }

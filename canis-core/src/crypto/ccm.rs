@@ -2,7 +2,7 @@
 //! but wants the length of the message ahead, through three control calls in one right order.
 
 use super::refusal::decryption_failed;
-use super::{AesKey, BLOCK, Chain, Direction};
+use super::{AesKey, BLOCK, Chain, Direction, Iv};
 use canis_proto::{Error, Result};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
@@ -107,7 +107,7 @@ fn authenticate(
 ) -> Result<Zeroizing<[u8; BLOCK]>> {
     let flags = u8::from(!aad.is_empty()) << 6 | ((tag as u8 - 2) / 2) << 3;
     let mut mac = CbcMac {
-        blocks: key.blocks(Chain::Cbc([0; BLOCK]), Direction::Encrypt)?,
+        blocks: key.blocks(Chain::Cbc(Iv::new([0; BLOCK])), Direction::Encrypt)?,
         last: Zeroizing::new([0; BLOCK]),
     };
     mac.take(&numbered(flags, nonce, plaintext.len() as u64))?;

@@ -1,10 +1,10 @@
-//! The part of the seam for AES.
+//! The part of the seam for block ciphers: AES, and DES for old clients of PKCS#11.
 
 use super::MacKey;
 use crate::secret::SecretBytes;
-use canis_proto::Result;
+use canis_proto::{Error, Result};
 
-/// AES.
+/// Block ciphers.
 pub trait Cipher: Send + Sync {
     /// A ready AES-GCM key (NIST SP 800-38D) from 16, 24 or 32 bytes.
     fn aes_gcm(&self, key: &[u8]) -> Result<Box<dyn GcmKey>>;
@@ -14,6 +14,13 @@ pub trait Cipher: Send + Sync {
     /// # Errors
     /// `invalid_argument` for another length.
     fn aes(&self, key: &[u8]) -> Result<Box<dyn AesKey>>;
+
+    /// A ready DES key (FIPS 46-3) from 8 bytes, or one of triple DES (NIST SP 800-67) from 16 or 24. The bits of parity
+    /// are not looked at.
+    ///
+    /// # Errors
+    /// `invalid_argument` for another length.
+    fn des(&self, key: &[u8]) -> Result<Box<dyn CipherKey>>;
 
     /// A ready AES-256 key schedule for single blocks (FIPS 197); used by XAES only.
     fn aes256_block(&self, key: &[u8; 32]) -> Result<Box<dyn BlockKey>>;
@@ -59,8 +66,51 @@ pub trait BlockKey: Send + Sync {
     fn encrypt_block(&self, block: &mut [u8; 16]);
 }
 
-/// The length of an AES block, in bytes.
+/// The length of an AES block, in bytes. No cipher has a longer one.
 pub const BLOCK: usize = 16;
+
+/// An initial value: as many bytes as a block of its cipher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Iv {
+    bytes: [u8; BLOCK],
+    len: usize,
+}
+
+impl Iv {
+    /// The initial value of these bytes: 8 for DES, 16 for AES.
+    #[must_use]
+    pub const fn new<const LEN: usize>(bytes: [u8; LEN]) -> Self {
+        const { assert!(LEN == 8 || LEN == BLOCK, "no cipher has such a block") };
+        let mut iv = Iv { bytes: [0; BLOCK], len: LEN };
+        iv.bytes.split_at_mut(LEN).0.copy_from_slice(&bytes);
+        iv
+    }
+
+    /// The initial value of these bytes for a cipher with such a block; `None` if they are more or less.
+    #[must_use]
+    pub fn for_block(block: usize, bytes: &[u8]) -> Option<Self> {
+        match block {
+            8 => bytes.try_into().ok().map(Iv::new::<8>),
+            BLOCK => bytes.try_into().ok().map(Iv::new::<BLOCK>),
+            _ => None,
+        }
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    /// The same with zeros after them, up to the longest block.
+    pub(super) const fn filled_up(&self) -> [u8; BLOCK] {
+        self.bytes
+    }
+
+    pub(super) fn as_mut_slice(&mut self) -> &mut [u8] {
+        &mut self.bytes[..self.len]
+    }
+}
 
 /// Which way data goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +121,7 @@ pub enum Direction {
     Decrypt,
 }
 
-/// The modes of AES that work in parts, through [`super::CipherStream`] (NIST SP 800-38A).
+/// The modes that work in parts, through [`super::CipherStream`] (NIST SP 800-38A).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BlockMode {
     /// Each block by itself; whole blocks only.
@@ -79,14 +129,14 @@ pub enum BlockMode {
     /// Each block XORed with the ciphertext before it; whole blocks only.
     Cbc {
         /// What the first is XORed with.
-        iv: [u8; BLOCK],
+        iv: Iv,
     },
     /// The same with PKCS#7 padding: messages of any length.
     CbcPad {
         /// What the first block is XORed with.
-        iv: [u8; BLOCK],
+        iv: Iv,
     },
-    /// A key stream of encrypted counters; messages of any length.
+    /// A key stream of encrypted counters; messages of any length. AES only.
     Ctr {
         /// The first counter block: a nonce, and in its low bits the number to count from.
         counter: [u8; BLOCK],
@@ -95,15 +145,33 @@ pub enum BlockMode {
     },
 }
 
-/// How the blocks of a message hang together, for [`AesKey::blocks`].
+/// How the blocks of a message hang together, for [`CipherKey::blocks`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Chain {
     /// Not at all.
     Ecb,
     /// By the IV and then by each ciphertext block.
-    Cbc([u8; BLOCK]),
+    Cbc(Iv),
     /// By a counter of 128 bits, from this one on.
     Ctr([u8; BLOCK]),
+}
+
+impl Chain {
+    /// Whether it is for a cipher with such a block.
+    ///
+    /// # Errors
+    /// `invalid_argument` for one of another length.
+    pub(super) fn check(&self, block: usize) -> Result<()> {
+        let own = match self {
+            Chain::Ecb => block,
+            Chain::Cbc(iv) => iv.len,
+            Chain::Ctr(_) => BLOCK,
+        };
+        if own == block {
+            return Ok(());
+        }
+        Err(Error::invalid(format!("the initial value has {own} bytes, a block of the cipher {block}")))
+    }
 }
 
 /// The two forms of AES Key Wrap (NIST SP 800-38F).
@@ -115,14 +183,27 @@ pub enum KeyWrap {
     Kwp,
 }
 
-/// An AES key, expanded for both directions. CCM stands in [`super::ccm`].
-pub trait AesKey: Send + Sync {
+/// A key of a block cipher, expanded for both directions.
+pub trait CipherKey: Send + Sync {
+    /// The length of a block in bytes.
+    fn block(&self) -> usize;
+
     /// A run of whole blocks. With CTR both directions are the same.
     ///
     /// # Errors
-    /// `internal` when memory runs out.
+    /// `invalid_argument` for an initial value of another length than a block, and for CTR unless AES; `internal` when
+    /// memory runs out.
     fn blocks(&self, chain: Chain, direction: Direction) -> Result<Box<dyn Blocks>>;
 
+    /// CMAC (NIST SP 800-38B) under this key; tags of one block.
+    ///
+    /// # Errors
+    /// `internal` when memory runs out.
+    fn cmac(&self) -> Result<Box<dyn MacKey>>;
+}
+
+/// An AES key, with the modes that AES has alone. CCM stands in [`super::ccm`].
+pub trait AesKey: CipherKey {
     /// AES-GCM with an IV of any length but 0 and a tag of 4, 8 or 12 to 16 bytes: encrypts `plaintext` into
     /// `ciphertext` (same length) and writes the tag. For the usual 12 and 16, [`GcmKey`] is faster.
     ///
@@ -149,12 +230,6 @@ pub trait AesKey: Send + Sync {
         tag: &[u8],
         plaintext: &mut [u8],
     ) -> Result<()>;
-
-    /// AES-CMAC (NIST SP 800-38B) under this key; tags of 16 bytes.
-    ///
-    /// # Errors
-    /// `internal` when memory runs out.
-    fn cmac(&self) -> Result<Box<dyn MacKey>>;
 
     /// Wraps key bytes; the result is 8 bytes longer, rounded up to whole 8.
     ///

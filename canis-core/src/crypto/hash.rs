@@ -1,4 +1,4 @@
-//! The hash functions (FIPS 180-4, FIPS 202), and the part of the seam that computes them.
+//! The hash functions (FIPS 180-4, FIPS 202; RFC 1321 for old clients of PKCS#11), and the part of the seam that computes them.
 
 /// The hash functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,11 +21,13 @@ pub enum Hash {
     Sha3_384,
     /// SHA3-512.
     Sha3_512,
+    /// MD5 (RFC 1321); for old clients of PKCS#11 by the policy `legacy`, for nothing else.
+    Md5,
 }
 
 impl Hash {
     /// Every hash function.
-    pub const ALL: [Hash; 9] = [
+    pub const ALL: [Hash; 10] = [
         Hash::Sha1,
         Hash::Sha224,
         Hash::Sha256,
@@ -35,6 +37,7 @@ impl Hash {
         Hash::Sha3_256,
         Hash::Sha3_384,
         Hash::Sha3_512,
+        Hash::Md5,
     ];
 
     /// The digest's length in bytes.
@@ -42,6 +45,7 @@ impl Hash {
     #[allow(clippy::len_without_is_empty)] // no digest is empty
     pub const fn len(self) -> usize {
         match self {
+            Hash::Md5 => 16,
             Hash::Sha1 => 20,
             Hash::Sha224 | Hash::Sha3_224 => 28,
             Hash::Sha256 | Hash::Sha3_256 => 32,

@@ -29,12 +29,13 @@ pub(super) struct KeyPairs {
 impl KeyPairs {
     fn maker(&self, kind: KeyType) -> Result<&Maker> {
         match kind.family() {
-            Family::Aes => Err(unsupported("an AES key is no key pair")),
             Family::Rsa => Ok(&self.rsa),
             Family::Ec => Ok(&self.ec),
             Family::Edwards => Ok(&self.edwards),
             Family::Montgomery => Ok(&self.montgomery),
-            Family::Generic => Err(unsupported("a generic secret is no key pair")),
+            Family::Aes | Family::Generic | Family::Des | Family::TripleDes => {
+                Err(unsupported("a secret key is no key pair"))
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use canis_proto::Result;
 pub mod ccm;
 pub mod chunks;
 pub mod derive;
+pub(crate) mod des_keys;
 pub mod digest_info;
 pub mod ecdsa_der;
 pub mod private_parts;
@@ -42,7 +43,8 @@ mod rust;
 #[cfg(feature = "aws-lc")]
 pub use awslc::AWS_LC;
 pub use cipher::{
-    AesKey, BLOCK, BlockKey, BlockMode, Blocks, Chain, Cipher, Direction, GCM_NONCE, GCM_TAG, GcmKey, KeyWrap,
+    AesKey, BLOCK, BlockKey, BlockMode, Blocks, Chain, Cipher, CipherKey, Direction, GCM_NONCE, GCM_TAG,
+    GcmKey, Iv, KeyWrap,
 };
 pub use hash::{Digest, Hash, Hasher, MAX_DIGEST};
 pub use kdf::Kdf;
@@ -58,7 +60,7 @@ pub struct Provider {
     pub name: &'static str,
     /// Random bytes.
     pub random: &'static dyn Random,
-    /// AES.
+    /// AES, and DES.
     pub cipher: &'static dyn Cipher,
     /// Hash functions.
     pub digest: &'static dyn Digest,

@@ -97,7 +97,7 @@ impl PrivateParts {
     /// `invalid_argument` for what is not material of `kind`.
     pub fn of_material(kind: KeyType, material: &[u8]) -> Result<Self> {
         match kind.family() {
-            Family::Aes | Family::Generic => {
+            Family::Aes | Family::Generic | Family::Des | Family::TripleDes => {
                 Ok(PrivateParts::Secret { kind, value: SecretBytes::copied_from(material) })
             }
             Family::Rsa => {

@@ -1,9 +1,9 @@
-//! AES in parts: what PKCS#11 calls Init, Update, Final, over the whole blocks that a provider runs. One file for both
+//! Block ciphers in parts: what PKCS#11 calls Init, Update, Final, over the whole blocks that a provider runs. One file for both
 //! providers: how bytes are held back between calls is the same for each.
 
 use super::padding;
 use super::refusal::{decryption_failed, room};
-use super::{AesKey, BLOCK, BlockMode, Blocks, Chain, Direction};
+use super::{BLOCK, BlockMode, Blocks, Chain, CipherKey, Direction};
 use canis_proto::{Error, Result};
 use zeroize::Zeroizing;
 
@@ -13,6 +13,8 @@ pub struct CipherStream {
     shape: Shape,
     /// Input waiting for a whole block; with CTR the rest of the last key stream block.
     held: Zeroizing<[u8; BLOCK]>,
+    /// The length of a block of this cipher.
+    block: usize,
     /// How much of it counts: its first bytes, with CTR its last.
     filled: usize,
 }
@@ -31,8 +33,8 @@ impl CipherStream {
     /// Starts a message.
     ///
     /// # Errors
-    /// `invalid_argument` for a counter of no bits or more than 128.
-    pub fn new(key: &dyn AesKey, mode: BlockMode, direction: Direction) -> Result<Self> {
+    /// `invalid_argument` for a counter of no bits or more than 128; as [`CipherKey::blocks`].
+    pub fn new(key: &dyn CipherKey, mode: BlockMode, direction: Direction) -> Result<Self> {
         let (chain, shape) = match mode {
             BlockMode::Ecb => (Chain::Ecb, Shape::Whole),
             BlockMode::Cbc { iv } => (Chain::Cbc(iv), Shape::Whole),
@@ -42,7 +44,7 @@ impl CipherStream {
             }
         };
         let blocks = key.blocks(chain, direction)?;
-        Ok(CipherStream { blocks, shape, held: Zeroizing::new([0; BLOCK]), filled: 0 })
+        Ok(CipherStream { blocks, shape, held: Zeroizing::new([0; BLOCK]), block: key.block(), filled: 0 })
     }
 
     /// How many bytes [`CipherStream::update`] gives for an input of `len` bytes.
@@ -50,15 +52,17 @@ impl CipherStream {
     pub fn update_len(&self, len: usize) -> usize {
         match self.shape {
             Shape::Counted(_) => len,
-            Shape::Padded(Direction::Decrypt) => (self.filled + len).saturating_sub(1) / BLOCK * BLOCK,
-            Shape::Whole | Shape::Padded(Direction::Encrypt) => (self.filled + len) / BLOCK * BLOCK,
+            Shape::Padded(Direction::Decrypt) => {
+                (self.filled + len).saturating_sub(1) / self.block * self.block
+            }
+            Shape::Whole | Shape::Padded(Direction::Encrypt) => (self.filled + len) / self.block * self.block,
         }
     }
 
     /// The most bytes that [`CipherStream::finish`] gives now.
     #[must_use]
     pub fn finish_len(&self) -> usize {
-        if matches!(self.shape, Shape::Padded(_)) { BLOCK } else { 0 }
+        if matches!(self.shape, Shape::Padded(_)) { self.block } else { 0 }
     }
 
     /// Takes more input and writes what it gives, [`CipherStream::update_len`] bytes, into the start of `out`.
@@ -77,12 +81,12 @@ impl CipherStream {
             return Ok(0);
         }
         // A block begun earlier is finished first; what follows runs straight from the input.
-        let (head, input) = input.split_at(if self.filled == 0 { 0 } else { BLOCK - self.filled });
+        let (head, input) = input.split_at(if self.filled == 0 { 0 } else { self.block - self.filled });
         let mut at = 0;
         if self.filled > 0 {
             self.hold(head);
-            self.blocks.run(&*self.held, &mut out[..BLOCK])?;
-            (self.filled, at) = (0, BLOCK);
+            self.blocks.run(&self.held[..self.block], &mut out[..self.block])?;
+            (self.filled, at) = (0, self.block);
         }
         let (body, tail) = input.split_at(len - at);
         self.blocks.run(body, &mut out[at..])?;
@@ -100,19 +104,24 @@ impl CipherStream {
         match self.shape {
             Shape::Counted(_) => Ok(0),
             Shape::Whole if self.filled == 0 => Ok(0),
-            Shape::Whole => Err(Error::invalid("the message is no whole number of blocks of 16 bytes")),
+            Shape::Whole => {
+                let block = self.block;
+                Err(Error::invalid(format!("the message is no whole number of blocks of {block} bytes")))
+            }
             Shape::Padded(Direction::Encrypt) => {
-                let out = room(out, BLOCK)?;
-                padding::pad(&mut self.held, self.filled);
-                self.blocks.run(&*self.held, out)?;
-                Ok(BLOCK)
+                let out = room(out, self.block)?;
+                let held = &mut self.held[..self.block];
+                padding::pad(held, self.filled);
+                self.blocks.run(held, out)?;
+                Ok(self.block)
             }
             Shape::Padded(Direction::Decrypt) => {
-                let out = room(out, BLOCK)?;
+                let out = room(out, self.block)?;
                 let mut last = Zeroizing::new([0; BLOCK]);
+                let last = &mut last[..self.block];
                 // A length that is wrong is public; the block is run all the same, so that one path answers.
-                self.blocks.run(&*self.held, &mut *last)?;
-                let len = padding::unpad(&last).filter(|_| self.filled == BLOCK);
+                self.blocks.run(&self.held[..self.block], last)?;
+                let len = padding::unpad(last).filter(|_| self.filled == self.block);
                 let len = len.ok_or_else(decryption_failed)?;
                 out[..len].copy_from_slice(&last[..len]);
                 Ok(len)
@@ -128,7 +137,7 @@ impl CipherStream {
     /// CTR: first the rest of the last key stream block, then whole blocks, then the start of a new one.
     fn count(&mut self, left: u128, input: &[u8], out: &mut [u8]) -> Result<()> {
         let (head, input) = input.split_at(input.len().min(self.filled));
-        let needed = input.len().div_ceil(BLOCK) as u128;
+        let needed = input.len().div_ceil(self.block) as u128;
         if needed > left {
             return Err(Error::invalid(
                 "the counter of CTR would repeat: the message is too long for its bits",
@@ -137,19 +146,19 @@ impl CipherStream {
         self.shape = Shape::Counted(left - needed);
         let (out_head, out) = out.split_at_mut(head.len());
         self.mix(head, out_head);
-        let (body, tail) = input.split_at(input.len() / BLOCK * BLOCK);
+        let (body, tail) = input.split_at(input.len() / self.block * self.block);
         let (out_body, out_tail) = out.split_at_mut(body.len());
         self.blocks.run(body, out_body)?;
         if !tail.is_empty() {
-            self.blocks.run(&[0; BLOCK], &mut *self.held)?;
-            self.filled = BLOCK;
+            self.blocks.run(&[0; BLOCK][..self.block], &mut self.held[..self.block])?;
+            self.filled = self.block;
             self.mix(tail, out_tail);
         }
         Ok(())
     }
 
     fn mix(&mut self, input: &[u8], out: &mut [u8]) {
-        let stream = &self.held[BLOCK - self.filled..];
+        let stream = &self.held[self.block - self.filled..self.block];
         for ((out, byte), key) in out.iter_mut().zip(input).zip(stream) {
             *out = byte ^ key;
         }

@@ -126,7 +126,9 @@ pub fn decode(format: KeyFormat, kind: KeyType, bytes: &[u8]) -> Result<Given> {
 fn raw(kind: KeyType, bytes: &[u8]) -> Result<Given> {
     let lengths = match kind.family() {
         Family::Generic => 1..=MAX_SECRET,
-        Family::Aes | Family::Edwards | Family::Montgomery => kind.bytes()..=kind.bytes(),
+        Family::Aes | Family::Des | Family::TripleDes | Family::Edwards | Family::Montgomery => {
+            kind.bytes()..=kind.bytes()
+        }
         Family::Rsa | Family::Ec => {
             return Err(Error::invalid(format!("a key of type {kind} has no raw form; bring it as PKCS#8")));
         }

@@ -5,7 +5,7 @@ use super::public::{openssh_curve, openssh_name, put_number, put_string};
 use crate::crypto::private_parts::{Part, PrivateParts, RsaParts};
 use crate::crypto::public_parts::PublicParts;
 use crate::crypto::refusal::{bad_private_key, bad_public_key};
-use crate::crypto::{BLOCK, BlockMode, CipherStream, Direction, Provider};
+use crate::crypto::{BLOCK, BlockMode, CipherStream, Direction, Iv, Provider};
 use crate::secret::SecretBytes;
 use base64ct::{Base64, Encoding};
 use canis_proto::{Error, ErrorCode, KeyType, Result};
@@ -112,7 +112,8 @@ impl<'a> Envelope<'a> {
         })?;
         let (key, iv) = derived.expose().split_at(key_len);
         let iv: [u8; BLOCK] = iv.try_into().map_err(|_| broken())?;
-        let mode = if ctr { BlockMode::Ctr { counter: iv, bits: 128 } } else { BlockMode::Cbc { iv } };
+        let mode =
+            if ctr { BlockMode::Ctr { counter: iv, bits: 128 } } else { BlockMode::Cbc { iv: Iv::new(iv) } };
         let cipher = opener.provider.cipher.aes(key)?;
         if !self.private.len().is_multiple_of(BLOCK) {
             return Err(broken());

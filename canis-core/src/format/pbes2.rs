@@ -5,7 +5,7 @@
 //! checked as any key from outside is.
 
 use crate::crypto::refusal::bad_private_key;
-use crate::crypto::{BLOCK, BlockMode, CipherStream, Direction, Hash, Provider};
+use crate::crypto::{BLOCK, BlockMode, CipherStream, Direction, Hash, Iv, Provider};
 use crate::secret::SecretBytes;
 use canis_proto::{Error, ErrorCode, Result};
 use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
@@ -219,7 +219,7 @@ fn run(
     input: &[u8],
 ) -> Result<SecretBytes> {
     let cipher = provider.cipher.aes(key.expose())?;
-    let mut stream = CipherStream::new(&*cipher, BlockMode::CbcPad { iv }, direction)?;
+    let mut stream = CipherStream::new(&*cipher, BlockMode::CbcPad { iv: Iv::new(iv) }, direction)?;
     let mut out = SecretBytes::zeroed(input.len() + BLOCK);
     let begun = stream.update(input, out.expose_mut())?;
     let ended = stream.finish(&mut out.expose_mut()[begun..])?;

@@ -289,6 +289,20 @@ fn not_found(name: &str) -> Error {
     Error::new(ErrorCode::KeyNotFound, format!("there is no key named `{}`", canis_proto::quote(name)))
 }
 
+/// Refuses what CANISP does with keys to types that are for old clients of PKCS#11 only.
+///
+/// # Errors
+/// `invalid_key_type`.
+pub(crate) fn refuse_legacy(kind: KeyType) -> Result<()> {
+    if !kind.is_legacy() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorCode::InvalidKeyType,
+        format!("keys of type {kind} are for old clients of PKCS#11 only; take an AES key"),
+    ))
+}
+
 impl Key {
     /// An entry of the key-value store as a key: active, with one version.
     pub(super) fn of_entry(id: Id, revision: u64, kind: KeyType, record: KeyRecord, generation: u64) -> Self {
@@ -408,8 +422,9 @@ impl Key {
     /// Refuses a use that the key's state, usage or type forbids, at a door where no PIN can be asked for.
     ///
     /// # Errors
-    /// `operation_not_supported` if no key of its type can, `operation_not_allowed` otherwise.
+    /// `operation_not_supported` if no key of its type can, `operation_not_allowed` otherwise; as [`refuse_legacy`].
     pub(crate) fn require(&self, usage: Usage, verb: &str) -> Result<()> {
+        refuse_legacy(self.kind)?;
         if self.record.always_authenticate && usage.intersect(Usage::PUBLIC) == Usage::NONE {
             return Err(Error::new(
                 ErrorCode::OperationNotAllowed,

@@ -155,6 +155,8 @@ pub(crate) const fn family_number(family: Option<Family>) -> u8 {
         Some(Family::Edwards) => 4,
         Some(Family::Montgomery) => 5,
         Some(Family::Generic) => 6,
+        Some(Family::Des) => 7,
+        Some(Family::TripleDes) => 8,
     }
 }
 

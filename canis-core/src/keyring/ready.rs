@@ -5,7 +5,7 @@ use super::role::KnownValue;
 use super::seal::xaes_key;
 use super::tenant::OpenTenant;
 use crate::crypto::xaes::XaesKey;
-use crate::crypto::{AesKey, GcmKey, Hash, MacKey, PrivateKey, Provider, PublicKey};
+use crate::crypto::{AesKey, CipherKey, GcmKey, Hash, MacKey, PrivateKey, Provider, PublicKey};
 use crate::secret::SecretBytes;
 use canis_proto::{Error, Family, Id, KeyType, Result};
 use std::sync::OnceLock;
@@ -31,6 +31,13 @@ pub(crate) enum ReadyMaterial {
         cmac: Lazy,
         /// `canis:v1:`; absent for session objects, which have no name.
         api: Option<XaesKey>,
+    },
+    /// A DES key.
+    Des {
+        /// Every mode.
+        blocks: Box<dyn CipherKey>,
+        /// CKM_DES3_CMAC.
+        cmac: Lazy,
     },
     /// A key pair.
     Pair {
@@ -83,7 +90,9 @@ impl ReadyKey {
     pub(crate) fn public(&self) -> Result<&dyn PublicKey> {
         match &self.material {
             ReadyMaterial::Pair { public, .. } | ReadyMaterial::Public { public, .. } => Ok(&**public),
-            ReadyMaterial::Aes { .. } | ReadyMaterial::Generic { .. } => Err(no_pair()),
+            ReadyMaterial::Aes { .. } | ReadyMaterial::Des { .. } | ReadyMaterial::Generic { .. } => {
+                Err(no_pair())
+            }
         }
     }
 
@@ -95,7 +104,9 @@ impl ReadyKey {
         match &self.material {
             ReadyMaterial::Pair { private, .. } => Ok(private.public_spki()),
             ReadyMaterial::Public { spki, .. } => Ok(spki),
-            ReadyMaterial::Aes { .. } | ReadyMaterial::Generic { .. } => Err(no_pair()),
+            ReadyMaterial::Aes { .. } | ReadyMaterial::Des { .. } | ReadyMaterial::Generic { .. } => {
+                Err(no_pair())
+            }
         }
     }
 
@@ -114,6 +125,9 @@ impl ReadyKey {
                 cmac: Lazy::default(),
                 api: api.as_ref().map(|place| place.derive(provider, &material)).transpose()?,
             },
+            Family::Des | Family::TripleDes => {
+                ReadyMaterial::Des { blocks: provider.cipher.des(bytes)?, cmac: Lazy::default() }
+            }
             Family::Rsa | Family::Ec | Family::Edwards | Family::Montgomery => {
                 let private = provider.keys.private(kind, bytes)?;
                 let public = provider.keys.public(kind, private.public_spki())?;

@@ -48,6 +48,8 @@ impl Roles {
     pub(crate) const FROM_KDF: Roles = Roles(256);
     /// It left as a key of the API: RSA neither unpadded nor by PKCS#1 v1.5 encryption.
     pub(crate) const OF_API: Roles = Roles(512);
+    /// It was a DES key when it was wrapped: one that was stronger must not come back as one.
+    pub(crate) const DES: Roles = Roles(1024);
 
     /// Both.
     pub(crate) const fn with(self, other: Roles) -> Roles {

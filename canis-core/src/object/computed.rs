@@ -1,7 +1,7 @@
 //! Attributes of secret keys that are computed from the key when it comes to be, and kept with the object.
 
 use super::Content;
-use crate::crypto::{Chain, Direction, Hash, MAX_DIGEST, Provider};
+use crate::crypto::{BLOCK, Chain, CipherKey, Direction, Hash, MAX_DIGEST, Provider};
 use canis_proto::{Error, Family, KeyType, Result};
 
 /// CKA_CHECK_VALUE.
@@ -68,12 +68,15 @@ impl Content {
 /// encrypted, of any other secret the first three of its SHA-1.
 pub(crate) fn check_value(provider: &Provider, kind: KeyType, value: &[u8]) -> Result<[u8; 3]> {
     let mut out = [0; MAX_DIGEST];
-    if kind.family() == Family::Aes {
-        let zeros = [0; 16];
-        let mut blocks = provider.cipher.aes(value)?.blocks(Chain::Ecb, Direction::Encrypt)?;
-        blocks.run(&zeros, &mut out[..16])?;
-    } else {
-        provider.digest.hash(Hash::Sha1, value, &mut out);
-    }
+    let cipher: Box<dyn CipherKey> = match kind.family() {
+        Family::Aes => provider.cipher.aes(value)?,
+        Family::Des | Family::TripleDes => provider.cipher.des(value)?,
+        _ => {
+            provider.digest.hash(Hash::Sha1, value, &mut out);
+            return Ok([out[0], out[1], out[2]]);
+        }
+    };
+    let block = cipher.block();
+    cipher.blocks(Chain::Ecb, Direction::Encrypt)?.run(&[0; BLOCK][..block], &mut out[..block])?;
     Ok([out[0], out[1], out[2]])
 }

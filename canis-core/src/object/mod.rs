@@ -288,13 +288,22 @@ impl KeyHandle {
         &self.facts
     }
 
-    /// The length of its signatures and RSA blocks in bytes: the modulus; r ‖ s; 64 for Ed25519; 0 for AES.
+    /// The length of its signatures in bytes: the modulus; r ‖ s; 64 for Ed25519; 0 for keys without.
     #[must_use]
     pub fn signature_len(&self) -> usize {
         match self.facts.kind.family() {
-            Family::Aes | Family::Generic | Family::Montgomery => 0,
+            Family::Aes | Family::Des | Family::TripleDes | Family::Generic | Family::Montgomery => 0,
             Family::Rsa => self.facts.kind.bytes(),
             Family::Ec | Family::Edwards => 2 * self.facts.kind.bytes(),
+        }
+    }
+
+    /// The length of the blocks that it encrypts in bytes: the cipher's, or the modulus; 0 for keys that do not.
+    #[must_use]
+    pub fn block_len(&self) -> usize {
+        match self.facts.kind.family() {
+            Family::Rsa => self.facts.kind.bytes(),
+            family => family.block(),
         }
     }
 }

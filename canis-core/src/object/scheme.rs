@@ -1,6 +1,7 @@
 //! What an object's key is used with: the caller's mechanisms, in the core's terms.
 
-use crate::crypto::{BLOCK, BlockMode, GCM_TAG, Hash, Oaep, SignScheme};
+use crate::crypto::{BlockMode, GCM_TAG, Hash, Oaep, SignScheme};
+use canis_proto::Family;
 
 /// How to make or check a signature or MAC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +26,8 @@ pub struct MacScheme {
 pub enum MacWith {
     /// HMAC (FIPS 198-1) by a generic secret.
     Hmac(Hash),
-    /// AES-CMAC (NIST SP 800-38B).
-    Cmac,
+    /// CMAC (NIST SP 800-38B) by a block cipher of this family.
+    Cmac(Family),
 }
 
 impl MacWith {
@@ -35,7 +36,7 @@ impl MacWith {
     pub const fn tag_len(self) -> usize {
         match self {
             MacWith::Hmac(hash) => hash.len(),
-            MacWith::Cmac => BLOCK,
+            MacWith::Cmac(family) => family.block(),
         }
     }
 }
@@ -68,8 +69,8 @@ pub enum CipherScheme<'a> {
         /// The tag's length in bytes.
         tag: usize,
     },
-    /// CKM_AES_ECB, CKM_AES_CBC, CKM_AES_CBC_PAD, CKM_AES_CTR.
-    AesBlocks(BlockMode),
+    /// CKM_AES_ECB, CKM_AES_CBC, CKM_AES_CBC_PAD, CKM_AES_CTR, and the same of DES.
+    Blocks(BlockMode),
     /// CKM_RSA_PKCS_OAEP.
     RsaOaep(Oaep<'a>),
     /// CKM_RSA_PKCS; decryption rejects implicitly.
@@ -79,16 +80,18 @@ pub enum CipherScheme<'a> {
 }
 
 impl CipherScheme<'_> {
-    /// The length of the ciphertext of `len` bytes; `block` is the key's modulus in bytes. `None` for lengths that it
-    /// does not take.
+    /// The length of the ciphertext of `len` bytes; `block` is the length of the key's blocks in bytes. `None` for
+    /// lengths that it does not take.
     #[must_use]
     pub fn encrypted_len(&self, len: usize, block: usize) -> Option<usize> {
         match self {
             CipherScheme::AesGcm { .. } => len.checked_add(GCM_TAG),
             CipherScheme::AesGcmSized { tag, .. } | CipherScheme::AesCcm { tag, .. } => len.checked_add(*tag),
-            CipherScheme::AesBlocks(BlockMode::Ctr { .. }) => Some(len),
-            CipherScheme::AesBlocks(BlockMode::CbcPad { .. }) => (len / BLOCK + 1).checked_mul(BLOCK),
-            CipherScheme::AesBlocks(_) => len.is_multiple_of(BLOCK).then_some(len),
+            CipherScheme::Blocks(BlockMode::Ctr { .. }) => Some(len),
+            CipherScheme::Blocks(BlockMode::CbcPad { .. }) => {
+                (len.checked_div(block)? + 1).checked_mul(block)
+            }
+            CipherScheme::Blocks(_) => len.is_multiple_of(block).then_some(len),
             // RFC 8017, section 7.1.1, step 1 b.
             CipherScheme::RsaOaep(oaep) => (len + 2 * oaep.hash.len() + 2 <= block).then_some(block),
             // RFC 8017, section 7.2.1, step 1.
@@ -106,11 +109,11 @@ impl CipherScheme<'_> {
             CipherScheme::AesGcmSized { tag, .. } | CipherScheme::AesCcm { tag, .. } => {
                 Some((len.checked_sub(*tag)?, true))
             }
-            CipherScheme::AesBlocks(BlockMode::Ctr { .. }) => Some((len, true)),
-            CipherScheme::AesBlocks(BlockMode::CbcPad { .. }) => {
-                (len > 0 && len.is_multiple_of(BLOCK)).then_some((len, false))
+            CipherScheme::Blocks(BlockMode::Ctr { .. }) => Some((len, true)),
+            CipherScheme::Blocks(BlockMode::CbcPad { .. }) => {
+                (len > 0 && len.is_multiple_of(block)).then_some((len, false))
             }
-            CipherScheme::AesBlocks(_) => len.is_multiple_of(BLOCK).then_some((len, true)),
+            CipherScheme::Blocks(_) => len.is_multiple_of(block).then_some((len, true)),
             CipherScheme::RsaOaep(_) | CipherScheme::RsaPkcs1 => (len == block).then_some((block, false)),
             CipherScheme::RsaRaw => (len == block).then_some((block, true)),
         }
@@ -120,6 +123,7 @@ impl CipherScheme<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crypto::Iv;
 
     #[test]
     fn lengths_follow_the_cipher() {
@@ -129,10 +133,13 @@ mod tests {
         let oaep = CipherScheme::RsaOaep(Oaep { hash: Hash::Sha256, mgf: Hash::Sha256, label: b"" });
         assert_eq!((oaep.encrypted_len(190, 256), oaep.encrypted_len(191, 256)), (Some(256), None));
         assert_eq!(CipherScheme::RsaPkcs1.encrypted_len(246, 256), None);
-        let padded = CipherScheme::AesBlocks(BlockMode::CbcPad { iv: [0; 16] });
-        assert_eq!((padded.encrypted_len(16, 0), padded.encrypted_len(15, 0)), (Some(32), Some(16)));
-        assert_eq!((padded.decrypted_len(0, 0), padded.decrypted_len(17, 0)), (None, None));
-        let plain = CipherScheme::AesBlocks(BlockMode::Ecb);
-        assert_eq!((plain.encrypted_len(32, 0), plain.encrypted_len(33, 0)), (Some(32), None));
+        let padded = CipherScheme::Blocks(BlockMode::CbcPad { iv: Iv::new([0; 16]) });
+        assert_eq!((padded.encrypted_len(16, 16), padded.encrypted_len(15, 16)), (Some(32), Some(16)));
+        assert_eq!((padded.encrypted_len(16, 8), padded.encrypted_len(15, 8)), (Some(24), Some(16)));
+        assert_eq!((padded.decrypted_len(0, 16), padded.decrypted_len(24, 16)), (None, None));
+        assert_eq!((padded.decrypted_len(24, 8), padded.encrypted_len(1, 0)), (Some((24, false)), None));
+        let plain = CipherScheme::Blocks(BlockMode::Ecb);
+        assert_eq!((plain.encrypted_len(32, 16), plain.encrypted_len(33, 16)), (Some(32), None));
+        assert_eq!((plain.encrypted_len(40, 8), plain.encrypted_len(40, 16)), (Some(40), None));
     }
 }

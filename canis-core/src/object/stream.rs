@@ -102,7 +102,7 @@ requests! {
     StartCipher<CipherUse> => CipherRun<U> {
         /// The key, opened for this direction.
         key: &'a KeyHandle,
-        /// The mode of AES.
+        /// The mode.
         mode: BlockMode,
         /// The direction.
         direction: PhantomData<U>,

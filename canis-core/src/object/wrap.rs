@@ -71,7 +71,7 @@ pub struct Wrapped {
 pub enum Inside {
     /// A secret key.
     Secret {
-        /// AES or a generic secret.
+        /// AES, DES or a generic secret.
         family: Family,
         /// Its length in bytes. A wrapping that is not authenticated needs it.
         len: Option<usize>,

@@ -2,8 +2,9 @@
 
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
-use crate::crypto::{Hash, MAX_DIGEST, Provider, from_outside};
+use crate::crypto::{Hash, MAX_DIGEST, Provider, des_keys, from_outside};
 use crate::keyring::Keyring;
+use crate::keyring::key::refuse_legacy;
 use crate::keyring::key_record::{KeyRecord, Source};
 use crate::keyring::seal::fresh_id;
 use crate::keyring::tenant::OpenTenant;
@@ -21,6 +22,7 @@ impl Run for CreateKey<'_> {
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<KeyInfo> {
         let name = KeyName::parse(&self.name)?;
+        refuse_legacy(self.kind)?;
         let tenant = keyring.tenant(caller.tenant()?)?;
         keyring.refuse_taken(&tenant, &name)?;
         let now = keyring.clock.now_micros();
@@ -139,7 +141,7 @@ impl NewMaterial {
         if !kind.is_asymmetric() {
             let len = if kind == KeyType::Generic { len } else { kind.bytes() };
             check_len(kind, len)?;
-            let material = SecretBytes::filled(len, |out| provider.random.fill(out))?;
+            let material = SecretBytes::filled(len, |out| draw_secret(provider, kind, out))?;
             return Ok(NewMaterial { kind, material, spki: Vec::new() });
         }
         let material = provider.keys.generate(kind)?;
@@ -158,6 +160,20 @@ impl NewMaterial {
         }
         check_len(kind, material.len())?;
         Ok(NewMaterial { kind, material, spki: Vec::new() })
+    }
+}
+
+/// Random bytes that are a key of this type.
+fn draw_secret(provider: &Provider, kind: KeyType, out: &mut [u8]) -> Result<()> {
+    loop {
+        provider.random.fill(out)?;
+        if !kind.is_legacy() {
+            return Ok(());
+        }
+        des_keys::set_parity(out);
+        if !des_keys::is_weak(out) {
+            return Ok(());
+        }
     }
 }
 

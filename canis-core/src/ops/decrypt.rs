@@ -48,6 +48,7 @@ impl Keyring {
                 plaintext
             }
             ReadyMaterial::Aes { api: None, .. }
+            | ReadyMaterial::Des { .. }
             | ReadyMaterial::Public { .. }
             | ReadyMaterial::Generic { .. } => {
                 return Err(Error::internal("a named key that decrypts without what decrypts"));

@@ -84,8 +84,8 @@ fn secret(request: &Derive<'_>, key: &Key, ready: &ReadyKey) -> Result<Zeroizing
             Ok(Zeroizing::new(value.expose().to_vec()))
         }
         (ReadyMaterial::Generic { .. }, _) => Err(Error::invalid("a generic secret has no peer")),
-        (ReadyMaterial::Aes { .. } | ReadyMaterial::Public { .. }, _) => {
-            Err(Error::internal("nothing is derived from AES keys and public halves"))
+        (ReadyMaterial::Aes { .. } | ReadyMaterial::Des { .. } | ReadyMaterial::Public { .. }, _) => {
+            Err(Error::internal("nothing is derived from the keys of ciphers and from public halves"))
         }
     }
 }

@@ -43,7 +43,9 @@ impl Keyring {
             ReadyMaterial::Aes { api: Some(api), .. } => {
                 api.seal_to_vec(&aad(tenant, key, version, context), plaintext)?
             }
-            ReadyMaterial::Aes { api: None, .. } | ReadyMaterial::Generic { .. } => {
+            ReadyMaterial::Aes { api: None, .. }
+            | ReadyMaterial::Des { .. }
+            | ReadyMaterial::Generic { .. } => {
                 return Err(Error::internal("a named key without its API key"));
             }
             ReadyMaterial::Pair { public, .. } | ReadyMaterial::Public { public, .. } => {

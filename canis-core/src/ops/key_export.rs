@@ -10,7 +10,7 @@ use crate::crypto::public_parts::PublicParts;
 use crate::crypto::{KeyWrap, from_outside, rsa_aes_wrap};
 use crate::format::jwk;
 use crate::keyring::Keyring;
-use crate::keyring::key::Key;
+use crate::keyring::key::{Key, refuse_legacy};
 use crate::keyring::key_record::Source;
 use crate::keyring::role::{Grant, Roles};
 use crate::keyring::tenant::OpenTenant;
@@ -60,6 +60,7 @@ impl Run for ExportKey<'_> {
 /// Whether the key may leave in this way, now.
 fn may_leave(key: &Key, wrapped: bool) -> Result<()> {
     let name = &key.record.name;
+    refuse_legacy(key.kind)?;
     if key.record.source == Source::PublicHalf {
         return Err(Error::new(
             ErrorCode::OperationNotSupported,

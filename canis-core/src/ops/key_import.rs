@@ -10,7 +10,7 @@ use crate::core::{Resource, Run};
 use crate::crypto::{KeyWrap, rsa_aes_wrap};
 use crate::format::{self, Checked};
 use crate::keyring::Keyring;
-use crate::keyring::key::Key;
+use crate::keyring::key::{Key, refuse_legacy};
 use crate::keyring::key_record::{KeyRecord, Source};
 use crate::keyring::ready::ReadyMaterial;
 use crate::keyring::role::{Grant, Roles};
@@ -27,6 +27,7 @@ impl Run for ImportKey<'_> {
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<KeyInfo> {
         let name = KeyName::parse(&self.name)?;
+        refuse_legacy(self.kind)?;
         let tenant = keyring.tenant(caller.tenant()?)?;
         let unwrapped = keyring.unwrapped(&tenant, &self)?;
         // A version has the properties of its key, which can only be taken away meanwhile.

@@ -103,14 +103,10 @@ fn weaker() -> Error {
     )
 }
 
+/// The type of what is derived. No DES keys: a stronger key, read as one, would become as weak (ADR 0016).
 fn kind_of(family: Family, len: usize) -> Result<KeyType> {
-    match (family, len) {
-        (Family::Generic, 1..=MAX_SECRET) => Ok(KeyType::Generic),
-        (Family::Aes, 16) => Ok(KeyType::Aes128),
-        (Family::Aes, 24) => Ok(KeyType::Aes192),
-        (Family::Aes, 32) => Ok(KeyType::Aes256),
-        _ => Err(unfit_length()),
-    }
+    let kind = KeyType::of_secret(family, len).filter(|kind| !kind.is_legacy());
+    kind.filter(|_| (1..=MAX_SECRET).contains(&len)).ok_or_else(unfit_length)
 }
 
 impl Run for DerivePassword<'_> {

@@ -19,7 +19,7 @@ impl<U: CipherUse> Run for StartCipher<'_, U> {
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<CipherRun<U>> {
         let key = keyring.still(caller, self.key, U::USAGE)?;
-        let stream = CipherStream::new(key.aes()?, self.mode, U::DIRECTION)?;
+        let stream = CipherStream::new(key.blocks()?, self.mode, U::DIRECTION)?;
         Ok(CipherRun { stream, used: self.direction })
     }
 }

@@ -5,7 +5,7 @@ use super::object_keep::{NewKey, Origin};
 use super::object_wrap::{Means, unfit};
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
-use crate::crypto::{BLOCK, BlockMode, CipherStream, Direction, KeyWrap, PrivateKey};
+use crate::crypto::{BLOCK, BlockMode, CipherStream, Direction, Iv, KeyWrap, PrivateKey};
 use crate::crypto::{private_parts, rsa_aes_wrap};
 use crate::keyring::Keyring;
 use crate::keyring::ready::ReadyMaterial;
@@ -36,7 +36,7 @@ impl Run for UnwrapKey<'_> {
         let made = NewMaterial::given(keyring.provider, kind, bytes).map_err(|_| wrong_wrapping())?;
         let value = keyring.fingerprint_of(&tenant, &made);
         let facts = content.key.as_mut().ok_or_else(|| Error::internal("a key object without facts"))?;
-        keyring.keep_promises(&tenant, value, facts)?;
+        keyring.keep_promises(&tenant, value, kind, facts)?;
         if facts.sensitive {
             keyring.unwrap_as_key(caller, &tenant, means.value)?;
         }
@@ -68,13 +68,16 @@ fn confine(content: &mut Content) -> Result<()> {
 }
 
 /// Whoever alters the last bytes of a CBC ciphertext cuts the key in it. Of AES keys only whole blocks come off; a generic
-/// secret would lose one byte, and HMAC, which fills keys up with zeros, would tell which.
+/// secret would lose one byte, and HMAC, which fills keys up with zeros, would tell which. DES keys are short enough for
+/// every value of a piece to be tried.
 fn refuse_cutting(how: &Wrapping<'_>, inside: Inside) -> Result<()> {
     match (how, inside) {
-        (Wrapping::AesCbcPad { .. }, Inside::Secret { family: Family::Generic, .. }) => Err(Error::new(
-            ErrorCode::KeySensitive,
-            "a generic secret is not unwrapped by CBC with padding; wrap it by AES Key Wrap with Padding",
-        )),
+        (Wrapping::AesCbcPad { .. }, Inside::Secret { family, .. }) if family != Family::Aes => {
+            Err(Error::new(
+                ErrorCode::KeySensitive,
+                "of secret keys CBC with padding unwraps AES keys only; wrap this one by AES Key Wrap with Padding",
+            ))
+        }
         _ => Ok(()),
     }
 }
@@ -83,14 +86,7 @@ fn refuse_cutting(how: &Wrapping<'_>, inside: Inside) -> Result<()> {
 fn kind_inside(inside: Inside, bytes: &[u8]) -> Result<KeyType> {
     match inside {
         Inside::Secret { len: Some(len), .. } if len != bytes.len() => Err(wrong_wrapping()),
-        Inside::Secret { family: Family::Generic, .. } => Ok(KeyType::Generic),
-        Inside::Secret { family: Family::Aes, .. } => match bytes.len() {
-            16 => Ok(KeyType::Aes128),
-            24 => Ok(KeyType::Aes192),
-            32 => Ok(KeyType::Aes256),
-            _ => Err(wrong_wrapping()),
-        },
-        Inside::Secret { .. } => Err(unfit()),
+        Inside::Secret { family, .. } => KeyType::of_secret(family, bytes.len()).ok_or_else(wrong_wrapping),
         Inside::Private(family) => {
             let kind = private_parts::kind_of(bytes).map_err(|_| wrong_wrapping())?;
             if kind.family() == family { Ok(kind) } else { Err(wrong_wrapping()) }
@@ -100,12 +96,24 @@ fn kind_inside(inside: Inside, bytes: &[u8]) -> Result<KeyType> {
 
 impl Keyring {
     /// A value that left as a sensitive key comes back as one.
-    fn keep_promises(&self, tenant: &OpenTenant, value: Id, facts: &mut KeyFacts) -> Result<()> {
+    fn keep_promises(
+        &self,
+        tenant: &OpenTenant,
+        value: Id,
+        kind: KeyType,
+        facts: &mut KeyFacts,
+    ) -> Result<()> {
         let (roles, _) = self.value_roles(tenant, value)?;
         if roles.has(Roles::SENSITIVE) && !facts.sensitive {
             return Err(Error::new(
                 ErrorCode::KeySensitive,
                 "the key was sensitive when it was wrapped; it is unwrapped with CKA_SENSITIVE true only",
+            ));
+        }
+        if roles.has(Roles::SENSITIVE) && kind.is_legacy() && !roles.has(Roles::DES) {
+            return Err(Error::new(
+                ErrorCode::KeySensitive,
+                "the key was no DES key when it was wrapped; as one its bytes could be found by trying",
             ));
         }
         facts.wrap_with_trusted |= roles.has(Roles::TRUSTED_ONLY);
@@ -145,7 +153,7 @@ impl Keyring {
             }
             (Wrapping::AesCbcPad { iv }, Some(aes)) => {
                 let mut stream =
-                    CipherStream::new(&**aes, BlockMode::CbcPad { iv: *iv }, Direction::Decrypt)?;
+                    CipherStream::new(&**aes, BlockMode::CbcPad { iv: Iv::new(*iv) }, Direction::Decrypt)?;
                 let mut out = SecretBytes::zeroed(wrapped.len() + BLOCK);
                 let at = stream.update(wrapped, out.expose_mut())?;
                 let last = stream.finish(&mut out.expose_mut()[at..]);

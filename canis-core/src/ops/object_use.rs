@@ -3,8 +3,8 @@
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::crypto::{
-    AesKey, BlockMode, CipherStream, Direction, GCM_TAG, GcmKey, MAX_DIGEST, MacKey, PrivateKey, PublicKey,
-    SignScheme, ccm, digest_info,
+    AesKey, BlockMode, CipherKey, CipherStream, Direction, GCM_TAG, GcmKey, Hash, MAX_DIGEST, MacKey,
+    PrivateKey, PublicKey, SignScheme, ccm, digest_info,
 };
 use crate::keyring::Keyring;
 use crate::keyring::ready::{ReadyKey, ReadyMaterial};
@@ -12,7 +12,7 @@ use crate::object::{
     CipherScheme, HandleKey, KeyFacts, KeyHandle, MacScheme, MacWith, NO_MECHANISM, OpenKey, SignWith,
     UseToDecrypt, UseToEncrypt, UseToRecover, UseToSign, UseToVerify,
 };
-use canis_proto::{Error, ErrorCode, Result, Usage};
+use canis_proto::{Error, ErrorCode, Family, Result, Usage};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -27,9 +27,7 @@ impl KeyHandle {
     fn private(&self) -> Result<&dyn PrivateKey> {
         match &self.ready()?.material {
             ReadyMaterial::Pair { private, .. } => Ok(&**private),
-            ReadyMaterial::Aes { .. } | ReadyMaterial::Public { .. } | ReadyMaterial::Generic { .. } => {
-                Err(unfit())
-            }
+            _ => Err(unfit()),
         }
     }
 
@@ -43,25 +41,34 @@ impl KeyHandle {
     fn gcm(&self) -> Result<&dyn GcmKey> {
         match &self.ready()?.material {
             ReadyMaterial::Aes { gcm, .. } => Ok(&**gcm),
-            ReadyMaterial::Pair { .. } | ReadyMaterial::Public { .. } | ReadyMaterial::Generic { .. } => {
-                Err(unfit())
-            }
+            _ => Err(unfit()),
         }
     }
 
-    pub(super) fn aes(&self) -> Result<&dyn AesKey> {
+    fn aes(&self) -> Result<&dyn AesKey> {
         match &self.ready()?.material {
             ReadyMaterial::Aes { blocks, .. } => Ok(&**blocks),
-            ReadyMaterial::Pair { .. } | ReadyMaterial::Public { .. } | ReadyMaterial::Generic { .. } => {
-                Err(unfit())
-            }
+            _ => Err(unfit()),
+        }
+    }
+
+    pub(super) fn blocks(&self) -> Result<&dyn CipherKey> {
+        match &self.ready()?.material {
+            ReadyMaterial::Aes { blocks, .. } => Ok(&**blocks),
+            ReadyMaterial::Des { blocks, .. } => Ok(&**blocks),
+            _ => Err(unfit()),
         }
     }
 
     pub(super) fn mac(&self, keyring: &Keyring, with: MacWith) -> Result<&dyn MacKey> {
         let ready = self.ready()?;
         match (&ready.material, with) {
-            (ReadyMaterial::Aes { blocks, cmac, .. }, MacWith::Cmac) => cmac.key(|| blocks.cmac()),
+            (ReadyMaterial::Aes { blocks, cmac, .. }, MacWith::Cmac(Family::Aes)) => {
+                cmac.key(|| blocks.cmac())
+            }
+            (ReadyMaterial::Des { blocks, cmac }, MacWith::Cmac(Family::TripleDes)) => {
+                cmac.key(|| blocks.cmac())
+            }
             (ReadyMaterial::Generic { .. }, MacWith::Hmac(hash)) => {
                 ready.hmac(keyring.provider, hash)?.ok_or_else(unfit)
             }
@@ -138,12 +145,17 @@ impl KeyFacts {
 fn check_rsa_use(facts: &KeyFacts, scheme: SignScheme, input: &[u8]) -> Result<()> {
     match scheme {
         SignScheme::RsaRaw => check_raw(facts),
-        SignScheme::RsaPkcs1 if facts.is_of_api() && digest_info::parse(input).is_none() => Err(Error::new(
+        SignScheme::RsaPkcs1 if facts.is_of_api() && !is_sound_digest(input) => Err(Error::new(
             ErrorCode::OperationNotAllowed,
             "a key of the API signs a DigestInfo of a known hash; hash the message first",
         )),
         _ => Ok(()),
     }
+}
+
+/// Whether it is a DigestInfo of a hash that the API has.
+fn is_sound_digest(input: &[u8]) -> bool {
+    digest_info::parse(input).is_some_and(|(hash, _)| hash != Hash::Md5)
 }
 
 fn check_raw(facts: &KeyFacts) -> Result<()> {
@@ -197,7 +209,7 @@ impl Run for UseToEncrypt<'_> {
                 ccm::seal(key.aes()?, nonce, aad, input, ciphertext, tag)?;
                 Ok(input.len() + len)
             }
-            CipherScheme::AesBlocks(mode) => run_blocks(key.aes()?, mode, Direction::Encrypt, input, out),
+            CipherScheme::Blocks(mode) => run_blocks(key.blocks()?, mode, Direction::Encrypt, input, out),
             CipherScheme::RsaOaep(oaep) => put(&key.public()?.encrypt_oaep(oaep, input)?, out),
             CipherScheme::RsaPkcs1 => put(&key.public()?.encrypt_pkcs1(input)?, out),
             CipherScheme::RsaRaw => put(&key.public()?.encrypt_raw(input)?, out),
@@ -232,7 +244,7 @@ impl Run for UseToDecrypt<'_> {
                 ccm::open(key.aes()?, nonce, aad, ciphertext, tag, plaintext)?;
                 Ok(ciphertext.len())
             }
-            CipherScheme::AesBlocks(mode) => run_blocks(key.aes()?, mode, Direction::Decrypt, input, out),
+            CipherScheme::Blocks(mode) => run_blocks(key.blocks()?, mode, Direction::Decrypt, input, out),
             CipherScheme::RsaOaep(oaep) => key.private()?.decrypt_oaep(oaep, input, out),
             CipherScheme::RsaPkcs1 if key.facts.is_of_api() => {
                 Err(Error::new(ErrorCode::OperationNotAllowed, "a key of the API decrypts by OAEP only"))
@@ -247,7 +259,7 @@ impl Run for UseToDecrypt<'_> {
 }
 
 fn run_blocks(
-    key: &dyn AesKey,
+    key: &dyn CipherKey,
     mode: BlockMode,
     direction: Direction,
     input: &[u8],

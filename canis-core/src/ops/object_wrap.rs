@@ -4,7 +4,9 @@ use super::create_key::NewMaterial;
 use super::object_export::Leave;
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
-use crate::crypto::{AesKey, BLOCK, BlockMode, CipherStream, Direction, GCM_NONCE, KeyWrap, rsa_aes_wrap};
+use crate::crypto::{
+    AesKey, BLOCK, BlockMode, CipherStream, Direction, GCM_NONCE, Iv, KeyWrap, rsa_aes_wrap,
+};
 use crate::keyring::Keyring;
 use crate::keyring::role::{Grant, Roles};
 use crate::keyring::tenant::OpenTenant;
@@ -110,6 +112,7 @@ pub(super) fn roles_of_leaving(facts: &KeyFacts) -> Roles {
         (facts.wrap_with_trusted, Roles::TRUSTED_ONLY),
         (facts.from_kdf, Roles::FROM_KDF),
         (facts.kind.family() == Family::Rsa && facts.is_of_api(), Roles::OF_API),
+        (facts.kind.is_legacy(), Roles::DES),
     ]
     .into_iter()
     .filter(|(holds, _)| *holds)
@@ -235,7 +238,7 @@ impl Keyring {
             }
             (Wrapping::AesCbcPad { iv }, Some(aes), _) => {
                 let mut stream =
-                    CipherStream::new(&**aes, BlockMode::CbcPad { iv: *iv }, Direction::Encrypt)?;
+                    CipherStream::new(&**aes, BlockMode::CbcPad { iv: Iv::new(*iv) }, Direction::Encrypt)?;
                 let mut out = vec![0; (key.len() / BLOCK + 1) * BLOCK];
                 let at = stream.update(key, &mut out)?;
                 stream.finish(&mut out[at..])?;

@@ -5,7 +5,7 @@ use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
 use crate::keyring::change::KeyChange;
-use crate::keyring::key::Key;
+use crate::keyring::key::{Key, refuse_legacy};
 use crate::keyring::key_record::{KeyRecord, Source};
 use crate::keyring::seal::fresh_id;
 use crate::keyring::tenant::OpenTenant;
@@ -59,6 +59,7 @@ fn refuse_rotation(key: &Key) -> Result<()> {
 /// Whether the key can have another version.
 pub(super) fn refuse_version(key: &Key) -> Result<()> {
     let KeyRecord { name, current_version, .. } = &key.record;
+    refuse_legacy(key.kind)?;
     if key.state != KeyState::Active {
         return Err(Error::new(
             ErrorCode::OperationNotAllowed,

@@ -246,7 +246,7 @@ fn keep(kept: &mut Kept, input: &[u8], out: &mut Out<'_>) -> Result<Done> {
 fn run<W: Way>(core: &Core, ciphering: &Ciphering<W>, input: &[u8], out: &mut Out<'_>) -> Result<Done> {
     let Ciphering { key, cipher, .. } = ciphering;
     let scheme = cipher.scheme();
-    let Some((longest, exact)) = W::len(scheme, input.len(), key.key.signature_len()) else {
+    let Some((longest, exact)) = W::len(scheme, input.len(), key.key.block_len()) else {
         return fail(W::WRONG_LENGTH);
     };
     check_announced(cipher, input.len(), longest)?;

@@ -14,7 +14,7 @@ use crate::template::{Template, data_derived, generated};
 use crate::token::Token;
 use canis_core::object::Salt as CoreSalt;
 use canis_core::object::{Class, Derivation, DeriveKey, DerivePassword, Derived, Object};
-use canis_proto::{ErrorCode, Family, Id, Usage};
+use canis_proto::{ErrorCode, Family, Id, KeyType, Usage};
 use pkcs11_sys::*;
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ pub(crate) fn derive(
         let (content, len) = data_derived(&template, place.so)?;
         (content, Derived::Data { len })
     } else {
-        let (kind, len) = secret_wanted(&template)?;
+        let (kind, len) = derived_wanted(&template)?;
         let content = generated(Class::SecretKey, kind, mechanism.row.kind, &template, place.so)?;
         (content, Derived::Secret { family: kind.family(), len })
     };
@@ -61,6 +61,12 @@ pub(crate) fn derive(
         .instead(ErrorCode::InvalidKeyType, CKR_KEY_SIZE_RANGE)
         .instead(ErrorCode::InvalidArgument, CKR_MECHANISM_PARAM_INVALID)?;
     handle_of(module, session, &place, key, private)
+}
+
+/// What kind of secret key is to be derived: none for old clients only (ADR 0016).
+fn derived_wanted(template: &Template<'_>) -> Result<(KeyType, Option<usize>)> {
+    let wanted = secret_wanted(template)?;
+    if wanted.0.is_legacy() { fail(CKR_TEMPLATE_INCONSISTENT) } else { Ok(wanted) }
 }
 
 /// The key besides the base: the other one of a concatenation, the salt of HKDF.
@@ -117,7 +123,7 @@ pub(crate) fn of_password(
     attributes: &[Attribute<'_>],
 ) -> Result<CK_OBJECT_HANDLE> {
     let template = Template::new(attributes)?;
-    let (kind, len) = secret_wanted(&template)?;
+    let (kind, len) = derived_wanted(&template)?;
     let Some(len) = len else { return fail(CKR_TEMPLATE_INCOMPLETE) };
     let place: Place = place(module, session, template.boolean(CKA_TOKEN)?.unwrap_or(false))?;
     let mut content = generated(Class::SecretKey, kind, mechanism.row.kind, &template, place.so)?;

@@ -9,7 +9,7 @@ use crate::module::Module;
 use crate::rv::{Instead, Result, fail};
 use crate::template::{Template, generated};
 use canis_core::object::{Class, GenerateObjects};
-use canis_proto::{ErrorCode, Family};
+use canis_proto::ErrorCode;
 use pkcs11_sys::*;
 
 /// C_GenerateKey.
@@ -24,11 +24,11 @@ pub(crate) fn generate(
         return of_password(module, session, mechanism, &password, attributes);
     }
     let family = mechanism.generates()?;
-    if is_pair(family) {
+    if family.is_pair() {
         return fail(CKR_MECHANISM_INVALID);
     }
     let template = Template::new(attributes)?;
-    let (kind, len) = secret_to_generate(family, &template)?;
+    let (kind, len) = secret_to_generate(family, mechanism.row.sizes, &template)?;
     let place = place(module, session, template.boolean(CKA_TOKEN)?.unwrap_or(false))?;
     let secret = generated(Class::SecretKey, kind, mechanism.row.kind, &template, place.so)?;
     let private = secret.private;
@@ -51,7 +51,7 @@ pub(crate) fn generate_pair(
 ) -> Result<(CK_OBJECT_HANDLE, CK_OBJECT_HANDLE)> {
     module.sessions.check(session)?;
     let family = mechanism.generates()?;
-    if !is_pair(family) {
+    if !family.is_pair() {
         return fail(CKR_MECHANISM_INVALID);
     }
     let (public, private) = (Template::new(public)?, Template::new(private)?);
@@ -75,8 +75,4 @@ pub(crate) fn generate_pair(
     let open = handle_of(module, session, &place, open, open_is_private)?;
     let secret = handle_of(module, session, &place, secret, secret_is_private)?;
     Ok((open, secret))
-}
-
-const fn is_pair(family: Family) -> bool {
-    !matches!(family, Family::Aes | Family::Generic)
 }

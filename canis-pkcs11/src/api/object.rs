@@ -74,6 +74,9 @@ pub(crate) fn create(
     let template = Template::new(attributes)?;
     let place = place(module, session, template.boolean(CKA_TOKEN)?.unwrap_or(false))?;
     let Created { content, parts } = created(&template, place.so)?;
+    if content.key.as_ref().is_some_and(|key| !module.allows(key.kind)) {
+        return fail(CKR_ATTRIBUTE_VALUE_INVALID);
+    }
     let private = content.private;
     let (core, caller) = (&module.keeper()?.core, &place.token.caller);
     let object = match parts {

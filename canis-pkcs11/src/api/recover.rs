@@ -91,7 +91,7 @@ pub(crate) fn verify(module: &Module, session: CK_SESSION_HANDLE, io: Result<Tra
     work(module, session, Stage::Last, |recovery: &mut VerifyRecovery| {
         let Transfer { input, mut out } = io?;
         let VerifyRecovery { key, scheme } = recovery;
-        let block = key.key.signature_len();
+        let block = key.key.block_len();
         if input.len() != block {
             return fail(CKR_SIGNATURE_LEN_RANGE);
         }

@@ -132,7 +132,8 @@ fn tries(pin: PinState, [low, last, locked]: [CK_FLAGS; 3]) -> CK_FLAGS {
 /// C_GetMechanismList.
 pub(crate) fn mechanisms(module: &Module, slot: CK_SLOT_ID) -> Result<Vec<CK_MECHANISM_TYPE>> {
     look(module, slot)?;
-    Ok(mechanism::TABLE.iter().map(|row| row.kind).collect())
+    let listed = mechanism::TABLE.iter().filter(|row| row.flags(module.legacy) != 0);
+    Ok(listed.map(|row| row.kind).collect())
 }
 
 /// C_GetMechanismInfo.
@@ -143,11 +144,10 @@ pub(crate) fn mechanism_info(
 ) -> Result<CK_MECHANISM_INFO> {
     look(module, slot)?;
     let row = mechanism::row(kind)?;
-    Ok(CK_MECHANISM_INFO {
-        ulMinKeySize: row.sizes.0,
-        ulMaxKeySize: row.sizes.1,
-        flags: row.flags(module.legacy),
-    })
+    match row.flags(module.legacy) {
+        0 => fail(CKR_MECHANISM_INVALID),
+        flags => Ok(CK_MECHANISM_INFO { ulMinKeySize: row.sizes.0, ulMaxKeySize: row.sizes.1, flags }),
+    }
 }
 
 /// C_InitToken; `label` is the host's 32 bytes.

@@ -38,7 +38,7 @@ pub(crate) fn wrap(
     mut out: Out<'_>,
 ) -> Result<Option<[u8; GCM_NONCE]>> {
     let token = module.sessions.token(session)?;
-    let how = mechanism.wraps(module.legacy, false)?;
+    let how = mechanism.wraps(false)?;
     let takes = |family| mechanism.row.family == Some(family);
     let wrapper = named::key(module, &token, wrapping, WRAPS, mechanism.row, takes)?;
     let key = named::any(module, &token, key, CKR_KEY_HANDLE_INVALID)?;
@@ -74,7 +74,7 @@ pub(crate) fn unwrap(
     attributes: &[Attribute<'_>],
 ) -> Result<CK_OBJECT_HANDLE> {
     let token = module.sessions.token(session)?;
-    let how = mechanism.wraps(module.legacy, true)?;
+    let how = mechanism.wraps(true)?;
     let takes = |family| mechanism.row.family == Some(family);
     let unwrapper = named::key(module, &token, unwrapping, UNWRAPS, mechanism.row, takes)?;
     let block = unwrapper.content.key.as_ref().map_or(0, |facts| facts.kind.bytes());
@@ -87,6 +87,9 @@ pub(crate) fn unwrap(
     let (class, kind, inside) = match template.number(CKA_CLASS)?.unwrap_or(CKO_SECRET_KEY) {
         CKO_SECRET_KEY => {
             let (kind, len) = secret_wanted(&template)?;
+            if !module.allows(kind) {
+                return fail(CKR_TEMPLATE_INCONSISTENT);
+            }
             (Class::SecretKey, kind, Inside::Secret { family: kind.family(), len })
         }
         CKO_PRIVATE_KEY => {

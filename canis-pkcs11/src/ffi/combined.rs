@@ -36,7 +36,7 @@ transfers! {
 entry! {
     fn C_SignRecoverInit(session: CK_SESSION_HANDLE, how: *mut CK_MECHANISM, key: CK_OBJECT_HANDLE) |module| {
         // SAFETY: the host's pointer.
-        recover::sign_init(module, session, unsafe { mechanism(how, CKF_SIGN) }, key)
+        recover::sign_init(module, session, unsafe { mechanism(module.legacy, how, CKF_SIGN) }, key)
     };
 
     fn C_VerifyRecoverInit(
@@ -45,6 +45,6 @@ entry! {
         key: CK_OBJECT_HANDLE,
     ) |module| {
         // SAFETY: the host's pointer.
-        recover::verify_init(module, session, unsafe { mechanism(how, CKF_VERIFY) }, key)
+        recover::verify_init(module, session, unsafe { mechanism(module.legacy, how, CKF_VERIFY) }, key)
     };
 }

@@ -16,7 +16,7 @@ macro_rules! cipher {
         entry! {
             fn $init(session: CK_SESSION_HANDLE, how: *mut CK_MECHANISM, key: CK_OBJECT_HANDLE) |module| {
                 // SAFETY: the host's pointer.
-                cipher::init::<$way>(module, session, unsafe { mechanism(how, CKF_ENCRYPT | CKF_DECRYPT) }, key)
+                cipher::init::<$way>(module, session, unsafe { mechanism(module.legacy, how, CKF_ENCRYPT | CKF_DECRYPT) }, key)
             };
 
             fn $whole(
@@ -55,7 +55,7 @@ cipher!(Decrypting: C_DecryptInit, C_Decrypt, C_DecryptUpdate, C_DecryptFinal);
 entry! {
     fn C_DigestInit(session: CK_SESSION_HANDLE, how: *mut CK_MECHANISM) |module| {
         // SAFETY: the host's pointer.
-        digest::init(module, session, unsafe { mechanism(how, CKF_DIGEST) })
+        digest::init(module, session, unsafe { mechanism(module.legacy, how, CKF_DIGEST) })
     };
 
     fn C_Digest(
@@ -83,7 +83,7 @@ entry! {
 
     fn C_SignInit(session: CK_SESSION_HANDLE, how: *mut CK_MECHANISM, key: CK_OBJECT_HANDLE) |module| {
         // SAFETY: the host's pointer.
-        sign::init(module, session, unsafe { mechanism(how, CKF_SIGN) }, key)
+        sign::init(module, session, unsafe { mechanism(module.legacy, how, CKF_SIGN) }, key)
     };
 
     fn C_Sign(
@@ -109,7 +109,7 @@ entry! {
 
     fn C_VerifyInit(session: CK_SESSION_HANDLE, how: *mut CK_MECHANISM, key: CK_OBJECT_HANDLE) |module| {
         // SAFETY: the host's pointer.
-        verify::init(module, session, unsafe { mechanism(how, CKF_VERIFY) }, key)
+        verify::init(module, session, unsafe { mechanism(module.legacy, how, CKF_VERIFY) }, key)
     };
 
     fn C_Verify(

@@ -18,7 +18,7 @@ entry! {
         module.sessions.check(session)?;
         let drawn = {
             // SAFETY: the host's pointers.
-            let (how, out) = unsafe { (needed_mechanism(mechanism, CKF_WRAP)?, out(wrapped, wrapped_len)?) };
+            let (how, out) = unsafe { (needed_mechanism(module.legacy, mechanism, CKF_WRAP)?, out(wrapped, wrapped_len)?) };
             wrap::wrap(module, session, &how, wrapping_key, key, out)?
         };
         match drawn {
@@ -41,7 +41,7 @@ entry! {
         module.sessions.check(session)?;
         // SAFETY: the host's pointers.
         let (key, how, wrapped, template) = unsafe {
-            (place(key)?, needed_mechanism(mechanism, CKF_UNWRAP)?, bytes(wrapped, wrapped_len)?, attributes(template, count)?)
+            (place(key)?, needed_mechanism(module.legacy, mechanism, CKF_UNWRAP)?, bytes(wrapped, wrapped_len)?, attributes(template, count)?)
         };
         *key = wrap::unwrap(module, session, &how, unwrapping_key, wrapped, &template)?;
         Ok(())
@@ -58,7 +58,7 @@ entry! {
         module.sessions.check(session)?;
         // SAFETY: the host's pointers.
         let (key, how, template) =
-            unsafe { (place(key)?, needed_mechanism(mechanism, CKF_DERIVE)?, attributes(template, count)?) };
+            unsafe { (place(key)?, needed_mechanism(module.legacy, mechanism, CKF_DERIVE)?, attributes(template, count)?) };
         *key = derive::derive(module, session, &how, base_key, &template)?;
         Ok(())
     };

@@ -192,7 +192,7 @@ macro_rules! signed {
         entry! {
             fn $init(session: CK_SESSION_HANDLE, how: *mut CK_MECHANISM, key: CK_OBJECT_HANDLE) |module| {
                 // SAFETY: the host's pointer.
-                message_sign::init::<$using>(module, session, unsafe { mechanism(how, CKF_MESSAGE_SIGN) }, key)
+                message_sign::init::<$using>(module, session, unsafe { mechanism(module.legacy, how, CKF_MESSAGE_SIGN) }, key)
             };
 
             fn $begin(session: CK_SESSION_HANDLE, _parameter: CK_VOID_PTR, len: CK_ULONG) |module| {

@@ -117,7 +117,7 @@ entry! {
         module.sessions.check(session)?;
         // SAFETY: the host's pointers.
         let (key, mechanism, template) =
-            unsafe { (place(key)?, needed_mechanism(mechanism, CKF_GENERATE)?, attributes(template, count)?) };
+            unsafe { (place(key)?, needed_mechanism(module.legacy, mechanism, CKF_GENERATE)?, attributes(template, count)?) };
         *key = keys::generate(module, session, &mechanism, &template)?;
         Ok(())
     };
@@ -135,7 +135,7 @@ entry! {
         module.sessions.check(session)?;
         // SAFETY: the host's pointers.
         let (public_key, private_key, mechanism) =
-            unsafe { (place(public_key)?, place(private_key)?, needed_mechanism(mechanism, CKF_GENERATE_KEY_PAIR)?) };
+            unsafe { (place(public_key)?, place(private_key)?, needed_mechanism(module.legacy, mechanism, CKF_GENERATE_KEY_PAIR)?) };
         // SAFETY: the host's pointers.
         let (public, private) =
             unsafe { (attributes(public_template, public_count)?, attributes(private_template, private_count)?) };

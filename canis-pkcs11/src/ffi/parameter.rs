@@ -6,21 +6,22 @@ use crate::rv::{Result, fail};
 use canis_core::crypto::derive::{Field, Width};
 use pkcs11_sys::*;
 
-/// Reads a mechanism for one of the `works` that CK_MECHANISM_INFO has flags for; `None` for NULL, which ends an operation
-/// in C_…Init. The parameter of a mechanism for another work is not looked at: it is likely to be another structure, whose
+/// Reads a mechanism for one of the `works` that CK_MECHANISM_INFO has flags for under the policy `legacy`; `None` for NULL,
+/// which ends an operation in C_…Init. The parameter of a mechanism for another work is not looked at: it is likely to be another structure, whose
 /// numbers would be taken for pointers.
 ///
 /// # Errors
 /// CKR_MECHANISM_INVALID for one that is not in the table or for other works, CKR_MECHANISM_PARAM_INVALID for a parameter
 /// that is not the structure the mechanism has.
 pub(super) unsafe fn mechanism<'a>(
+    legacy: bool,
     at: *const CK_MECHANISM,
     works: CK_FLAGS,
 ) -> Result<Option<Mechanism<'a>>> {
     // SAFETY: the host's promise (see `args`).
     let Some(given) = (unsafe { structure(at) }) else { return Ok(None) };
     let row = row(given.mechanism)?;
-    if row.flags(true) & works == 0 {
+    if row.flags(legacy) & works == 0 {
         return fail(CKR_MECHANISM_INVALID);
     }
     // SAFETY: the host's promise.
@@ -29,9 +30,13 @@ pub(super) unsafe fn mechanism<'a>(
 }
 
 /// [`mechanism`] where NULL has no meaning.
-pub(super) unsafe fn needed_mechanism<'a>(at: *const CK_MECHANISM, works: CK_FLAGS) -> Result<Mechanism<'a>> {
+pub(super) unsafe fn needed_mechanism<'a>(
+    legacy: bool,
+    at: *const CK_MECHANISM,
+    works: CK_FLAGS,
+) -> Result<Mechanism<'a>> {
     // SAFETY: the host's promise.
-    unsafe { mechanism(at, works) }?.ok_or_else(|| CKR_ARGUMENTS_BAD.into())
+    unsafe { mechanism(legacy, at, works) }?.ok_or_else(|| CKR_ARGUMENTS_BAD.into())
 }
 
 unsafe fn parameter<'a>(form: Form, given: &CK_MECHANISM) -> Result<Parameter<'a>> {
@@ -42,7 +47,7 @@ unsafe fn parameter<'a>(form: Form, given: &CK_MECHANISM) -> Result<Parameter<'a
     unsafe {
         match form {
             Form::None => fail(CKR_MECHANISM_PARAM_INVALID),
-            Form::Iv => Ok(Parameter::Iv(read(given)?)),
+            Form::Iv => Ok(Parameter::Iv(inner(given.pParameter.cast(), given.ulParameterLen)?)),
             Form::Ctr => {
                 let p: CK_AES_CTR_PARAMS = read(given)?;
                 Ok(Parameter::Ctr { counter: p.cb, bits: p.ulCounterBits })
@@ -232,10 +237,14 @@ mod tests {
     use std::ptr::null_mut;
 
     fn rv<T>(kind: CK_MECHANISM_TYPE, parameter: &T, len: usize) -> CK_RV {
+        rv_under(false, kind, parameter, len)
+    }
+
+    fn rv_under<T>(legacy: bool, kind: CK_MECHANISM_TYPE, parameter: &T, len: usize) -> CK_RV {
         let at = std::ptr::from_ref(parameter).cast_mut().cast();
         let given = CK_MECHANISM { mechanism: kind, pParameter: at, ulParameterLen: len as CK_ULONG };
         // SAFETY: a live structure; shorter lengths are refused, never read.
-        unsafe { mechanism(&given, CK_FLAGS::MAX) }.map_or_else(|f| f.rv, |_| CKR_OK)
+        unsafe { mechanism(legacy, &given, CK_FLAGS::MAX) }.map_or_else(|f| f.rv, |_| CKR_OK)
     }
 
     #[test]
@@ -247,7 +256,9 @@ mod tests {
         assert_eq!(rv(CKM_AES_GCM, &pss, size_of_val(&pss)), CKR_MECHANISM_PARAM_INVALID);
         assert_eq!(rv(CKM_ECDSA, &pss, size_of_val(&pss)), CKR_MECHANISM_PARAM_INVALID);
         assert_eq!(rv(CKM_ECDSA, &pss, 0), CKR_OK);
-        assert_eq!(rv(CKM_MD5, &pss, 0), CKR_MECHANISM_INVALID);
+        assert_eq!(rv(CKM_MD2, &pss, 0), CKR_MECHANISM_INVALID);
+        let md5 = |legacy| rv_under(legacy, CKM_MD5, &pss, 0);
+        assert_eq!((md5(false), md5(true)), (CKR_MECHANISM_INVALID, CKR_OK));
     }
 
     #[test]
@@ -260,7 +271,7 @@ mod tests {
             ulParameterLen: size_of_val(&wild) as CK_ULONG,
         };
         // SAFETY: a live structure; what it seems to lead to is not read, as this test shows.
-        let refused = unsafe { mechanism(&given, CKF_ENCRYPT) }.map(|_| ()).unwrap_err();
+        let refused = unsafe { mechanism(false, &given, CKF_ENCRYPT) }.map(|_| ()).unwrap_err();
         assert_eq!(refused.rv, CKR_MECHANISM_INVALID);
     }
 

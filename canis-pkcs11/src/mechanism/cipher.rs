@@ -2,8 +2,9 @@
 
 use super::{Mechanism, Parameter, Work, hash_named, length, mgf_hash};
 use crate::rv::{Result, fail};
-use canis_core::crypto::{BlockMode, GCM_NONCE, GCM_TAG, Hash, Oaep};
+use canis_core::crypto::{BlockMode, GCM_NONCE, GCM_TAG, Hash, Iv, Oaep};
 use canis_core::object::CipherScheme;
+use canis_proto::Family;
 use pkcs11_sys::*;
 
 /// A kind of encryption.
@@ -49,7 +50,7 @@ impl Cipher {
             Cipher::Gcm { iv, aad } => CipherScheme::AesGcm { iv, aad },
             Cipher::GcmSized { iv, aad, tag } => CipherScheme::AesGcmSized { iv, aad, tag: *tag },
             Cipher::Ccm { nonce, aad, tag, .. } => CipherScheme::AesCcm { nonce, aad, tag: *tag },
-            Cipher::Blocks(mode) => CipherScheme::AesBlocks(*mode),
+            Cipher::Blocks(mode) => CipherScheme::Blocks(*mode),
             Cipher::Oaep { hash, mgf, label } => {
                 CipherScheme::RsaOaep(Oaep { hash: *hash, mgf: *mgf, label })
             }
@@ -80,8 +81,10 @@ impl Mechanism<'_> {
                 ccm(length(*data_len)?, nonce, aad, length(*tag_len)?)
             }
             (Ciphers::Ecb, _) => Ok(Cipher::Blocks(BlockMode::Ecb)),
-            (Ciphers::Cbc, Parameter::Iv(iv)) => Ok(Cipher::Blocks(BlockMode::Cbc { iv: *iv })),
-            (Ciphers::CbcPad, Parameter::Iv(iv)) => Ok(Cipher::Blocks(BlockMode::CbcPad { iv: *iv })),
+            (Ciphers::Cbc, Parameter::Iv(iv)) => Ok(Cipher::Blocks(BlockMode::Cbc { iv: self.iv(iv)? })),
+            (Ciphers::CbcPad, Parameter::Iv(iv)) => {
+                Ok(Cipher::Blocks(BlockMode::CbcPad { iv: self.iv(iv)? }))
+            }
             (Ciphers::Ctr, Parameter::Ctr { counter, bits: bits @ 1..=128 }) => {
                 Ok(Cipher::Blocks(BlockMode::Ctr { counter: *counter, bits: *bits as u32 }))
             }
@@ -92,6 +95,12 @@ impl Mechanism<'_> {
             (Ciphers::Raw, _) => Ok(Cipher::Raw),
             _ => fail(CKR_MECHANISM_PARAM_INVALID),
         }
+    }
+
+    /// An IV as long as a block of the cipher.
+    fn iv(&self, bytes: &[u8]) -> Result<Iv> {
+        let block = self.row.family.map_or(0, Family::block);
+        Iv::for_block(block, bytes).ok_or_else(|| CKR_MECHANISM_PARAM_INVALID.into())
     }
 }
 
@@ -131,6 +140,18 @@ mod tests {
         }
         for (iv, bits) in [(0, 128), (12, 32), (12, 64), (12, 0), (12, 129), (12, 136), (12, CK_ULONG::MAX)] {
             assert_eq!(gcm(&vec![0; iv], bits), CKR_MECHANISM_PARAM_INVALID, "{iv} {bits}");
+        }
+    }
+
+    #[test]
+    fn an_iv_is_one_block_of_its_cipher() {
+        for (kind, block) in
+            [(CKM_AES_CBC, 16), (CKM_AES_CBC_PAD, 16), (CKM_DES_CBC, 8), (CKM_DES3_CBC_PAD, 8)]
+        {
+            for len in [0, 7, 8, 9, 15, 16, 17] {
+                let expected = if len == block { CKR_OK } else { CKR_MECHANISM_PARAM_INVALID };
+                assert_eq!(rv(kind, Parameter::Iv(&vec![0; len])), expected, "{kind:x} {len}");
+            }
         }
     }
 

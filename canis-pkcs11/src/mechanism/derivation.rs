@@ -154,9 +154,9 @@ fn kdf_hash(kdf: CK_EC_KDF_TYPE) -> Result<Option<Hash>> {
 
 /// The PRF that a MAC mechanism names.
 fn prf_named(kind: CK_MECHANISM_TYPE) -> Result<Prf> {
-    match super::row(kind).map(|row| row.works) {
-        Ok([Work::Mac(MacWith::Hmac(hash), super::Extent::Whole)]) => Ok(Prf::Hmac(*hash)),
-        Ok([Work::Mac(MacWith::Cmac, super::Extent::Whole)]) => Ok(Prf::Cmac),
+    match super::named(kind).map(|row| row.works) {
+        Some([Work::Mac(MacWith::Hmac(hash), super::Extent::Whole)]) => Ok(Prf::Hmac(*hash)),
+        Some([Work::Mac(MacWith::Cmac(Family::Aes), super::Extent::Whole)]) => Ok(Prf::Cmac),
         _ => fail(CKR_MECHANISM_PARAM_INVALID),
     }
 }
@@ -169,6 +169,7 @@ mod tests {
     fn prfs_and_kdfs_have_their_names() {
         assert_eq!(prf_named(CKM_SHA256_HMAC).unwrap(), Prf::Hmac(Hash::Sha256));
         assert_eq!(prf_named(CKM_AES_CMAC).unwrap(), Prf::Cmac);
+        assert!(prf_named(CKM_MD5_HMAC).is_err() && prf_named(CKM_DES3_CMAC).is_err());
         assert!(prf_named(CKM_SHA256).is_err() && prf_named(CKM_SHA256_HMAC_GENERAL).is_err());
         assert_eq!(kdf_hash(CKD_NULL).unwrap(), None);
         assert_eq!(kdf_hash(CKD_SHA512_KDF).unwrap(), Some(Hash::Sha512));

@@ -9,7 +9,7 @@ use pkcs11_sys::*;
 pub(crate) enum Form {
     /// None.
     None,
-    /// An IV of one AES block.
+    /// An IV: one block of the cipher.
     Iv,
     /// CK_AES_CTR_PARAMS.
     Ctr,
@@ -46,7 +46,7 @@ pub(crate) enum Form {
 /// A parameter, its bytes still unchecked.
 pub(crate) enum Parameter<'a> {
     None,
-    Iv([u8; BLOCK]),
+    Iv(&'a [u8]),
     Ctr {
         counter: [u8; BLOCK],
         bits: CK_ULONG,

@@ -111,6 +111,7 @@ impl Mechanism<'_> {
 mod tests {
     use super::super::row;
     use super::*;
+    use canis_proto::Family;
 
     fn pss(kind: CK_MECHANISM_TYPE, hash: CK_MECHANISM_TYPE, salt: CK_ULONG) -> Result<Signer> {
         Mechanism { row: row(kind)?, parameter: Parameter::Pss { hash, mgf: CKG_MGF1_SHA256, salt } }.signs()
@@ -138,10 +139,13 @@ mod tests {
         let scheme = |with, len| SignWith::Mac(MacScheme { with, len });
         let hmac = MacWith::Hmac(Hash::Sha256);
         assert_eq!(general(CKM_SHA256_HMAC_GENERAL, 4).unwrap().scheme, scheme(hmac, 4));
-        assert_eq!(general(CKM_AES_CMAC_GENERAL, 16).unwrap().scheme, scheme(MacWith::Cmac, 16));
-        for (kind, len) in
-            [(CKM_SHA256_HMAC_GENERAL, 3), (CKM_SHA256_HMAC_GENERAL, 33), (CKM_AES_CMAC_GENERAL, 17)]
-        {
+        assert_eq!(general(CKM_AES_CMAC_GENERAL, 16).unwrap().scheme, scheme(MacWith::Cmac(Family::Aes), 16));
+        for (kind, len) in [
+            (CKM_SHA256_HMAC_GENERAL, 3),
+            (CKM_SHA256_HMAC_GENERAL, 33),
+            (CKM_AES_CMAC_GENERAL, 17),
+            (CKM_DES3_CMAC_GENERAL, 9),
+        ] {
             assert_eq!(general(kind, len), Err(CKR_MECHANISM_PARAM_INVALID));
         }
     }

@@ -15,10 +15,12 @@ pub(crate) struct Row {
     pub(crate) name: &'static str,
     /// The keys it works with; `None` for digests.
     pub(crate) family: Option<Family>,
-    /// Smallest and largest key, in the unit the standard gives for the family: bits, for AES and HMAC bytes.
+    /// Smallest and largest key, in the unit the standard gives for the family: bits, for AES, DES and HMAC bytes.
     pub(crate) sizes: (CK_ULONG, CK_ULONG),
     /// The structure of its parameter.
     pub(crate) form: Form,
+    /// Whether it is there under the module's policy `legacy` only.
+    pub(crate) legacy: bool,
     /// What it does.
     pub(crate) works: &'static [Work],
     /// What it says about curves.
@@ -49,8 +51,11 @@ pub(crate) enum Work {
 }
 
 impl Row {
-    /// What it is for, as CK_MECHANISM_INFO says it, under the module's policy.
+    /// What it is for, as CK_MECHANISM_INFO says it, under the module's policy; 0 if it is not there.
     pub(crate) fn flags(&self, legacy: bool) -> CK_FLAGS {
+        if self.legacy && !legacy {
+            return 0;
+        }
         self.works.iter().fold(self.curves, |flags, work| flags | work.flags(self.family, legacy))
     }
 }
@@ -71,8 +76,8 @@ impl Work {
             }
             (Work::Derive(_), _) => CKF_DERIVE,
             (Work::Password, _) => CKF_GENERATE,
-            (Work::Generate, Some(Family::Aes | Family::Generic)) => CKF_GENERATE,
-            (Work::Generate, _) => CKF_GENERATE_KEY_PAIR,
+            (Work::Generate, Some(family)) if family.is_pair() => CKF_GENERATE_KEY_PAIR,
+            (Work::Generate, _) => CKF_GENERATE,
             (Work::Digest(_), _) => CKF_DIGEST,
             (Work::Sign(None, Signature::Pkcs1 | Signature::Raw), _) => {
                 SIGNS | CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER
@@ -99,6 +104,7 @@ macro_rules! mechanisms {
                 family: $group.family,
                 sizes: $group.sizes,
                 form: Form::$form,
+                legacy: $group.legacy,
                 works: &[$($work),+],
                 curves: $group.curves,
             };)+
@@ -122,10 +128,16 @@ struct Group {
     family: Option<Family>,
     sizes: (CK_ULONG, CK_ULONG),
     curves: CK_FLAGS,
+    legacy: bool,
 }
 
 const fn group(family: Family, least: CK_ULONG, most: CK_ULONG, curves: CK_FLAGS) -> Group {
-    Group { family: Some(family), sizes: (least, most), curves }
+    Group { family: Some(family), sizes: (least, most), curves, legacy: false }
+}
+
+/// The same, under the policy `legacy` only.
+const fn old(group: Group) -> Group {
+    Group { legacy: true, ..group }
 }
 
 const RSA: Group = group(Family::Rsa, 2048, 8192, 0);
@@ -137,7 +149,14 @@ const MONTGOMERY: Group = group(Family::Montgomery, 255, 255, CKF_EC_NAMEDCURVE 
 const AES: Group = group(Family::Aes, 16, 32, 0);
 const SECRET: Group = group(Family::Generic, 8, 8 * MAX_SECRET as CK_ULONG, 0);
 const HMAC: Group = group(Family::Generic, 1, MAX_SECRET as CK_ULONG, 0);
-const NO_KEY: Group = Group { family: None, sizes: (0, 0), curves: 0 };
+const NO_KEY: Group = Group { family: None, sizes: (0, 0), curves: 0, legacy: false };
+const DES: Group = old(group(Family::Des, 8, 8, 0));
+const DES2: Group = old(group(Family::TripleDes, 16, 16, 0));
+const DES3: Group = old(group(Family::TripleDes, 24, 24, 0));
+const TRIPLE: Group = old(group(Family::TripleDes, 16, 24, 0));
+const OLD_RSA: Group = old(RSA);
+const OLD_HMAC: Group = old(HMAC);
+const OLD_HASH: Group = old(NO_KEY);
 
 use Ciphers::*;
 use Extent::{General, Whole};
@@ -196,8 +215,8 @@ mechanisms! {
     CKM_AES_CTR: AES, Ctr, Cipher(Ctr);
     CKM_AES_GCM: AES, Gcm, Cipher(Gcm), Wrap(Wraps::Gcm);
     CKM_AES_CCM: AES, Ccm, Cipher(Ccm);
-    CKM_AES_CMAC: AES, None, Mac(Cmac, Whole);
-    CKM_AES_CMAC_GENERAL: AES, Length, Mac(Cmac, General);
+    CKM_AES_CMAC: AES, None, Mac(Cmac(Family::Aes), Whole);
+    CKM_AES_CMAC_GENERAL: AES, Length, Mac(Cmac(Family::Aes), General);
     CKM_AES_KEY_WRAP: AES, WrapIv, Wrap(Wraps::Kw);
     CKM_AES_KEY_WRAP_PAD: AES, WrapIv, Wrap(Wraps::Kwp);
     CKM_AES_KEY_WRAP_KWP: AES, WrapIv, Wrap(Wraps::Kwp);
@@ -242,4 +261,20 @@ mechanisms! {
     CKM_SHA3_256: NO_KEY, None, Digest(Sha3_256);
     CKM_SHA3_384: NO_KEY, None, Digest(Sha3_384);
     CKM_SHA3_512: NO_KEY, None, Digest(Sha3_512);
+
+    CKM_DES_KEY_GEN: DES, None, Generate;
+    CKM_DES_ECB: DES, None, Cipher(Ecb);
+    CKM_DES_CBC: DES, Iv, Cipher(Cbc);
+    CKM_DES_CBC_PAD: DES, Iv, Cipher(CbcPad);
+    CKM_DES2_KEY_GEN: DES2, None, Generate;
+    CKM_DES3_KEY_GEN: DES3, None, Generate;
+    CKM_DES3_ECB: TRIPLE, None, Cipher(Ecb);
+    CKM_DES3_CBC: TRIPLE, Iv, Cipher(Cbc);
+    CKM_DES3_CBC_PAD: TRIPLE, Iv, Cipher(CbcPad);
+    CKM_DES3_CMAC: TRIPLE, None, Mac(Cmac(Family::TripleDes), Whole);
+    CKM_DES3_CMAC_GENERAL: TRIPLE, Length, Mac(Cmac(Family::TripleDes), General);
+    CKM_MD5: OLD_HASH, None, Digest(Md5);
+    CKM_MD5_HMAC: OLD_HMAC, None, Mac(Hmac(Md5), Whole);
+    CKM_MD5_HMAC_GENERAL: OLD_HMAC, Length, Mac(Hmac(Md5), General);
+    CKM_MD5_RSA_PKCS: OLD_RSA, None, Sign(Some(Md5), Pkcs1Signature);
 }

@@ -27,16 +27,15 @@ const KWP_IV: &[u8] = &[0xa6, 0x59, 0x59, 0xa6];
 const LEAST_TAG: usize = 12;
 
 impl Mechanism<'_> {
-    /// How this mechanism wraps and unwraps. `legacy` is the module's policy; `unwraps` says which of the two is asked:
-    /// an IV for AES-GCM of twelve zeros asks for one to be drawn when wrapping.
+    /// How this mechanism wraps and unwraps, if the module's policy lets it ([`super::Row::flags`]). `unwraps` says which of
+    /// the two is asked: an IV for AES-GCM of twelve zeros asks for one to be drawn when wrapping.
     ///
     /// # Errors
     /// CKR_MECHANISM_INVALID if it does not, CKR_MECHANISM_PARAM_INVALID for a parameter that CANIS cannot fulfil.
-    pub(crate) fn wraps(&self, legacy: bool, unwraps: bool) -> Result<Wrapping<'_>> {
+    pub(crate) fn wraps(&self, unwraps: bool) -> Result<Wrapping<'_>> {
         for work in self.row.works {
             match *work {
-                Work::Wrap(wraps) => return self.wrapping(wraps, unwraps),
-                Work::LegacyWrap(wraps) if legacy => return self.wrapping(wraps, unwraps),
+                Work::Wrap(wraps) | Work::LegacyWrap(wraps) => return self.wrapping(wraps, unwraps),
                 _ => {}
             }
         }
@@ -50,7 +49,9 @@ impl Mechanism<'_> {
             (Wraps::Kwp, Parameter::None) => Wrapping::AesKwp,
             (Wraps::Kwp, Parameter::Bytes(iv)) if *iv == KWP_IV => Wrapping::AesKwp,
             (Wraps::Gcm, Parameter::Gcm { iv, aad, tag_bits }) => gcm(iv, aad, *tag_bits, unwraps)?,
-            (Wraps::CbcPad, Parameter::Iv(iv)) => Wrapping::AesCbcPad { iv: *iv },
+            (Wraps::CbcPad, Parameter::Iv(iv)) => {
+                Wrapping::AesCbcPad { iv: (*iv).try_into().map_err(|_| CKR_MECHANISM_PARAM_INVALID)? }
+            }
             (Wraps::Oaep, Parameter::Oaep { hash, mgf, label }) => {
                 Wrapping::RsaOaep(oaep(*hash, *mgf, label)?)
             }
@@ -86,9 +87,9 @@ mod tests {
     use super::super::row;
     use super::*;
 
-    fn rv(kind: CK_MECHANISM_TYPE, parameter: Parameter<'_>, legacy: bool) -> CK_RV {
+    fn rv(kind: CK_MECHANISM_TYPE, parameter: Parameter<'_>) -> CK_RV {
         let mechanism = Mechanism { row: row(kind).unwrap(), parameter };
-        mechanism.wraps(legacy, false).map_or_else(|f| f.rv, |_| CKR_OK)
+        mechanism.wraps(false).map_or_else(|f| f.rv, |_| CKR_OK)
     }
 
     #[test]
@@ -100,23 +101,19 @@ mod tests {
             (CKM_AES_KEY_WRAP_KWP, KWP_IV, CKR_OK),
             (CKM_AES_KEY_WRAP_PAD, KW_IV, CKR_MECHANISM_PARAM_INVALID),
         ] {
-            assert_eq!(rv(kind, Parameter::Bytes(iv), false), expected);
-            assert_eq!(rv(kind, Parameter::None, false), CKR_OK);
+            assert_eq!(rv(kind, Parameter::Bytes(iv)), expected);
+            assert_eq!(rv(kind, Parameter::None), CKR_OK);
         }
     }
 
     #[test]
     fn what_anybody_can_alter_needs_the_policy() {
         for kind in [CKM_AES_CBC_PAD, CKM_RSA_PKCS] {
-            let parameter = || match kind {
-                CKM_AES_CBC_PAD => Parameter::Iv([0; 16]),
-                _ => Parameter::None,
-            };
-            assert_eq!(rv(kind, parameter(), false), CKR_MECHANISM_INVALID);
-            assert_eq!(rv(kind, parameter(), true), CKR_OK);
+            let parameter = if kind == CKM_AES_CBC_PAD { Parameter::Iv(&[0; 16]) } else { Parameter::None };
+            assert_eq!(rv(kind, parameter), CKR_OK);
             let row = row(kind).unwrap();
             assert_eq!((row.flags(false) & CKF_WRAP, row.flags(true) & CKF_WRAP), (0, CKF_WRAP));
         }
-        assert_eq!(rv(CKM_SHA256, Parameter::None, true), CKR_MECHANISM_INVALID);
+        assert_eq!(rv(CKM_SHA256, Parameter::None), CKR_MECHANISM_INVALID);
     }
 }

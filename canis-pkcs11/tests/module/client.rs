@@ -250,6 +250,22 @@ impl Client {
         sized(|at, len| call!(C_Sign(self.handle(), input, count, at, len)))
     }
 
+    pub(crate) fn digest(&self, kind: CK_MECHANISM_TYPE, data: &[u8]) -> Answer<Vec<u8>> {
+        answer(call!(C_DigestInit(self.handle(), &mut plain(kind).raw())), ())?;
+        let (input, count) = (data.as_ptr().cast_mut(), data.len() as CK_ULONG);
+        sized(|at, len| call!(C_Digest(self.handle(), input, count, at, len)))
+    }
+
+    /// The objects that fit a template.
+    pub(crate) fn find(&self, template: &[Given]) -> Vec<CK_OBJECT_HANDLE> {
+        let (mut raw, mut found, mut count) = (attributes(template), [0; 16], 0);
+        let len = raw.len() as CK_ULONG;
+        assert_eq!(call!(C_FindObjectsInit(self.handle(), raw.as_mut_ptr(), len)), CKR_OK);
+        assert_eq!(call!(C_FindObjects(self.handle(), found.as_mut_ptr(), 16, &mut count)), CKR_OK);
+        assert_eq!(call!(C_FindObjectsFinal(self.handle())), CKR_OK);
+        found[..count as usize].to_vec()
+    }
+
     /// One attribute.
     pub(crate) fn read(&self, object: CK_OBJECT_HANDLE, kind: CK_ATTRIBUTE_TYPE) -> Answer<Vec<u8>> {
         let mut out = vec![0; 8192];

@@ -7,22 +7,40 @@ use crate::separation::target;
 use crate::wrap::rsa_wrapper;
 use pkcs11_sys::*;
 
+/// What a process is told by whom it is started for the sake of the policy.
+const MARK: &str = "CANIS_TEST_LEGACY";
+
+/// Whether the module of this process has the policy `legacy`.
+pub(crate) fn is_on() -> bool {
+    std::env::var_os(MARK).is_some()
+}
+
+/// Runs tests of this program in a process of its own, whose module has the policy.
+pub(crate) fn run_again(filter: &[&str], count: usize) {
+    let home = Home::new();
+    std::fs::write(home.path("conf"), "legacy = true\n").unwrap();
+    let mut again = home.command(std::env::current_exe().unwrap());
+    again.env("CANIS_PKCS11_CONF", home.path("conf")).env(MARK, "1");
+    let said = crate::home::succeed(again.args(filter).arg("--nocapture"));
+    assert!(said.contains(&format!("{count} passed")), "{said}");
+}
+
 /// Unwrapping that anybody can alter is there under `legacy` only, and then answers alike whatever is inside.
 #[test]
 fn malleable_wrapping_is_no_oracle() {
-    let home = Home::new();
-    std::fs::write(home.path("conf"), "legacy = true\n").unwrap();
-    let program = std::env::current_exe().unwrap();
-    let mut again = home.command(program);
-    again.env("CANIS_PKCS11_CONF", home.path("conf")).env("CANIS_TEST_LEGACY", "1");
-    let said = crate::home::succeed(again.args(["--exact", "legacy::as_a_legacy_process", "--nocapture"]));
-    assert!(said.contains("1 passed"), "{said}");
+    run_again(&["--exact", "legacy::as_a_legacy_process"], 1);
+}
+
+/// R93: what C_GetMechanismList lists under the policy works, too.
+#[test]
+fn every_mechanism_that_the_policy_lists() {
+    run_again(&["mechanisms::every_listed"], 3);
 }
 
 /// Runs in a process of its own, whose module has the policy `legacy`.
 #[test]
 fn as_a_legacy_process() {
-    if std::env::var_os("CANIS_TEST_LEGACY").is_none() {
+    if !is_on() {
         return;
     }
     let client = Client::new("old");

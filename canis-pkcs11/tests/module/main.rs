@@ -21,6 +21,7 @@ mod mechanisms;
 mod messages;
 mod misuse;
 mod objects;
+mod old_ciphers;
 mod parts;
 mod pins;
 mod prf;

@@ -2,7 +2,7 @@
 
 use crate::harness::user_session;
 use crate::keys;
-use crate::raw::call;
+use crate::raw::{call, mechanism};
 use cryptoki::mechanism::Mechanism;
 use cryptoki::object::Attribute;
 use cryptoki::session::Session;
@@ -17,18 +17,49 @@ const X25519: keys::Curve = keys::Curve(&[0x06, 0x03, 0x2b, 0x65, 0x6e]);
 /// A key as its two usages need it: (encrypts or verifies, decrypts or signs).
 type Both = (CK_OBJECT_HANDLE, CK_OBJECT_HANDLE);
 
+/// The mechanisms that are there under the policy `legacy` only.
+pub(crate) const LEGACY: [CK_MECHANISM_TYPE; 15] = [
+    CKM_DES_KEY_GEN,
+    CKM_DES_ECB,
+    CKM_DES_CBC,
+    CKM_DES_CBC_PAD,
+    CKM_DES2_KEY_GEN,
+    CKM_DES3_KEY_GEN,
+    CKM_DES3_ECB,
+    CKM_DES3_CBC,
+    CKM_DES3_CBC_PAD,
+    CKM_DES3_CMAC,
+    CKM_DES3_CMAC_GENERAL,
+    CKM_MD5,
+    CKM_MD5_HMAC,
+    CKM_MD5_HMAC_GENERAL,
+    CKM_MD5_RSA_PKCS,
+];
+
+/// Whether they are all among those that were seen, or none.
+fn seen_by_policy(seen: &HashSet<CK_MECHANISM_TYPE>, some: &[CK_MECHANISM_TYPE]) -> bool {
+    some.iter().all(|kind| LEGACY.contains(kind) && seen.contains(kind) == crate::legacy::is_on())
+}
+
 /// One key of every kind that some mechanism uses.
 fn every_kind(session: &Session) -> Vec<Both> {
     let pair = |pair: keys::Pair| (pair.public.handle(), pair.private.handle());
     let same = |key: cryptoki::object::ObjectHandle| (key.handle(), key.handle());
     let secret = session.generate_key(&Mechanism::GenericSecretKeyGen, &[Attribute::ValueLen(40.into())]);
-    vec![
+    let drawn = |kind| {
+        let mut key = 0;
+        let rv = call!(C_GenerateKey(session.handle(), &mut mechanism(kind), null_mut(), 0, &mut key));
+        (rv == CKR_OK).then_some((key, key))
+    };
+    let old = [CKM_DES_KEY_GEN, CKM_DES3_KEY_GEN].into_iter().filter_map(drawn);
+    let sound = [
         pair(keys::rsa(session, 2048)),
         pair(keys::p256(session)),
         pair(keys::ed25519(session)),
         same(keys::aes(session, 32)),
         same(secret.unwrap()),
-    ]
+    ];
+    sound.into_iter().chain(old).collect()
 }
 
 /// The mechanisms of the slot with their flags.
@@ -59,6 +90,8 @@ fn with_parameter<T>(kind: CK_MECHANISM_TYPE, len: usize, f: impl FnOnce(&mut CK
     let pss = |hash, mgf| CK_RSA_PKCS_PSS_PARAMS { hashAlg: hash, mgf, sLen: 20 };
     match kind {
         CKM_AES_CBC | CKM_AES_CBC_PAD => hold(kind, iv, f),
+        CKM_DES_CBC | CKM_DES_CBC_PAD | CKM_DES3_CBC | CKM_DES3_CBC_PAD => hold(kind, [7u8; 8], f),
+        CKM_DES3_CMAC_GENERAL => hold(kind, 5 as CK_ULONG, f),
         CKM_AES_CTR => hold(kind, CK_AES_CTR_PARAMS { ulCounterBits: 32, cb: iv }, f),
         CKM_AES_GCM => {
             let (at, none) = (iv.as_mut_ptr(), null_mut());
@@ -104,6 +137,7 @@ fn with_parameter<T>(kind: CK_MECHANISM_TYPE, len: usize, f: impl FnOnce(&mut CK
         CKM_SHA3_384_RSA_PKCS_PSS => hold(kind, pss(CKM_SHA3_384, CKG_MGF1_SHA3_384), f),
         CKM_SHA3_512_RSA_PKCS_PSS => hold(kind, pss(CKM_SHA3_512, CKG_MGF1_SHA3_512), f),
         CKM_AES_CMAC_GENERAL
+        | CKM_MD5_HMAC_GENERAL
         | CKM_SHA_1_HMAC_GENERAL
         | CKM_SHA224_HMAC_GENERAL
         | CKM_SHA256_HMAC_GENERAL
@@ -140,6 +174,7 @@ fn lengths(kind: CK_MECHANISM_TYPE) -> &'static [usize] {
         CKM_RSA_PKCS_PSS => &[32],
         CKM_ECDSA | CKM_RSA_X_509 => &[48],
         CKM_AES_ECB | CKM_AES_CBC => &[0, 16, 64],
+        CKM_DES_ECB | CKM_DES_CBC | CKM_DES3_ECB | CKM_DES3_CBC => &[0, 8, 72],
         _ => &[0, 1, 16, 49],
     }
 }
@@ -205,6 +240,7 @@ fn every_listed_mechanism_signs_whole_and_in_parts() {
             assert_eq!(call!(C_VerifyFinal(session_handle, at, size)), CKR_OK, "{kind:x}");
         }
     }
+    assert!(seen_by_policy(&seen, &[CKM_DES3_CMAC, CKM_DES3_CMAC_GENERAL, CKM_MD5_HMAC, CKM_MD5_RSA_PKCS]));
     for kind in [CKM_RSA_X_509, CKM_SHA1_RSA_PKCS, CKM_ECDSA_SHA3_512, CKM_AES_CMAC, CKM_SHA3_384_HMAC] {
         assert!(seen.contains(&kind), "{kind:x}");
     }
@@ -259,6 +295,10 @@ fn every_listed_mechanism_encrypts_whole_and_in_parts() {
             }
         }
     }
+    assert!(seen_by_policy(
+        &seen,
+        &[CKM_DES_ECB, CKM_DES_CBC, CKM_DES_CBC_PAD, CKM_DES3_ECB, CKM_DES3_CBC_PAD]
+    ));
     for kind in [CKM_RSA_PKCS, CKM_AES_ECB, CKM_AES_CBC_PAD, CKM_AES_CTR, CKM_AES_CCM] {
         assert!(seen.contains(&kind), "{kind:x}");
     }
@@ -269,12 +309,12 @@ fn every_listed_mechanism_encrypts_whole_and_in_parts() {
 fn every_listed_digest() {
     let session = user_session("every digest");
     let handle = session.handle();
-    let mut seen = 0;
+    let mut seen = HashSet::new();
     for (kind, flags) in listed(&session) {
         if flags & CKF_DIGEST == 0 {
             continue;
         }
-        seen += 1;
+        seen.insert(kind);
         let init = || with_parameter(kind, 0, |how| call!(C_DigestInit(handle, how)));
         for message in [&b""[..], b"abc", &[9; 300]] {
             assert_eq!(init(), CKR_OK);
@@ -288,7 +328,8 @@ fn every_listed_digest() {
             assert_eq!(answer(|out, len| call!(C_DigestFinal(handle, out, len))), whole, "{kind:x}");
         }
     }
-    assert_eq!(seen, 9);
+    assert!(seen_by_policy(&seen, &[CKM_MD5]));
+    assert_eq!(seen.len(), 9 + usize::from(crate::legacy::is_on()));
 }
 
 /// Every listed mechanism that generates keys does, on every curve there is.

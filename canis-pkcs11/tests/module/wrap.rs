@@ -13,7 +13,7 @@ use std::ptr::null_mut;
 const ED25519: &[u8] = &[0x06, 0x03, 0x2b, 0x65, 0x70];
 const X25519: &[u8] = &[0x06, 0x03, 0x2b, 0x65, 0x6e];
 
-fn hex(text: &str) -> Vec<u8> {
+pub(crate) fn hex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
@@ -22,7 +22,7 @@ fn to_hex(bytes: &[u8]) -> String {
 }
 
 /// A key that wraps and unwraps.
-fn wrapper(client: &Client, len: CK_ULONG) -> CK_OBJECT_HANDLE {
+pub(crate) fn wrapper(client: &Client, len: CK_ULONG) -> CK_OBJECT_HANDLE {
     client.aes(len, &[yes(CKA_WRAP), yes(CKA_UNWRAP)])
 }
 

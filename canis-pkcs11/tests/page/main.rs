@@ -17,6 +17,8 @@ mod table;
 
 use attributes::{CLASSES, Workshop};
 use home::{Home, library, succeed};
+use mechanisms::Described;
+use pkcs11_sys::CKR_OK;
 use provider::{Provider, call};
 use std::path::Path;
 use std::ptr::null_mut;
@@ -39,9 +41,10 @@ fn the_page_says_what_the_modules_say() {
     }
     let ours = Provider::load(&library()).expect("the module under test");
     let theirs = Provider::load(Path::new(SOFTHSM)).filter(|other| other.version() == (2, 6));
-    let tables = tables(&home, &ours, theirs.as_ref());
+    let old = under_legacy(&home, &ours);
+    let tables = tables(&home, &ours, &old, theirs.as_ref());
     for provider in [Some(&ours), theirs.as_ref()].into_iter().flatten() {
-        assert_eq!(call!(provider, C_Finalize(null_mut())), pkcs11_sys::CKR_OK);
+        assert_eq!(call!(provider, C_Finalize(null_mut())), CKR_OK);
     }
 
     let page = std::fs::read_to_string(PAGE).unwrap();
@@ -63,11 +66,33 @@ fn the_page_says_what_the_modules_say() {
     }
 }
 
+/// What the module says of its mechanisms under the policy `legacy`, which it is told when it starts.
+fn under_legacy(home: &Home, ours: &Provider) -> Described {
+    std::fs::write(home.path("conf"), "legacy = true\n").unwrap();
+    let again = || {
+        assert_eq!(call!(ours, C_Finalize(null_mut())), CKR_OK);
+        assert_eq!(call!(ours, C_Initialize(null_mut())), CKR_OK);
+    };
+    // SAFETY: the only test of this process, and the modules start no thread.
+    unsafe { std::env::set_var("CANIS_PKCS11_CONF", home.path("conf")) };
+    again();
+    let described = mechanisms::described(ours, ours.empty_slot());
+    // SAFETY: as above.
+    unsafe { std::env::remove_var("CANIS_PKCS11_CONF") };
+    again();
+    described
+}
+
 /// Every table, with the name of its part of the page.
-fn tables(home: &Home, ours: &Provider, theirs: Option<&Provider>) -> Vec<(&'static str, String)> {
+fn tables(
+    home: &Home,
+    ours: &Provider,
+    old: &Described,
+    theirs: Option<&Provider>,
+) -> Vec<(&'static str, String)> {
     let (slot, other) = (ours.token(), theirs.map(|theirs| (theirs, theirs.token())));
     let functions = functions::rows((ours, slot), other);
-    let mechanisms = mechanisms::rows((ours, slot), other);
+    let mechanisms = mechanisms::rows((ours, slot), old, other);
     let mut tables = vec![
         ("functions", table::written("function", &functions)),
         ("mechanisms", table::written("mechanism", &mechanisms)),

@@ -26,18 +26,39 @@ const USES: &[(CK_FLAGS, &str)] = &[
     (CKF_MESSAGE_VERIFY, "message verify"),
 ];
 
-/// The table's rows, ordered by number.
-pub(crate) fn rows(ours: (&Provider, CK_SLOT_ID), theirs: Option<(&Provider, CK_SLOT_ID)>) -> Vec<Row> {
-    let ours = described(ours);
-    let theirs = theirs.map(described).unwrap_or_default();
-    let mut kinds: Vec<_> = ours.keys().chain(theirs.keys()).collect();
+/// What a token says of its mechanisms.
+pub(crate) type Described = BTreeMap<CK_MECHANISM_TYPE, CK_MECHANISM_INFO>;
+
+/// The table's rows, ordered by number. `old` is what this module says under the policy `legacy`.
+pub(crate) fn rows(
+    (ours, slot): (&Provider, CK_SLOT_ID),
+    old: &Described,
+    theirs: Option<(&Provider, CK_SLOT_ID)>,
+) -> Vec<Row> {
+    let ours = described(ours, slot);
+    let theirs = theirs.map(|(theirs, slot)| described(theirs, slot)).unwrap_or_default();
+    let mut kinds: Vec<_> = old.keys().chain(theirs.keys()).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    let cell = |from: &BTreeMap<_, String>, kind| from.get(kind).map_or(ABSENT, String::as_str).to_owned();
-    kinds
-        .iter()
-        .map(|kind| Row { name: name(**kind), ours: cell(&ours, kind), theirs: cell(&theirs, kind) })
-        .collect()
+    let row = |kind: &CK_MECHANISM_TYPE| Row {
+        name: name(*kind),
+        ours: by_policy(ours.get(kind), old.get(kind)),
+        theirs: theirs.get(kind).map_or_else(|| ABSENT.to_owned(), in_words),
+    };
+    kinds.into_iter().map(row).collect()
+}
+
+/// What is there, and what the policy `legacy` adds.
+fn by_policy(sound: Option<&CK_MECHANISM_INFO>, old: Option<&CK_MECHANISM_INFO>) -> String {
+    match (sound, old) {
+        (Some(sound), Some(old)) => match old.flags & !sound.flags {
+            0 => in_words(sound),
+            more => format!("{}; with `legacy` also {}", in_words(sound), uses(more)),
+        },
+        (None, Some(old)) => format!("with `legacy` {}", in_words(old)),
+        (Some(_), None) => panic!("the policy takes a mechanism away"),
+        (None, None) => ABSENT.to_owned(),
+    }
 }
 
 fn name(kind: CK_MECHANISM_TYPE) -> String {
@@ -45,8 +66,8 @@ fn name(kind: CK_MECHANISM_TYPE) -> String {
     known.map_or_else(|| format!("{kind:#x}"), |(_, name)| (*name).to_owned())
 }
 
-/// Every mechanism of a token, in words.
-fn described((provider, slot): (&Provider, CK_SLOT_ID)) -> BTreeMap<CK_MECHANISM_TYPE, String> {
+/// Every mechanism of a token.
+pub(crate) fn described(provider: &Provider, slot: CK_SLOT_ID) -> Described {
     let mut count = 0;
     assert_eq!(call!(provider, C_GetMechanismList(slot, null_mut(), &mut count)), CKR_OK);
     let mut kinds = vec![0; count as usize];
@@ -54,19 +75,22 @@ fn described((provider, slot): (&Provider, CK_SLOT_ID)) -> BTreeMap<CK_MECHANISM
     let describe = |kind| {
         let mut info = CK_MECHANISM_INFO { ulMinKeySize: 0, ulMaxKeySize: 0, flags: 0 };
         assert_eq!(call!(provider, C_GetMechanismInfo(slot, kind, &mut info)), CKR_OK);
-        (kind, in_words(&info))
+        (kind, info)
     };
     kinds.into_iter().map(describe).collect()
 }
 
 fn in_words(info: &CK_MECHANISM_INFO) -> String {
-    let uses: Vec<_> =
-        USES.iter().filter(|(flag, _)| info.flags & flag != 0).map(|(_, word)| *word).collect();
     let sizes = match (info.ulMinKeySize, info.ulMaxKeySize) {
         (0, 0) => String::new(),
         (one, other) if one == other => format!("; {one}"),
         (least, CK_UNAVAILABLE_INFORMATION) => format!("; from {least}"),
         (least, most) => format!("; {least}–{most}"),
     };
-    uses.join(", ") + &sizes
+    uses(info.flags) + &sizes
+}
+
+fn uses(flags: CK_FLAGS) -> String {
+    let words: Vec<_> = USES.iter().filter(|(flag, _)| flags & flag != 0).map(|(_, word)| *word).collect();
+    words.join(", ")
 }

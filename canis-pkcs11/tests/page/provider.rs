@@ -60,13 +60,17 @@ impl Provider {
 
     /// Makes a token and gives its slot.
     pub(crate) fn token(&self) -> CK_SLOT_ID {
-        let slots = self.slots();
+        let empty = self.empty_slot();
         let mut label = *LABEL;
         let (pin, len) = (SO_PIN.as_ptr().cast_mut(), SO_PIN.len() as CK_ULONG);
-        let empty = *slots.last().unwrap();
         assert_eq!(call!(self, C_InitToken(empty, pin, len, label.as_mut_ptr())), CKR_OK);
         // SoftHSM2 gives the slot another number with that.
         self.slots().into_iter().find(|slot| self.label(*slot) == *LABEL).unwrap()
+    }
+
+    /// The slot where C_InitToken makes the next token.
+    pub(crate) fn empty_slot(&self) -> CK_SLOT_ID {
+        *self.slots().last().unwrap()
     }
 
     fn slots(&self) -> Vec<CK_SLOT_ID> {

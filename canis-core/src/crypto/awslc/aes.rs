@@ -4,7 +4,9 @@
 use super::binding::AesBlocks;
 use super::cmac::Cmac;
 use crate::crypto::refusal::decryption_failed;
-use crate::crypto::{AesKey, BLOCK, Blocks, Chain, Direction, KeyWrap, MacKey, RUST, gcm, keywrap};
+use crate::crypto::{
+    AesKey, BLOCK, Blocks, Chain, CipherKey, Direction, KeyWrap, MacKey, RUST, gcm, keywrap,
+};
 use crate::secret::SecretBytes;
 use canis_proto::{Error, Result};
 use std::sync::Arc;
@@ -24,16 +26,27 @@ struct Key {
     cmac: Cmac,
 }
 
-impl AesKey for Key {
+impl CipherKey for Key {
+    fn block(&self) -> usize {
+        BLOCK
+    }
+
     fn blocks(&self, chain: Chain, direction: Direction) -> Result<Box<dyn Blocks>> {
+        chain.check(BLOCK)?;
         let key = Arc::clone(&self.blocks);
         match chain {
             Chain::Ecb => self.ecb.blocks(chain, direction),
-            Chain::Cbc(iv) => Ok(Box::new(Cbc { key, iv, direction })),
+            Chain::Cbc(iv) => Ok(Box::new(Cbc { key, iv: iv.filled_up(), direction })),
             Chain::Ctr(counter) => Ok(Box::new(Ctr { key, counter })),
         }
     }
 
+    fn cmac(&self) -> Result<Box<dyn MacKey>> {
+        Ok(Box::new(self.cmac.clone()))
+    }
+}
+
+impl AesKey for Key {
     fn gcm_seal(
         &self,
         iv: &[u8],
@@ -62,10 +75,6 @@ impl AesKey for Key {
             plaintext.zeroize();
             decryption_failed()
         })
-    }
-
-    fn cmac(&self) -> Result<Box<dyn MacKey>> {
-        Ok(Box::new(self.cmac.clone()))
     }
 
     fn wrap_key(&self, how: KeyWrap, key: &[u8]) -> Result<Vec<u8>> {

@@ -1,9 +1,9 @@
 //! AES-GCM, straight from the caller's buffer into the caller's buffer. Single blocks are RustCrypto's: they run on
-//! the same AES instructions without a call into C.
+//! the same AES instructions without a call into C. So is DES, which nobody is to use where speed counts.
 
 use super::aes;
 use crate::crypto::refusal::decryption_failed;
-use crate::crypto::{AesKey, BlockKey, Cipher, GCM_NONCE, GCM_TAG, GcmKey, RUST};
+use crate::crypto::{AesKey, BlockKey, Cipher, CipherKey, GCM_NONCE, GCM_TAG, GcmKey, RUST};
 use aws_lc_rs::aead::{AES_128_GCM, AES_192_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use canis_proto::{Error, Result};
 use zeroize::Zeroize;
@@ -25,6 +25,10 @@ impl Cipher for Aes {
 
     fn aes(&self, key: &[u8]) -> Result<Box<dyn AesKey>> {
         aes::ready(key)
+    }
+
+    fn des(&self, key: &[u8]) -> Result<Box<dyn CipherKey>> {
+        RUST.cipher.des(key)
     }
 
     fn aes256_block(&self, key: &[u8; 32]) -> Result<Box<dyn BlockKey>> {

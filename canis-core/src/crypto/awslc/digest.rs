@@ -1,4 +1,4 @@
-//! SHA-1, SHA-2 and SHA-3. SHA3-224 is RustCrypto's: `aws-lc-rs` leaves it out.
+//! SHA-1, SHA-2 and SHA-3. SHA3-224 and MD5 are RustCrypto's: `aws-lc-rs` leaves them out.
 
 use crate::crypto::{Digest, Hash, Hasher, MAX_DIGEST, RUST};
 use aws_lc_rs::digest::{
@@ -17,7 +17,7 @@ fn algorithm(hash: Hash) -> Option<&'static Algorithm> {
         Hash::Sha256 => Some(&SHA256),
         Hash::Sha384 => Some(&SHA384),
         Hash::Sha512 => Some(&SHA512),
-        Hash::Sha3_224 => None,
+        Hash::Sha3_224 | Hash::Md5 => None,
         Hash::Sha3_256 => Some(&SHA3_256),
         Hash::Sha3_384 => Some(&SHA3_384),
         Hash::Sha3_512 => Some(&SHA3_512),

@@ -1,12 +1,14 @@
 //! AES, by the `aes` and `aes-gcm` crates (hardware AES where the CPU has it, constant-time
-//! bit-slicing elsewhere).
+//! bit-slicing elsewhere), and DES, by the `des` crate (tables, whose cache lines tell a neighbour on the CPU something
+//! of keys and data: one more reason for the policy `legacy`).
 
 use super::cmac::Cmac;
 use super::schedule::{Run, Schedule};
 use super::{gcm, keywrap};
 use crate::crypto::refusal::decryption_failed;
 use crate::crypto::{
-    AesKey, BlockKey, Blocks, Chain, Cipher, Direction, GCM_NONCE, GCM_TAG, GcmKey, KeyWrap, MacKey,
+    AesKey, BlockKey, Blocks, Chain, Cipher, CipherKey, Direction, GCM_NONCE, GCM_TAG, GcmKey, KeyWrap,
+    MacKey,
 };
 use crate::secret::SecretBytes;
 use aes_gcm::aead::consts::U12;
@@ -39,7 +41,11 @@ impl Cipher for Aes {
     }
 
     fn aes(&self, key: &[u8]) -> Result<Box<dyn AesKey>> {
-        Ok(Box::new(Key(Arc::new(Schedule::new(key)?))))
+        Ok(Box::new(Key(Arc::new(Schedule::aes(key)?))))
+    }
+
+    fn des(&self, key: &[u8]) -> Result<Box<dyn CipherKey>> {
+        Ok(Box::new(Key(Arc::new(Schedule::des(key)?))))
     }
 
     fn aes256_block(&self, key: &[u8; 32]) -> Result<Box<dyn BlockKey>> {
@@ -104,11 +110,22 @@ fn in_out<'i, 'o>(input: &'i [u8], output: &'o mut [u8]) -> Result<InOutBuf<'i, 
 /// A key for every other mode; runs and MACs under it share its schedule.
 struct Key(Arc<Schedule>);
 
-impl AesKey for Key {
+impl CipherKey for Key {
+    fn block(&self) -> usize {
+        self.0.block()
+    }
+
     fn blocks(&self, chain: Chain, direction: Direction) -> Result<Box<dyn Blocks>> {
+        chain.check(self.block())?;
         Ok(Box::new(Run { schedule: Arc::clone(&self.0), chain, direction }))
     }
 
+    fn cmac(&self) -> Result<Box<dyn MacKey>> {
+        Ok(Box::new(Cmac::new(Arc::clone(&self.0))))
+    }
+}
+
+impl AesKey for Key {
     fn gcm_seal(
         &self,
         iv: &[u8],
@@ -129,10 +146,6 @@ impl AesKey for Key {
         plaintext: &mut [u8],
     ) -> Result<()> {
         gcm::open(&self.0, iv, aad, ciphertext, tag, plaintext)
-    }
-
-    fn cmac(&self) -> Result<Box<dyn MacKey>> {
-        Ok(Box::new(Cmac::new(Arc::clone(&self.0))))
     }
 
     fn wrap_key(&self, how: KeyWrap, key: &[u8]) -> Result<Vec<u8>> {

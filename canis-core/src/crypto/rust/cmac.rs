@@ -1,4 +1,4 @@
-//! AES-CMAC (NIST SP 800-38B, RFC 4493).
+//! CMAC (NIST SP 800-38B; RFC 4493 for AES).
 
 use super::schedule::{Schedule, xor};
 use crate::crypto::{BLOCK, MAX_DIGEST, MacKey, MacRun};
@@ -15,22 +15,26 @@ pub(super) struct Cmac {
 
 impl Cmac {
     pub(super) fn new(schedule: Arc<Schedule>) -> Self {
-        let mut zero = Zeroizing::new([0; BLOCK]);
-        schedule.encrypt(&mut *zero);
-        let first = doubled(&zero);
-        Cmac { schedule, subkeys: Zeroizing::new([first, doubled(&first)]) }
+        let (mut zero, block) = (Zeroizing::new([0; BLOCK]), schedule.block());
+        schedule.encrypt(&mut zero[..block]);
+        let first = doubled(&zero, block);
+        Cmac { schedule, subkeys: Zeroizing::new([first, doubled(&first, block)]) }
     }
 }
 
-/// Twice the block in GF(2¹²⁸) with the polynomial x¹²⁸ + x⁷ + x² + x + 1, without a branch on the secret.
-fn doubled(block: &[u8; BLOCK]) -> [u8; BLOCK] {
-    let number = u128::from_be_bytes(*block);
-    ((number << 1) ^ ((number >> 127) * 0x87)).to_be_bytes()
+/// Twice the first `block` bytes, a number of GF(2¹²⁸) with the polynomial x¹²⁸ + x⁷ + x² + x + 1 or of GF(2⁶⁴) with
+/// x⁶⁴ + x⁴ + x³ + x + 1 (SP 800-38B, section 5.3), without a branch on the secret.
+fn doubled(bytes: &[u8; BLOCK], block: usize) -> [u8; BLOCK] {
+    let polynomial = if block == BLOCK { 0x87 } else { 0x1b };
+    let unused = 8 * (BLOCK - block) as u32;
+    let number = u128::from_be_bytes(*bytes) >> unused;
+    let carry = number >> (8 * block - 1);
+    (((number << 1) ^ (carry * polynomial)) << unused).to_be_bytes()
 }
 
 impl MacKey for Cmac {
     fn tag_len(&self) -> usize {
-        BLOCK
+        self.schedule.block()
     }
 
     fn start(&self) -> Result<Box<dyn MacRun>> {
@@ -55,13 +59,14 @@ struct Run {
 
 impl MacRun for Run {
     fn update(&mut self, mut input: &[u8]) -> Result<()> {
+        let block = self.schedule.block();
         while !input.is_empty() {
-            if self.filled == BLOCK {
+            if self.filled == block {
                 xor(&mut *self.state, &*self.held);
-                self.schedule.encrypt(&mut *self.state);
+                self.schedule.encrypt(&mut self.state[..block]);
                 self.filled = 0;
             }
-            let (part, rest) = input.split_at(input.len().min(BLOCK - self.filled));
+            let (part, rest) = input.split_at(input.len().min(block - self.filled));
             self.held[self.filled..self.filled + part.len()].copy_from_slice(part);
             self.filled += part.len();
             input = rest;
@@ -70,8 +75,8 @@ impl MacRun for Run {
     }
 
     fn finish(&mut self, out: &mut [u8; MAX_DIGEST]) -> Result<usize> {
-        let [whole, partial] = &*self.subkeys;
-        if self.filled == BLOCK {
+        let ([whole, partial], block) = (&*self.subkeys, self.schedule.block());
+        if self.filled == block {
             xor(&mut *self.held, whole);
         } else {
             self.held[self.filled..].fill(0);
@@ -79,8 +84,8 @@ impl MacRun for Run {
             xor(&mut *self.held, partial);
         }
         xor(&mut *self.state, &*self.held);
-        self.schedule.encrypt(&mut *self.state);
-        out[..BLOCK].copy_from_slice(&*self.state);
-        Ok(BLOCK)
+        self.schedule.encrypt(&mut self.state[..block]);
+        out[..block].copy_from_slice(&self.state[..block]);
+        Ok(block)
     }
 }

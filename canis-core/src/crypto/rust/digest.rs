@@ -1,4 +1,4 @@
-//! SHA-1, SHA-2 and SHA-3, by the `sha1`, `sha2` and `sha3` crates.
+//! SHA-1, SHA-2, SHA-3 and MD5, by the `sha1`, `sha2`, `sha3` and `md-5` crates.
 
 use crate::crypto::{Digest, Hash, Hasher, MAX_DIGEST};
 use sha2::Digest as _;
@@ -11,6 +11,7 @@ macro_rules! by_hash {
     }};
     ($hash:expr, $type:ident => $body:expr) => {
         match $hash {
+            Hash::Md5 => by_hash!(@with $type, md5::Md5, $body),
             Hash::Sha1 => by_hash!(@with $type, sha1::Sha1, $body),
             Hash::Sha224 => by_hash!(@with $type, sha2::Sha224, $body),
             Hash::Sha256 => by_hash!(@with $type, sha2::Sha256, $body),

@@ -1,9 +1,10 @@
-//! AES on whole blocks in the three chainings (NIST SP 800-38A), by the `aes` crate.
+//! AES and DES on whole blocks in the three chainings (NIST SP 800-38A), by the `aes` and `des` crates.
 
 use crate::crypto::{BLOCK, Blocks, Chain, Direction};
-use aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
-use aes::{Aes128, Aes192, Aes256, Block};
+use aes::cipher::{Block, BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
+use aes::{Aes128, Aes192, Aes256};
 use canis_proto::{Error, Result};
+use des::{Des, TdesEde2, TdesEde3};
 use std::sync::Arc;
 
 /// An expanded key.
@@ -11,10 +12,14 @@ pub(super) enum Schedule {
     Aes128(Aes128),
     Aes192(Aes192),
     Aes256(Aes256),
+    Des(Des),
+    Des2(TdesEde2),
+    Des3(TdesEde3),
 }
 
 impl Schedule {
-    pub(super) fn new(key: &[u8]) -> Result<Self> {
+    /// Of an AES key.
+    pub(super) fn aes(key: &[u8]) -> Result<Self> {
         let wrong = |_| Error::invalid(format!("an AES key has 16, 24 or 32 bytes, not {}", key.len()));
         match key.len() {
             16 => Aes128::new_from_slice(key).map(Schedule::Aes128).map_err(wrong),
@@ -23,23 +28,45 @@ impl Schedule {
         }
     }
 
+    /// Of a DES key, or one of triple DES with two keys or three.
+    pub(super) fn des(key: &[u8]) -> Result<Self> {
+        let wrong = |_| Error::invalid(format!("a DES key has 8, 16 or 24 bytes, not {}", key.len()));
+        match key.len() {
+            8 => Des::new_from_slice(key).map(Schedule::Des).map_err(wrong),
+            16 => TdesEde2::new_from_slice(key).map(Schedule::Des2).map_err(wrong),
+            _ => TdesEde3::new_from_slice(key).map(Schedule::Des3).map_err(wrong),
+        }
+    }
+
+    /// The length of a block in bytes.
+    pub(super) fn block(&self) -> usize {
+        match self {
+            Schedule::Aes128(_) | Schedule::Aes192(_) | Schedule::Aes256(_) => BLOCK,
+            Schedule::Des(_) | Schedule::Des2(_) | Schedule::Des3(_) => 8,
+        }
+    }
+
     /// Encrypts whole blocks in place, several at once where the CPU can.
     pub(super) fn encrypt(&self, data: &mut [u8]) {
-        let (blocks, _) = Block::slice_as_chunks_mut(data);
         match self {
-            Schedule::Aes128(aes) => aes.encrypt_blocks(blocks),
-            Schedule::Aes192(aes) => aes.encrypt_blocks(blocks),
-            Schedule::Aes256(aes) => aes.encrypt_blocks(blocks),
+            Schedule::Aes128(aes) => encrypt_by(aes, data),
+            Schedule::Aes192(aes) => encrypt_by(aes, data),
+            Schedule::Aes256(aes) => encrypt_by(aes, data),
+            Schedule::Des(des) => encrypt_by(des, data),
+            Schedule::Des2(des) => encrypt_by(des, data),
+            Schedule::Des3(des) => encrypt_by(des, data),
         }
     }
 
     /// Decrypts whole blocks in place.
     pub(super) fn decrypt(&self, data: &mut [u8]) {
-        let (blocks, _) = Block::slice_as_chunks_mut(data);
         match self {
-            Schedule::Aes128(aes) => aes.decrypt_blocks(blocks),
-            Schedule::Aes192(aes) => aes.decrypt_blocks(blocks),
-            Schedule::Aes256(aes) => aes.decrypt_blocks(blocks),
+            Schedule::Aes128(aes) => decrypt_by(aes, data),
+            Schedule::Aes192(aes) => decrypt_by(aes, data),
+            Schedule::Aes256(aes) => decrypt_by(aes, data),
+            Schedule::Des(des) => decrypt_by(des, data),
+            Schedule::Des2(des) => decrypt_by(des, data),
+            Schedule::Des3(des) => decrypt_by(des, data),
         }
     }
 
@@ -66,6 +93,14 @@ impl Schedule {
     }
 }
 
+fn encrypt_by<C: BlockCipherEncrypt>(cipher: &C, data: &mut [u8]) {
+    cipher.encrypt_blocks(Block::<C>::slice_as_chunks_mut(data).0);
+}
+
+fn decrypt_by<C: BlockCipherDecrypt>(cipher: &C, data: &mut [u8]) {
+    cipher.decrypt_blocks(Block::<C>::slice_as_chunks_mut(data).0);
+}
+
 /// A message in the making.
 pub(super) struct Run {
     pub(super) schedule: Arc<Schedule>,
@@ -75,8 +110,9 @@ pub(super) struct Run {
 
 impl Blocks for Run {
     fn run(&mut self, input: &[u8], out: &mut [u8]) -> Result<()> {
-        if input.len() != out.len() || !input.len().is_multiple_of(BLOCK) {
-            return Err(Error::internal("AES was given parts of blocks"));
+        let block = self.schedule.block();
+        if input.len() != out.len() || !input.len().is_multiple_of(block) {
+            return Err(Error::internal("a block cipher was given parts of blocks"));
         }
         match (&mut self.chain, self.direction) {
             (Chain::Ecb, Direction::Encrypt) => {
@@ -87,17 +123,19 @@ impl Blocks for Run {
                 out.copy_from_slice(input);
                 self.schedule.decrypt(out);
             }
-            (Chain::Cbc(chain), Direction::Encrypt) => {
-                for (input, out) in input.chunks_exact(BLOCK).zip(out.chunks_exact_mut(BLOCK)) {
+            (Chain::Cbc(iv), Direction::Encrypt) => {
+                let chain = iv.as_mut_slice();
+                for (input, out) in input.chunks_exact(block).zip(out.chunks_exact_mut(block)) {
                     xor(chain, input);
                     self.schedule.encrypt(chain);
                     out.copy_from_slice(chain);
                 }
             }
-            (Chain::Cbc(chain), Direction::Decrypt) => {
+            (Chain::Cbc(iv), Direction::Decrypt) => {
+                let chain = iv.as_mut_slice();
                 out.copy_from_slice(input);
                 self.schedule.decrypt(out);
-                for (input, out) in input.chunks_exact(BLOCK).zip(out.chunks_exact_mut(BLOCK)) {
+                for (input, out) in input.chunks_exact(block).zip(out.chunks_exact_mut(block)) {
                     xor(out, chain);
                     chain.copy_from_slice(input);
                 }

@@ -88,6 +88,7 @@ fn md(hash: Hash) -> *const lc::EVP_MD {
     // SAFETY: each returns a pointer to a constant of the library.
     unsafe {
         match hash {
+            Hash::Md5 => lc::EVP_md5(),
             Hash::Sha1 => lc::EVP_sha1(),
             Hash::Sha224 => lc::EVP_sha224(),
             Hash::Sha256 => lc::EVP_sha256(),
