@@ -50,7 +50,7 @@ pub(crate) struct Connection {
 pub(crate) enum Command {
     /// Make a data directory: store, root of trust, certificates and the first token.
     Init(Init),
-    /// Look at a data directory's tokens as PKCS#11 programs see them.
+    /// Look after tokens as PKCS#11 programs see them: those of a server, or of a data directory of this machine.
     Slot {
         #[command(subcommand)]
         command: SlotCommand,
@@ -181,13 +181,13 @@ pub(crate) struct Local {
 #[derive(Args, Clone)]
 pub(crate) struct RootFile {
     /// Open the store with the passphrase in this file.
-    #[arg(long, value_name = "F", conflicts_with_all = ["keyfile", "hsm_pin_file"])]
+    #[arg(long, value_name = "F", requires = "data", conflicts_with_all = ["keyfile", "hsm_pin_file"])]
     pub(crate) passphrase_file: Option<PathBuf>,
     /// Open the store with the 32 bytes in this file.
-    #[arg(long, value_name = "F", conflicts_with = "hsm_pin_file")]
+    #[arg(long, value_name = "F", requires = "data", conflicts_with = "hsm_pin_file")]
     pub(crate) keyfile: Option<PathBuf>,
     /// Open the store with the HSM's PIN in this file.
-    #[arg(long, value_name = "F")]
+    #[arg(long, value_name = "F", requires = "data")]
     pub(crate) hsm_pin_file: Option<PathBuf>,
     /// The HSM's PKCS#11 module, if not the one that canis.toml names.
     #[arg(long, value_name = "PATH", requires = "hsm_pin_file")]

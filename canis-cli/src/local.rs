@@ -9,10 +9,14 @@ use std::sync::Arc;
 
 /// The unsealed store of a data directory.
 pub(crate) fn open(local: &Local) -> Result<Core> {
-    let dir = DataDir::new(&local.data);
+    open_dir(&DataDir::new(&local.data), &local.root)
+}
+
+/// The same.
+pub(crate) fn open_dir(dir: &DataDir, root: &RootFile) -> Result<Core> {
     let core = Core::open(Arc::new(dir.open_store()?), default_provider(), Arc::new(SystemClock))?;
     if core.has_root() {
-        let source = dir.read_config()?.root_source(flags(&local.root))?;
+        let source = dir.read_config()?.root_source(flags(root))?;
         let Some(source) = source else {
             return Err(Error::new(
                 ErrorCode::Sealed,

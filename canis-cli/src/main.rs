@@ -7,6 +7,7 @@ mod bench;
 mod certificates;
 mod commands;
 mod connect;
+mod door;
 mod files;
 mod input;
 mod key_args;
@@ -47,7 +48,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
     let Cli { connection, json, command } = cli;
     match command {
         Command::Init(args) => commands::init::run(args, json)?,
-        Command::Slot { command } => commands::slot::run(&command, json)?,
+        Command::Slot { command } => commands::slot::run(&connection, &command, json)?,
         Command::Store { command: StoreCommand::Verify(args) } => {
             return commands::store::verify(&args, json);
         }

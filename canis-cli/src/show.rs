@@ -28,6 +28,11 @@ pub(crate) fn failure(error: &Error, as_json: bool) {
     }
 }
 
+/// A number of things, for people.
+pub(crate) fn count(number: u64, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
 /// A time in microseconds since 1970 as RFC 3339.
 pub(crate) fn time(micros: i64) -> String {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000)
@@ -122,6 +127,11 @@ pub(crate) fn key(key: &KeyInfo) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_of_things() {
+        assert_eq!([0, 1, 2].map(|number| count(number, "key")), ["0 keys", "1 key", "2 keys"]);
+    }
 
     #[test]
     fn times() {

@@ -1,16 +1,18 @@
 //! The command line of `canis slot`. PINs and passphrases are never arguments: they stand in files, or are asked for.
 
-use crate::args::Local;
+use crate::args::RootFile;
+use canis_proto::PublicObject;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 #[derive(Subcommand)]
 pub(crate) enum SlotCommand {
     /// List slots and tokens.
-    List(Local),
-    /// Make a token in the empty slot; a directory without a store gets one without a root.
+    List(Place),
+    /// Make a token in the empty slot; a data directory without a store gets one without a root.
     Init(InitSlot),
-    /// Set a token's user PIN as the store's owner, so that PKCS#11 programs can log in.
+    /// Set the user PIN of a server's token as its administrator, so that PKCS#11 programs can log in.
     SetPin(SetPin),
     /// Set a token's user PIN as its security officer; a locked one is usable again.
     Unlock(Unlock),
@@ -22,11 +24,21 @@ pub(crate) enum SlotCommand {
     Delete(DeleteToken),
 }
 
-/// A token of a data directory.
+/// Where the tokens are.
+#[derive(Args)]
+pub(crate) struct Place {
+    /// A data directory of this machine. Without it, and while a server runs on it, the server is asked.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) root: RootFile,
+}
+
+/// A token somewhere.
 #[derive(Args)]
 pub(crate) struct OneToken {
     #[command(flatten)]
-    pub(crate) local: Local,
+    pub(crate) place: Place,
     /// The token's label.
     #[arg(long, value_name = "LABEL")]
     pub(crate) token: String,
@@ -44,7 +56,7 @@ pub(crate) struct SetPin {
 #[derive(Args)]
 pub(crate) struct InitSlot {
     #[command(flatten)]
-    pub(crate) local: Local,
+    pub(crate) place: Place,
     /// The new token's label, at most 32 bytes.
     #[arg(long, value_name = "LABEL")]
     pub(crate) label: String,
@@ -117,24 +129,15 @@ pub(crate) struct ExportObject {
     /// CKA_ID of the object, in hex.
     #[arg(long, value_name = "HEX", value_parser = hex)]
     pub(crate) id: Option<Hex>,
-    /// What to write; the public key if there is one, else the certificate.
-    #[arg(long = "type", value_enum)]
-    pub(crate) kind: Option<Exported>,
+    /// What to write, public-key or certificate; the public key if there is one, else the certificate.
+    #[arg(long = "type", value_name = "TYPE", value_parser = PublicObject::from_str)]
+    pub(crate) kind: Option<PublicObject>,
     /// How to write it.
     #[arg(long, value_enum, default_value_t = Encoding::Pem)]
     pub(crate) format: Encoding,
     /// Where to write it instead of stdout.
     #[arg(long, value_name = "F")]
     pub(crate) out: Option<PathBuf>,
-}
-
-/// What `slot export` writes.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Exported {
-    /// SubjectPublicKeyInfo.
-    PublicKey,
-    /// An X.509 certificate.
-    Certificate,
 }
 
 /// How it is written.

@@ -31,6 +31,11 @@ impl Caller {
         Caller { tenant: Some(token), capabilities: Capabilities::ALL, application: None, owner: true }
     }
 
+    /// Who looks after a store in a process of his own, at no token in particular; see [`crate::Core::operator`].
+    pub(crate) fn operator(owner: bool) -> Self {
+        Caller { tenant: None, capabilities: Capabilities::ALL, application: None, owner }
+    }
+
     /// The server's own timer, which does in every tenant what schedules ask for.
     pub(crate) fn timer() -> Self {
         Caller { tenant: None, capabilities: Capabilities::ALL, application: None, owner: false }

@@ -124,6 +124,13 @@ impl Core {
         Ok(Caller::owner(token))
     }
 
+    /// Whoever looks after a store that he opened in a process of his own: its owner, if a root's credential opened it;
+    /// in a store without a root somebody who gets no further than PINs let him.
+    #[must_use]
+    pub fn operator(&self) -> Caller {
+        Caller::operator(self.keyring.has_root() && !self.keyring.is_sealed())
+    }
+
     /// A new PKCS#11 application.
     #[must_use]
     pub fn application(&self) -> Arc<Application> {

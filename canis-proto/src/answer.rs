@@ -1,7 +1,6 @@
 //! What the operations answer.
 
-use crate::fields::Fields;
-use crate::message::{WireAnswer, error_map, parse};
+use crate::message::error_map;
 use crate::value::{Map, Value};
 use crate::{Interval, KeyFormat, KeyState, KeyType, Result, Usage};
 use zeroize::Zeroize;
@@ -15,15 +14,15 @@ macro_rules! answer {
         #[derive(Clone, PartialEq, Eq)]
         pub struct $name { $($(#[doc = $fdoc])+ pub $field: $type,)+ }
 
-        impl WireAnswer for $name {
-            fn to_map(&self) -> Map<'_> {
-                let map = Map::new();
+        impl $crate::message::WireAnswer for $name {
+            fn to_map(&self) -> $crate::value::Map<'_> {
+                let map = $crate::value::Map::new();
                 $(let map = { let $it = &self.$field; map.with(stringify!($field), $write) };)+
                 map
             }
 
-            fn from_fields(fields: &mut Fields<'_>) -> Result<Self> {
-                Ok($name { $($field: parse::$take(fields, stringify!($field))?,)+ })
+            fn from_fields(fields: &mut $crate::fields::Fields<'_>) -> $crate::Result<Self> {
+                Ok($name { $($field: $crate::message::parse::$take(fields, stringify!($field))?,)+ })
             }
         }
     };

@@ -2,7 +2,7 @@
 
 use crate::answer::answer;
 use crate::fields::Fields;
-use crate::message::{WireAnswer, WireRequest, error_map, parse, request};
+use crate::message::{WireAnswer, WireRequest, error_map, request};
 use crate::value::{Map, Value};
 use crate::{Error, OperationId, Result};
 use std::borrow::Cow;

@@ -79,6 +79,16 @@ names! {
     }
 }
 
+names! {
+    /// What of a token's objects may be seen by everybody.
+    PublicObject, "kind of public object" {
+        /// A public key, as SubjectPublicKeyInfo.
+        PublicKey, "public-key";
+        /// An X.509 certificate.
+        Certificate, "certificate";
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

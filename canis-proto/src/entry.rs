@@ -1,9 +1,8 @@
 //! The key-value store: an identifier of the caller's choosing leads to a name and the two halves of a key pair.
 
 use crate::answer::answer;
-use crate::fields::Fields;
-use crate::message::{WireAnswer, parse, request};
-use crate::value::{Map, Value};
+use crate::message::request;
+use crate::value::Value;
 use crate::{Error, ErrorCode, KeyType, Result};
 use std::borrow::Cow;
 use std::fmt;
@@ -69,7 +68,7 @@ request! {
         /// The private half, in any form.
         private_key: Cow<'a, [u8]>, default, |v| v.as_ref();
         /// The type of a pair that the server is to draw, in place of both halves.
-        generate: Option<KeyType>, optional_key_type, |v| v.map_or(Value::Null, |kind| Value::from(kind.name()));
+        generate: Option<KeyType>, optional_name, |v| v.map_or(Value::Null, |kind| Value::from(kind.name()));
         /// The revision that is to be replaced, 0 if there must be no entry yet; any if missing.
         revision: Option<u64>, optional, |v| v.map_or(Value::Null, Value::from);
     }
@@ -116,7 +115,7 @@ answer! {
         name: String, required, |v| v.as_str();
         /// The type of the key pair, or of the public half alone, that operations can use; none if the halves are
         /// just bytes.
-        kind: Option<KeyType>, optional_key_type, |v| v.map_or(Value::Null, |kind| Value::from(kind.name()));
+        kind: Option<KeyType>, optional_name, |v| v.map_or(Value::Null, |kind| Value::from(kind.name()));
         /// Whether it holds a private half.
         has_private: bool, required, |v| *v;
         /// Grows with each change and never comes back, not even when the entry is deleted and made anew.
@@ -136,7 +135,7 @@ answer! {
         /// The name.
         name: String, required, |v| v.as_str();
         /// As in [`EntryInfo`].
-        kind: Option<KeyType>, optional_key_type, |v| v.map_or(Value::Null, |kind| Value::from(kind.name()));
+        kind: Option<KeyType>, optional_name, |v| v.map_or(Value::Null, |kind| Value::from(kind.name()));
         /// The public half, byte by byte as it was put.
         public_key: Vec<u8>, required, |v| v.as_slice();
         /// Whether it holds a private half.

@@ -18,13 +18,14 @@ mod name;
 pub mod operation;
 pub mod schema;
 mod signature;
+pub mod slot;
 pub mod stream;
 pub mod text;
 mod transfer;
 mod uses;
 pub mod value;
 
-pub use choices::{AgreementKdf, HashName, SignatureForm};
+pub use choices::{AgreementKdf, HashName, PublicObject, SignatureForm};
 pub use entry::{ENTRY_PREFIX, EntryId, MAX_ENTRY_NAME, MAX_HALF, MAX_IDENTIFIER};
 pub use error::{Blame, Error, ErrorCode, Result};
 pub use id::Id;

@@ -243,6 +243,7 @@ pub(crate) mod parse {
     };
     use crate::answer::{EntryInfo, KeyInfo, VersionInfo};
     use crate::fields::FromValue;
+    use crate::slot::{PinInfo, SlotInfo};
 
     pub(crate) fn required<'a, T: FromValue<'a>>(fields: &mut Fields<'a>, key: &str) -> Result<T> {
         fields.required(key)
@@ -335,7 +336,23 @@ pub(crate) mod parse {
         fields.required::<Cow<'_, str>>(key)?.parse()
     }
 
-    pub(crate) fn optional_key_type(fields: &mut Fields<'_>, key: &str) -> Result<Option<KeyType>> {
+    pub(crate) fn strings(fields: &mut Fields<'_>, key: &str) -> Result<Vec<String>> {
+        Ok(texts(fields, key)?.into_iter().map(Cow::into_owned).collect())
+    }
+
+    /// What has a name.
+    pub(crate) fn required_name<T>(fields: &mut Fields<'_>, key: &str) -> Result<T>
+    where
+        T: std::str::FromStr<Err = Error>,
+    {
+        fields.required::<Cow<'_, str>>(key)?.parse()
+    }
+
+    /// What has a name, if it is said.
+    pub(crate) fn optional_name<T>(fields: &mut Fields<'_>, key: &str) -> Result<Option<T>>
+    where
+        T: std::str::FromStr<Err = Error>,
+    {
         fields.optional::<Cow<'_, str>>(key)?.map(|name| name.parse()).transpose()
     }
 
@@ -355,6 +372,14 @@ pub(crate) mod parse {
 
     pub(crate) fn usage(fields: &mut Fields<'_>, key: &str) -> Result<Usage> {
         to_usage(fields.required(key)?)
+    }
+
+    pub(crate) fn slots(fields: &mut Fields<'_>, key: &str) -> Result<Vec<SlotInfo>> {
+        list(fields, key, "a slot")
+    }
+
+    pub(crate) fn pin_info(fields: &mut Fields<'_>, key: &str) -> Result<PinInfo> {
+        PinInfo::from_fields(&mut Fields::new("a PIN", fields.required(key)?))
     }
 
     fn to_usage(bits: u16) -> Result<Usage> {

@@ -242,6 +242,20 @@ operations! {
     DeleteEntry = 123, "kv.delete", Some(C::Delete), Long, true;
     /// Run many operations. Each needs what it needs alone.
     Batch = 124, "batch", None, Long, true;
+    /// The slots and their tokens.
+    ListSlots = 110, "slot.list", Some(C::Admin), Long, true;
+    /// Make a token in the empty slot.
+    InitSlot = 111, "slot.init", Some(C::Admin), Long, true;
+    /// Set a token's user PIN as who decides over the store.
+    SetSlotPin = 112, "slot.set-pin", Some(C::Admin), Long, true;
+    /// Set a token's user PIN as its security officer.
+    UnlockSlot = 113, "slot.unlock", Some(C::Admin), Long, true;
+    /// Bring a key and a certificate into a token.
+    ImportToSlot = 114, "slot.import", Some(C::Admin), Long, true;
+    /// Give a public key or a certificate of a token.
+    ExportFromSlot = 115, "slot.export", Some(C::Admin), Long, true;
+    /// Remove a token with everything on it.
+    DeleteSlot = 116, "slot.delete", Some(C::Admin), Long, true;
     /// Open every row and name those that were changed by other hands; asked on the store's own host.
     VerifyStore = 31, "store.verify", Some(C::Admin), Long, false;
 

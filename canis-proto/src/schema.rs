@@ -6,9 +6,11 @@ use crate::message::{
     ListKeys, Mac, MakeDataKey, PublicKey, PutEntry, Random, Rewrap, RotateKey, ShowKey, Sign, UpdateKey,
     Verify, VerifyMac, WireRequest,
 };
+use crate::slot::{DeleteSlot, ExportFromSlot, ImportToSlot, InitSlot, SetSlotPin, UnlockSlot};
 use crate::value::Map;
 use crate::{
-    AgreementKdf, HashName, Interval, KeyFormat, KeyType, OperationId, SignatureForm, SignatureScheme, Usage,
+    AgreementKdf, HashName, Interval, KeyFormat, KeyType, OperationId, PublicObject, SignatureForm,
+    SignatureScheme, Usage,
 };
 use std::borrow::Cow;
 
@@ -62,6 +64,7 @@ kinds! {
     HashName => Text,
     AgreementKdf => Text,
     Interval => Text,
+    PublicObject => Text,
     Cow<'_, [u8]> => Bytes,
     Vec<Cow<'_, str>> => Texts,
     Vec<Map<'_>> => Maps,
@@ -89,9 +92,9 @@ pub fn arguments(id: OperationId) -> &'static [Field] {
     }
     table! {
         ActivateKey<'_>, Batch<'_>, CancelDestroyKey<'_>, CreateKey<'_>, Decrypt<'_>, DecryptAesGcm<'_>,
-        DeleteEntry<'_>, Derive<'_>, DestroyKey<'_>, DisableKey<'_>, EnableKey<'_>, Encrypt<'_>,
-        EncryptAesGcm<'_>, ExportKey<'_>, GetEntry<'_>, HashData<'_>, ImportKey<'_>, ListEntries<'_>,
+        DeleteEntry<'_>, DeleteSlot<'_>, Derive<'_>, DestroyKey<'_>, DisableKey<'_>, EnableKey<'_>, Encrypt<'_>,
+        EncryptAesGcm<'_>, ExportFromSlot<'_>, ExportKey<'_>, GetEntry<'_>, HashData<'_>, ImportKey<'_>, ImportToSlot<'_>, InitSlot<'_>, ListEntries<'_>,
         ListKeys<'_>, Mac<'_>, MakeDataKey<'_>, PublicKey<'_>, PutEntry<'_>, Random, Rewrap<'_>, RotateKey<'_>,
-        ShowKey<'_>, Sign<'_>, UpdateKey<'_>, Verify<'_>, VerifyMac<'_>,
+        SetSlotPin<'_>, ShowKey<'_>, Sign<'_>, UnlockSlot<'_>, UpdateKey<'_>, Verify<'_>, VerifyMac<'_>,
     }
 }

@@ -11,6 +11,9 @@ use canis_proto::message::{
     ListKeys, Mac, MakeDataKey, PublicKey, PutEntry, Random, Rewrap, RotateKey, ShowKey, Sign, Status,
     UpdateKey, Verify, VerifyMac, WireAnswer, WireRequest, WrappingKey, decode_request,
 };
+use canis_proto::slot::{
+    DeleteSlot, ExportFromSlot, ImportToSlot, InitSlot, ListSlots, SetSlotPin, UnlockSlot,
+};
 use canis_proto::value::Map;
 use canis_proto::{Error, ErrorCode, Operation, OperationId, Result};
 use zeroize::Zeroizing;
@@ -70,6 +73,13 @@ pub(crate) fn handler(id: OperationId) -> Option<Handler> {
         OperationId::GetEntry => |core, session, args| run::<GetEntry<'_>>(core, session, args),
         OperationId::ListEntries => |core, session, args| run::<ListEntries<'_>>(core, session, args),
         OperationId::DeleteEntry => |core, session, args| run::<DeleteEntry<'_>>(core, session, args),
+        OperationId::ListSlots => |core, session, args| run::<ListSlots>(core, session, args),
+        OperationId::InitSlot => |core, session, args| run::<InitSlot<'_>>(core, session, args),
+        OperationId::SetSlotPin => |core, session, args| run::<SetSlotPin<'_>>(core, session, args),
+        OperationId::UnlockSlot => |core, session, args| run::<UnlockSlot<'_>>(core, session, args),
+        OperationId::ImportToSlot => |core, session, args| run::<ImportToSlot<'_>>(core, session, args),
+        OperationId::ExportFromSlot => |core, session, args| run::<ExportFromSlot<'_>>(core, session, args),
+        OperationId::DeleteSlot => |core, session, args| run::<DeleteSlot<'_>>(core, session, args),
         OperationId::Encrypt => encrypt,
         OperationId::Decrypt => |core, session, args| run::<Decrypt<'_>>(core, session, args),
         OperationId::EncryptAesGcm => encrypt_aes_gcm,

@@ -20,12 +20,16 @@ use canis_proto::message::{
     decode_error, decode_request, encode_error, encode_request,
 };
 use canis_proto::operation::TABLE;
+use canis_proto::slot::{
+    DeleteSlot, ExportFromSlot, ImportToSlot, InitSlot, ListSlots, SetSlotPin, SlotDeleted, SlotList,
+    SlotObject, SlotObjects, SlotToken, UnlockSlot,
+};
 use canis_proto::stream::{
     DecryptStream, EncryptStream, HashStream, MacStream, Open, STREAMED, SignStream, StreamRequest,
     VerifyMacStream, VerifyStream, decode_open, encode_open,
 };
 use canis_proto::value::{Map, Value};
-use canis_proto::{ErrorCode, HashName, KeyFormat, KeyType, OperationId, SignatureScheme};
+use canis_proto::{ErrorCode, HashName, KeyFormat, KeyType, OperationId, PublicObject, SignatureScheme};
 use canis_server::limits;
 use std::collections::BTreeSet;
 
@@ -104,6 +108,13 @@ fn request_again(payload: &[u8]) -> (OperationId, Vec<u8>) {
         OperationId::GetEntry => request::<GetEntry<'_>>(args),
         OperationId::ListEntries => request::<ListEntries<'_>>(args),
         OperationId::DeleteEntry => request::<DeleteEntry<'_>>(args),
+        OperationId::ListSlots => request::<ListSlots>(args),
+        OperationId::InitSlot => request::<InitSlot<'_>>(args),
+        OperationId::SetSlotPin => request::<SetSlotPin<'_>>(args),
+        OperationId::UnlockSlot => request::<UnlockSlot<'_>>(args),
+        OperationId::ImportToSlot => request::<ImportToSlot<'_>>(args),
+        OperationId::ExportFromSlot => request::<ExportFromSlot<'_>>(args),
+        OperationId::DeleteSlot => request::<DeleteSlot<'_>>(args),
         other => panic!("CANISP does not carry {}", other.row().name),
     };
     (id, again)
@@ -131,6 +142,13 @@ fn answer_again(id: OperationId, payload: &[u8]) -> Vec<u8> {
         OperationId::Derive => answer::<Derived>(payload),
         OperationId::Random => answer::<RandomBytes>(payload),
         OperationId::HashData => answer::<Digest>(payload),
+        OperationId::ListSlots => answer::<SlotList>(payload),
+        OperationId::InitSlot | OperationId::SetSlotPin | OperationId::UnlockSlot => {
+            answer::<SlotToken>(payload)
+        }
+        OperationId::ImportToSlot => answer::<SlotObjects>(payload),
+        OperationId::ExportFromSlot => answer::<SlotObject>(payload),
+        OperationId::DeleteSlot => answer::<SlotDeleted>(payload),
         OperationId::ListKeys => answer::<KeyList>(payload),
         OperationId::PublicKey => answer::<PublicKeyInfo>(payload),
         OperationId::Encrypt => answer::<Encrypted>(payload),
@@ -265,6 +283,7 @@ fn tables_are_the_codes() {
     SignatureScheme::ALL.iter().for_each(|scheme| says(format!("`{scheme}`")));
     KeyType::ALL.iter().for_each(|kind| says(format!("`{kind}`")));
     HashName::ALL.iter().for_each(|hash| says(format!("`{hash}`")));
+    PublicObject::ALL.iter().for_each(|what| says(format!("`{what}`")));
     says(format!("| payload | {MAX_PAYLOAD} bytes |"));
     says(format!("| requests in flight, a connection | {} |", limits::IN_FLIGHT));
     says(format!("| request bytes in flight, a connection | {} |", limits::IN_FLIGHT_BYTES));

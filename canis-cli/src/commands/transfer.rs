@@ -86,16 +86,8 @@ impl Material {
         let checked = given.check(default_provider())?;
         // The type asked for goes along, so that a key of another type is refused by the server as by any door.
         let kind = kind.unwrap_or_else(|| checked.kind());
-        Ok(match checked {
-            Checked::Whole { kind: found, material, .. } => Material {
-                kind,
-                format: if found.is_asymmetric() { KeyFormat::Pkcs8 } else { KeyFormat::Raw },
-                bytes: Zeroizing::new(material.expose().to_vec()),
-            },
-            Checked::Public { spki, .. } => {
-                Material { kind, format: KeyFormat::Spki, bytes: Zeroizing::new(spki) }
-            }
-        })
+        let (_, format, material) = checked.into_form();
+        Ok(Material { kind, format, bytes: Zeroizing::new(material.expose().to_vec()) })
     }
 
     fn request<'a>(&'a self, name: &'a str, export: MayLeave) -> message::ImportKey<'a> {

@@ -7,7 +7,7 @@ use crate::crypto::refusal::bad_private_key;
 use crate::crypto::{Provider, from_outside};
 use crate::object::MAX_SECRET;
 use crate::secret::SecretBytes;
-use canis_proto::{Error, Family, KeyFormat, KeyType, Result};
+use canis_proto::{Error, ErrorCode, Family, KeyFormat, KeyType, Result};
 
 pub mod age;
 mod ber;
@@ -66,6 +66,28 @@ impl Checked {
     pub fn kind(&self) -> KeyType {
         match self {
             Checked::Whole { kind, .. } | Checked::Public { kind, .. } => *kind,
+        }
+    }
+
+    /// The key, if it is of this type.
+    ///
+    /// # Errors
+    /// `invalid_key_type` naming both.
+    pub(crate) fn expect_kind(self, kind: KeyType) -> Result<Self> {
+        if self.kind() == kind {
+            return Ok(self);
+        }
+        Err(Error::new(ErrorCode::InvalidKeyType, format!("the key is of type {}, not {kind}", self.kind())))
+    }
+
+    /// The key as it crosses CANISP in plain.
+    #[must_use]
+    pub fn into_form(self) -> (KeyType, KeyFormat, SecretBytes) {
+        match self {
+            Checked::Whole { kind, material, .. } => {
+                (kind, if kind.is_asymmetric() { KeyFormat::Pkcs8 } else { KeyFormat::Raw }, material)
+            }
+            Checked::Public { kind, spki } => (kind, KeyFormat::Spki, SecretBytes::taken_from(spki)),
         }
     }
 }

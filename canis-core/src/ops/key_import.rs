@@ -36,13 +36,8 @@ impl Run for ImportKey<'_> {
             false => self.allow_plaintext_backup,
         };
         let bytes = unwrapped.as_ref().map_or(&*self.material, SecretBytes::expose);
-        let checked = format::decode(self.format, self.kind, bytes)?.check(keyring.provider)?;
-        if checked.kind() != self.kind {
-            return Err(Error::new(
-                ErrorCode::InvalidKeyType,
-                format!("the key is of type {}, not {}", checked.kind(), self.kind),
-            ));
-        }
+        let checked =
+            format::decode(self.format, self.kind, bytes)?.check(keyring.provider)?.expect_kind(self.kind)?;
         let (made, source) = match checked {
             Checked::Whole { material, spki, .. } => {
                 (NewMaterial { kind: self.kind, material, spki }, Source::Outside)

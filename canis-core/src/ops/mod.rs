@@ -38,6 +38,8 @@ mod object_wrap;
 mod rewrap;
 mod rotate;
 mod sign;
+mod slot;
+mod slot_transfer;
 mod status;
 mod stream_digest;
 mod stream_encrypt;

@@ -155,7 +155,31 @@ impl Keyring {
         self.require_login(caller, true)?;
         match session {
             Some(session) => self.keep_in_session(caller, session, new),
-            None => self.keep_in_token(caller, &new),
+            None => self.keep_in_token(caller, &new, &[]),
+        }
+    }
+
+    /// Keeps a new key and objects that show none, all of them in the caller's token, or nothing.
+    ///
+    /// # Errors
+    /// As [`Keyring::keep`].
+    pub(super) fn keep_together(
+        &self,
+        caller: &Caller,
+        new: Option<NewKey>,
+        lone: Vec<Content>,
+    ) -> Result<()> {
+        self.require_login(caller, true)?;
+        let token = caller.tenant()?;
+        let row = |content| -> Result<Change> {
+            let object =
+                Object { id: fresh_id(self.provider)?, revision: 1, session: None, key: None, content };
+            Ok(Change::Put(self.object_row(token, &object)?))
+        };
+        let rows = lone.into_iter().map(row).collect::<Result<Vec<_>>>()?;
+        match new {
+            Some(new) => self.keep_in_token(caller, &new, &rows).map(drop),
+            None => self.store.commit(&self.expecting(token, rows)),
         }
     }
 
@@ -192,12 +216,12 @@ impl Keyring {
     }
 
     /// Under its label's name if that is free, else under a name of its own.
-    fn keep_in_token(&self, caller: &Caller, new: &NewKey) -> Result<(Id, Option<Id>)> {
+    fn keep_in_token(&self, caller: &Caller, new: &NewKey, beside: &[Change]) -> Result<(Id, Option<Id>)> {
         let tenant = self.tenant(caller.tenant()?)?;
         let wished = self.free_name(&tenant, &new.secret.label)?;
-        match self.keep_named(&tenant, new, wished) {
+        match self.keep_named(&tenant, new, beside, wished) {
             // Somebody else took the name since it was looked for.
-            Err(e) if e.code == ErrorCode::KeyExists => self.keep_named(&tenant, new, None),
+            Err(e) if e.code == ErrorCode::KeyExists => self.keep_named(&tenant, new, beside, None),
             done => done,
         }
     }
@@ -206,6 +230,7 @@ impl Keyring {
         &self,
         tenant: &OpenTenant,
         new: &NewKey,
+        beside: &[Change],
         name: Option<String>,
     ) -> Result<(Id, Option<Id>)> {
         let now = self.clock.now_micros();
@@ -228,6 +253,7 @@ impl Keyring {
         };
         let secret = add(&new.secret)?;
         let public = new.public.as_ref().map(add).transpose()?;
+        changes.extend_from_slice(beside);
         self.store.commit(&changes)?;
         Ok((secret, public))
     }
@@ -243,6 +269,11 @@ impl Keyring {
 }
 
 impl NewKey {
+    /// The classes of the objects that show it.
+    pub(super) fn classes(&self) -> impl Iterator<Item = Class> {
+        [Some(&self.secret), self.public.as_ref()].into_iter().flatten().map(|content| content.class)
+    }
+
     /// The record of the key's row.
     fn record(&self, name: String, now: i64) -> Result<KeyRecord> {
         let usage = |content: &Content| content.key.as_ref().map_or(Usage::NONE, |facts| facts.usage);

@@ -34,28 +34,48 @@ impl Run for InitToken<'_> {
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Id> {
-        if self.label.is_empty() || self.label.len() > MAX_LABEL {
-            return Err(Error::invalid(format!("a token's label has 1 to {MAX_LABEL} bytes")));
-        }
-        if self.slot >= MAX_SLOTS {
-            return Err(Error::invalid(format!("slots are numbered from 0 to {}", MAX_SLOTS - 1)));
-        }
+        check(self.slot, self.label)?;
         match keyring.tenants()?.into_iter().find(|t| t.record.slot == self.slot) {
-            None => keyring.make_token(&self),
+            None => keyring.make_token(self.slot, self.label, self.so_pin, None),
             Some(old) => keyring.wipe_token(&self, &old, caller),
         }
     }
 }
 
+fn check(slot: u32, label: &str) -> Result<()> {
+    if label.is_empty() || label.len() > MAX_LABEL {
+        return Err(Error::invalid(format!("a token's label has 1 to {MAX_LABEL} bytes")));
+    }
+    if slot >= MAX_SLOTS {
+        return Err(Error::invalid(format!("slots are numbered from 0 to {}", MAX_SLOTS - 1)));
+    }
+    Ok(())
+}
+
 impl Keyring {
-    fn make_token(&self, request: &InitToken<'_>) -> Result<Id> {
+    /// Makes a token in a slot that is free, with its PINs.
+    ///
+    /// # Errors
+    /// `invalid_argument`, `pin_invalid`; `conflict` if somebody else takes the slot meanwhile.
+    pub(super) fn make_token(
+        &self,
+        slot: u32,
+        label: &str,
+        so_pin: &SecretBytes,
+        user_pin: Option<&SecretBytes>,
+    ) -> Result<Id> {
+        check(slot, label)?;
         let protection = if self.has_root() { Protection::RootAndPin } else { Protection::Pin };
         let now = self.clock.now_micros();
-        let new = new_tenant(self.provider, None, request.label, request.slot, protection, now)?;
-        self.store.commit(&[
-            Change::Put(self.tenant_row(new.id, 1, &new.record)?),
-            Change::Put(self.new_pin_row(new.id, protection, Role::So, request.so_pin, &new.key, None)?),
-        ])?;
+        let new = new_tenant(self.provider, None, label, slot, protection, now)?;
+        let mut changes = vec![Change::Put(self.tenant_row(new.id, 1, &new.record)?)];
+        for (role, pin) in [(Role::So, Some(so_pin)), (Role::User, user_pin)] {
+            if let Some(pin) = pin {
+                let row = self.new_pin_row(new.id, protection, role, pin, &new.key, None)?;
+                changes.push(Change::Put(row));
+            }
+        }
+        self.store.commit(&changes)?;
         Ok(new.id)
     }
 
