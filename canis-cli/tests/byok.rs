@@ -293,6 +293,28 @@ fn ways_around() {
     bench.refused(&export("--wrapping-key around/both"), "key_not_wrappable");
     bench.refused(&export("--wrapping-key around/weak"), "wrapping_key_too_weak");
     bench.refused(&export("--wrapping-public-key short.pem"), "wrapping_key_too_weak");
+    // One rule with PKCS#11: as strong, or RSA of 3072 bits; of a generic secret its length counts.
+    bench.ok("canis key create around/long --type generic --length 32 --exportable
+         canis key create around/short --type generic --length 16 --exportable
+         canis key create around/pair --type rsa-2048 --exportable
+         canis key create around/open --type generic --length 32 --exportable --allow-plaintext-backup");
+    let leaves = |what: &str, by: &str| format!("canis key export around/{what} --format wrapped {by}");
+    for (what, by, fits) in [
+        ("long", "--wrapping-key around/weak", false),
+        ("short", "--wrapping-key around/weak", true),
+        ("open", "--wrapping-key around/weak", true),
+        ("pair", "--wrapping-key around/weak", true),
+        ("pair", "--wrapping-public-key short.pem", true),
+        ("short", "--wrapping-public-key short.pem", false),
+        ("long", "--wrapping-key around/rsa", true),
+    ] {
+        if fits {
+            bench.ok(&format!("{} --out left.bin", leaves(what, by)));
+        } else {
+            bench.refused(&leaves(what, by), "wrapping_key_too_weak");
+        }
+    }
+    bench.ok("canis key disable around/open; canis key destroy around/open");
     bench.refused("echo x | canis encrypt around/keys", "operation_not_allowed");
     for by in ["around/keys", "around/rsa"] {
         bench.ok(&format!("{} --out by.bin", export(&format!("--wrapping-key {by}"))));

@@ -3,6 +3,7 @@
 use super::key_import::wrapper_is_for_keys;
 use super::object_export::wants_pin;
 use super::object_wrap::roles_of_leaving;
+use super::wrap_strength;
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::crypto::private_parts::PrivateParts;
@@ -19,9 +20,6 @@ use crate::store::ObjectQuery;
 use canis_proto::answer::ExportedKey;
 use canis_proto::message::ExportKey;
 use canis_proto::{Error, ErrorCode, Family, KeyFormat, KeyState, KeyType, Result, Usage};
-
-/// The smallest RSA key of a caller that wraps: 128 bits of security (SP 800-57 part 1, table 2).
-const LEAST_RSA: usize = 3072;
 
 impl Run for ExportKey<'_> {
     fn resource(&self) -> Resource<'_> {
@@ -40,7 +38,9 @@ impl Run for ExportKey<'_> {
         let kept = keyring.open_version(&tenant, &key, &row)?;
         let material = written(keyring, &key, version, self.format, &kept)?;
         let bytes = if wrapped {
-            let out = keyring.wrapped_for(&tenant, &self, &material)?;
+            // Of secret keys their strength is their length; what may leave in plain needs no strength.
+            let leaving = (!key.record.allow_plaintext_backup).then_some((key.kind, kept.len()));
+            let out = keyring.wrapped_for(&tenant, &self, leaving, &material)?;
             keyring.remember_as_sensitive(&tenant, &key, roles, (&kept, &material))?;
             out
         } else {
@@ -91,24 +91,6 @@ fn may_leave(key: &Key, wrapped: bool) -> Result<()> {
     ))
 }
 
-/// AES keys wrap what is no stronger than they are; RSA keys from 3072 bits on wrap everything, as BYOK is done.
-fn strong_enough(wrapper: KeyType, leaving: KeyType) -> Result<()> {
-    let strong = match wrapper.family() {
-        Family::Aes => wrapper.strength(wrapper.bytes()) >= leaving.strength(leaving.bytes()),
-        Family::Rsa => wrapper.bits() >= LEAST_RSA,
-        _ => false,
-    };
-    if strong {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorCode::WrappingKeyTooWeak,
-        format!(
-            "a {wrapper} key does not wrap a {leaving} key: it takes an AES key as strong or RSA of {LEAST_RSA} bits or more"
-        ),
-    ))
-}
-
 /// The material in the form asked for.
 fn written(
     keyring: &Keyring,
@@ -144,13 +126,14 @@ impl Keyring {
         &self,
         tenant: &OpenTenant,
         request: &ExportKey<'_>,
+        leaving: Option<(KeyType, usize)>,
         material: &SecretBytes,
     ) -> Result<Vec<u8>> {
         match (&*request.wrapping_key, &*request.wrapping_public_key) {
-            (name, []) => self.wrapped_by(tenant, name, request, material),
+            (name, []) => self.wrapped_by(tenant, name, leaving, material),
             ("", spki) => {
                 let kind = PublicParts::from_spki(spki)?.0;
-                strong_enough(kind, self.key(tenant, &request.name)?.kind)?;
+                wrap_strength::check(kind, leaving)?;
                 from_outside::check_public(self.provider, kind, spki)?;
                 rsa_aes_wrap::wrap(self.provider, &*self.provider.keys.public(kind, spki)?, material)
             }
@@ -163,14 +146,13 @@ impl Keyring {
         &self,
         tenant: &OpenTenant,
         name: &str,
-        request: &ExportKey<'_>,
+        leaving: Option<(KeyType, usize)>,
         material: &SecretBytes,
     ) -> Result<Vec<u8>> {
-        let leaving = self.key(tenant, &request.name)?;
         let wrapper = self.key(tenant, name)?;
         wrapper.require(Usage::WRAP, "wrap keys")?;
         let value = wrapper_is_for_keys(self, tenant, &wrapper)?;
-        strong_enough(wrapper.kind, leaving.kind)?;
+        wrap_strength::check(wrapper.kind, leaving)?;
         let grant = Grant { value, roles: Roles::KEYS, unless: Roles::DATA };
         if !self.grant(tenant, &[grant])? {
             return Err(Error::new(

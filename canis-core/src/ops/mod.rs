@@ -48,6 +48,7 @@ mod token_delete;
 mod token_init;
 mod token_login;
 mod verify_store;
+mod wrap_strength;
 mod wrapping_key;
 
 pub use due::{DueReport, RunDue};

@@ -2,6 +2,7 @@
 
 use super::create_key::NewMaterial;
 use super::object_export::Leave;
+use super::wrap_strength;
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::crypto::{
@@ -68,20 +69,12 @@ impl Leaving<'_> {
                 "RSA encrypts secret keys only; private keys take CKM_RSA_AES_KEY_WRAP",
             ));
         }
-        let rsa = wrapper.kind.family() == Family::Rsa;
-        if !self.facts.sensitive || (rsa && weak_rsa) {
-            return Ok(());
+        let legacy = weak_rsa && wrapper.kind.family() == Family::Rsa;
+        let strong = (self.facts.sensitive && !legacy).then_some((self.made.kind, self.made.material.len()));
+        if let Wrapping::RsaAes { bits, .. } = how {
+            wrap_strength::check_inner(*bits, strong)?;
         }
-        let aes = if let Wrapping::RsaAes { bits, .. } = how { *bits } else { usize::MAX };
-        let strength = wrapper.kind.strength(wrapper.kind.bytes()).min(aes);
-        let needed = self.made.kind.strength(self.made.material.len());
-        if strength >= needed {
-            return Ok(());
-        }
-        Err(Error::new(
-            ErrorCode::WrappingKeyTooWeak,
-            format!("the wrapping key gives {strength} bits of security, the key to be wrapped {needed}"),
-        ))
+        wrap_strength::check(wrapper.kind, strong)
     }
 
     /// The length of the result.

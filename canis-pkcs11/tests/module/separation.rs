@@ -214,6 +214,16 @@ fn no_key_leaves_under_a_weaker_one() {
     let oaep = how(CKM_RSA_PKCS_OAEP, oaep_sha256());
     let (public, _) = rsa_wrapper(&client, 2048);
     assert_eq!(client.wrap(&oaep, public, target(&client, 16)), Err(CKR_WRAPPING_KEY_SIZE_RANGE));
+    // RSA of 3072 bits brings every key from place to place; the AES key between is no weaker than what it wraps.
+    let (enough, _) = rsa_wrapper(&client, 3072);
+    client.wrap(&oaep, enough, target(&client, 32)).unwrap();
+    for (bits, fits) in [(128, false), (192, false), (256, true)] {
+        let mut oaep = oaep_sha256();
+        let parameter = CK_RSA_AES_KEY_WRAP_PARAMS { ulAESKeyBits: bits, pOAEPParams: &mut oaep };
+        let answer = client.wrap(&how(CKM_RSA_AES_KEY_WRAP, parameter), enough, target(&client, 32));
+        let expected = if fits { Ok(()) } else { Err(CKR_WRAPPING_KEY_SIZE_RANGE) };
+        assert_eq!(answer.map(|_| ()), expected, "{bits}");
+    }
     // What can be read in the open is no secret to protect.
     let open = client.aes(32, &[no(CKA_SENSITIVE), yes(CKA_EXTRACTABLE)]);
     client.wrap(&oaep, public, open).unwrap();
