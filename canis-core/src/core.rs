@@ -169,6 +169,11 @@ impl Core {
         self.keyring.write_uses()
     }
 
+    /// The same if some seconds have passed since the last time; for a host where nobody else is there to do it.
+    pub fn write_uses_when_due(&self) {
+        self.keyring.write_uses_when_due();
+    }
+
     /// Who is logged in to the caller's token now. A token that another process wiped has nobody logged in.
     ///
     /// # Errors

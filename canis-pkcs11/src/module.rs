@@ -102,9 +102,12 @@ impl Module {
         }
     }
 
-    /// C_Finalize has begun: calls that wait come back.
+    /// C_Finalize has begun: calls that wait come back, and what was counted is written.
     pub(crate) fn close(&self) {
         self.slot_events.close();
+        if let Some(Err(error)) = self.keeper.as_ref().map(|keeper| keeper.core.write_uses()) {
+            self.log.line(format_args!("the uses of keys are not written: {error}"));
+        }
     }
 
     /// Logs why a function fails, if there is more to say than its return code.

@@ -30,7 +30,7 @@ pub(crate) mod store_rows;
 pub(crate) mod tenant;
 mod together;
 mod token_list;
-mod uses;
+pub(crate) mod uses;
 mod wrapping_key;
 
 use key::Key;

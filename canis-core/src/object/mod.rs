@@ -2,6 +2,7 @@
 
 use crate::crypto::PublicKey;
 use crate::keyring::ready::ReadyKey;
+use crate::keyring::uses::Counter;
 use canis_proto::{Error, ErrorCode, Family, Id, KeyType, Result, Usage};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -257,6 +258,8 @@ pub struct KeyHandle {
     pub(crate) since: Since,
     /// Whether a PIN was given for its next use; used up by it.
     pub(crate) confirmed: AtomicBool,
+    /// Where its uses are counted; session objects have no key of the store.
+    pub(crate) uses: Option<Arc<Counter>>,
 }
 
 /// When a key was opened or an object read: on which token, under which generation of the store, and under which logins.

@@ -40,6 +40,7 @@ impl Run for DeriveKey<'_> {
         };
         let from = Bases { provider: keyring.provider, base, other, stays };
         let bytes = from.derive(&self.how, len)?;
+        keyring.count(&from.base.handle);
         match self.derived {
             Derived::Secret { family, .. } => {
                 let content = inherit(self.content, &heritage, &self.how)?;

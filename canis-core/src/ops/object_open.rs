@@ -43,8 +43,18 @@ impl Run for OpenKey {
         // One that wants a PIN for each use is nobody else's: the PIN is given for this handle.
         let shared = object.session.is_none() && !facts.always_authenticate;
         let confirmed = AtomicBool::new(false);
-        let opened =
-            Arc::new(KeyHandle { object: self.object, facts, usage: self.usage, key, since, confirmed });
+        let uses = object.key.map(|(key, version)| keyring.counter(key, version));
+        let opened = Arc::new(KeyHandle {
+            object: self.object,
+            facts,
+            usage: self.usage,
+            key,
+            since,
+            confirmed,
+            uses,
+        });
+        // The store was asked for the key anyway.
+        keyring.write_uses_when_due();
         if shared {
             keyring.keep_opened(self.object, &opened);
         }

@@ -41,8 +41,10 @@ impl<U: CipherUse> Run for FinishCipher<'_, U> {
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<usize> {
-        keyring.still(caller, self.key, U::USAGE)?;
-        self.run.stream.finish(self.out)
+        let key = keyring.still(caller, self.key, U::USAGE)?;
+        let done = self.run.stream.finish(self.out)?;
+        keyring.count(&key);
+        Ok(done)
     }
 }
 
@@ -79,12 +81,13 @@ impl Run for FinishMac<'_> {
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<usize> {
-        keyring.still(caller, self.key, Signing::USAGE)?;
+        let key = keyring.still(caller, self.key, Signing::USAGE)?;
         let len = self.run.len;
         let out = self.out.get_mut(..len).ok_or_else(too_small)?;
         let mut tag = Zeroizing::new([0; MAX_DIGEST]);
         self.run.run.finish(&mut tag)?;
         out.copy_from_slice(&tag[..len]);
+        keyring.count(&key);
         Ok(len)
     }
 }
@@ -95,7 +98,9 @@ impl Run for CheckMac<'_> {
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<bool> {
-        keyring.still(caller, self.key, Verifying::USAGE)?;
-        self.run.run.verify(self.run.len, self.tag)
+        let key = keyring.still(caller, self.key, Verifying::USAGE)?;
+        let valid = self.run.run.verify(self.run.len, self.tag)?;
+        keyring.count(&key);
+        Ok(valid)
     }
 }

@@ -42,7 +42,9 @@ impl Run for UnwrapKey<'_> {
         }
         let new = NewKey::new(keyring.provider, &Origin::Unwrapped, made, content, None)?;
         let new = new.knowing(Roles::NONE, true);
-        keyring.keep(caller, self.session, new).map(|(id, _)| id)
+        let (id, _) = keyring.keep(caller, self.session, new)?;
+        keyring.count(&unwrapper);
+        Ok(id)
     }
 }
 

@@ -90,22 +90,24 @@ impl Run for UseToSign<'_> {
         // What a signature gives back, and how it is made, is the same.
         let usage = if self.key.usage == Usage::RECOVER { Usage::RECOVER } else { Usage::SIGN };
         let key = keyring.still(caller, self.key, usage)?;
-        match self.scheme {
+        let len = match self.scheme {
             SignWith::Pair(scheme) => {
                 check_rsa_use(&key.facts, scheme, self.input)?;
                 if scheme == SignScheme::RsaRaw {
                     // It decrypts as well, so the value is one for data from now on, or must not be used so.
                     OpenKey { object: key.object, usage: Usage::DECRYPT }.run(keyring, caller)?;
                 }
-                key.private()?.sign(scheme, self.input, self.out)
+                key.private()?.sign(scheme, self.input, self.out)?
             }
             SignWith::Mac(scheme) => {
                 let tag = one_tag(key.mac(keyring, scheme.with)?, scheme, self.input)?;
                 let tag = tag.get(..scheme.len).ok_or_else(too_small)?;
                 self.out.get_mut(..scheme.len).ok_or_else(too_small)?.copy_from_slice(tag);
-                Ok(scheme.len)
+                scheme.len
             }
-        }
+        };
+        keyring.count(&key);
+        Ok(len)
     }
 }
 
@@ -116,14 +118,16 @@ impl Run for UseToVerify<'_> {
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<bool> {
         let key = keyring.still(caller, self.key, Usage::VERIFY)?;
-        match self.scheme {
-            SignWith::Pair(scheme) => key.public()?.verify(scheme, self.input, self.signature),
+        let valid = match self.scheme {
+            SignWith::Pair(scheme) => key.public()?.verify(scheme, self.input, self.signature)?,
             SignWith::Mac(scheme) => {
                 let tag = one_tag(key.mac(keyring, scheme.with)?, scheme, self.input)?;
                 let tag = tag.get(..scheme.len).ok_or_else(too_small)?;
-                Ok(tag.ct_eq(self.signature).into())
+                tag.ct_eq(self.signature).into()
             }
-        }
+        };
+        keyring.count(&key);
+        Ok(valid)
     }
 }
 
@@ -175,12 +179,14 @@ impl Run for UseToRecover<'_> {
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Option<Vec<u8>>> {
         let key = keyring.still(caller, self.key, Usage::RECOVER)?;
-        match self.scheme {
-            SignScheme::RsaPkcs1 => key.public()?.recover_pkcs1(self.signature),
+        let recovered = match self.scheme {
+            SignScheme::RsaPkcs1 => key.public()?.recover_pkcs1(self.signature)?,
             // A number that is not below the modulus signs nothing.
-            SignScheme::RsaRaw => Ok(key.public()?.encrypt_raw(self.signature).ok()),
-            _ => Err(unfit()),
-        }
+            SignScheme::RsaRaw => key.public()?.encrypt_raw(self.signature).ok(),
+            _ => return Err(unfit()),
+        };
+        keyring.count(&key);
+        Ok(recovered)
     }
 }
 
@@ -192,7 +198,7 @@ impl Run for UseToEncrypt<'_> {
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<usize> {
         let key = keyring.still(caller, self.key, Usage::ENCRYPT)?;
         let (input, out) = (self.input, self.out);
-        match self.cipher {
+        let done = match self.cipher {
             CipherScheme::AesGcm { iv, aad } => {
                 let (ciphertext, tag) = with_tag(out, input.len(), GCM_TAG)?;
                 let tag = tag.try_into().map_err(|_| too_small())?;
@@ -213,7 +219,9 @@ impl Run for UseToEncrypt<'_> {
             CipherScheme::RsaOaep(oaep) => put(&key.public()?.encrypt_oaep(oaep, input)?, out),
             CipherScheme::RsaPkcs1 => put(&key.public()?.encrypt_pkcs1(input)?, out),
             CipherScheme::RsaRaw => put(&key.public()?.encrypt_raw(input)?, out),
-        }
+        }?;
+        keyring.count(&key);
+        Ok(done)
     }
 }
 
@@ -225,7 +233,7 @@ impl Run for UseToDecrypt<'_> {
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<usize> {
         let key = keyring.still(caller, self.key, Usage::DECRYPT)?;
         let (input, out) = (self.input, self.out);
-        match self.cipher {
+        let done = match self.cipher {
             CipherScheme::AesGcm { iv, aad } => {
                 let (ciphertext, tag) = input.split_last_chunk::<GCM_TAG>().ok_or_else(short)?;
                 let plaintext = out.get_mut(..ciphertext.len()).ok_or_else(too_small)?;
@@ -254,7 +262,9 @@ impl Run for UseToDecrypt<'_> {
                 check_raw(&key.facts)?;
                 key.private()?.decrypt_raw(input, out)
             }
-        }
+        }?;
+        keyring.count(&key);
+        Ok(done)
     }
 }
 

@@ -46,7 +46,9 @@ impl Run for WrapKey<'_> {
         if !keyring.grant(&tenant, &grants.collect::<Vec<_>>())? {
             return Err(for_data());
         }
-        keyring.wrap(&wrapper, &means, &self.how, ephemeral, leaving.made.material.expose())
+        let wrapped = keyring.wrap(&wrapper, &means, &self.how, ephemeral, leaving.made.material.expose())?;
+        keyring.count(&wrapper);
+        Ok(wrapped)
     }
 }
 

@@ -51,6 +51,7 @@ pub(crate) fn close(module: &Module, handle: CK_SESSION_HANDLE) -> Result {
         end_login(module, session.token.id);
         keeper.core.call(&session.token.caller, Logout)?;
     }
+    keeper.core.write_uses_when_due();
     Ok(())
 }
 
