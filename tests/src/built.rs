@@ -20,11 +20,24 @@ pub fn module() -> PathBuf {
     beside_tests("libcanis_pkcs11.so")
 }
 
+/// The Python with clients of PKCS#11 that `scripts/setup` makes in the directory that cargo builds in.
+///
+/// # Panics
+/// If it is not there.
+#[must_use]
+pub fn python() -> PathBuf {
+    beside("../python/bin/python", "scripts/setup")
+}
+
 /// Tests run in `target/<profile>/deps`; what they start lies one directory up.
 fn beside_tests(name: &str) -> PathBuf {
+    beside(name, "cargo build --workspace")
+}
+
+fn beside(name: &str, maker: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap_or_else(|e| panic!("a test without a path: {e}"));
     let profile = test.parent().and_then(Path::parent).unwrap_or_else(|| panic!("a test outside target/"));
     let path = profile.join(name);
-    assert!(path.exists(), "{} is not built; run `cargo build --workspace`", path.display());
+    assert!(path.exists(), "{} is not there; run `{maker}`", path.display());
     path
 }

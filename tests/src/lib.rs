@@ -6,7 +6,7 @@ mod server;
 mod softhsm;
 mod sshd;
 
-pub use built::{binary, module};
+pub use built::{binary, module, python};
 pub use run::{Finished, run};
 pub use server::{Server, Site};
 pub use softhsm::SoftHsm;

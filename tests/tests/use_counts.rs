@@ -1,7 +1,7 @@
 //! Uses of keys are counted at every door: through PKCS#11 by several threads and across forks, and over CANISP.
 #![allow(clippy::unwrap_used)] // a failed unwrap is the test's failure
 
-use canis_tests::{Server, Site, binary, module, run};
+use canis_tests::{Server, Site, module, python, run};
 use std::time::{Duration, SystemTime};
 
 const PIN: &str = "pin-of-the-user";
@@ -30,10 +30,7 @@ fn uses_through_pkcs11_are_counted_once() {
     set_pin.args(["slot", "set-pin", "--token", "default", "--pin-file"]).arg(&pin_file);
     run(set_pin.arg("--data").arg(site.data()), b"").ok();
 
-    // `python/` in the directory that cargo builds in.
-    let python = binary("canis").parent().unwrap().parent().unwrap().join("python/bin/python");
-    assert!(python.exists(), "{} is not there; run scripts/setup", python.display());
-    let mut script = site.foreign(python);
+    let mut script = site.foreign(python());
     script.arg("-B").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/use_counts.py"));
     script.arg(module()).arg(PIN).env("CANIS_DATA", site.data());
     let before = SystemTime::now() - Duration::from_secs(1);
