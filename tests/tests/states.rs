@@ -11,17 +11,27 @@ const PIN: &str = "pin-of-the-user";
 const PROHIBITED: &str = "(0x1b)";
 const STATES: [&str; 4] = ["created", "active", "disabled", "destroyed"];
 
-/// Each type, what it encrypts and signs with, and what kind of key PKCS#11 sees.
-const KINDS: [(&str, bool, bool, bool); 7] = [
-    // type, encrypts, signs, makes MACs
-    ("aes256-gcm", true, false, false),
-    ("rsa-2048", true, true, false),
-    ("rsa-3072", true, true, false),
-    ("ecdsa-p256", false, true, false),
-    ("ecdsa-p384", false, true, false),
-    ("ed25519", false, true, false),
-    ("generic", false, false, true),
+/// Every type but the longest RSA keys, which are as the others: whether it encrypts, signs and makes MACs, and what
+/// `derive` says to a new key that is active.
+const KINDS: [(&str, bool, bool, bool, Option<&str>); 13] = [
+    // type, encrypts, signs, makes MACs, derives
+    ("aes128-gcm", true, false, false, NEVER),
+    ("aes192-gcm", true, false, false, NEVER),
+    ("aes256-gcm", true, false, false, NEVER),
+    ("rsa-2048", true, true, false, NEVER),
+    ("rsa-3072", true, true, false, NEVER),
+    ("rsa-4096", true, true, false, NEVER),
+    ("ecdsa-p256", false, true, false, NOT_UNASKED),
+    ("ecdsa-p384", false, true, false, NOT_UNASKED),
+    ("ecdsa-p521", false, true, false, NOT_UNASKED),
+    ("ecdsa-secp256k1", false, true, false, NOT_UNASKED),
+    ("ed25519", false, true, false, NEVER),
+    ("x25519", false, false, false, None),
+    ("generic", false, false, true, NOT_UNASKED),
 ];
+const NEVER: Option<&str> = Some("operation_not_supported");
+/// It derives if that was asked for when it was made.
+const NOT_UNASKED: Option<&str> = Some("operation_not_allowed");
 
 /// What a key in each state still does: nothing before it is activated, only what belongs to the past once disabled.
 fn state_allows(state: &str, operation: &str) -> bool {
@@ -53,7 +63,10 @@ fn bring(server: &Server, name: &str, state: &str) {
 fn every_state_operation_and_type_over_canisp() {
     let site = Site::with_keyfile();
     let server = site.start().unsealed();
-    for (kind, encrypts, signs, macs) in KINDS {
+    canis(&server, &["key", "create", "peer", "--type", "x25519"]);
+    let peer = site.file("peer.pem");
+    canis(&server, &["key", "public", "peer", "--out", text(&peer)]);
+    for (kind, encrypts, signs, macs, derives) in KINDS {
         for state in STATES {
             let name = format!("{kind}/{state}");
             let activate = format!("--activate={}", state != "created");
@@ -66,7 +79,11 @@ fn every_state_operation_and_type_over_canisp() {
             let (ciphertext, signature, mac) =
                 (made(encrypts, "encrypt"), made(signs, "sign"), made(macs, "mac"));
             bring(&server, &name, state);
-            let asked: [(&str, bool, Finished); 8] = [
+            let mut derive = vec!["derive", &name];
+            if kind != "generic" {
+                derive.extend(["--peer", text(&peer)]);
+            }
+            let asked: [(&str, bool, Finished); 9] = [
                 ("encrypt", encrypts, server.canis(&["encrypt", &name], b"message")),
                 ("decrypt", encrypts, server.canis(&["decrypt", &name], ciphertext.as_bytes())),
                 ("rewrap", encrypts, server.canis(&["rewrap", &name], ciphertext.as_bytes())),
@@ -74,11 +91,13 @@ fn every_state_operation_and_type_over_canisp() {
                 ("sign", signs, server.canis(&["sign", &name], b"message")),
                 ("verify", signs, server.canis(&["verify", &name, "--signature", &signature], b"message")),
                 ("mac", macs, server.canis(&["mac", &name], b"message")),
+                ("derive", derives.is_none(), server.canis(&derive, b"")),
                 ("verify-mac", macs, server.canis(&["verify-mac", &name, "--mac", &mac], b"message")),
             ];
             for (operation, can, done) in asked {
                 let code = match (state, can, state_allows(state, operation)) {
                     ("destroyed", ..) => Some("key_destroyed"),
+                    (_, false, _) if operation == "derive" => derives,
                     (_, false, _) => Some("operation_not_supported"),
                     (_, _, false) => Some("operation_not_allowed"),
                     _ => None,
