@@ -217,6 +217,34 @@ pub(crate) fn work<O: Operation>(
     outcome.map(|_| ())
 }
 
+/// The call that gives the whole message and takes the whole answer. If it only asks how long that is, which hosts do
+/// before most answers, `work` runs in place under the session's lock: lengths take no cryptography and no store.
+///
+/// # Errors
+/// Those of [`work`].
+pub(crate) fn whole<O: Operation>(
+    module: &Module,
+    handle: CK_SESSION_HANDLE,
+    is_query: bool,
+    work: impl FnOnce(&mut O) -> Result<Done>,
+) -> Result {
+    if !is_query {
+        return self::work(module, handle, Stage::Last, work);
+    }
+    module.sessions.with(handle, |session| {
+        let place = O::place(session);
+        let outcome = match place {
+            Pending::Idle => return fail(CKR_OPERATION_NOT_INITIALIZED),
+            Pending::Busy => return fail(CKR_OPERATION_ACTIVE),
+            Pending::Active(operation) => work(operation),
+        };
+        if ends(Stage::Last, &outcome) {
+            *place = Pending::Idle;
+        }
+        outcome.map(|_| ())
+    })
+}
+
 /// A place marked busy. Dropped, be it at the end of the operation, by a failure or a panic, it becomes idle again.
 struct Busy<'a, O: Operation> {
     module: &'a Module,

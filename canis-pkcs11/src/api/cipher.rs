@@ -1,6 +1,6 @@
 //! Encryption and decryption (sections 5.8 and 5.10), which differ in direction only.
 
-use super::output::{Out, Transfer};
+use super::output::{Out, Transfer, is_query};
 use crate::mechanism::{Cipher, Mechanism};
 use crate::message::Kept;
 use crate::module::Module;
@@ -98,7 +98,7 @@ enum Parts<W> {
     /// is authenticated.
     Kept(Kept),
     /// They are worked on as they come.
-    Running(CipherRun<W>),
+    Running(Box<CipherRun<W>>),
     /// All is done, but the host's buffer was too small for the last piece.
     Ended(Zeroizing<Vec<u8>>),
 }
@@ -140,7 +140,7 @@ pub(crate) fn init<W: Way>(
 
 /// C_Encrypt and C_Decrypt.
 pub(crate) fn whole<W: Way>(module: &Module, session: CK_SESSION_HANDLE, io: Result<Transfer<'_>>) -> Result {
-    work(module, session, Stage::Last, |ciphering: &mut Ciphering<W>| {
+    pending::whole(module, session, is_query(&io), |ciphering: &mut Ciphering<W>| {
         if !matches!(ciphering.parts, Parts::None) {
             return fail(CKR_OPERATION_NOT_INITIALIZED);
         }
@@ -208,7 +208,7 @@ impl<W: Way> Ciphering<W> {
             self.parts = match self.cipher {
                 Cipher::Blocks(mode) => {
                     let start = StartCipher { key: &self.key.key, mode, direction: PhantomData };
-                    Parts::Running(core.call(&self.key.caller, start)?)
+                    Parts::Running(Box::new(core.call(&self.key.caller, start)?))
                 }
                 _ => Parts::Kept(Kept::default()),
             };

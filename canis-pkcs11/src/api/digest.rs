@@ -1,10 +1,10 @@
 //! Message digests (section 5.12).
 
 use super::attributes::Reading;
-use super::output::{Out, Transfer};
+use super::output::{Out, Transfer, is_query};
 use crate::mechanism::Mechanism;
 use crate::module::Module;
-use crate::pending::{Done, Operation, Pending, Stage, begin, cancel_by_init, work};
+use crate::pending::{self, Done, Operation, Pending, Stage, begin, cancel_by_init, work};
 use crate::rv::{Result, fail};
 use crate::session::Session;
 use canis_core::crypto::{Hash, Hasher, MAX_DIGEST, Provider};
@@ -62,7 +62,7 @@ pub(crate) fn init(
 
 /// C_Digest.
 pub(crate) fn whole(module: &Module, session: CK_SESSION_HANDLE, io: Result<Transfer<'_>>) -> Result {
-    work(module, session, Stage::Last, |digest: &mut Digesting| {
+    pending::whole(module, session, is_query(&io), |digest: &mut Digesting| {
         if digest.parts.is_some() {
             return fail(CKR_OPERATION_NOT_INITIALIZED);
         }

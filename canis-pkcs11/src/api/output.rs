@@ -89,6 +89,11 @@ pub(crate) struct Transfer<'a> {
     pub(crate) out: Out<'a>,
 }
 
+/// Whether a call asks for the length of its answer only.
+pub(crate) fn is_query(io: &Result<Transfer<'_>>) -> bool {
+    io.as_ref().is_ok_and(|io| io.out.is_query())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,6 @@
 //! Signatures (section 5.13).
 
-use super::output::{Out, Transfer};
+use super::output::{Out, Transfer, is_query};
 use crate::mechanism::Mechanism;
 use crate::message::Message;
 use crate::module::Module;
@@ -46,7 +46,7 @@ pub(crate) fn init(
 
 /// C_Sign.
 pub(crate) fn whole(module: &Module, session: CK_SESSION_HANDLE, io: Result<Transfer<'_>>) -> Result {
-    work(module, session, Stage::Last, |signing: &mut Signing| {
+    pending::whole(module, session, is_query(&io), |signing: &mut Signing| {
         if signing.message.started() {
             return fail(CKR_OPERATION_NOT_INITIALIZED);
         }

@@ -1,7 +1,7 @@
 //! C_Initialize to C_Finalize: the one module of the process, and who is inside it.
 //!
-//! The module is reached by a pointer without a lock. Calls count themselves in and out, spread over counters of their
-//! own cache lines; C_Finalize takes the pointer away, waits for those inside and only then drops the module. After a
+//! The module is reached by a pointer without a lock. Calls count themselves in and out, on counters of their own cache
+//! lines, which the first threads have for themselves and later ones share; C_Finalize takes the pointer away, waits for those inside and only then drops the module. After a
 //! fork the child finds the pointer but not the mark (`fork`), and leaves the parent's module where it is.
 
 use super::entry::guarded;
@@ -23,17 +23,20 @@ static CHANGING: Mutex<()> = Mutex::new(());
 /// The module, or null.
 static CURRENT: AtomicPtr<Module> = AtomicPtr::new(null_mut());
 
-const STRIPES: usize = 16;
+/// The counters that have one thread each, never another: only that thread writes, so leaving is a plain store.
+const OWN: usize = 64;
+/// The counters over which all further threads spread.
+const SHARED: usize = 16;
 
-/// How many calls are inside; threads spread over the counters.
-static INSIDE: [Stripe; STRIPES] = [const { Stripe(AtomicUsize::new(0)) }; STRIPES];
+/// How many calls are inside.
+static INSIDE: [Stripe; OWN + SHARED] = [const { Stripe(AtomicUsize::new(0)) }; OWN + SHARED];
 
 #[repr(align(128))]
 struct Stripe(AtomicUsize);
 
 thread_local! {
-    /// This thread's counter; `STRIPES` until it has one.
-    static MINE: Cell<usize> = const { Cell::new(STRIPES) };
+    /// The place of this thread's counter; `usize::MAX` until it has one.
+    static MINE: Cell<usize> = const { Cell::new(usize::MAX) };
 }
 
 thread_local! {
@@ -65,7 +68,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// A call inside the module.
 pub(super) struct Inside {
     module: *const Module,
-    stripe: &'static AtomicUsize,
+    place: usize,
 }
 
 impl Deref for Inside {
@@ -80,7 +83,12 @@ impl Deref for Inside {
 
 impl Drop for Inside {
     fn drop(&mut self) {
-        self.stripe.fetch_sub(1, Ordering::SeqCst);
+        let calls = &INSIDE[self.place].0;
+        if self.place < OWN {
+            calls.store(calls.load(Ordering::Relaxed).saturating_sub(1), Ordering::Release);
+        } else {
+            calls.fetch_sub(1, Ordering::Release);
+        }
     }
 }
 
@@ -89,21 +97,20 @@ pub(super) fn enter() -> Option<Inside> {
     if !fork::is_marked() {
         return None;
     }
-    let stripe = &INSIDE[my_stripe()].0;
-    stripe.fetch_add(1, Ordering::SeqCst);
+    let place = my_place();
+    INSIDE[place].0.fetch_add(1, Ordering::SeqCst);
     // Looked at after counting in, so that C_Finalize either sees the count or is seen here.
-    let inside = Inside { module: CURRENT.load(Ordering::SeqCst), stripe };
+    let inside = Inside { module: CURRENT.load(Ordering::SeqCst), place };
     if inside.module.is_null() { None } else { Some(inside) }
 }
 
-fn my_stripe() -> usize {
+fn my_place() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
-    MINE.with(|mine| {
-        if mine.get() == STRIPES {
-            mine.set(NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES);
-        }
-        mine.get()
-    })
+    if MINE.get() == usize::MAX {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        MINE.set(if number < OWN { number } else { OWN + number % SHARED });
+    }
+    MINE.get()
 }
 
 /// Initialises the module that `open` makes. Of several threads that try, one does and the others are told so.

@@ -12,6 +12,7 @@ use canis_core::{Caller, Core};
 use canis_proto::{ErrorCode, Id, Usage};
 use pkcs11_sys::*;
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 
 mod embedded;
@@ -123,8 +124,12 @@ pub(crate) struct Wanted {
     pub(crate) usage: Usage,
 }
 
-/// A key opened for one kind of use.
-pub(crate) struct ReadyKey {
+/// A key opened for one kind of use. It moves between the session and the operations at every call, so it is a pointer;
+/// the memory is used again with it.
+pub(crate) struct ReadyKey(Box<Opening>);
+
+/// What such a key is.
+pub(crate) struct Opening {
     /// The key.
     pub(crate) key: Arc<KeyHandle>,
     /// Who uses it; a copy of its own, so that threads share no reference count while they work.
@@ -132,6 +137,14 @@ pub(crate) struct ReadyKey {
     wanted: Wanted,
     /// The mechanism that was checked against the key.
     mechanism: CK_MECHANISM_TYPE,
+}
+
+impl Deref for ReadyKey {
+    type Target = Opening;
+
+    fn deref(&self) -> &Opening {
+        &self.0
+    }
 }
 
 impl ReadyKey {
@@ -162,7 +175,8 @@ impl ReadyKey {
         let key = core
             .call(&token.caller, OpenKey { object, usage })
             .instead(ErrorCode::ObjectNotFound, CKR_KEY_HANDLE_INVALID)?;
-        Ok(ReadyKey { key, caller: token.caller.clone(), wanted, mechanism: mechanism.kind })
+        let opening = Opening { key, caller: token.caller.clone(), wanted, mechanism: mechanism.kind };
+        Ok(ReadyKey(Box::new(opening)))
     }
 
     /// Whether it is the key that is wanted, opened for that use.
