@@ -1,25 +1,36 @@
 //! The only home of plain key bytes: locked into memory, left out of core dumps, wiped when dropped.
 //!
+//! Most secrets are short and many are short-lived (an agreed secret, a session key), so those share regions that are
+//! mapped and locked once: a secret takes a slot of one and wipes it when it goes. Long ones have pages of their own.
+//!
 //! Unsafe lives here because the kernel's memory calls are unsafe; see each SAFETY line.
 #![allow(unsafe_code)] // One of the rooms that may (ARCHITECTURE.md): memory cannot be locked in safe Rust.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
-use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::ptr::{NonNull, null_mut};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
-/// Memory is locked page by page; every secret has pages of its own so that unlocking one frees no other.
+/// Memory is locked page by page; what has pages of its own frees no other when it is unlocked.
 const PAGE: usize = 4096;
 
 /// Secret bytes: mlock'ed, excluded from core dumps, wiped on drop. No `Clone`, no way into `Debug`.
 pub struct SecretBytes {
-    pages: NonNull<u8>,
+    start: NonNull<u8>,
     len: usize,
-    layout: Layout,
+    home: Home,
 }
 
-// SAFETY: the pages are owned by this value alone and reached only through &self / &mut self.
+/// Where a secret's memory belongs.
+enum Home {
+    /// A slot of a region.
+    Slot(Slot),
+    /// Pages of this layout.
+    Pages(Layout),
+}
+
+// SAFETY: the memory is owned by this value alone and reached only through &self / &mut self.
 unsafe impl Send for SecretBytes {}
 // SAFETY: a shared SecretBytes only gives out shared slices.
 unsafe impl Sync for SecretBytes {}
@@ -36,21 +47,18 @@ impl SecretBytes {
     /// `len` zero bytes.
     #[must_use]
     pub fn zeroed(len: usize) -> Self {
+        if len <= SLOT
+            && let Some((slot, start)) = take_slot()
+        {
+            return SecretBytes { start, len, home: Home::Slot(slot) };
+        }
         let layout = layout(len);
         // SAFETY: the layout's size is not zero (at least one page).
         let raw = unsafe { alloc_zeroed(layout) };
-        let Some(pages) = NonNull::new(raw) else { handle_alloc_error(layout) };
-        // SAFETY: the range is ours, page aligned and a whole number of pages; the calls only change how the
-        // kernel treats it. Failure leaves usable memory and is reported by `some_secret_is_swappable`.
-        unsafe {
-            if libc::mlock(raw.cast(), layout.size()) != 0 {
-                NOT_LOCKED.store(true, Ordering::Relaxed);
-            }
-            libc::madvise(raw.cast(), layout.size(), libc::MADV_DONTDUMP);
-            // A forked child would hold a copy that is neither locked nor ever wiped; it gets zeros.
-            libc::madvise(raw.cast(), layout.size(), libc::MADV_WIPEONFORK);
-        }
-        SecretBytes { pages, len, layout }
+        let Some(start) = NonNull::new(raw) else { handle_alloc_error(layout) };
+        // SAFETY: the range is ours, page aligned and a whole number of pages.
+        unsafe { protect(raw, layout.size()) };
+        SecretBytes { start, len, home: Home::Pages(layout) }
     }
 
     /// A secret made by filling `len` bytes in place.
@@ -79,14 +87,14 @@ impl SecretBytes {
     /// The bytes, for the shortest time possible.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
-        // SAFETY: `pages` holds at least `len` initialised bytes for as long as self lives.
-        unsafe { std::slice::from_raw_parts(self.pages.as_ptr(), self.len) }
+        // SAFETY: `start` leads to at least `len` initialised bytes that are this value's for as long as it lives.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 
     /// The bytes, to be written.
     pub fn expose_mut(&mut self) -> &mut [u8] {
         // SAFETY: as in `expose`; &mut self makes the access exclusive.
-        unsafe { std::slice::from_raw_parts_mut(self.pages.as_ptr(), self.len) }
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
     }
 
     /// The first `len` bytes, the rest wiped. For algorithms that learn their output's size last.
@@ -121,14 +129,35 @@ impl SecretBytes {
 impl Drop for SecretBytes {
     fn drop(&mut self) {
         self.expose_mut().zeroize();
-        let (raw, size) = (self.pages.as_ptr(), self.layout.size());
-        // SAFETY: `zeroed` allocated these pages with this layout and nothing refers to them any more.
-        unsafe {
-            libc::madvise(raw.cast(), size, libc::MADV_DODUMP);
-            libc::madvise(raw.cast(), size, libc::MADV_KEEPONFORK);
-            libc::munlock(raw.cast(), size);
-            dealloc(raw, self.layout);
+        match &self.home {
+            Home::Slot(slot) => slot.give_back(),
+            Home::Pages(layout) => {
+                let (raw, size) = (self.start.as_ptr(), layout.size());
+                // SAFETY: `zeroed` allocated these pages with this layout and nothing refers to them any more.
+                unsafe {
+                    libc::madvise(raw.cast(), size, libc::MADV_DODUMP);
+                    libc::madvise(raw.cast(), size, libc::MADV_KEEPONFORK);
+                    libc::munlock(raw.cast(), size);
+                    dealloc(raw, *layout);
+                }
+            }
         }
+    }
+}
+
+/// Locks memory, and keeps it out of core dumps and forked children: a child would hold a copy that is neither locked nor
+/// ever wiped; it gets zeros. Failure leaves usable memory and is reported by `some_secret_is_swappable`.
+///
+/// # Safety
+/// The caller owns the `size` bytes at `start`, which are whole pages.
+unsafe fn protect(start: *mut u8, size: usize) {
+    // SAFETY: by the caller; the calls only change how the kernel treats the range.
+    unsafe {
+        if libc::mlock(start.cast(), size) != 0 {
+            NOT_LOCKED.store(true, Ordering::Relaxed);
+        }
+        libc::madvise(start.cast(), size, libc::MADV_DONTDUMP);
+        libc::madvise(start.cast(), size, libc::MADV_WIPEONFORK);
     }
 }
 
@@ -141,20 +170,202 @@ fn layout(len: usize) -> Layout {
     }
 }
 
+/// What a slot holds: the private key of every curve in PKCS#8, and all symmetric keys but the longest.
+const SLOT: usize = 256;
+/// Slots of a region: one for each bit of a word. The first holds the region's mark.
+const SLOTS: usize = 64;
+/// How many regions there can be; secrets beyond them have pages of their own.
+const REGIONS: usize = 1024;
+
+/// Slots that were mapped and locked together. Regions stay for as long as the process lives, and are found without a
+/// lock, so that a fork in another thread leaves none held in the child.
+struct Region {
+    /// Null until the region is mapped.
+    start: AtomicPtr<u8>,
+    /// A bit for each slot that is taken.
+    taken: AtomicU64,
+}
+
+static POOL: [Region; REGIONS] =
+    [const { Region { start: AtomicPtr::new(null_mut()), taken: AtomicU64::new(1) } }; REGIONS];
+
+/// No region below this one has a free slot, as far as is known.
+static FIRST: AtomicUsize = AtomicUsize::new(0);
+
+/// A taken slot.
+struct Slot {
+    region: usize,
+    number: u32,
+}
+
+impl Slot {
+    /// Its bytes are zero again.
+    fn give_back(&self) {
+        POOL[self.region].taken.fetch_and(!(1 << self.number), Ordering::Release);
+        FIRST.fetch_min(self.region, Ordering::Relaxed);
+    }
+}
+
+/// A slot of zero bytes; `None` when all are taken or no more memory can be mapped.
+fn take_slot() -> Option<(Slot, NonNull<u8>)> {
+    for number in FIRST.load(Ordering::Relaxed)..REGIONS {
+        let Some(start) = POOL[number].opened()? else { continue };
+        let free = |taken: u64| (taken != u64::MAX).then(|| taken | (taken + 1));
+        if let Ok(before) = POOL[number].taken.fetch_update(Ordering::Acquire, Ordering::Relaxed, free) {
+            FIRST.store(number, Ordering::Relaxed);
+            let slot = before.trailing_ones();
+            // SAFETY: a region has room for SLOTS slots, and the number of a bit is below that.
+            return Some((Slot { region: number, number: slot }, unsafe { start.add(slot as usize * SLOT) }));
+        }
+    }
+    None
+}
+
+impl Region {
+    /// Its memory, mapped if it is not yet; `None` inside for one that a parent process left, which is not locked here.
+    /// `None` outside when nothing can be mapped.
+    fn opened(&self) -> Option<Option<NonNull<u8>>> {
+        let start = match NonNull::new(self.start.load(Ordering::Acquire)) {
+            Some(start) => start,
+            None => self.open()?,
+        };
+        // SAFETY: the first slot is only ever reached as this atomic; regions are never unmapped.
+        let marked = unsafe { AtomicU8::from_ptr(start.as_ptr()) }.load(Ordering::Relaxed) == 1;
+        Some(marked.then_some(start))
+    }
+
+    fn open(&self) -> Option<NonNull<u8>> {
+        const SIZE: usize = SLOTS * SLOT;
+        let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        // SAFETY: asks for fresh memory at an address of the kernel's choice.
+        let raw = unsafe { libc::mmap(null_mut(), SIZE, access, kind, -1, 0) };
+        if raw == libc::MAP_FAILED {
+            return None;
+        }
+        let mine = NonNull::new(raw.cast::<u8>())?;
+        // SAFETY: the pages are ours. The mark is gone in a child, where they are zero.
+        unsafe {
+            protect(mine.as_ptr(), SIZE);
+            mine.as_ptr().write(1);
+        }
+        match self.start.compare_exchange(null_mut(), mine.as_ptr(), Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => Some(mine),
+            Err(other) => {
+                // SAFETY: another thread was first, so nobody has seen these pages.
+                unsafe { libc::munmap(raw, SIZE) };
+                NonNull::new(other)
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
 
     #[test]
     fn keeps_truncates_and_compares() {
-        let mut secret = SecretBytes::copied_from(b"0123456789");
-        assert_eq!((secret.len(), secret.is_empty()), (10, false));
-        assert!(
-            secret.equals(b"0123456789") && !secret.equals(b"0123456780") && !secret.equals(b"012345678")
-        );
-        secret.expose_mut()[0] = b'x';
-        let secret = secret.truncated(3);
-        assert_eq!(secret.expose(), b"x12");
+        for pad in [0, SLOT] {
+            let text = [&b"0123456789"[..], &vec![b'.'; pad]].concat();
+            let mut secret = SecretBytes::copied_from(&text);
+            assert_eq!((secret.len(), secret.is_empty()), (10 + pad, false));
+            let mut other = text.clone();
+            other[9] = b'0';
+            assert!(secret.equals(&text) && !secret.equals(&other) && !secret.equals(&text[1..]));
+            secret.expose_mut()[0] = b'x';
+            let secret = secret.truncated(3);
+            assert_eq!(secret.expose(), b"x12");
+        }
         assert!(SecretBytes::zeroed(0).is_empty());
+    }
+
+    /// Slots are used again; what was in them must be gone, also behind a secret that was cut short.
+    #[test]
+    fn a_new_secret_is_zero_and_nobody_elses() {
+        for round in 0..50 {
+            let mut held: Vec<_> = (0..200).map(|_| SecretBytes::zeroed(SLOT)).collect();
+            assert!(held.iter().all(|secret| secret.expose().iter().all(|byte| *byte == 0)));
+            let places: BTreeMap<_, _> =
+                held.iter().map(|s| (s.expose().as_ptr() as usize, s.len())).collect();
+            let ends = places.iter().zip(places.keys().skip(1));
+            assert!(ends.into_iter().all(|((start, len), next)| start + len <= *next), "{places:x?}");
+            assert_eq!(places.len(), held.len());
+            for secret in &mut held {
+                secret.expose_mut().fill(round as u8 | 1);
+            }
+            drop(held.into_iter().map(|secret| secret.truncated(round)).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn threads_share_the_slots() {
+        std::thread::scope(|scope| {
+            for number in 1..=4u8 {
+                scope.spawn(move || {
+                    for len in (0..2000).map(|round| round % SLOT) {
+                        let held = [len, SLOT, len / 2].map(|len| {
+                            let mut secret = SecretBytes::zeroed(len);
+                            assert!(secret.expose().iter().all(|byte| *byte == 0));
+                            secret.expose_mut().fill(number);
+                            secret
+                        });
+                        let whole = |secret: &SecretBytes| secret.expose().iter().all(|byte| *byte == number);
+                        assert!(held.iter().all(whole));
+                    }
+                });
+            }
+        });
+    }
+
+    /// The flags of the mapping that an address is in, as proc(5) describes VmFlags.
+    fn flags(at: *const u8) -> String {
+        let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let mut inside = false;
+        for line in maps.lines() {
+            if let Some((from, to)) = line.split(' ').next().and_then(|range| range.split_once('-')) {
+                let bound = |text| usize::from_str_radix(text, 16).unwrap_or(0);
+                inside = (bound(from)..bound(to)).contains(&(at as usize));
+            }
+            if let (true, Some(flags)) = (inside, line.strip_prefix("VmFlags:")) {
+                return flags.to_owned();
+            }
+        }
+        panic!("no mapping has the address")
+    }
+
+    /// Left out of core dumps (dd), zero in children (wf), and locked (lo) where the limit allows it.
+    #[test]
+    fn the_kernel_knows_what_is_secret() {
+        for len in [32, SLOT, SLOT + 1, 3 * PAGE] {
+            let secret = SecretBytes::zeroed(len);
+            let flags = flags(secret.expose().as_ptr());
+            for flag in ["dd", "wf"] {
+                assert!(flags.split(' ').any(|one| one == flag), "{len}: {flags}");
+            }
+            assert!(some_secret_is_swappable() || flags.split(' ').any(|one| one == "lo"), "{len}: {flags}");
+        }
+    }
+
+    /// A child finds zeros where the parent's secrets are, and its own are in memory that is its own.
+    #[test]
+    fn a_child_has_none_of_the_parents_secrets() {
+        let parents = SecretBytes::copied_from(&[7; 32]);
+        // SAFETY: the child only takes memory from the kernel, looks at it and ends.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let mut own = SecretBytes::zeroed(32);
+            own.expose_mut().fill(9);
+            let apart =
+                own.expose().as_ptr().addr().abs_diff(parents.expose().as_ptr().addr()) >= SLOTS * SLOT;
+            let good = parents.expose() == [0; 32] && own.expose() == [9; 32] && apart;
+            // SAFETY: ends the child without running anything of the test.
+            unsafe { libc::_exit(if good { 0 } else { 1 }) };
+        }
+        let mut status = 0;
+        // SAFETY: a live place for the answer.
+        assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+        assert_eq!((libc::WIFEXITED(status), libc::WEXITSTATUS(status)), (true, 0));
+        assert!(parents.equals(&[7; 32]));
     }
 }
