@@ -28,6 +28,10 @@ impl MacKey for HmacKey {
         HmacKey::tag_len(self)
     }
 
+    fn tag(&self, parts: &[&[u8]], out: &mut [u8; MAX_DIGEST]) -> Result<usize> {
+        HmacKey::tag(self, parts, out).map_err(failed)
+    }
+
     fn start(&self) -> Result<Box<dyn MacRun>> {
         Ok(Box::new(HmacKey::start(self).map_err(failed)?))
     }

@@ -2,6 +2,8 @@
 
 use super::{HmacContext, Result, done, lc, md};
 use crate::crypto::{Hash, MAX_DIGEST};
+use std::ffi::c_int;
+use std::mem::MaybeUninit;
 use std::ptr;
 
 /// A key whose two pads have been hashed. Immutable; usable from all threads at once.
@@ -29,6 +31,25 @@ impl HmacKey {
 
     pub(in crate::crypto::awslc) fn tag_len(&self) -> usize {
         self.tag_len
+    }
+
+    /// The tag of the concatenated parts, and its length. The context is on the stack: nothing is allocated.
+    pub(in crate::crypto::awslc) fn tag(&self, parts: &[&[u8]], out: &mut [u8; MAX_DIGEST]) -> Result<usize> {
+        let mut place = MaybeUninit::<lc::HMAC_CTX>::uninit();
+        let (run, mut len) = (place.as_mut_ptr(), 0);
+        // SAFETY: HMAC_CTX_copy initialises its target before anything else; each part is read as far as it goes; no
+        // hash has more than MAX_DIGEST bytes, which `out` has room for; HMAC_CTX_cleanup, which wipes the context, is
+        // always reached, since nothing in between unwinds.
+        let made = unsafe {
+            let mut good = lc::HMAC_CTX_copy(run, self.context.as_ptr()) == 1;
+            for part in parts {
+                good = good && lc::HMAC_Update(run, part.as_ptr(), part.len()) == 1;
+            }
+            good = good && lc::HMAC_Final(run, out.as_mut_ptr(), &mut len) == 1;
+            lc::HMAC_CTX_cleanup(run);
+            good
+        };
+        done(c_int::from(made)).map(|()| len as usize)
     }
 
     /// A MAC to be computed.
