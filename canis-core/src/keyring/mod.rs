@@ -26,6 +26,7 @@ pub(crate) mod record;
 pub(crate) mod role;
 mod schedule;
 pub(crate) mod seal;
+mod search;
 pub(crate) mod store_rows;
 pub(crate) mod tenant;
 mod together;
@@ -38,6 +39,7 @@ use object::CachedObject;
 use ready::ReadyKey;
 use record::StoreFacts;
 use seal::{RowSealer, derive_xaes};
+use search::{Answer, Asked};
 use tenant::OpenTenant;
 use uses::Uses;
 
@@ -61,6 +63,7 @@ pub struct Keyring {
     ready: Cache<(Id, u64), Arc<ReadyKey>>,
     objects: Cache<Id, Arc<CachedObject>>,
     handles: Cache<(Id, Usage), Arc<KeyHandle>>,
+    searches: Cache<Asked, Arc<Answer>>,
     tokens: Mutex<Option<(u64, Arc<Vec<TokenInfo>>)>>,
     uses: Uses,
     /// Whose turn it is among those whose transactions met another one.
@@ -118,6 +121,7 @@ impl Keyring {
             ready: Cache::new(CACHED_KEYS),
             objects: Cache::new(CACHED_KEYS),
             handles: Cache::new(CACHED_KEYS),
+            searches: Cache::new(search::KEPT),
             tokens: Mutex::new(None),
             uses: Uses::default(),
             losers: Mutex::new(()),

@@ -3,9 +3,8 @@
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
-use crate::keyring::object::family_number;
-use crate::object::{Class, Content, FindObjects, Found, Object, ReadObject, Wanted, profile, profiles};
-use crate::store::{ObjectQuery, ObjectRow};
+use crate::object::{Class, Content, FindObjects, Found, Object, ReadObject, profile, profiles};
+use crate::store::ObjectQuery;
 use crate::token::Role;
 use canis_proto::{Error, ErrorCode, Id, Result};
 use std::sync::Arc;
@@ -21,7 +20,8 @@ impl Run for FindObjects<'_> {
         let (open, generation) = (keyring.tenant_if_open(token), keyring.store.generation());
         let mut found = Found { objects: Vec::new(), refused: Vec::new() };
         let fits = |object: &Arc<Object>| (private || !object.content.private) && self.wanted.fits(object);
-        for row in keyring.rows(token, &self.wanted)?.iter().filter(|row| private || !row.private) {
+        for row in keyring.rows(token, &self.wanted, generation)?.iter().filter(|row| private || !row.private)
+        {
             match keyring.found_object(row, open.as_deref(), generation) {
                 Ok(object) if fits(&object) => found.objects.push(object),
                 Ok(_) => {}
@@ -40,21 +40,6 @@ impl Run for FindObjects<'_> {
 /// Whether it is the row that is at fault, and no other row suffers from it.
 fn is_damage(error: &Error) -> bool {
     matches!(error.code, ErrorCode::StoreTampered | ErrorCode::StoreFormat)
-}
-
-impl Keyring {
-    fn rows(&self, token: Id, wanted: &Wanted<'_>) -> Result<Vec<ObjectRow>> {
-        if let Some(id) = wanted.unique {
-            return Ok(self.store.object(id)?.filter(|row| row.tenant_id == token).into_iter().collect());
-        }
-        self.store.objects(&ObjectQuery {
-            class: wanted.class.map(|c| c as u8),
-            label: wanted.label,
-            cka_id: wanted.id,
-            family: wanted.family.map(|family| family_number(Some(family))),
-            ..ObjectQuery::all(token)
-        })
-    }
 }
 
 impl Run for ReadObject {
