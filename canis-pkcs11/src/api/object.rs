@@ -124,6 +124,15 @@ pub(crate) fn destroy(module: &Module, session: CK_SESSION_HANDLE, handle: CK_OB
     let destroyed = module.keeper()?.core.call(&token.caller, request);
     destroyed.instead(ErrorCode::OperationNotAllowed, CKR_ACTION_PROHIBITED)?;
     module.handles.forget(handle);
+    let Some(tag) = object.session else { return Ok(()) };
+    // The session may have been closed meanwhile.
+    let _ = module.sessions.with(tag as CK_SESSION_HANDLE, |session| {
+        // The youngest go first, mostly.
+        if let Some(at) = session.objects.iter().rposition(|kept| *kept == handle) {
+            session.objects.swap_remove(at);
+        }
+        Ok(())
+    });
     Ok(())
 }
 

@@ -42,7 +42,10 @@ pub(crate) fn open(module: &Module, slot: CK_SLOT_ID, flags: CK_FLAGS) -> Result
 pub(crate) fn close(module: &Module, handle: CK_SESSION_HANDLE) -> Result {
     let session = module.sessions.close(handle)?;
     let keeper = module.keeper()?;
-    keeper.application.end_session(session_tag(handle));
+    // Of one without objects nothing is told, so that every thread's keys stay ready.
+    if !session.objects.is_empty() {
+        keeper.application.end_session(session_tag(handle));
+    }
     for object in &session.objects {
         module.handles.forget(*object);
     }
