@@ -3,14 +3,17 @@
 
 mod token;
 
-use canis_core::Caller;
+use canis_core::clock::SystemClock;
 use canis_core::crypto::SignScheme;
+use canis_core::datadir::DataDir;
 use canis_core::object::{
-    Class, Content, CreateObject, DestroyObject, KeyFacts, OpenKey, SignWith, UpdateObject, UseToSign,
-    UseToVerify,
+    Class, Content, CreateObject, DestroyObject, FindObjects, KeyFacts, OpenKey, SignWith, UpdateObject,
+    UseToSign, UseToVerify, Wanted,
 };
 use canis_core::token::{Login, Logout, Role};
+use canis_core::{Caller, Core, default_provider};
 use canis_proto::{ErrorCode, Usage};
+use std::sync::Arc;
 use token::{SO, Token, USER, code, content, pin};
 
 /// A pair signs and verifies; its public half is seen and used without a login, its private half is not.
@@ -279,4 +282,32 @@ fn objects_have_a_largest_size() {
     };
     data((1 << 20) - 2).unwrap();
     assert_eq!(code(data(1 << 20)), ErrorCode::TooLarge);
+}
+
+/// Answers to searches are remembered, and must not outlast a login, a change, or what another process does.
+#[test]
+fn what_was_found_once_is_looked_for_again_when_anything_changes() {
+    let token = Token::new();
+    token.login(Role::User, USER).unwrap();
+    let (secret, _) = token.generate("again", None).unwrap();
+    let store = DataDir::new(token.dir.path()).open_or_create_store().unwrap();
+    let other = Core::open(Arc::new(store), default_provider(), Arc::new(SystemClock)).unwrap();
+    let stranger = Caller::pkcs11(&other.application(), token.id);
+    let theirs = |label| {
+        let request = FindObjects { wanted: Wanted { label: Some(label), ..Wanted::default() } };
+        other.call(&stranger, request).unwrap().objects.len()
+    };
+    for _ in 0..2 {
+        assert_eq!((token.find(b"again"), theirs(b"again")), (2, 1), "the private half is for the user");
+        assert_eq!((token.find(b"new"), theirs(b"new")), (0, 0));
+    }
+    token.generate("new", None).unwrap();
+    assert_eq!((token.find(b"new"), theirs(b"new")), (2, 1));
+    token.core.call(&token.caller(), Logout).unwrap();
+    assert_eq!((token.find(b"again"), token.find(b"new")), (1, 1));
+    other.call(&stranger, Login { role: Role::User, pin: &pin(USER) }).unwrap();
+    assert_eq!((theirs(b"again"), token.find(b"again")), (2, 1));
+    other.call(&stranger, DestroyObject { object: secret }).unwrap();
+    token.login(Role::User, USER).unwrap();
+    assert_eq!((theirs(b"again"), token.find(b"again"), token.find(b"new")), (1, 1, 2));
 }
