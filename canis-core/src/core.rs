@@ -146,11 +146,12 @@ impl Core {
         request.run(&self.keyring, caller)
     }
 
-    /// Whether an opened key may be used on as it is: nobody has changed the store, logged in or out, or changed a
-    /// session object since. Costs two loads; otherwise open the key anew.
+    /// Whether an opened key may be kept for the next use as it is: nobody has changed the store, logged in or out, or
+    /// changed a session object since, as far as is known here. Costs two loads; otherwise open the key anew. Every use
+    /// looks again, and then at other processes, too.
     #[must_use]
     pub fn is_current(&self, caller: &Caller, key: &KeyHandle) -> bool {
-        self.keyring.since(caller).is_ok_and(|now| now == key.since)
+        self.keyring.known_moment(caller).is_ok_and(|now| now == key.since)
     }
 
     /// The moment for a PKCS#11 application; what it sees stays the same until this changes. Costs two loads.

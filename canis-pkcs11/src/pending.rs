@@ -109,17 +109,19 @@ pub(crate) fn init<O: Operation, M>(
     plan: impl FnOnce(&Mechanism<'_>) -> Result<M>,
     make: impl FnOnce(ReadyKey, M) -> O,
 ) -> Result {
-    let planned = match mechanism {
-        Ok(None) => return cancel_by_init::<O>(module, handle),
-        Ok(Some(mechanism)) => plan(&mechanism).map(|plan| (mechanism.row, plan)),
-        Err(fail) => Err(fail),
-    };
+    if let Ok(None) = mechanism {
+        return cancel_by_init::<O>(module, handle);
+    }
     let core = &module.keeper()?.core;
     let begun = module.sessions.with(handle, |session| {
         if !matches!(O::place(session), Pending::Idle) {
             return fail(CKR_OPERATION_ACTIVE);
         }
-        let (row, parsed) = planned?;
+        let given = match &mechanism {
+            Ok(given) => given.as_ref().ok_or(CKR_ARGUMENTS_BAD)?,
+            Err(_) => return mechanism.map(|_| None),
+        };
+        let (row, parsed) = (given.row, plan(given)?);
         match session.last_key.take() {
             Some(key) if key.is(wanted) && key.is_for(row) && key.is_current(core) => {
                 *O::place(session) = Pending::Active(make(key, parsed));

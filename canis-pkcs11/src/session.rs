@@ -131,6 +131,7 @@ impl Sessions {
     ///
     /// # Errors
     /// CKR_SESSION_HANDLE_INVALID, or what `f` fails with.
+    #[inline]
     pub(crate) fn with<T>(
         &self,
         handle: CK_SESSION_HANDLE,
@@ -179,6 +180,7 @@ impl Sessions {
         handles
     }
 
+    #[inline(always)] // Every call of a host comes through here, some three times.
     fn state(&self, handle: CK_SESSION_HANDLE) -> Result<MutexGuard<'_, State>> {
         let index = index(handle);
         let Some(chunk) = self.chunks[index / CHUNK].get() else { return fail(CKR_SESSION_HANDLE_INVALID) };

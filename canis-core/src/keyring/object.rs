@@ -112,6 +112,12 @@ impl Keyring {
     /// The moment, as opened keys remember it.
     pub(crate) fn since(&self, caller: &Caller) -> Result<Since> {
         self.end_wiped_logins(caller.application()?)?;
+        self.known_moment(caller)
+    }
+
+    /// The same without a look at what other processes have done. A key that was opened in this moment was opened after
+    /// such a look.
+    pub(crate) fn known_moment(&self, caller: &Caller) -> Result<Since> {
         let epoch = caller.application()?.epoch();
         Ok(Since { token: caller.tenant()?, generation: self.store.generation(), epoch })
     }
