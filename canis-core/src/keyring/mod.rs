@@ -11,8 +11,10 @@ use crate::secret::SecretBytes;
 use crate::store::Store;
 use crate::token::TokenInfo;
 use canis_proto::{Error, ErrorCode, Id, Result, Usage};
+use quick_cache::OptionsBuilder;
 use quick_cache::sync::Cache;
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 pub(crate) mod change;
@@ -98,6 +100,23 @@ impl RootKeys {
     }
 }
 
+/// A cache whose number of shards is given: asked for none, the crate counts the processors, for which the standard
+/// library reads the process's cgroup, and that alone takes longer than opening the store.
+fn cache<K: Eq + Hash, V: Clone>(capacity: usize) -> Cache<K, V> {
+    const SHARDS: usize = 16;
+    let options = OptionsBuilder::new()
+        .shards(SHARDS)
+        .estimated_items_capacity(capacity)
+        .weight_capacity(capacity as u64)
+        .build();
+    match options {
+        Ok(options) => {
+            Cache::with_options(options, Default::default(), Default::default(), Default::default())
+        }
+        Err(_) => Cache::new(capacity),
+    }
+}
+
 impl Keyring {
     /// Looks at the store; nothing of it is opened yet.
     pub(crate) fn new(
@@ -117,11 +136,11 @@ impl Keyring {
             root: RwLock::new(root),
             reason: Mutex::new("the store was not unsealed yet".into()),
             open: RwLock::default(),
-            keys: Cache::new(CACHED_KEYS),
-            ready: Cache::new(CACHED_KEYS),
-            objects: Cache::new(CACHED_KEYS),
-            handles: Cache::new(CACHED_KEYS),
-            searches: Cache::new(search::KEPT),
+            keys: cache(CACHED_KEYS),
+            ready: cache(CACHED_KEYS),
+            objects: cache(CACHED_KEYS),
+            handles: cache(CACHED_KEYS),
+            searches: cache(search::KEPT),
             tokens: Mutex::new(None),
             uses: Uses::default(),
             losers: Mutex::new(()),

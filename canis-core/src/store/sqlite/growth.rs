@@ -9,10 +9,8 @@ use rusqlite::{Connection, Result as Sql, TransactionBehavior};
 use std::path::Path;
 
 /// Whether every column and table is there.
-pub(super) fn is_grown(path: &Path, connection: &Connection) -> Result<bool> {
-    missing(connection)
-        .and_then(|missing| Ok(missing.is_empty() && has_tables(connection)?))
-        .map_err(|e| explain(path, &e))
+pub(super) fn is_grown(connection: &Connection) -> Sql<bool> {
+    Ok(missing(connection)?.is_empty() && has_tables(connection)?)
 }
 
 /// Adds what is missing, in one transaction. The caller holds the writers' lock.

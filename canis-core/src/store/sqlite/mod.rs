@@ -63,14 +63,13 @@ impl SqliteStore {
             polled: AtomicU64::new(generation::coarse_millis()),
             purge_pending: AtomicBool::new(false),
         };
-        store.pool.write(|connection| {
-            if growth::is_grown(&store.path, connection)? {
-                return Ok(());
-            }
-            let _lock = lock_file(&store.path)?;
-            growth::grow(&store.path, connection)
-        })?;
-        store.ask_data_version()?;
+        // One connection is enough for programs that only read; the writer's is opened when it is first needed.
+        if !store.pool.read(growth::is_grown)? {
+            store.pool.write(|connection| {
+                let _lock = lock_file(&store.path)?;
+                growth::grow(&store.path, connection)
+            })?;
+        }
         Ok(store)
     }
 
