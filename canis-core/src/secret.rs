@@ -208,10 +208,10 @@ impl Slot {
 
 /// A slot of zero bytes; `None` when all are taken or no more memory can be mapped.
 fn take_slot() -> Option<(Slot, NonNull<u8>)> {
-    for number in FIRST.load(Ordering::Relaxed)..REGIONS {
-        let Some(start) = POOL[number].opened()? else { continue };
+    for (number, region) in POOL.iter().enumerate().skip(FIRST.load(Ordering::Relaxed)) {
+        let Some(start) = region.opened()? else { continue };
         let free = |taken: u64| (taken != u64::MAX).then(|| taken | (taken + 1));
-        if let Ok(before) = POOL[number].taken.fetch_update(Ordering::Acquire, Ordering::Relaxed, free) {
+        if let Ok(before) = region.taken.fetch_update(Ordering::Acquire, Ordering::Relaxed, free) {
             FIRST.store(number, Ordering::Relaxed);
             let slot = before.trailing_ones();
             // SAFETY: a region has room for SLOTS slots, and the number of a bit is below that.

@@ -1,12 +1,11 @@
 //! Several operations as one transaction: they run on a draft, which is committed at the end.
 
 use super::uses::Uses;
-use super::{Keyring, RootState};
+use super::{Keyring, RootState, cache};
 use crate::core::Core;
 use crate::store::Store;
 use crate::store::draft::Draft;
 use canis_proto::{ErrorCode, Result};
-use quick_cache::sync::Cache;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// How often the work is done anew because somebody else changed what it had read.
@@ -61,10 +60,11 @@ impl Keyring {
             root: RwLock::new(root),
             reason: Mutex::new(self.sealed_reason()),
             open: RwLock::new(open),
-            keys: Cache::new(CACHED),
-            ready: Cache::new(CACHED),
-            objects: Cache::new(CACHED),
-            handles: Cache::new(CACHED),
+            keys: cache(CACHED),
+            ready: cache(CACHED),
+            objects: cache(CACHED),
+            handles: cache(CACHED),
+            searches: cache(CACHED),
             tokens: Mutex::new(None),
             uses: Uses::default(),
             losers: Mutex::new(()),
