@@ -82,7 +82,8 @@ fn only_public_faults_are_refused() {
             let ciphertext = public.encrypt_raw(&block).unwrap();
             let len = private.decrypt_pkcs1(&ciphertext, &mut out).unwrap();
             assert!(len <= 245);
-            assert_ne!(out[..len], block[256 - len..], "another message, {}", provider.name);
+            // The message that stands for it has a random length; a short one may be the block's end by chance.
+            assert!(len < 16 || out[..len] != block[256 - len..], "another message, {}", provider.name);
         }
         // Eight bytes of padding are enough.
         let mut block = [7; 256];
