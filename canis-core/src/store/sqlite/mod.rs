@@ -70,6 +70,9 @@ impl SqliteStore {
                 growth::grow(&store.path, connection)
             })?;
         }
+        if store.page.is_none() {
+            store.ask_data_version()?;
+        }
         Ok(store)
     }
 
