@@ -8,6 +8,7 @@ use canis_proto::Result;
 
 pub mod ccm;
 pub mod chunks;
+pub(crate) mod decoy;
 pub mod derive;
 pub(crate) mod des_keys;
 pub mod digest_info;
@@ -28,7 +29,7 @@ mod keys;
 mod keywrap;
 mod mac;
 mod montgomery;
-mod padding;
+pub(crate) mod padding;
 pub(crate) mod private_info;
 pub(crate) mod refusal;
 pub(crate) mod rsa_aes_wrap;

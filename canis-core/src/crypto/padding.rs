@@ -11,7 +11,7 @@ pub(super) fn pad(block: &mut [u8], filled: usize) {
 
 /// How many bytes of the block are message; `None` if it is not padded. Which of the two it is shows in the answer
 /// alone: every byte is looked at in every case.
-pub(super) fn unpad(block: &[u8]) -> Option<usize> {
+pub(crate) fn unpad(block: &[u8]) -> Option<usize> {
     let (fill, size) = (*block.last()?, block.len() as u8);
     let mut good = fill.ct_ne(&0) & fill.ct_lt(&(size + 1));
     for (from_end, byte) in (0u8..).zip(block.iter().rev()) {

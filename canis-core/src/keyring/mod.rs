@@ -4,6 +4,7 @@
 
 use crate::clock::Clock;
 use crate::crypto::Provider;
+use crate::crypto::decoy::Decoys;
 use crate::crypto::xaes::XaesKey;
 use crate::object::KeyHandle;
 use crate::root::{Credential, open_slot};
@@ -68,6 +69,8 @@ pub struct Keyring {
     searches: Cache<Asked, Arc<Answer>>,
     tokens: Mutex<Option<(u64, Arc<Vec<TokenInfo>>)>>,
     uses: Uses,
+    /// For refusals that must not tell by their time why they are.
+    pub(crate) decoys: Decoys,
     /// Whose turn it is among those whose transactions met another one.
     losers: Mutex<()>,
 }
@@ -143,6 +146,7 @@ impl Keyring {
             searches: cache(search::KEPT),
             tokens: Mutex::new(None),
             uses: Uses::default(),
+            decoys: Decoys::default(),
             losers: Mutex::new(()),
             store,
             provider,

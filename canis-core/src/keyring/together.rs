@@ -3,6 +3,7 @@
 use super::uses::Uses;
 use super::{Keyring, RootState, cache};
 use crate::core::Core;
+use crate::crypto::decoy::Decoys;
 use crate::store::Store;
 use crate::store::draft::Draft;
 use canis_proto::{ErrorCode, Result};
@@ -67,6 +68,7 @@ impl Keyring {
             searches: cache(CACHED),
             tokens: Mutex::new(None),
             uses: Uses::default(),
+            decoys: Decoys::default(),
             losers: Mutex::new(()),
             store,
             provider: self.provider,

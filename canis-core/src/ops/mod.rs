@@ -33,6 +33,7 @@ mod object_prf;
 mod object_role;
 mod object_stream;
 mod object_unwrap;
+mod object_unwrap_malleable;
 mod object_use;
 mod object_wrap;
 mod rewrap;

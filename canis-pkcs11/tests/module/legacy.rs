@@ -1,6 +1,8 @@
 //! Wrapping that anybody can alter, under the policy `legacy`: what it gives, and that it tells nothing to who alters it.
 
-use crate::client::{Client, bytes, how, no, number, oaep_sha256, open_secret, plain, secret, with, yes};
+use crate::client::{
+    Client, How, bytes, how, no, number, oaep_sha256, open_secret, plain, secret, with, yes,
+};
 use crate::home::Home;
 use crate::parts::{cut_by_its_padding, wrong_paddings_differ};
 use crate::separation::target;
@@ -17,10 +19,15 @@ pub(crate) fn is_on() -> bool {
 
 /// Runs tests of this program in a process of its own, whose module has the policy.
 pub(crate) fn run_again(filter: &[&str], count: usize) {
+    run_configured("legacy = true\n", MARK, filter, count);
+}
+
+/// The same with another configuration, of which `mark` in the environment tells the tests.
+pub(crate) fn run_configured(configuration: &str, mark: &str, filter: &[&str], count: usize) {
     let home = Home::new();
-    std::fs::write(home.path("conf"), "legacy = true\n").unwrap();
+    std::fs::write(home.path("conf"), configuration).unwrap();
     let mut again = home.command(std::env::current_exe().unwrap());
-    again.env("CANIS_PKCS11_CONF", home.path("conf")).env(MARK, "1");
+    again.env("CANIS_PKCS11_CONF", home.path("conf")).env(mark, "1");
     let said = crate::home::succeed(again.args(filter).arg("--nocapture"));
     assert!(said.contains(&format!("{count} passed")), "{said}");
 }
@@ -47,6 +54,7 @@ fn as_a_legacy_process() {
     legacy_rsa(&client);
     legacy_cbc(&client);
     legacy_times(&client);
+    legacy_private_keys(&client);
 }
 
 /// Right and wrong paddings take comparable times: in one of three rounds, for other work of the machine disturbs them, the
@@ -82,6 +90,59 @@ fn legacy_times(client: &Client) {
     };
     alike(&by_rsa, 250, &|wrapped| _ = client.unwrap(&pkcs1, private, wrapped, &wanted).unwrap());
     alike(&by_aes, 31, &|wrapped| _ = client.unwrap(&cbc, aes, wrapped, &wanted).unwrap());
+}
+
+/// A private key that is refused is refused alike, and at the same cost, for its padding, for its structure and for its
+/// numbers; of each kind of key that takes long to check.
+fn legacy_private_keys(client: &Client) {
+    let aes = client.aes(32, &[yes(CKA_WRAP), yes(CKA_UNWRAP)]);
+    let cbc = how(CKM_AES_CBC_PAD, [7u8; 16]);
+    let leaves = [yes(CKA_EXTRACTABLE), no(CKA_SENSITIVE)];
+    let pairs = [
+        (CKM_EC_KEY_PAIR_GEN, CKK_EC, bytes(CKA_EC_PARAMS, crate::keys::P256.0), 21),
+        (CKM_RSA_PKCS_KEY_PAIR_GEN, CKK_RSA, number(CKA_MODULUS_BITS, 2048), 5),
+    ];
+    for (generate, kind, public, rounds) in pairs {
+        let (_, private) = client.pair(generate, &[public], &leaves);
+        let wrapped = client.wrap(&cbc, aes, private).unwrap();
+        let template = [number(CKA_CLASS, CKO_PRIVATE_KEY), number(CKA_KEY_TYPE, kind)];
+        let wrong_iv = how(CKM_AES_CBC_PAD, [8u8; 16]);
+        let bent = |at: usize| {
+            let mut bent = wrapped.clone();
+            bent[at] ^= 1;
+            bent
+        };
+        // The structure (by the IV, which is XORed to the header), a number in the middle, one beside the end, and the
+        // padding with it.
+        let wrong = [
+            (&wrong_iv, wrapped.clone()),
+            (&cbc, bent(wrapped.len() / 2)),
+            (&cbc, bent(wrapped.len() - 32)),
+            (&cbc, bent(wrapped.len() - 17)),
+        ];
+        let unwrap = |(how, wrapped): &(&How<[u8; 16]>, Vec<u8>)| {
+            let start = std::time::Instant::now();
+            assert_eq!(client.unwrap(how, aes, wrapped, &template), Err(CKR_WRAPPED_KEY_INVALID));
+            start.elapsed().as_secs_f64()
+        };
+        wrong.iter().for_each(|wrong| _ = unwrap(wrong)); // What is made at first use is there.
+        let alike = |_| {
+            let mut times = wrong.each_ref().map(|_| Vec::new());
+            for _ in 0..rounds {
+                wrong.iter().zip(&mut times).for_each(|(wrong, times)| times.push(unwrap(wrong)));
+            }
+            let medians = times.map(|mut times| {
+                times.sort_by(f64::total_cmp);
+                times[times.len() / 2]
+            });
+            let (least, most) =
+                medians.iter().fold((f64::MAX, 0.0), |(a, b): (f64, f64), m| (a.min(*m), b.max(*m)));
+            (most / least < 2.5, medians)
+        };
+        let tries: Vec<_> = (0..3).map(alike).collect();
+        assert!(tries.iter().any(|(alike, _)| *alike), "{kind:x} {tries:?}");
+        client.unwrap(&cbc, aes, &wrapped, &template).unwrap();
+    }
 }
 
 fn legacy_rsa(client: &Client) {
