@@ -134,7 +134,7 @@ mod tests {
         let path = dir.path().join("p11.toml");
         std::fs::write(
             &path,
-            "data = \"/f\"\nlog = \"stderr\"\nhide_key_types = [\"ed25519\"]\nec_point_encoding = \"raw\"\nlegacy = true",
+            "data = \"/f\"\nlog = \"stderr\"\nhide_key_types = [\"ed25519\"]\nec_point_encoding = \"raw\"\nlegacy = true\nstrict_gcm = true",
         )
         .unwrap();
         let path = path.to_str().unwrap();
@@ -142,7 +142,7 @@ mod tests {
         assert_eq!(settings.data, Some("/f".into()));
         assert_eq!(settings.log, Some(Target::Stderr));
         assert_eq!((settings.hidden, settings.points), (vec![KeyType::Ed25519], PointEncoding::Raw));
-        assert!(settings.legacy);
+        assert!(settings.legacy && settings.strict_gcm);
         let settings = read(&[(FILE, path), (DATA, "/e"), (LOG, "/l")]).unwrap();
         assert_eq!((settings.data, settings.log), (Some("/e".into()), Some(Target::File("/l".into()))));
     }

@@ -1,8 +1,9 @@
 //! Messages by one key (v3.0): each with an IV, a tag or a signature of its own.
 
-use crate::harness::user_session;
+use crate::harness::{refused, user_session};
 use crate::keys;
 use crate::raw::{call, mechanism};
+use cryptoki::error::RvError;
 use cryptoki::mechanism::Mechanism;
 use cryptoki::mechanism::aead::GcmParams;
 use pkcs11_sys::*;
@@ -41,6 +42,40 @@ macro_rules! message {
 fn init(session: CK_SESSION_HANDLE, key: CK_OBJECT_HANDLE) {
     assert_eq!(call!(C_MessageEncryptInit(session, &mut mechanism(CKM_AES_GCM), key)), CKR_OK);
     assert_eq!(call!(C_MessageDecryptInit(session, &mut mechanism(CKM_AES_GCM), key)), CKR_OK);
+}
+
+/// What the process is told whose configuration has `strict_gcm`.
+const STRICT: &str = "CANIS_TEST_STRICT_GCM";
+
+/// R96: `strict_gcm` of the configuration file is obeyed.
+#[test]
+fn strict_gcm_is_read_from_the_file() {
+    let test = ["--exact", "messages::strict_gcm_takes_no_iv_of_the_host"];
+    crate::legacy::run_configured("strict_gcm = true\n", STRICT, &test, 1);
+}
+
+/// Runs in a process of its own: AES-GCM encrypts under IVs that the module makes, and decrypts under any.
+#[test]
+fn strict_gcm_takes_no_iv_of_the_host() {
+    if std::env::var_os(STRICT).is_none() {
+        return;
+    }
+    let session = user_session("strict");
+    let key = keys::aes(&session, 32);
+    let mut own = [7; 12];
+    let by_host = Mechanism::AesGcm(GcmParams::new(&mut own, AAD, 128.into()).unwrap());
+    refused(session.encrypt(&by_host, key, b"message"), RvError::MechanismParamInvalid);
+    init(session.handle(), key.handle());
+    let (mut iv, mut tag) = ([0; 12], [0; 16]);
+    let mut parameter = gcm(&mut iv, &mut tag, CKG_GENERATE);
+    let (rv, ciphertext) = message!(C_EncryptMessage, session.handle(), parameter, GCM, b"message");
+    assert_eq!(rv, CKR_OK);
+    let whole = Mechanism::AesGcm(GcmParams::new(&mut iv, AAD, 128.into()).unwrap());
+    let opened = session.decrypt(&whole, key, &[&ciphertext[..], &tag].concat()).unwrap();
+    assert_eq!(opened, b"message");
+    let mut parameter = gcm(&mut own, &mut tag, CKG_NO_GENERATE);
+    let (rv, _) = message!(C_EncryptMessage, session.handle(), parameter, GCM, b"message");
+    assert_eq!(rv, CKR_MECHANISM_PARAM_INVALID);
 }
 
 /// The module makes IV and tag, C_Decrypt agrees with what comes out, and a torn message costs no more than itself.

@@ -7,7 +7,7 @@ use canis_core::root::NewRoot;
 use canis_core::secret::SecretBytes;
 use canis_core::{default_provider, setup};
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -62,6 +62,50 @@ fn finalize_under_fire_does_not_crash() {
 #[test]
 fn a_thread_may_end_after_dlclose() {
     run("unload", &[]);
+}
+
+/// A host that closes the library without C_Finalize finds it as it left it when it loads it again.
+#[test]
+fn dlclose_without_goodbye() {
+    run("unload", &["without C_Finalize"]);
+}
+
+/// R93: two hosts are logged in while a third process wipes the token. Both are logged in no more, see no key and use none;
+/// with the new PIN both work on.
+#[test]
+fn a_wiped_token_is_gone_for_every_host() {
+    let home = home();
+    let program = compile(&home, "wiped");
+    let start = || {
+        let mut host = home.command(&program);
+        let mut host = host.arg(library()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (told, said) = (host.stdin.take().unwrap(), host.stdout.take().unwrap());
+        (host, told, BufReader::new(said).lines())
+    };
+    let mut hosts = [start(), start()];
+    for (.., said) in &mut hosts {
+        assert_eq!(said.next().unwrap().unwrap(), "logged in");
+    }
+    home.tool(&["--init-token", "--slot", "0", "--label", "anew", "--so-pin", SO_PIN]);
+    for (_, told, said) in &mut hosts {
+        told.write_all(b"\n").unwrap();
+        // CKR_KEY_HANDLE_INVALID, no private key, CKR_USER_PIN_NOT_INITIALIZED.
+        assert_eq!(said.next().unwrap().unwrap(), "60 0 102");
+        assert_eq!(said.next().unwrap().unwrap(), "wiped");
+    }
+    let so = ["--login", "--login-type", "so", "--so-pin", SO_PIN];
+    home.tool(&[&["--slot", "0", "--init-pin", "--pin", "5678"], &so[..]].concat());
+    for (mut host, mut told, mut said) in hosts {
+        told.write_all(b"\n").unwrap();
+        assert_eq!(said.next().unwrap().unwrap(), "done");
+        assert!(host.wait().unwrap().success());
+    }
+    let listed = home.tool(&["--login", "--pin", "5678", "-O"]);
+    assert_eq!(
+        (listed.matches("'after-").count(), listed.matches("Private Key").count()),
+        (2, 0),
+        "{listed}"
+    );
 }
 
 #[test]

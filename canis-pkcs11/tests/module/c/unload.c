@@ -1,4 +1,5 @@
-/* dlclose while a thread that used the module lives on and ends later; then loaded once more. */
+/* dlclose while a thread that used the module lives on and ends later; then loaded once more. With a second argument
+   without C_Finalize: the module stays as it is. */
 #include "p11.h"
 #include <pthread.h>
 
@@ -18,14 +19,14 @@ int main(int argc, char **argv) {
         pthread_barrier_init(&used, NULL, 2);
         pthread_barrier_init(&closed, NULL, 2);
         p11_load(argv[1]);
-        OK(CALL(INITIALIZE, NULL));
+        IS(CALL(INITIALIZE, NULL), argc > 2 && round > 0 ? 0x191 : 0);
         pthread_create(&thread, NULL, user, NULL);
         pthread_barrier_wait(&used);
-        OK(CALL(FINALIZE, NULL));
+        if (argc == 2) OK(CALL(FINALIZE, NULL));
         dlclose(p11_library);
         pthread_barrier_wait(&closed);
         pthread_join(thread, NULL);
     }
     puts("done");
-    return argc - 2;
+    return 0;
 }
