@@ -23,5 +23,5 @@ fn keys_cross_to_python_and_back() {
     }
     command.env("PATH", format!("{}:{}", built.display(), std::env::var("PATH").unwrap()));
     let said = stdout(&command.output().unwrap());
-    assert_eq!(said.matches(" ok\n").count(), 2 * 7 + 3, "{said}");
+    assert_eq!(said.matches(" ok\n").count(), 2 * 7 + 5, "{said}");
 }

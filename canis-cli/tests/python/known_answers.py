@@ -11,8 +11,9 @@ import sys
 import tempfile
 
 from cryptography.hazmat.primitives import hashes, keywrap, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, x25519
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.serialization import pkcs12
 from jwcrypto import jwk
 
 os.chdir(tempfile.mkdtemp())
@@ -189,6 +190,39 @@ def check_aes_gcm():
             assert AESGCM(key).decrypt(bytes.fromhex(made["iv"]), file.read(), b"aad") == MESSAGE
 
 
+def check_pkcs12():
+    """A PKCS#12 file of every kind of key, encrypted in the way of today and in that of yesterday."""
+    old = serialization.PrivateFormat.PKCS12.encryption_builder().kdf_rounds(2048)
+    old = old.key_cert_algorithm(pkcs12.PBES.PBESv1SHA1And3KeyTripleDESCBC).hmac_hash(hashes.SHA1()).build(PASSPHRASE)
+    for kind, generate in KINDS.items():
+        for age, how in (("new", LOCKED), ("old", old)):
+            key, name = generate(), f"py/pkcs12/{kind}/{age}"
+            file = write("key.p12", pkcs12.serialize_key_and_certificates(b"mine", key, None, None, how))
+            canis("import", "pkcs12", file, "--alias", "mine", "--name", name, "--passphrase-file", "pass")
+            assert canis("key", "public", name) == public_pem(key), name
+
+
+def check_x25519():
+    """X25519 keys come in, agree with the other side (RFC 7748, section 6.1), and leave."""
+    for form in ("pkcs8", "locked", "jwk", "raw"):
+        key, peer, name = x25519.X25519PrivateKey.generate(), x25519.X25519PrivateKey.generate(), f"py/x25519/{form}"
+        data, args = {
+            "pkcs8": lambda: (key.private_bytes(DER, PKCS8, PLAIN), []),
+            "locked": lambda: (key.private_bytes(PEM, PKCS8, LOCKED), ["--passphrase-file", "pass"]),
+            "jwk": lambda: (jwk.JWK.from_pyca(key).export_private().encode(), []),
+            "raw": lambda: (key.private_bytes_raw(), ["--format", "raw"]),
+        }[form]()
+        args += ["--type", "x25519", "--exportable", "--allow-plaintext-backup"]
+        canis("key", "import", name, "--in", write("key", data), *args)
+        shared = canis("derive", name, "--kdf", "raw", "--peer", write("peer", public_pem(peer)))
+        assert base64.b64decode(shared) == peer.exchange(key.public_key())
+        assert canis("key", "export", name, "--format", "raw") == key.private_bytes_raw()
+        out = serialization.load_pem_private_key(canis("key", "export", name, "--format", "pkcs8"), None)
+        assert out.private_bytes_raw() == key.private_bytes_raw()
+        shown = jwk.JWK.from_json(canis("key", "export", name, "--format", "jwk").decode())
+        assert shown.export_to_pem() == public_pem(key) and shown.has_private
+
+
 for kind, generate in KINDS.items():
     check_in(kind, generate())
     print(f"in {kind} ok")
@@ -200,3 +234,7 @@ check_rfc8032()
 print("rfc8032 ok")
 check_aes_gcm()
 print("aes-gcm ok")
+check_pkcs12()
+print("pkcs12 ok")
+check_x25519()
+print("x25519 ok")
