@@ -165,10 +165,12 @@ fn keys_that_are_due() {
             store.commit(&[Change::Put(Row::Key(row))]).unwrap();
         }
         let due = |now, limit| -> Vec<Id> {
-            store.due_keys(now, limit).unwrap().into_iter().map(|r| r.id).collect()
+            store.due_keys(None, now, limit).unwrap().into_iter().map(|r| r.id).collect()
         };
         assert_eq!((due(9, 5), due(10, 5), due(30, 5)), (vec![], vec![id(3)], vec![id(3), id(1)]));
         assert_eq!(due(30, 1), [id(3)]);
+        let of = |tenant| store.due_keys(Some(tenant), 30, 5).unwrap().len();
+        assert_eq!((of(id(91)), of(id(92)), of(id(94))), (1, 0, 0));
     });
 }
 

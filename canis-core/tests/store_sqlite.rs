@@ -176,7 +176,7 @@ fn an_older_store_grows() {
     for _ in 0..2 {
         let store = SqliteStore::open(&path).unwrap();
         assert_eq!(store.object(Id([1; 16])).unwrap(), Some(object(1, UNSAID)));
-        assert!(store.due_keys(1, 1).unwrap().is_empty() && store.roles(tenant).unwrap().is_empty());
+        assert!(store.due_keys(None, 1, 1).unwrap().is_empty() && store.roles(tenant).unwrap().is_empty());
     }
     // A table alone may be what is missing.
     for table in ["value_roles", "key_uses"] {

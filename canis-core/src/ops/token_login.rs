@@ -29,6 +29,9 @@ impl Run for Login<'_> {
         let tenant = keyring.open_by_pin(token, self.role, self.pin)?;
         tenant.logins.fetch_add(1, Ordering::AcqRel);
         application.log_in(token, tenant.revision, self.role);
+        if tenant.protection != Protection::Root {
+            keyring.catch_up(token);
+        }
         Ok(())
     }
 }

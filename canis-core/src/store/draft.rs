@@ -184,10 +184,12 @@ impl Store for Draft {
         Ok(rows)
     }
 
-    fn due_keys(&self, now: i64, limit: usize) -> Result<Vec<KeyRow>> {
+    fn due_keys(&self, tenant: Option<Id>, now: i64, limit: usize) -> Result<Vec<KeyRow>> {
         let notes = self.notes();
-        let there = self.base.due_keys(now, limit + notes.keys.len())?;
-        let mut rows = many(&notes.keys, there, |r| r.id, |r| r.due_at.is_some_and(|at| at <= now));
+        let there = self.base.due_keys(tenant, now, limit + notes.keys.len())?;
+        let due =
+            |r: &KeyRow| tenant.is_none_or(|id| r.tenant_id == id) && r.due_at.is_some_and(|at| at <= now);
+        let mut rows = many(&notes.keys, there, |r| r.id, due);
         rows.sort_by_key(|r| r.due_at);
         rows.truncate(limit);
         Ok(rows)

@@ -230,9 +230,11 @@ impl Store for MemoryStore {
         })
     }
 
-    fn due_keys(&self, now: i64, limit: usize) -> Result<Vec<KeyRow>> {
+    fn due_keys(&self, tenant: Option<Id>, now: i64, limit: usize) -> Result<Vec<KeyRow>> {
         self.read(|t| {
-            let due = |r: &&KeyRow| r.due_at.is_some_and(|at| at <= now);
+            let due = |r: &&KeyRow| {
+                tenant.is_none_or(|id| r.tenant_id == id) && r.due_at.is_some_and(|at| at <= now)
+            };
             let mut rows: Vec<_> = t.keys.iter().filter(due).cloned().collect();
             rows.sort_by_key(|r| r.due_at);
             rows.truncate(limit);

@@ -40,8 +40,8 @@ pub trait Store: Send + Sync {
     /// Keys of a tenant whose name starts with `prefix` and is greater than `after`, at most `limit`, by name.
     /// Destroyed keys are there only if the prefix starts as their freed names do, with `~`.
     fn keys(&self, tenant: Id, prefix: &str, after: &str, limit: usize) -> Result<Vec<KeyRow>>;
-    /// Keys of any tenant that were due at `now`, the longest due first, at most `limit`.
-    fn due_keys(&self, now: i64, limit: usize) -> Result<Vec<KeyRow>>;
+    /// Keys of one tenant, or of any, that were due at `now`, the longest due first, at most `limit`.
+    fn due_keys(&self, tenant: Option<Id>, now: i64, limit: usize) -> Result<Vec<KeyRow>>;
     /// Every key of a tenant, destroyed ones too.
     fn all_keys(&self, tenant: Id) -> Result<Vec<KeyRow>>;
     /// Every version of a key, oldest first.

@@ -219,9 +219,15 @@ impl Store for SqliteStore {
         )
     }
 
-    fn due_keys(&self, now: i64, limit: usize) -> Result<Vec<KeyRow>> {
+    fn due_keys(&self, tenant: Option<Id>, now: i64, limit: usize) -> Result<Vec<KeyRow>> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.many("WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2", &[&now, &limit])
+        match tenant {
+            Some(tenant) => self.many(
+                "WHERE due_at <= ?1 AND tenant_id = ?3 ORDER BY due_at LIMIT ?2",
+                &[&now, &limit, tenant.as_bytes()],
+            ),
+            None => self.many("WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2", &[&now, &limit]),
+        }
     }
 
     fn all_keys(&self, tenant: Id) -> Result<Vec<KeyRow>> {
