@@ -301,6 +301,50 @@ fn apply() {
     assert_eq!(json(&shared, &["key", "show", "life/apply/a"])["rotation"]["interval"], "1w");
 }
 
+/// R30: a dry run foresees every refusal, with the key's name; what cannot be applied whole is not applied at all.
+#[test]
+fn apply_is_all_or_nothing() {
+    let shared = shared();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keys.yaml");
+    let apply = |text: &str, more: &[&str]| {
+        std::fs::write(&file, text).unwrap();
+        shared.canis(&[&["key", "apply", "-f", file.to_str().unwrap()], more].concat())
+    };
+    stdout(&apply("keys: [{name: whole/a, type: aes256-gcm}, {name: whole/b, type: aes256-gcm}]", &[]));
+    let before: Vec<_> = ["whole/a", "whole/b"].map(|name| json(&shared, &["key", "show", name])).into();
+    for (text, refusals) in [
+        ("{name: whole/b, type: aes256-gcm, exportable: true}", &["attribute_read_only", "whole/b"][..]),
+        ("{name: whole/b, type: aes256-gcm, allow_plaintext_backup: true}", &["attribute_read_only"]),
+        ("{name: whole/b, type: aes256-gcm, min_decryption_version: 2}", &["current version"]),
+        ("{name: whole/b, type: aes256-gcm, rotation: {interval: 5m}}", &["every 1h at most"]),
+        ("{name: whole/new, type: aes256-gcm, min_encryption_version: 3}", &["whole/new", "current one"]),
+        ("{name: whole/new, type: generic, length: 5000}", &["whole/new", "not 5000"]),
+        ("{name: whole/new, type: ed25519, usage: [encrypt]}", &["whole/new"]),
+        ("{name: whole//new, type: ed25519}", &["whole//new", "invalid_name"]),
+        (
+            "{name: whole/b, type: aes256-gcm, exportable: true}, {name: whole/new, type: generic, length: 5000}",
+            &["whole/b: ", "whole/new: "],
+        ),
+    ] {
+        // The first key could be changed, and a new one made.
+        let text = format!(
+            "keys: [{{name: whole/a, type: aes256-gcm, deletion_allowed: false}}, {{name: whole/c, type: ed25519}}, {text}]"
+        );
+        for more in [&["--dry-run"][..], &[]] {
+            let error = failure(&apply(&text, more), 3);
+            for word in refusals {
+                assert!(error.contains(word), "{text}: {error}");
+            }
+        }
+    }
+    let after: Vec<_> = ["whole/a", "whole/b"].map(|name| json(&shared, &["key", "show", name])).into();
+    assert_eq!(before, after, "not even updated_at moves");
+    for name in ["whole/c", "whole/new"] {
+        refused(&shared, &["key", "show", name], "key_not_found");
+    }
+}
+
 /// Uses are counted by version, told at once, and survive a restart; `key versions` shows what hangs on old ones.
 #[test]
 fn uses_are_counted() {

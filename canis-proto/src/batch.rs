@@ -23,6 +23,8 @@ request! {
         operations: Vec<Map<'a>>, maps, |v| Value::Array(v.iter().cloned().map(Value::Map).collect());
         /// Whether all are done or none is; for changes only.
         atomic: bool, default, |v| *v;
+        /// Only tells whether all could be done, and what they would answer; for atomic ones only.
+        preview: bool, default, |v| *v;
     }
 }
 

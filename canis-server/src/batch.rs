@@ -17,7 +17,12 @@ const ROOM: usize = 64 << 10;
 
 /// Runs a batch.
 pub(crate) fn run(core: &Core, session: &Session, args: Map<'_>) -> Result<Zeroizing<Vec<u8>>> {
-    let Batch { operations, atomic } = parse(args)?;
+    let Batch { operations, atomic, preview } = parse(args)?;
+    if preview && !atomic {
+        return Err(Error::invalid(
+            "only an atomic batch has a preview: of others each part is done by itself",
+        ));
+    }
     if operations.is_empty() || operations.len() > MAX_BATCH {
         return Err(Error::new(
             ErrorCode::TooLarge,
@@ -25,7 +30,7 @@ pub(crate) fn run(core: &Core, session: &Session, args: Map<'_>) -> Result<Zeroi
         ));
     }
     let answers: Vec<_> = match atomic {
-        true => together(core, session, &operations)?.into_iter().map(Ok).collect(),
+        true => together(core, session, &operations, preview)?.into_iter().map(Ok).collect(),
         false => one_by_one(core, session, operations),
     };
     encode(&answers)
@@ -82,7 +87,7 @@ fn run_one(core: &Core, session: &Session, id: OperationId, args: Map<'_>) -> Re
 }
 
 /// All or none. Only changes can be taken back by not making them.
-fn together(core: &Core, session: &Session, operations: &[Map<'_>]) -> Result<Vec<Answer>> {
+fn together(core: &Core, session: &Session, operations: &[Map<'_>], preview: bool) -> Result<Vec<Answer>> {
     let named = operations.iter().enumerate().map(|(at, item)| {
         let (id, args) = batch::split(item.clone()).map_err(|error| undone(at, "?", error))?;
         if id.changes() {
@@ -94,7 +99,7 @@ fn together(core: &Core, session: &Session, operations: &[Map<'_>]) -> Result<Ve
     });
     let operations: Vec<_> = named.collect::<Result<_>>()?;
     let began = Instant::now();
-    core.together(|draft| {
+    let work = |draft: &Core| {
         let one = |(at, (id, args)): (usize, &(OperationId, Map<'_>))| {
             if began.elapsed() > limits::BATCH {
                 return Err(undone(at, id.row().name, not_begun("the batch took too long")));
@@ -103,7 +108,8 @@ fn together(core: &Core, session: &Session, operations: &[Map<'_>]) -> Result<Ve
             done.map_err(|error| undone(at, id.row().name, error))
         };
         operations.iter().enumerate().map(one).collect()
-    })
+    };
+    if preview { core.rehearse(work) } else { core.together(work) }
 }
 
 /// The error of one is the error of all.

@@ -15,7 +15,7 @@ use canis_proto::{Error, ErrorCode, KeyState, KeyType, Result};
 use harness::{Deployment, shared};
 
 fn batch(client: &mut Client, operations: Vec<Map<'_>>, atomic: bool) -> Result<BatchAnswer> {
-    client.call(&Batch { operations, atomic })
+    client.call(&Batch { operations, atomic, preview: false })
 }
 
 fn code<T>(result: &Result<T>) -> ErrorCode {
@@ -181,4 +181,20 @@ fn atomic_batches_side_by_side() {
         }
     });
     assert_eq!(there(&mut shared.client(), "side/by-side").unwrap().current_version, 61);
+}
+
+/// A preview of an atomic batch answers as the batch would, refusals too, and does nothing.
+#[test]
+fn a_preview_does_nothing() {
+    let shared = shared();
+    let mut client = shared.client();
+    let created = CreateKey::new("batch/seen", KeyType::Ed25519);
+    let rotated = RotateKey { name: "batch/seen".into(), preview: false };
+    let mut ask = |operations, atomic| client.call(&Batch { operations, atomic, preview: true });
+    let seen = ask(vec![item(&created), item(&rotated)], true).unwrap();
+    let answers: Vec<_> = seen.results.into_iter().map(Result::unwrap).collect();
+    assert_eq!(read::<KeyInfo>(&answers[0]).unwrap().current_version, 1);
+    assert_eq!(code(&ask(vec![item(&created), item(&created)], true)), ErrorCode::KeyExists);
+    assert_eq!(code(&ask(vec![item(&created)], false)), ErrorCode::InvalidArgument);
+    assert_eq!(code(&there(&mut client, "batch/seen")), ErrorCode::KeyNotFound);
 }

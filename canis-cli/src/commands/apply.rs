@@ -1,4 +1,4 @@
-//! `canis key apply`: keys become what a file says.
+//! `canis key apply`: keys become what a file says, all of them or none.
 
 use crate::args::Connection;
 use crate::key_args::ApplyKeys;
@@ -6,7 +6,9 @@ use crate::key_file::{self, Wanted};
 use crate::{connect, files, show};
 use canis_client::Client;
 use canis_proto::answer::KeyInfo;
-use canis_proto::message::{ShowKey, UpdateKey};
+use canis_proto::batch::item;
+use canis_proto::message::{Batch, CreateKey, ShowKey, UpdateKey};
+use canis_proto::value::Map;
 use canis_proto::{Error, ErrorCode, Result};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -14,7 +16,8 @@ use std::path::Path;
 
 /// What is to be done for one key.
 struct Step<'a> {
-    wanted: &'a Wanted,
+    creation: CreateKey<'a>,
+    configuration: UpdateKey<'a>,
     action: Action,
     /// Field, and what it is and shall be.
     changes: Vec<(&'static str, String, String)>,
@@ -50,8 +53,10 @@ pub(super) fn run(connection: &Connection, args: &ApplyKeys, json: bool) -> Resu
     let mut client = connect::open(connection)?;
     // Everything is looked at before anything is changed.
     let steps = wanted.iter().map(|wanted| plan(&mut client, wanted)).collect::<Result<Vec<_>>>()?;
+    let to_do: Vec<_> = steps.iter().filter(|step| step.action != Action::Nothing).collect();
+    rehearse(&mut client, &to_do)?;
     if !args.dry_run {
-        steps.iter().try_for_each(|step| carry_out(&mut client, step))?;
+        carry_out(&mut client, &to_do)?;
     }
     tell(&steps, args.dry_run, json)
 }
@@ -63,11 +68,11 @@ fn plan<'a>(client: &mut Client, wanted: &'a Wanted) -> Result<Step<'a>> {
             refuse_another(&key, wanted)?;
             let changes = differences(&key, &configuration);
             let action = if changes.is_empty() { Action::Nothing } else { Action::Change };
-            Ok(Step { wanted, action, changes })
+            Ok(Step { creation, configuration, action, changes })
         }
         Err(error) if matches!(error.code, ErrorCode::KeyNotFound | ErrorCode::KeyDestroyed) => {
             let changes = vec![("type", String::new(), creation.kind.to_string())];
-            Ok(Step { wanted, action: Action::Create, changes })
+            Ok(Step { creation, configuration, action: Action::Create, changes })
         }
         Err(error) => Err(error),
     }
@@ -111,16 +116,77 @@ fn differences(key: &KeyInfo, wanted: &UpdateKey<'_>) -> Vec<(&'static str, Stri
     fields.into_iter().flatten().collect()
 }
 
-fn carry_out(client: &mut Client, step: &Step<'_>) -> Result<()> {
-    let named = |error: Error| Error::new(error.code, format!("{}: {}", step.wanted.name, error.message));
-    if step.action == Action::Create {
-        client.call(&step.wanted.creation()?).map_err(named)?;
+impl Step<'_> {
+    fn name(&self) -> &str {
+        &self.creation.name
     }
-    // A new key may want limits of versions, too.
-    if step.action != Action::Nothing {
-        client.call(&step.wanted.configuration()?).map_err(named)?;
+
+    /// What is asked of the server.
+    fn items(&self) -> Vec<Map<'_>> {
+        let UpdateKey { min_decryption_version, min_encryption_version, .. } = &self.configuration;
+        match self.action {
+            Action::Nothing => Vec::new(),
+            Action::Change => vec![item(&self.configuration)],
+            // Limits of versions are the one thing that a key does not get when it is made.
+            Action::Create if min_decryption_version.or(*min_encryption_version).is_some() => {
+                vec![item(&self.creation), item(&self.configuration)]
+            }
+            Action::Create => vec![item(&self.creation)],
+        }
+    }
+}
+
+/// Asks for steps, all of them or none.
+fn ask(client: &mut Client, steps: &[&Step<'_>], preview: bool) -> Result<()> {
+    if steps.is_empty() {
+        return Ok(());
+    }
+    let operations = steps.iter().flat_map(|step| step.items()).collect();
+    client.call(&Batch { operations, atomic: true, preview }).map(drop)
+}
+
+/// Has each step tried without doing it. Every refusal is told, not the first alone.
+fn rehearse(client: &mut Client, steps: &[&Step<'_>]) -> Result<()> {
+    let mut refused: Vec<(&str, Error)> = Vec::new();
+    for step in steps {
+        match ask(client, &[step], true) {
+            Ok(()) => {}
+            Err(error) if error.code == ErrorCode::Unavailable => return Err(error),
+            Err(error) => refused.push((step.name(), error)),
+        }
+    }
+    let Some((_, first)) = refused.first() else { return Ok(()) };
+    let told: Vec<_> = refused.iter().map(|(name, error)| format!("{name}: {}", error.message)).collect();
+    Err(Error::new(first.code, told.join("\n")))
+}
+
+/// Does the steps as one transaction; where that would take the server too long, one after the other.
+fn carry_out(client: &mut Client, steps: &[&Step<'_>]) -> Result<()> {
+    match ask(client, steps, false) {
+        Err(error) if error.code == ErrorCode::TooLarge => {}
+        answered => return answered,
+    }
+    for (at, step) in steps.iter().enumerate() {
+        ask(client, &[step], false).map_err(|error| stopped(steps, at, &error))?;
     }
     Ok(())
+}
+
+fn stopped(steps: &[&Step<'_>], at: usize, error: &Error) -> Error {
+    let named = |steps: &[&Step<'_>]| match steps {
+        [] => "none".to_owned(),
+        _ => steps.iter().map(|step| step.name()).collect::<Vec<_>>().join(", "),
+    };
+    Error::new(
+        error.code,
+        format!(
+            "{}: {}. Done before it: {}. Not begun: {}",
+            steps[at].name(),
+            error.message,
+            named(&steps[..at]),
+            named(&steps[at + 1..])
+        ),
+    )
 }
 
 fn tell(steps: &[Step<'_>], dry_run: bool, json: bool) -> Result<()> {
@@ -131,7 +197,7 @@ fn tell(steps: &[Step<'_>], dry_run: bool, json: bool) -> Result<()> {
     let mut text = String::new();
     for step in steps {
         // Writing into a String cannot fail.
-        let _ = writeln!(text, "{} {}", step.wanted.name, step.action.told(dry_run));
+        let _ = writeln!(text, "{} {}", step.name(), step.action.told(dry_run));
         for (field, is, shall) in &step.changes {
             let _ = match is.is_empty() {
                 true => writeln!(text, "  + {field}: {shall}"),
@@ -146,7 +212,7 @@ fn step_json(step: &Step<'_>, dry_run: bool) -> Value {
     let change =
         |(field, is, shall): &(&str, String, String)| json!({"field": field, "from": is, "to": shall});
     json!({
-        "name": step.wanted.name,
+        "name": step.name(),
         "action": step.action.told(dry_run),
         "changes": step.changes.iter().map(change).collect::<Vec<_>>(),
     })

@@ -18,7 +18,7 @@ pub(crate) fn run(connection: &Connection, args: &Batch) -> Result<ExitCode> {
     let file: Json = serde_json::from_slice(&bytes)
         .map_err(|error| Error::invalid(format!("this is no JSON: {error}")))?;
     let (operations, atomic) = parse(&file)?;
-    let request = message::Batch { operations, atomic: atomic || args.atomic };
+    let request = message::Batch { operations, atomic: atomic || args.atomic, preview: false };
     let answer = connect::open(connection)?.call(&request)?;
     let all_done = answer.results.iter().all(Result::is_ok);
     let results: Vec<Json> = answer.results.iter().map(outcome).collect();

@@ -50,6 +50,17 @@ impl Core {
     }
 }
 
+impl Core {
+    /// Runs `work` as [`Core::together`] does, and then makes none of its changes: says what it would come to now.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub fn rehearse<T>(&self, work: impl FnOnce(&Core) -> Result<T>) -> Result<T> {
+        let draft = Arc::new(Draft::over(Arc::clone(&self.keyring.store)));
+        work(&Core { keyring: self.keyring.drafted(&draft) })
+    }
+}
+
 impl Keyring {
     /// The same keyring over a draft: root and open tenants are shared, what is cached is not.
     fn drafted(&self, draft: &Arc<Draft>) -> Keyring {
