@@ -29,7 +29,7 @@ pub(crate) struct Cli {
 #[derive(Args)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct Connection {
-    /// The server.
+    /// The server; or `unix:DIR`, the data directory of one on this host, whose user or root needs no token there.
     #[arg(
         long,
         global = true,

@@ -9,16 +9,20 @@ use zeroize::Zeroizing;
 
 /// Connects to the server.
 pub(crate) fn open(connection: &Connection) -> Result<Client> {
+    let mut config = Config::new(&connection.addr, Vec::new(), "");
+    config.token = token(connection)?;
+    if config.socket().is_some() {
+        return Client::connect(&config);
+    }
     let Some(path) = &connection.cacert else {
         wrong_usage(
             "no CA certificate is named: set CANIS_CACERT or give --cacert (ca.pem of the server's data directory)",
         );
     };
-    let ca = fs::read(path).map_err(|error| {
+    config.ca_pem = fs::read(path).map_err(|error| {
         Error::invalid(format!("cannot read the CA certificate {}: {error}", path.display()))
     })?;
-    let mut config = Config::new(&connection.addr, ca, path.display().to_string());
-    config.token = token(connection)?;
+    config.ca_source = path.display().to_string();
     Client::connect(&config)
 }
 

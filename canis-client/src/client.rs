@@ -1,18 +1,17 @@
 //! One connection: HELLO, then one request at a time.
 
-use crate::tls::Stream;
-use crate::{Config, failure, frames, hello, tls};
+use crate::link::Link;
+use crate::{Config, failure, frames, hello};
 use canis_proto::frame::{FrameType, Header};
 use canis_proto::message::{
     ServerHello, WireAnswer, WireRequest, decode_answer, decode_error, encode_request,
 };
 use canis_proto::{Error, ErrorCode, Result};
-use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// A connection to a server that proved itself and accepted our HELLO.
 pub struct Client {
-    stream: Stream,
+    stream: Link,
     addr: String,
     hello: ServerHello,
     last_request: u32,
@@ -27,9 +26,10 @@ impl Client {
     /// `unavailable` if the server cannot be reached, `unauthenticated` if one side does not accept the other,
     /// `protocol_error` if what answers is no CANIS server. The text says which, and what to do.
     pub fn connect(config: &Config) -> Result<Client> {
-        let mut stream = tls::connect(config)?;
+        let mut stream = Link::connect(config)?;
         let hello = greet(&mut stream, config)?;
-        set_read_timeout(&stream, config.answer_timeout, &config.addr)?;
+        let limited = stream.set_read_timeout(config.answer_timeout);
+        limited.map_err(|error| failure::lost(&config.addr, &error))?;
         Ok(Client { stream, addr: config.addr.clone(), hello, last_request: 0, ended: None })
     }
 
@@ -148,13 +148,11 @@ impl Client {
 impl Drop for Client {
     /// Tells the server that this end is no accident.
     fn drop(&mut self) {
-        self.stream.conn.send_close_notify();
-        // The connection is closed either way.
-        let _ = self.stream.conn.write_tls(&mut self.stream.sock);
+        self.stream.close();
     }
 }
 
-fn greet(stream: &mut Stream, config: &Config) -> Result<ServerHello> {
+fn greet(stream: &mut Link, config: &Config) -> Result<ServerHello> {
     let lost = |error: std::io::Error| failure::lost(&config.addr, &error);
     let written = frames::write(stream, FrameType::Hello, 0, &hello::payload(config));
     // A server that refuses may close before it has read everything: its reason counts more than our write error.
@@ -163,8 +161,4 @@ fn greet(stream: &mut Stream, config: &Config) -> Result<ServerHello> {
         (Err(_), Err(error)) | (Err(error), Ok(())) => return Err(lost(error)),
     };
     hello::read(&header, &payload)
-}
-
-fn set_read_timeout(stream: &Stream, timeout: Duration, addr: &str) -> Result<()> {
-    stream.sock.set_read_timeout(Some(timeout)).map_err(|error| failure::lost(addr, &error))
 }

@@ -1,6 +1,7 @@
 //! What a client must know before it connects.
 
 use canis_proto::{Error, Result, quote};
+use std::path::PathBuf;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -9,7 +10,8 @@ pub const DEFAULT_PORT: u16 = 7443;
 
 /// Where the server is, how it proves itself, and how the client does.
 pub struct Config {
-    /// `host`, `host:port`, `1.2.3.4:port` or `[::1]:port`.
+    /// `host`, `host:port`, `1.2.3.4:port` or `[::1]:port`; or `unix:PATH`, where PATH is the data directory of a server
+    /// on this host, or its socket.
     pub addr: String,
     /// The name the server's certificate must hold; the host of `addr` if missing.
     pub server_name: Option<String>,
@@ -56,6 +58,12 @@ impl Config {
         })?;
         let token = variable("CANIS_TOKEN").map(Zeroizing::new);
         Ok(Config { token, ..Config::new(addr, ca, path) })
+    }
+
+    /// Where the server proves itself by its socket.
+    #[must_use]
+    pub fn socket(&self) -> Option<PathBuf> {
+        self.addr.strip_prefix("unix:").map(PathBuf::from)
     }
 
     /// Host and port of `addr`.

@@ -13,6 +13,9 @@ pub(crate) fn unreachable(config: &Config, error: &io::Error) -> Error {
         io::ErrorKind::ConnectionRefused => {
             format!("cannot reach {addr}: connection refused; is canis-server running?")
         }
+        io::ErrorKind::NotFound if config.socket().is_some() => {
+            format!("cannot reach {addr}: there is no socket; is canis-server running on this directory?")
+        }
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
             format!("cannot reach {addr}: no answer within {} s", config.connect_timeout.as_secs())
         }

@@ -12,6 +12,7 @@ mod config;
 mod failure;
 mod frames;
 mod hello;
+mod link;
 mod stream;
 mod tls;
 

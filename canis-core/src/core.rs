@@ -115,6 +115,14 @@ impl Core {
         self.keyring.authenticate(token)
     }
 
+    /// Whoever administers the host: everything in the tenant that `canis init` made. The server says who that is.
+    ///
+    /// # Errors
+    /// `sealed`; `tenant_not_found` if that tenant is gone.
+    pub fn administrator(&self) -> Result<Caller> {
+        self.keyring.administrator()
+    }
+
     /// The store's owner, looking at one token: whoever unsealed this core with a root's credential.
     ///
     /// # Errors

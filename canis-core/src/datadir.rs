@@ -153,6 +153,12 @@ impl DataDir {
         self.path.join("canis.lock")
     }
 
+    /// The Unix socket of a running server.
+    #[must_use]
+    pub fn socket_path(&self) -> PathBuf {
+        self.path.join("canis.sock")
+    }
+
     /// The configuration.
     #[must_use]
     pub fn config_path(&self) -> PathBuf {

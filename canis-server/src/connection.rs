@@ -4,27 +4,50 @@ use crate::frames::{End, FrameReader};
 use crate::in_flight::InFlight;
 use crate::listener::Server;
 use crate::outbox::{Outbox, Permits};
-use crate::session::Session;
+use crate::session::{Credential, Session};
 use crate::stream::Streaming;
-use crate::{limits, request};
+use crate::{limits, local, request};
+use canis_core::secret::SecretBytes;
 use canis_proto::frame::{ALPN, FrameType, Header, MAX_DATA, MAX_HELLO, MAX_OPEN, MAX_PAYLOAD};
 use canis_proto::message::{ClientHello, ServerHello};
 use canis_proto::{Cost, Error, ErrorCode, Result};
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::io::{AsyncRead, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 use tracing::{Instrument, info};
 use zeroize::Zeroizing;
 
+/// A connection that was accepted.
+pub(crate) enum Link {
+    /// By TCP; it is to speak TLS.
+    Tcp(TcpStream),
+    /// By the Unix socket.
+    Local(UnixStream),
+}
+
 /// Serves one accepted connection until it ends; says why it ended.
-pub(crate) async fn serve(server: Arc<Server>, tcp: TcpStream) -> String {
-    match handshake(&server, tcp).await {
-        Ok(tls) => converse(server, tls).await,
-        Err(why) => format!("no handshake: {why}"),
+pub(crate) async fn serve(server: Arc<Server>, link: Link) -> String {
+    let refused = |code, why| Some(Error::new(code, why));
+    match link {
+        Link::Local(stream) => {
+            let known = local::is_administrator(&stream);
+            let why = "the server's socket is for its own user and root; connect by TLS with a token";
+            let refusal = if known { None } else { refused(ErrorCode::Unauthenticated, why) };
+            converse(server, stream, Credential::Administrator, refusal).await
+        }
+        Link::Tcp(tcp) => match handshake(&server, tcp).await {
+            Ok(tls) => {
+                let why = "the client did not offer ALPN `canisp/1`";
+                let speaks_canisp = tls.get_ref().1.alpn_protocol() == Some(ALPN);
+                let refusal = if speaks_canisp { None } else { refused(ErrorCode::ProtocolError, why) };
+                converse(server, tls, Credential::None, refusal).await
+            }
+            Err(why) => format!("no handshake: {why}"),
+        },
     }
 }
 
@@ -35,7 +58,7 @@ async fn handshake(server: &Server, tcp: TcpStream) -> Result<TlsStream<TcpStrea
         if tcp.peek(&mut first).await.is_ok_and(|n| n == 1) && first[0].is_ascii_uppercase() {
             return Err(refuse_plaintext(tcp).await);
         }
-        server.tls.accept(tcp).await.map_err(|error| error.to_string())
+        server.tls.acceptor().accept(tcp).await.map_err(|error| error.to_string())
     };
     timeout(limits::HANDSHAKE, shake).await.map_err(|_| "not finished in time".to_owned())?
 }
@@ -52,16 +75,18 @@ async fn refuse_plaintext(mut tcp: TcpStream) -> String {
     "plaintext on the TLS port".to_owned()
 }
 
-async fn converse(server: Arc<Server>, tls: TlsStream<TcpStream>) -> String {
-    let speaks_canisp = tls.get_ref().1.alpn_protocol() == Some(ALPN);
-    let (read, write) = tokio::io::split(tls);
+/// Speaks CANISP with a peer that is known by `credential` unless it shows a token, or says why that is not done.
+async fn converse<S>(server: Arc<Server>, stream: S, credential: Credential, refusal: Option<Error>) -> String
+where
+    S: AsyncRead + AsyncWrite + Send + 'static,
+{
+    let (read, write) = tokio::io::split(stream);
     let mut reader = FrameReader::new(read);
     let (outbox, writer) = Outbox::new(write);
     let mut connection = Connection::new(server, outbox);
-    let end = if speaks_canisp {
-        connection.run(&mut reader).await
-    } else {
-        End::Refused(Error::new(ErrorCode::ProtocolError, "the client did not offer ALPN `canisp/1`"))
+    let end = match refusal {
+        None => connection.run(&mut reader, credential).await,
+        Some(error) => End::Refused(error),
     };
     let why = describe(&end);
     let listens = !matches!(end, End::Closed | End::Lost(_));
@@ -97,7 +122,7 @@ impl Connection {
         Connection {
             server,
             outbox,
-            session: Arc::new(Session::new(None)),
+            session: Arc::new(Session::new(Credential::None)),
             in_flight: Arc::default(),
             places: Arc::new(Semaphore::new(limits::IN_FLIGHT as usize)),
             bytes: Arc::new(Semaphore::new(limits::IN_FLIGHT_BYTES as usize)),
@@ -105,8 +130,11 @@ impl Connection {
         }
     }
 
-    async fn run<R: AsyncRead + Unpin>(&mut self, reader: &mut FrameReader<R>) -> End {
-        if let Err(end) = self.greet(reader).await {
+    async fn run<R>(&mut self, reader: &mut FrameReader<R>, credential: Credential) -> End
+    where
+        R: AsyncRead + Unpin,
+    {
+        if let Err(end) = self.greet(reader, credential).await {
             return end;
         }
         loop {
@@ -117,14 +145,18 @@ impl Connection {
     }
 
     /// HELLO both ways. A wrong token ends the connection here; while the store is sealed, none can be checked.
-    async fn greet<R: AsyncRead + Unpin>(&mut self, reader: &mut FrameReader<R>) -> Result<(), End> {
+    async fn greet<R>(&mut self, reader: &mut FrameReader<R>, credential: Credential) -> Result<(), End>
+    where
+        R: AsyncRead + Unpin,
+    {
         let payload = timeout(limits::HELLO, read_hello(reader))
             .await
             .map_err(|_| refusal(format!("no HELLO came within {} s", limits::HELLO.as_secs())))??;
         let hello = ClientHello::decode(&payload).map_err(End::Refused)?;
         info!(client = canis_proto::quote(&hello.client), token = hello.token.is_some(), "hello");
-        self.session = Arc::new(Session::new(hello.token.as_deref()));
-        if hello.token.is_some() {
+        let token = hello.token.as_deref().map(|token| SecretBytes::copied_from(token.as_bytes()));
+        self.session = Arc::new(Session::new(token.map_or(credential, Credential::Token)));
+        if self.session.has_credential() {
             match self.authenticate().await {
                 Err(error) if error.code == ErrorCode::Unauthenticated => {
                     tokio::time::sleep(limits::WRONG_TOKEN).await;

@@ -1,20 +1,23 @@
 //! The life of the server: lock, store, TLS, listen, unseal, serve, drain.
 
 use crate::args::Options;
-use crate::listener::Server;
+use crate::listener::{Listeners, Server};
+use crate::local::LocalListener;
 use crate::pool::Pool;
-use crate::{limits, timer, tls, unseal};
+use crate::tls::Tls;
+use crate::{limits, timer, unseal};
 use canis_core::clock::SystemClock;
 use canis_core::datadir::DataDir;
 use canis_core::{Core, default_provider};
 use canis_proto::{Error, ErrorCode, Result};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tracing::info;
+use tracing::{error, info, warn};
 
 /// Runs until SIGTERM or SIGINT.
 ///
@@ -33,7 +36,8 @@ pub fn run(options: Options) -> Result<()> {
             ),
         ));
     }
-    let tls = tls::acceptor(&dir)?;
+    let tls = Tls::new(DataDir::new(dir.path()))?;
+    allow_many_files();
     let source = dir.read_config()?.root_source(options.root.flags())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -41,13 +45,15 @@ pub fn run(options: Options) -> Result<()> {
         .build()
         .map_err(|error| Error::internal(format!("cannot start the runtime: {error}")))?;
     let outcome = runtime.block_on(async {
-        let stop = [stop_signal(SignalKind::terminate())?, stop_signal(SignalKind::interrupt())?];
-        let listener = listen(options.listen).await?;
+        let signals = Signals::new()?;
+        let local = LocalListener::bind(&dir)
+            .inspect_err(|error| warn!(%error, "there is no socket for this host's own programs"));
+        let listeners = Listeners { tcp: listen(options.listen).await?, local: local.ok() };
         let (drain, drained) = watch::channel(false);
         let unsealing = tokio::spawn(unseal::run(Arc::clone(&core), source, drained.clone()));
         let timers =
             [tokio::spawn(timer::run(Arc::clone(&core))), tokio::spawn(timer::count(Arc::clone(&core)))];
-        serve(Server::new(Arc::clone(&core), tls, drained), listener, stop, &drain).await;
+        serve(Server::new(Arc::clone(&core), tls, drained), listeners, signals, &drain).await;
         // A library in the middle of a call does not like its process to end; one that hangs is not waited for.
         let _ = tokio::time::timeout(limits::ROOT_END, unsealing).await;
         timers.iter().for_each(tokio::task::JoinHandle::abort);
@@ -60,16 +66,33 @@ pub fn run(options: Options) -> Result<()> {
     outcome
 }
 
-async fn serve(server: Server, listener: TcpListener, mut stop: [Signal; 2], drain: &watch::Sender<bool>) {
-    let serving = tokio::spawn(Arc::new(server).accept_all(listener));
-    let [terminate, interrupt] = &mut stop;
-    tokio::select! {
-        _ = terminate.recv() => info!("SIGTERM"),
-        _ = interrupt.recv() => info!("SIGINT"),
+async fn serve(server: Server, listeners: Listeners, mut signals: Signals, drain: &watch::Sender<bool>) {
+    let server = Arc::new(server);
+    let serving = tokio::spawn(Arc::clone(&server).accept_all(listeners));
+    loop {
+        tokio::select! {
+            _ = signals.terminate.recv() => break info!("SIGTERM"),
+            _ = signals.interrupt.recv() => break info!("SIGINT"),
+            _ = signals.hangup.recv() => match server.tls.reload() {
+                Ok(()) => info!("SIGHUP: new connections get the certificate that is there now"),
+                Err(error) => error!(%error, "SIGHUP: the certificate stays as it was"),
+            },
+        }
     }
     drain.send_replace(true);
     // It ends by its own deadline.
     let _ = serving.await;
+}
+
+/// Every connection is a file: as many are asked for as the host allows. Where that is fewer, connections wait.
+fn allow_many_files() {
+    let mut files = getrlimit(Resource::Nofile);
+    let wanted = limits::CONNECTIONS as u64 + limits::OTHER_FILES;
+    let allowed = files.maximum.map_or(wanted, |most| most.min(wanted));
+    files.current = files.current.map(|now| now.max(allowed));
+    if let Err(error) = setrlimit(Resource::Nofile, files) {
+        warn!(%error, "the limit of open files stays as it was");
+    }
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener> {
@@ -86,8 +109,20 @@ async fn listen(address: SocketAddr) -> Result<TcpListener> {
     Ok(listener)
 }
 
-fn stop_signal(kind: SignalKind) -> Result<Signal> {
-    signal(kind).map_err(|error| Error::internal(format!("cannot wait for signals: {error}")))
+/// What the server is told by its host.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        let wait =
+            |kind| signal(kind).map_err(|error| Error::internal(format!("cannot wait for signals: {error}")));
+        let (terminate, interrupt) = (wait(SignalKind::terminate())?, wait(SignalKind::interrupt())?);
+        Ok(Signals { terminate, interrupt, hangup: wait(SignalKind::hangup())? })
+    }
 }
 
 /// One line on stdout for whoever started the server. A closed stdout is no reason to stop serving.

@@ -12,6 +12,7 @@ mod in_flight;
 mod inbox;
 pub mod limits;
 mod listener;
+mod local;
 mod outbox;
 mod pool;
 mod request;

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 /// Connections at a time. Further ones wait in the kernel's backlog until one ends.
-pub const CONNECTIONS: usize = 1024;
+pub const CONNECTIONS: usize = 10_240;
+/// Files that the server opens besides connections, generously: the store, an HSM's module, what listens.
+pub const OTHER_FILES: u64 = 256;
 /// Requests of one connection that are worked on or whose answers are not written yet. The reader waits for a free
 /// place before it reads on, so a client that sends more is slowed down by TCP.
 pub const IN_FLIGHT: u32 = 64;

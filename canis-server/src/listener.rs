@@ -1,7 +1,10 @@
 //! Accepting connections, and letting go of them.
 
+use crate::connection::{self, Link};
+use crate::limits;
+use crate::local::LocalListener;
 use crate::pool::Pool;
-use crate::{connection, limits};
+use crate::tls::Tls;
 use canis_core::Core;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,13 +12,12 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 use tracing::{Instrument, info, info_span, warn};
 
 /// What every connection shares.
 pub(crate) struct Server {
     pub(crate) core: Arc<Core>,
-    pub(crate) tls: TlsAcceptor,
+    pub(crate) tls: Tls,
     pub(crate) pool: Pool,
     /// Bytes of large requests in flight on all connections.
     pub(crate) large: Arc<Semaphore>,
@@ -26,7 +28,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// A server that drains when `drain` becomes true.
-    pub(crate) fn new(core: Arc<Core>, tls: TlsAcceptor, drain: watch::Receiver<bool>) -> Self {
+    pub(crate) fn new(core: Arc<Core>, tls: Tls, drain: watch::Receiver<bool>) -> Self {
         let processors = std::thread::available_parallelism().map_or(2, usize::from);
         let large = Arc::new(Semaphore::new(limits::LARGE_BYTES as usize));
         let streams = Semaphore::new(limits::ALL_STREAMS);
@@ -39,13 +41,13 @@ impl Server {
     }
 
     /// Serves connections until the server drains and they have ended, or the time for that is over.
-    pub(crate) async fn accept_all(self: Arc<Self>, listener: TcpListener) {
+    pub(crate) async fn accept_all(self: Arc<Self>, listeners: Listeners) {
         let mut connections = JoinSet::new();
         tokio::select! {
             () = self.draining() => {}
-            () = self.accept(&listener, &mut connections) => {}
+            () = self.accept(&listeners, &mut connections) => {}
         }
-        drop(listener);
+        drop(listeners);
         while connections.try_join_next().is_some() {}
         info!(connections = connections.len(), "draining");
         let ended = timeout(limits::DRAIN, async { while connections.join_next().await.is_some() {} }).await;
@@ -54,11 +56,11 @@ impl Server {
         }
     }
 
-    async fn accept(self: &Arc<Self>, listener: &TcpListener, connections: &mut JoinSet<()>) {
+    async fn accept(self: &Arc<Self>, listeners: &Listeners, connections: &mut JoinSet<()>) {
         let slots = Arc::new(Semaphore::new(limits::CONNECTIONS));
         // The semaphore is never closed, so the loop ends only when it is dropped.
         while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
-            let (tcp, peer) = match listener.accept().await {
+            let (link, peer) = match listeners.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     // Out of file descriptors, mostly: what waits is accepted when others have ended.
@@ -71,11 +73,35 @@ impl Server {
             let server = Arc::clone(self);
             let serve = async move {
                 info!("connected");
-                let why = connection::serve(server, tcp).await;
+                let why = connection::serve(server, link).await;
                 info!(why, "disconnected");
                 drop(slot);
             };
             connections.spawn(serve.instrument(info_span!("connection", %peer)));
+        }
+    }
+}
+
+/// Where connections come in.
+pub(crate) struct Listeners {
+    /// By the network.
+    pub(crate) tcp: TcpListener,
+    /// From this host.
+    pub(crate) local: Option<LocalListener>,
+}
+
+impl Listeners {
+    /// The next connection, and who it is, for the log.
+    async fn accept(&self) -> std::io::Result<(Link, String)> {
+        let local = async {
+            match &self.local {
+                Some(local) => local.accept().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            tcp = self.tcp.accept() => tcp.map(|(stream, peer)| (Link::Tcp(stream), peer.to_string())),
+            local = local => local.map(|stream| (Link::Local(stream), "local".to_owned())),
         }
     }
 }

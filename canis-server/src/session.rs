@@ -5,17 +5,31 @@ use canis_core::{Caller, Core};
 use canis_proto::{Error, ErrorCode, OperationId, Result};
 use std::sync::OnceLock;
 
+/// By what a connection says who it is.
+pub(crate) enum Credential {
+    /// Nothing.
+    None,
+    /// A bearer token.
+    Token(SecretBytes),
+    /// It came by the Unix socket, from the server's own user or root.
+    Administrator,
+}
+
 /// A connection's credential, and the caller it turned out to be.
 pub(crate) struct Session {
-    token: Option<SecretBytes>,
+    credential: Credential,
     caller: OnceLock<Caller>,
 }
 
 impl Session {
-    /// A connection that showed `token`, not yet checked.
-    pub(crate) fn new(token: Option<&str>) -> Self {
-        let token = token.map(|t| SecretBytes::copied_from(t.as_bytes()));
-        Session { token, caller: OnceLock::new() }
+    /// A connection that showed this, not yet checked.
+    pub(crate) fn new(credential: Credential) -> Self {
+        Session { credential, caller: OnceLock::new() }
+    }
+
+    /// Whether there is something to check.
+    pub(crate) fn has_credential(&self) -> bool {
+        !matches!(self.credential, Credential::None)
     }
 
     /// Whether the caller is known and no stranger; only then are large frames read.
@@ -31,15 +45,17 @@ impl Session {
         if let Some(caller) = self.caller.get() {
             return Ok(caller);
         }
-        let Some(token) = &self.token else {
-            return Err(Error::new(
-                ErrorCode::Unauthenticated,
-                "no token was given; set CANIS_TOKEN or use --token-file",
-            ));
+        let unknown = |why: &str| Error::new(ErrorCode::Unauthenticated, why);
+        let caller = match &self.credential {
+            Credential::None => {
+                return Err(unknown("no token was given; set CANIS_TOKEN or use --token-file"));
+            }
+            Credential::Token(token) => {
+                let text = std::str::from_utf8(token.expose());
+                core.authenticate(text.map_err(|_| unknown("the token is not text"))?)?
+            }
+            Credential::Administrator => core.administrator()?,
         };
-        let text = std::str::from_utf8(token.expose())
-            .map_err(|_| Error::new(ErrorCode::Unauthenticated, "the token is not text"))?;
-        let caller = core.authenticate(text)?;
         Ok(self.caller.get_or_init(|| caller))
     }
 

@@ -10,6 +10,7 @@ use crate::keyring::record::Token;
 use crate::keyring::seal::fresh_id;
 use crate::keyring::store_rows::place;
 use crate::secret::SecretBytes;
+use crate::setup::DEFAULT_TENANT;
 use crate::store::{Row, TokenRow};
 use base64ct::{Base64UrlUnpadded, Encoding};
 use canis_proto::{Capabilities, Error, ErrorCode, Id, Result};
@@ -40,6 +41,19 @@ impl Keyring {
             return Err(refused());
         }
         Ok(Caller::bearer(row.tenant_id, Capabilities::from_bits(record.capabilities)))
+    }
+
+    /// The caller that the host's administrator is.
+    pub(crate) fn administrator(&self) -> Result<Caller> {
+        self.root_keys()?;
+        let tenants = self.store.tenants()?;
+        let tenant = tenants.iter().find(|tenant| tenant.name == DEFAULT_TENANT).ok_or_else(|| {
+            Error::new(
+                ErrorCode::TenantNotFound,
+                format!("there is no tenant `{DEFAULT_TENANT}`; use a token"),
+            )
+        })?;
+        Ok(Caller::bearer(tenant.id, Capabilities::ALL))
     }
 
     /// Opens a token's row.

@@ -1,0 +1,102 @@
+//! The Unix socket of the data directory: the same frames without TLS, for the server's own user and root alone.
+#![allow(clippy::unwrap_used)] // A test that cannot go on has failed.
+
+mod harness;
+
+use canis_client::{Client, Config};
+use canis_proto::message::{CreateKey, Encrypt, ShowKey, Status};
+use canis_proto::stream::HashStream;
+use canis_proto::{ErrorCode, HashName, KeyType};
+use harness::{Deployment, stdout};
+use std::fs::{self, Permissions};
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+use zeroize::Zeroizing;
+
+fn config(deployment: &Deployment) -> Config {
+    Config::new(format!("unix:{}", deployment.data().display()), Vec::new(), "")
+}
+
+/// Whoever may open the socket needs no token and no certificate, and works in the tenant that the token is for.
+#[test]
+fn administrators_need_no_token() {
+    let deployment = Deployment::with_keyfile();
+    let server = deployment.start();
+    let socket = deployment.data().join("canis.sock");
+    assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
+    let mut client = Client::connect(&config(&deployment)).unwrap();
+    client.call(&CreateKey::new("local", KeyType::Aes256)).map(|_| ()).unwrap();
+    client.call(&Encrypt::new("local", &b"x"[..])).map(|_| ()).unwrap();
+    let hash = HashStream { hash: HashName::Sha256 };
+    client.stream(&hash, &mut io::repeat(7).take(3 << 20), &mut io::sink()).map(|_| ()).unwrap();
+    let show = ShowKey { name: "local".into(), before_version: 0 };
+    assert!(deployment.client(&server).call(&show).is_ok());
+    // The program says it by its address, of the directory or of the socket itself.
+    for path in [deployment.data(), socket.clone()] {
+        let mut canis = Command::new(harness::program("canis"));
+        canis.env_remove("CANIS_TOKEN").env_remove("CANIS_CACERT");
+        let said = canis.arg("--addr").arg(format!("unix:{}", path.display())).args(["key", "list"]);
+        assert!(stdout(&said.output().unwrap()).contains("local"));
+    }
+    // A token counts more than the socket: a wrong one is refused here, too.
+    let mut wrong = config(&deployment);
+    wrong.token = Some(Zeroizing::new("canis_wrong".to_owned()));
+    let refused = Client::connect(&wrong).map(|_| ()).unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Unauthenticated);
+    drop(client);
+    server.stop();
+    assert!(!socket.exists(), "a stopped server leaves no socket");
+    let error = Client::connect(&config(&deployment)).map(|_| ()).unwrap_err();
+    assert!(error.code == ErrorCode::Unavailable && error.message.contains("is canis-server running"));
+}
+
+/// A socket that a killed server has left is in nobody's way.
+#[test]
+fn a_stale_socket_is_replaced() {
+    let deployment = Deployment::with_keyfile();
+    deployment.start().kill();
+    assert!(deployment.data().join("canis.sock").exists());
+    let _server = deployment.start();
+    assert!(!Client::connect(&config(&deployment)).unwrap().call(&Status).unwrap().sealed);
+}
+
+/// A sealed store lets nobody do anything, by the socket neither.
+#[test]
+fn sealed_is_sealed_here_too() {
+    let deployment = Deployment::with_keyfile();
+    fs::write(deployment.folder.path().join("root.key"), [7; 32]).unwrap();
+    let server = deployment.start_with(&[]);
+    assert!(server.line().starts_with("sealed"));
+    let mut client = Client::connect(&config(&deployment)).unwrap();
+    assert!(client.call(&Status).unwrap().sealed);
+    let refused = client.call(&CreateKey::new("k", KeyType::Aes256)).map(|_| ()).unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Sealed);
+}
+
+/// Another user gets nothing, even where the permissions of socket and directories were opened by mistake.
+#[test]
+fn other_users_are_refused() {
+    const NOBODY: [&str; 4] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+    const HELLO: &str = r#"
+my $s = IO::Socket::UNIX->new(Peer => shift) or die "no way in: $!";
+my $hello = "\xa1fclientax";
+$s->syswrite(pack("CCCCNN", 0xca, 1, 1, 0, 0, length $hello) . $hello);
+$s->sysread(my $answer, 4096);
+print ord(substr $answer, 2, 1), " ", substr $answer, 12;"#;
+    let deployment = Deployment::with_keyfile();
+    let _server = deployment.start();
+    let socket = deployment.data().join("canis.sock");
+    let ask = || {
+        let mut perl = Command::new(NOBODY[0]);
+        perl.args(&NOBODY[1..]).args(["perl", "-MIO::Socket::UNIX", "-e", HELLO]).arg(&socket);
+        perl.current_dir("/").output().unwrap()
+    };
+    fs::set_permissions(deployment.folder.path(), Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(deployment.data(), Permissions::from_mode(0o755)).unwrap();
+    let output = ask();
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no way in"), "{output:?}");
+    fs::set_permissions(&socket, Permissions::from_mode(0o666)).unwrap();
+    let said = String::from_utf8_lossy(&ask().stdout).into_owned();
+    assert!(said.starts_with("4 ") && said.contains("unauthenticated"), "{said}");
+}
