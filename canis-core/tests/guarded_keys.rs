@@ -3,14 +3,16 @@
 
 mod token;
 
+use canis_core::crypto::SignScheme;
 use canis_core::crypto::private_parts::PrivateParts;
 use canis_core::object::{
-    Class, Content, FindObjects, GenerateObjects, ImportObject, Wanted, WrapKey, Wrapping,
+    Class, Content, FindObjects, GenerateObjects, ImportObject, Inside, SignWith, UnwrapKey, UseToSign,
+    Wanted, WrapKey, Wrapping,
 };
 use canis_core::secret::SecretBytes;
 use canis_core::token::{Logout, Role};
-use canis_proto::message::{ExportKey, ImportKey, RotateKey};
-use canis_proto::{ErrorCode, Id, KeyFormat, KeyType, Result, Usage};
+use canis_proto::message::{CreateKey, ExportKey, ImportKey, RotateKey};
+use canis_proto::{ErrorCode, Family, Id, KeyFormat, KeyType, Result, Usage};
 use token::{SO, Token, USER, code, content};
 
 const CHECK_VALUE: u64 = 0x90;
@@ -115,6 +117,45 @@ fn a_version_from_outside_is_not_trusted() {
     assert_ne!(next, first);
     assert!(!token.read(next).unwrap().content.key.as_ref().unwrap().trusted);
     assert!(token.read(first).unwrap().content.key.as_ref().unwrap().trusted);
+}
+
+/// RSA keys of the API neither unwrap by PKCS#1 v1.5, nor do they lose what they are when they leave and come back.
+#[test]
+fn rsa_keys_of_the_api_stay_what_they_are() {
+    let token = token();
+    let usage = Usage::SIGN.with(Usage::DECRYPT).with(Usage::WRAP).with(Usage::UNWRAP);
+    let request =
+        CreateKey { usage: Some(usage), exportable: true, ..CreateKey::new("api", KeyType::Rsa2048) };
+    token.core.call(&token.caller(), request).unwrap();
+    let halves = objects(&token, "api").into_iter();
+    let (private, public): (Vec<_>, Vec<_>) =
+        halves.partition(|id| token.read(*id).unwrap().content.class == Class::PrivateKey);
+    let known = generate(&token, secret("known", Usage::ENCRYPT));
+    let wrap = |wrapper, key, how| {
+        let request = WrapKey { wrapper, key, how, room: usize::MAX, weak_rsa: true };
+        token.core.call(&token.caller(), request).unwrap().bytes.unwrap()
+    };
+    let unwrap = |unwrapper, how, wrapped: &[u8], inside, content| {
+        let request = UnwrapKey { unwrapper, how, wrapped, inside, session: None, content };
+        token.core.call(&token.caller(), request)
+    };
+    let how = Wrapping::RsaPkcs1;
+    let wrapped = wrap(public[0], known, how);
+    let inside = Inside::Secret { family: Family::Aes, len: Some(32) };
+    let mut stays = secret("", Usage::ENCRYPT);
+    stays.key.as_mut().unwrap().extractable = false;
+    assert_eq!(code(unwrap(private[0], how, &wrapped, inside, stays)), ErrorCode::OperationNotAllowed);
+
+    let wrapper = generate(&token, secret("wrapper", Usage::WRAP.with(Usage::UNWRAP)));
+    let how = Wrapping::AesKwp;
+    let wrapped = wrap(wrapper, private[0], how);
+    let inside = Inside::Private(Family::Rsa);
+    let back = content(Class::PrivateKey, "back", Usage::SIGN.with(Usage::DECRYPT));
+    let back = unwrap(wrapper, how, &wrapped, inside, back).unwrap();
+    let key = token.open(back, Usage::SIGN).unwrap();
+    let (scheme, mut out) = (SignWith::Pair(SignScheme::RsaRaw), [0; 256]);
+    let sign = UseToSign { key: &key, scheme, input: &[7; 200], out: &mut out };
+    assert_eq!(code(token.core.call(&token.caller(), sign)), ErrorCode::OperationNotAllowed);
 }
 
 /// CKA_CHECK_VALUE is of the version that shows it.

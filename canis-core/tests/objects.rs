@@ -58,7 +58,7 @@ fn applications_do_not_share_logins() {
     token.open(in_session, Usage::SIGN).unwrap();
     let other = Caller::pkcs11(&token.core.application(), token.id);
     for object in [secret, in_session] {
-        let opened = token.core.call(&other, OpenKey { object, usage: Usage::SIGN });
+        let opened = token.core.call(&other, OpenKey { object, usage: Usage::SIGN, mechanism: 0 });
         assert_eq!(code(opened), ErrorCode::ObjectNotFound);
     }
     // The security officer uses no keys either.
@@ -66,7 +66,7 @@ fn applications_do_not_share_logins() {
     let so = Caller::pkcs11(&so, token.id);
     token.core.call(&so, Login { role: Role::So, pin: &pin(SO) }).unwrap();
     assert_eq!(
-        code(token.core.call(&so, OpenKey { object: secret, usage: Usage::SIGN })),
+        code(token.core.call(&so, OpenKey { object: secret, usage: Usage::SIGN, mechanism: 0 })),
         ErrorCode::ObjectNotFound
     );
     // The token stays open for the first one when the other leaves.

@@ -80,7 +80,7 @@ fn a_modules_store_of_first_light() {
         assert_eq!(found.len(), 1);
         found[0].id
     };
-    let open = |object, usage| core.call(&caller, OpenKey { object, usage }).unwrap();
+    let open = |object, usage| core.call(&caller, OpenKey { object, usage, mechanism: 0 }).unwrap();
     let (private, public) = (find(Class::PrivateKey, b"login"), find(Class::PublicKey, b"login"));
     let mut signature = [0; 64];
     let (scheme, input) = (SignWith::Pair(SignScheme::Ecdsa), &[7; 32]);

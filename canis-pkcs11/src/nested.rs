@@ -5,10 +5,9 @@
 //! the values change their form, as those of other attributes do.
 
 use crate::attribute::{Attribute, Format};
-use crate::object::read;
 use crate::rules::TABLE;
 use crate::rv::{Result, fail};
-use canis_core::object::Object;
+use canis_core::object::template_attributes;
 use pkcs11_sys::*;
 use std::borrow::Cow;
 
@@ -27,14 +26,8 @@ pub(crate) fn push(flat: &mut Vec<u8>, kind: CK_ATTRIBUTE_TYPE, value: &[u8]) {
 
 /// The attributes, in their order. Nothing is left of bytes that [`push`] did not make.
 pub(crate) fn attributes(flat: &[u8]) -> impl Iterator<Item = (CK_ATTRIBUTE_TYPE, &[u8])> {
-    let mut rest = flat;
-    std::iter::from_fn(move || {
-        let (kind, after) = rest.split_first_chunk::<8>()?;
-        let (len, after) = after.split_first_chunk::<8>()?;
-        let (value, after) = after.split_at_checked(usize::try_from(u64::from_le_bytes(*len)).ok()?)?;
-        rest = after;
-        Some((CK_ATTRIBUTE_TYPE::try_from(u64::from_le_bytes(*kind)).ok()?, value))
-    })
+    template_attributes(flat)
+        .map_while(|(kind, value)| Some((CK_ATTRIBUTE_TYPE::try_from(kind).ok()?, value)))
 }
 
 /// Checks a template from the host and gives its values the form of records.
@@ -68,26 +61,16 @@ pub(crate) fn show(kept: &[u8]) -> Vec<u8> {
     shown
 }
 
-/// Whether an object has all that a kept template says (CKA_WRAP_TEMPLATE; section 4.10.2). Key material is not
-/// compared: it fits nothing.
-pub(crate) fn fits(kept: &[u8], object: &Object) -> bool {
-    attributes(&show(kept)).all(|(kind, value)| read(object, kind).is_ok_and(|has| has.as_slice() == value))
-}
-
-/// A host's template with what a kept template imposes on it (CKA_UNWRAP_TEMPLATE, CKA_DERIVE_TEMPLATE).
-///
-/// # Errors
-/// CKR_TEMPLATE_INCONSISTENT if the two contradict each other.
-pub(crate) fn imposed<'a>(given: &[Attribute<'a>], kept: Option<&[u8]>) -> Result<Vec<Attribute<'a>>> {
+/// A host's template with what a kept template (CKA_UNWRAP_TEMPLATE, CKA_DERIVE_TEMPLATE) says and it does not. Whether the
+/// two contradict each other the core sees from what they make.
+pub(crate) fn imposed<'a>(given: &[Attribute<'a>], kept: Option<&[u8]>) -> Vec<Attribute<'a>> {
     let mut both = given.to_vec();
     for (kind, value) in attributes(&show(kept.unwrap_or_default())) {
-        match given.iter().find(|one| one.kind == kind) {
-            Some(one) if *one.value != *value => return fail(CKR_TEMPLATE_INCONSISTENT),
-            Some(_) => {}
-            None => both.push(Attribute { kind, value: Cow::Owned(value.to_vec()) }),
+        if given.iter().all(|one| one.kind != kind) {
+            both.push(Attribute { kind, value: Cow::Owned(value.to_vec()) });
         }
     }
-    Ok(both)
+    both
 }
 
 /// What the bytes of an attribute mean; the same in every class that has it.

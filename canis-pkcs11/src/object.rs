@@ -165,8 +165,7 @@ fn read_kept<'a>(content: &'a Content, rule: &Rule) -> Result<Value<'a>> {
 pub(crate) fn kept(content: &Content, kind: CK_ATTRIBUTE_TYPE) -> Option<&[u8]> {
     #[allow(clippy::useless_conversion)] // CK_ULONG has 32 bits on some targets.
     let kind = u64::from(kind);
-    let at = content.attributes.binary_search_by_key(&kind, |(kind, _)| *kind).ok()?;
-    content.attributes.get(at).map(|(_, value)| value.as_slice())
+    content.kept(kind)
 }
 
 /// Keeps `value` for an attribute.

@@ -84,6 +84,7 @@ const fn code(code: ErrorCode) -> CK_RV {
         E::PinInvalid => CKR_PIN_INVALID,
         E::PinNotInitialized => CKR_USER_PIN_NOT_INITIALIZED,
         E::OperationNotAllowed | E::VersionNotAllowed => CKR_KEY_FUNCTION_NOT_PERMITTED,
+        E::MechanismNotAllowed => CKR_MECHANISM_INVALID,
         E::KeyNotExportable => CKR_KEY_UNEXTRACTABLE,
         E::KeyNotWrappable => CKR_KEY_NOT_WRAPPABLE,
         E::WrappingKeyTooWeak => CKR_WRAPPING_KEY_SIZE_RANGE,

@@ -109,6 +109,8 @@ codes! {
     PinNotInitialized = 26, "pin_not_initialized", State;
     /// The object may be seen and used only after login.
     LoginRequired = 27, "login_required", Policy;
+    /// The key is limited to other mechanisms.
+    MechanismNotAllowed = 28, "mechanism_not_allowed", Policy;
     /// The key's usage or state forbids this operation.
     OperationNotAllowed = 30, "operation_not_allowed", State;
     /// A limit set on the key forbids this version.

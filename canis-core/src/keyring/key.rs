@@ -424,6 +424,21 @@ impl Key {
     /// # Errors
     /// `operation_not_supported` if no key of its type can, `operation_not_allowed` otherwise; as [`refuse_legacy`].
     pub(crate) fn require(&self, usage: Usage, verb: &str) -> Result<()> {
+        if self.record.limited {
+            return Err(Error::new(
+                ErrorCode::MechanismNotAllowed,
+                format!(
+                    "key `{}` is limited by CKA_ALLOWED_MECHANISMS or a template of its own, which this operation does \
+                     not know; use it through PKCS#11",
+                    self.record.name
+                ),
+            ));
+        }
+        self.require_within_limits(usage, verb)
+    }
+
+    /// [`Key::require`] where the caller sees to what attributes limit the key to.
+    pub(crate) fn require_within_limits(&self, usage: Usage, verb: &str) -> Result<()> {
         refuse_legacy(self.kind)?;
         if self.record.always_authenticate && usage.intersect(Usage::PUBLIC) == Usage::NONE {
             return Err(Error::new(

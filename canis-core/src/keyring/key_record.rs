@@ -45,6 +45,9 @@ pub(crate) struct KeyRecord {
     /// CKA_ALWAYS_AUTHENTICATE: each use of the private half needs the PIN anew. Stands in the third shape's flags.
     #[wincode(skip)]
     pub(crate) always_authenticate: bool,
+    /// Whether attributes limit its mechanisms or what it wraps, unwraps and derives. Stands in the third shape's flags.
+    #[wincode(skip)]
+    pub(crate) limited: bool,
     /// Where its versions come from. Stands in the third shape's flags.
     #[wincode(skip)]
     pub(crate) source: Source,
@@ -93,13 +96,14 @@ struct KeyRecordV1 {
 enum StoredKey {
     V1(KeyRecordV1),
     V2(KeyRecord),
-    /// With flags: [`ALWAYS_AUTHENTICATE`], [`OUTSIDE`], [`PUBLIC_HALF`].
+    /// With flags: [`ALWAYS_AUTHENTICATE`], [`OUTSIDE`], [`PUBLIC_HALF`], [`LIMITED`].
     V3(KeyRecord, u8),
 }
 
 const ALWAYS_AUTHENTICATE: u8 = 1;
 const OUTSIDE: u8 = 2;
 const PUBLIC_HALF: u8 = 4;
+const LIMITED: u8 = 8;
 
 impl From<KeyRecordV1> for KeyRecord {
     fn from(old: KeyRecordV1) -> Self {
@@ -123,6 +127,7 @@ impl From<KeyRecordV1> for KeyRecord {
             destroy_at: None,
             public_keys: Vec::new(),
             always_authenticate: false,
+            limited: false,
             source: Source::Here,
         }
     }
@@ -151,6 +156,7 @@ impl KeyRecord {
             destroy_at: None,
             public_keys: Vec::new(),
             always_authenticate: false,
+            limited: false,
             source: Source::Here,
         }
     }
@@ -171,18 +177,20 @@ impl KeyRecord {
             Source::Outside => OUTSIDE,
             Source::PublicHalf => PUBLIC_HALF,
         };
-        source | if self.always_authenticate { ALWAYS_AUTHENTICATE } else { 0 }
+        let flag = |on, bit| if on { bit } else { 0 };
+        source | flag(self.always_authenticate, ALWAYS_AUTHENTICATE) | flag(self.limited, LIMITED)
     }
 
     /// `None` for a flag of a later CANIS: it forbids something that this one would do.
     fn with_flags(self, flags: u8) -> Option<Self> {
-        let source = match flags & !ALWAYS_AUTHENTICATE {
+        let source = match flags & !(ALWAYS_AUTHENTICATE | LIMITED) {
             0 => Source::Here,
             OUTSIDE => Source::Outside,
             PUBLIC_HALF => Source::PublicHalf,
             _ => return None,
         };
-        Some(KeyRecord { source, always_authenticate: flags & ALWAYS_AUTHENTICATE != 0, ..self })
+        let (always_authenticate, limited) = (flags & ALWAYS_AUTHENTICATE != 0, flags & LIMITED != 0);
+        Some(KeyRecord { source, always_authenticate, limited, ..self })
     }
 
     /// The bytes. A key without flags is written without them.
@@ -245,18 +253,20 @@ mod tests {
     #[test]
     fn flags_make_the_third_shape() {
         let plain = KeyRecord::decode(&first_shape()).unwrap();
-        for (always_authenticate, source, flags) in [
-            (true, Source::Here, 1),
-            (false, Source::Outside, 2),
-            (true, Source::Outside, 3),
-            (false, Source::PublicHalf, 4),
+        for (always_authenticate, limited, source, flags) in [
+            (true, false, Source::Here, 1),
+            (false, false, Source::Outside, 2),
+            (true, false, Source::Outside, 3),
+            (false, false, Source::PublicHalf, 4),
+            (false, true, Source::Here, 8),
+            (true, true, Source::Outside, 11),
         ] {
-            let flagged = KeyRecord { always_authenticate, source, ..plain.clone() };
+            let flagged = KeyRecord { always_authenticate, limited, source, ..plain.clone() };
             let bytes = flagged.encode().unwrap();
             assert_eq!(bytes[..4], [2, 0, 0, 0]);
             assert_eq!(bytes[4..], [&plain.encode().unwrap()[4..], &[flags]].concat());
             assert_eq!(KeyRecord::decode(&bytes).unwrap(), flagged);
-            for unknown in [6, 8] {
+            for unknown in [6, 16] {
                 let bytes = [&bytes[..bytes.len() - 1], &[unknown]].concat();
                 assert_eq!(KeyRecord::decode(&bytes).unwrap_err().code, ErrorCode::StoreFormat);
             }

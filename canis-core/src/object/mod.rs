@@ -22,6 +22,8 @@ macro_rules! operation {
 mod computed;
 mod defaults;
 mod derive;
+mod limits;
+pub(crate) mod mechanism;
 mod profile;
 mod record;
 mod request;
@@ -31,6 +33,8 @@ mod transfer;
 mod wrap;
 
 pub use derive::{Derivation, DeriveKey, DerivePassword, Derived, LEAST_DERIVED, Prf, Salt};
+pub use limits::template_attributes;
+pub(crate) use limits::{DERIVE_TEMPLATE, UNWRAP_TEMPLATE, WRAP_TEMPLATE};
 pub(crate) use profile::{profile, profiles};
 pub(crate) use record::{from_record, to_record};
 pub use request::{
@@ -254,6 +258,8 @@ pub struct KeyHandle {
     pub(crate) object: Id,
     pub(crate) facts: KeyFacts,
     pub(crate) usage: Usage,
+    /// The mechanism it was opened for, where its use of mechanisms is limited.
+    pub(crate) mechanism: u64,
     pub(crate) key: HandleKey,
     pub(crate) since: Since,
     /// Whether a PIN was given for its next use; used up by it.

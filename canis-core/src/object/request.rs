@@ -69,6 +69,8 @@ operation! {
         object: Id,
         /// One usage.
         usage: Usage,
+        /// The mechanism's number, CKM_….
+        mechanism: u64,
     }
 }
 operation! {

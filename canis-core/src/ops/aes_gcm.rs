@@ -12,6 +12,7 @@ use crate::keyring::key_record::Source;
 use crate::keyring::ready::{ReadyKey, ReadyMaterial};
 use crate::keyring::role::{Grant, Roles};
 use crate::keyring::tenant::OpenTenant;
+use crate::object::mechanism;
 use canis_proto::answer::{AesGcmSealed, Decrypted};
 use canis_proto::message::{DecryptAesGcm, EncryptAesGcm};
 use canis_proto::{Error, ErrorCode, Family, Result, Usage};
@@ -32,7 +33,7 @@ impl Run for EncryptAesGcm<'_> {
         let tenant = keyring.tenant(caller.tenant()?)?;
         let key = keyring.key(&tenant, &self.name)?;
         was_imported(&key)?;
-        key.require(Usage::ENCRYPT, "encrypt")?;
+        keyring.require_by(&tenant, &key, (Usage::ENCRYPT, "encrypt"), &[mechanism::AES_GCM])?;
         let version = key.version_to_use(self.version)?;
         let ready = keyring.ready(&tenant, &key, version)?;
         keyring.use_for_data(&tenant, &key, &ready)?;
@@ -57,7 +58,7 @@ impl Run for DecryptAesGcm<'_> {
         let tenant = keyring.tenant(caller.tenant()?)?;
         let key = keyring.key(&tenant, &self.name)?;
         was_imported(&key)?;
-        key.require(Usage::DECRYPT, "decrypt")?;
+        keyring.require_by(&tenant, &key, (Usage::DECRYPT, "decrypt"), &[mechanism::AES_GCM])?;
         let version = if self.version == 0 { key.record.current_version } else { self.version };
         key.allow_old(version)?;
         if !TAGS.contains(&self.tag.len()) {

@@ -7,6 +7,7 @@ use crate::keyring::Keyring;
 use crate::keyring::key::Key;
 use crate::keyring::ready::ReadyMaterial;
 use crate::keyring::tenant::OpenTenant;
+use crate::object::mechanism;
 use canis_proto::answer::Encrypted;
 use canis_proto::message::Encrypt;
 use canis_proto::text::Sealed;
@@ -21,7 +22,8 @@ impl Run for Encrypt<'_> {
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Encrypted> {
         let tenant = keyring.tenant(caller.tenant()?)?;
         let key = keyring.usable(&tenant, &self.name)?;
-        key.require(Usage::ENCRYPT, "encrypt")?;
+        let names = mechanism::of_encryption(key.kind);
+        keyring.require_by(&tenant, &key, (Usage::ENCRYPT, "encrypt"), names)?;
         let version = key.version_to_use(self.version)?;
         let ciphertext = keyring.encrypt(&tenant, &key, version, &self.plaintext, &self.context)?;
         Ok(Encrypted { ciphertext })

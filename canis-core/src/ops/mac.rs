@@ -9,6 +9,7 @@ use crate::keyring::Keyring;
 use crate::keyring::key::Key;
 use crate::keyring::role::Roles;
 use crate::keyring::tenant::OpenTenant;
+use crate::object::mechanism;
 use canis_proto::answer::{MacMade, Verified};
 use canis_proto::message::{Mac, VerifyMac};
 use canis_proto::text::Sealed;
@@ -24,9 +25,10 @@ impl Run for Mac<'_> {
         let tenant = keyring.tenant(caller.tenant()?)?;
         let key = keyring.key(&tenant, &self.name)?;
         makes_macs(&key)?;
-        key.require(Usage::SIGN, "make MACs")?;
+        let hash = hash_of(self.hash);
+        keyring.require_by(&tenant, &key, (Usage::SIGN, "make MACs"), mechanism::of_hmac(hash))?;
         let version = key.record.current_version;
-        let bytes = keyring.hmac(&tenant, &key, version, hash_of(self.hash), &self.message)?;
+        let bytes = keyring.hmac(&tenant, &key, version, hash, &self.message)?;
         let name = key.record.name.clone();
         Ok(MacMade { mac: Sealed { name, version, bytes }.to_text() })
     }
@@ -43,9 +45,10 @@ impl Run for VerifyMac<'_> {
         let tenant = keyring.tenant(caller.tenant()?)?;
         let key = keyring.key(&tenant, &self.name)?;
         makes_macs(&key)?;
-        key.require(Usage::VERIFY, "check MACs")?;
+        let hash = hash_of(self.hash);
+        keyring.require_by(&tenant, &key, (Usage::VERIFY, "check MACs"), mechanism::of_hmac(hash))?;
         key.allow_old(sealed.version)?;
-        let made = keyring.hmac(&tenant, &key, sealed.version, hash_of(self.hash), &self.message)?;
+        let made = keyring.hmac(&tenant, &key, sealed.version, hash, &self.message)?;
         // Of one length or it is wrong: a MAC that was cut short is not accepted.
         Ok(Verified { valid: made.ct_eq(&sealed.bytes).into() })
     }

@@ -15,6 +15,7 @@ mod key_destroy;
 mod key_export;
 mod key_import;
 mod key_info;
+mod key_limits;
 mod key_state;
 mod key_update;
 mod mac;

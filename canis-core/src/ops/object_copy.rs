@@ -78,6 +78,9 @@ fn check_copy(old: &Content, new: &Content, role: Option<Role>) -> Result<()> {
     if old.class != new.class || (old.private && !new.private) {
         return refuse("CKA_CLASS, nor CKA_PRIVATE to false");
     }
+    if old.limits() != new.limits() {
+        return refuse("the mechanisms and templates that the key is limited to");
+    }
     match (&old.key, &new.key) {
         (None, None) if !old.is_trusted() && new.is_trusted() && role != Some(Role::So) => {
             refuse("CKA_TRUSTED")

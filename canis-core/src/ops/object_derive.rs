@@ -2,7 +2,7 @@
 
 use super::create_key::NewMaterial;
 use super::object_derived_bytes::{Bases, unfit_length};
-use super::object_keep::{Heritage, NewKey, Origin};
+use super::object_keep::{Heritage, NewKey, Origin, require_fit};
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
@@ -25,10 +25,11 @@ impl Run for DeriveKey<'_> {
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Id> {
         caller.require(Capability::Create)?;
-        let base = keyring.open_base(caller, self.base)?;
+        let mechanisms = self.how.mechanisms(self.derived);
+        let base = keyring.open_base(caller, self.base, mechanisms)?;
         let other = match self.how {
             Derivation::JoinKey(id) | Derivation::Hkdf { extract: Some(Salt::Key(id)), .. } => {
-                Some(keyring.open_base(caller, id)?)
+                Some(keyring.open_base(caller, id, mechanisms)?)
             }
             _ => None,
         };
@@ -49,6 +50,8 @@ impl Run for DeriveKey<'_> {
                 keyring.claim_bases(caller, &from, &self.how)?;
                 let heritage = Heritage { from_kdf: from.are_cut_by_kdf(&self.how), ..heritage };
                 let new = NewKey::new(keyring.provider, &Origin::Derived(heritage), made, content, None)?;
+                let templates = from.all().filter_map(|base| base.template.as_deref());
+                new.require_fit(self.session, templates)?;
                 let new = new.knowing(from.roles_handed_on(&self.how), from.are_lasting(&self.how));
                 keyring.keep(caller, self.session, new).map(|(id, _)| id)
             }
@@ -57,6 +60,7 @@ impl Run for DeriveKey<'_> {
                 let mut content = self.content;
                 let at = content.attributes.partition_point(|(kind, _)| *kind < CKA_VALUE);
                 content.attributes.insert(at, (CKA_VALUE, bytes.expose().to_vec()));
+                require_fit(&content, self.session, from.all().filter_map(|base| base.template.as_deref()))?;
                 CreateObject { session: self.session, content }.run(keyring, caller)
             }
         }

@@ -4,10 +4,9 @@ use super::object_export::Leave;
 use super::object_unwrap::private;
 use super::object_wrap::unfit;
 use crate::caller::Caller;
-use crate::core::Run;
 use crate::crypto::{Hash, MAX_AGREED, MAX_DIGEST, Provider, derive};
 use crate::keyring::Keyring;
-use crate::object::{Derivation, KeyHandle, LEAST_DERIVED, MAX_SECRET, OpenKey, Prf, Salt};
+use crate::object::{DERIVE_TEMPLATE, Derivation, KeyHandle, LEAST_DERIVED, MAX_SECRET, Prf, Salt};
 use crate::secret::SecretBytes;
 use canis_proto::{Error, ErrorCode, Family, Id, Result, Usage};
 use std::sync::Arc;
@@ -20,18 +19,20 @@ pub(super) struct Base {
     pub(super) value: Option<SecretBytes>,
     /// Whether the token keeps it, and not a session.
     pub(super) on_token: bool,
+    /// CKA_DERIVE_TEMPLATE.
+    pub(super) template: Option<Vec<u8>>,
 }
 
 impl Keyring {
-    pub(super) fn open_base(&self, caller: &Caller, object: Id) -> Result<Base> {
-        let handle = OpenKey { object, usage: Usage::DERIVE }.run(self, caller)?;
-        if handle.facts.kind.is_asymmetric() {
-            let on_token = self.visible(caller, object)?.key.is_some();
-            return Ok(Base { handle, value: None, on_token });
-        }
+    pub(super) fn open_base(&self, caller: &Caller, object: Id, mechanisms: &[u64]) -> Result<Base> {
+        let handle = self.open_key(caller, object, Usage::DERIVE, mechanisms)?;
         let object = self.visible(caller, object)?;
-        let (_, value) = self.material(caller, &object, Leave::Inside)?;
-        Ok(Base { handle, value: Some(value), on_token: object.key.is_some() })
+        let value = match handle.facts.kind.is_asymmetric() {
+            true => None,
+            false => Some(self.material(caller, &object, Leave::Inside)?.1),
+        };
+        let template = object.content.kept(DERIVE_TEMPLATE).map(<[u8]>::to_vec);
+        Ok(Base { handle, value, on_token: object.key.is_some(), template })
     }
 }
 

@@ -101,6 +101,9 @@ fn check_change(old: &Content, new: &Content, role: Option<Role>) -> Result<()> 
     if old.class != new.class || old.private != new.private {
         return refuse("CKA_CLASS or CKA_PRIVATE");
     }
+    if old.limits() != new.limits() {
+        return refuse("the mechanisms and templates that a key is limited to");
+    }
     match (&old.key, &new.key) {
         (None, None) if !old.is_trusted() && new.is_trusted() && role != Some(Role::So) => {
             refuse("CKA_TRUSTED")

@@ -78,6 +78,18 @@ impl NewKey {
         Ok(NewKey { made, secret, public, roles, lasting: false })
     }
 
+    /// Refuses a key that is not as the keys want it that it was made by.
+    ///
+    /// # Errors
+    /// `key_sensitive`.
+    pub(super) fn require_fit<'t>(
+        &self,
+        session: Option<u64>,
+        templates: impl Iterator<Item = &'t [u8]>,
+    ) -> Result<()> {
+        require_fit(&self.secret, session, templates)
+    }
+
     /// The same with what is known of its value besides.
     pub(super) fn knowing(self, roles: Roles, lasting: bool) -> Self {
         NewKey { roles: self.roles.with(roles), lasting, ..self }
@@ -134,6 +146,21 @@ fn computed(mut content: Content, origin: &Origin, kind: KeyType, spki: &[u8]) -
         }
     }
     Ok(content)
+}
+
+/// Refuses an object that is not as the keys want it that it was made by (CKA_UNWRAP_TEMPLATE, CKA_DERIVE_TEMPLATE).
+pub(super) fn require_fit<'t>(
+    content: &Content,
+    session: Option<u64>,
+    mut templates: impl Iterator<Item = &'t [u8]>,
+) -> Result<()> {
+    if templates.all(|template| content.fits(session.is_none(), template)) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorCode::KeySensitive,
+        "CKA_UNWRAP_TEMPLATE or CKA_DERIVE_TEMPLATE of the key that makes it wants other attributes of this one",
+    ))
 }
 
 fn no_facts() -> Error {
@@ -283,6 +310,7 @@ impl NewKey {
             exportable: facts.extractable,
             allow_plaintext_backup: !facts.sensitive,
             always_authenticate: facts.always_authenticate,
+            limited: self.secret.is_limited() || self.public.as_ref().is_some_and(Content::is_limited),
             source: if facts.local { Source::Here } else { Source::Outside },
             ..KeyRecord::new(name, self.made.kind, usage, now)
         })

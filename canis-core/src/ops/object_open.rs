@@ -3,7 +3,7 @@
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
-use crate::object::{HandleKey, KeyHandle, Object, OpenKey};
+use crate::object::{HandleKey, KeyHandle, NO_MECHANISM, Object, OpenKey};
 use canis_proto::{Error, ErrorCode, Id, KeyState, Result, Usage};
 use std::ops::Deref;
 use std::sync::Arc;
@@ -15,50 +15,7 @@ impl Run for OpenKey {
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Arc<KeyHandle>> {
-        let since = keyring.since(caller)?;
-        if let Some(opened) = keyring.opened(self.object, self.usage, since) {
-            return Ok(opened);
-        }
-        let object = keyring.visible(caller, self.object)?;
-        let Some(facts) = object.content.key.clone() else {
-            return Err(Error::new(ErrorCode::ObjectNotFound, "the object is no key"));
-        };
-        keyring.require_login(caller, object.content.needs_login())?;
-        if !facts.usage.allows(self.usage) {
-            return Err(Error::new(
-                ErrorCode::OperationNotAllowed,
-                format!("this {} is not to be used to {}", object.content.class.noun(), verb(self.usage)),
-            ));
-        }
-        if facts.always_authenticate && ![Usage::SIGN, Usage::DECRYPT, Usage::RECOVER].contains(&self.usage) {
-            return Err(Error::new(
-                ErrorCode::LoginRequired,
-                format!("no PIN can be given to {} with a key that wants one for each use", verb(self.usage)),
-            ));
-        }
-        let key = keyring.handle_key(caller, &object, self.usage)?;
-        if let HandleKey::Ready(ready) = &key {
-            keyring.use_value(caller, &object, ready, self.usage)?;
-        }
-        // One that wants a PIN for each use is nobody else's: the PIN is given for this handle.
-        let shared = object.session.is_none() && !facts.always_authenticate;
-        let confirmed = AtomicBool::new(false);
-        let uses = object.key.map(|(key, version)| keyring.counter(key, version));
-        let opened = Arc::new(KeyHandle {
-            object: self.object,
-            facts,
-            usage: self.usage,
-            key,
-            since,
-            confirmed,
-            uses,
-        });
-        // The store was asked for the key anyway.
-        keyring.write_uses_when_due();
-        if shared {
-            keyring.keep_opened(self.object, &opened);
-        }
-        Ok(opened)
+        keyring.open_key(caller, self.object, self.usage, &[self.mechanism])
     }
 }
 
@@ -67,6 +24,56 @@ fn verb(usage: Usage) -> String {
 }
 
 impl Keyring {
+    /// Opens an object's key for one kind of use by a mechanism with one or more names.
+    pub(super) fn open_key(
+        &self,
+        caller: &Caller,
+        object: Id,
+        usage: Usage,
+        mechanisms: &[u64],
+    ) -> Result<Arc<KeyHandle>> {
+        let since = self.since(caller)?;
+        if let Some(opened) = self.opened(object, usage, since) {
+            return Ok(opened);
+        }
+        let id = object;
+        let object = self.visible(caller, id)?;
+        let Some(facts) = object.content.key.clone() else {
+            return Err(Error::new(ErrorCode::ObjectNotFound, "the object is no key"));
+        };
+        self.require_login(caller, object.content.needs_login())?;
+        if !facts.usage.allows(usage) {
+            return Err(Error::new(
+                ErrorCode::OperationNotAllowed,
+                format!("this {} is not to be used to {}", object.content.class.noun(), verb(usage)),
+            ));
+        }
+        object.content.allow_mechanism(mechanisms)?;
+        if facts.always_authenticate && ![Usage::SIGN, Usage::DECRYPT, Usage::RECOVER].contains(&usage) {
+            return Err(Error::new(
+                ErrorCode::LoginRequired,
+                format!("no PIN can be given to {} with a key that wants one for each use", verb(usage)),
+            ));
+        }
+        let key = self.handle_key(caller, &object, usage)?;
+        if let HandleKey::Ready(ready) = &key {
+            self.use_value(caller, &object, ready, usage)?;
+        }
+        // One that wants a PIN for each use is nobody else's: the PIN is given for this handle. One that is limited was
+        // looked at for these mechanisms.
+        let shared = object.session.is_none() && !facts.always_authenticate && !object.content.is_limited();
+        let mechanism = mechanisms.first().copied().unwrap_or(NO_MECHANISM);
+        let confirmed = AtomicBool::new(false);
+        let uses = object.key.map(|(key, version)| self.counter(key, version));
+        let opened = Arc::new(KeyHandle { object: id, facts, usage, mechanism, key, since, confirmed, uses });
+        // The store was asked for the key anyway.
+        self.write_uses_when_due();
+        if shared {
+            self.keep_opened(id, &opened);
+        }
+        Ok(opened)
+    }
+
     fn handle_key(&self, caller: &Caller, object: &Object, usage: Usage) -> Result<HandleKey> {
         let token = caller.tenant()?;
         let facts =
@@ -138,6 +145,6 @@ impl Keyring {
         if self.since(caller)? == key.since {
             return Ok(Still::Same(key));
         }
-        OpenKey { object: key.object, usage }.run(self, caller).map(Still::Anew)
+        self.open_key(caller, key.object, usage, &[key.mechanism]).map(Still::Anew)
     }
 }

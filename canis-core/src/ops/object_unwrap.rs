@@ -11,7 +11,7 @@ use crate::keyring::Keyring;
 use crate::keyring::ready::ReadyMaterial;
 use crate::keyring::role::{Grant, Roles};
 use crate::keyring::tenant::OpenTenant;
-use crate::object::{GcmIv, HandleKey, Inside, KeyFacts, KeyHandle, OpenKey, UnwrapKey, Wrapping};
+use crate::object::{GcmIv, HandleKey, Inside, KeyFacts, KeyHandle, UNWRAP_TEMPLATE, UnwrapKey, Wrapping};
 use crate::secret::SecretBytes;
 use canis_proto::{Capability, Error, ErrorCode, Family, Id, KeyType, Result, Usage};
 
@@ -22,7 +22,8 @@ impl Run for UnwrapKey<'_> {
 
     fn run(mut self, keyring: &Keyring, caller: &Caller) -> Result<Id> {
         caller.require(Capability::Decrypt)?;
-        let unwrapper = OpenKey { object: self.unwrapper, usage: Usage::UNWRAP }.run(keyring, caller)?;
+        let mechanisms = self.how.mechanisms();
+        let unwrapper = keyring.open_key(caller, self.unwrapper, Usage::UNWRAP, mechanisms)?;
         let (tenant, means) = (keyring.tenant(caller.tenant()?)?, keyring.means(caller, &unwrapper)?);
         let opened = if self.how.is_malleable() {
             confine(&mut self.content)?;
@@ -41,6 +42,8 @@ impl Run for UnwrapKey<'_> {
             keyring.unwrap_as_key(caller, &tenant, means.value)?;
         }
         let new = NewKey::new(keyring.provider, &Origin::Unwrapped, made, content, None)?;
+        let by = keyring.visible(caller, self.unwrapper)?;
+        new.require_fit(self.session, by.content.kept(UNWRAP_TEMPLATE).into_iter())?;
         let new = new.knowing(Roles::NONE, true);
         let (id, _) = keyring.keep(caller, self.session, new)?;
         keyring.count(&unwrapper);

@@ -59,6 +59,12 @@ impl Keyring {
         let wrapped = request.wrapped;
         let (out, len) = match (&request.how, &means.aes) {
             (Wrapping::AesCbcPad { iv }, Some(aes)) => decrypted_cbc(&**aes, Iv::new(*iv), wrapped)?,
+            (Wrapping::RsaPkcs1, None) if unwrapper.facts.is_of_api() => {
+                return Err(Error::new(
+                    ErrorCode::OperationNotAllowed,
+                    "a key of the API unwraps by OAEP only",
+                ));
+            }
             (Wrapping::RsaPkcs1, None) => {
                 let mut out = SecretBytes::zeroed(unwrapper.facts.kind.bytes());
                 let len = private(unwrapper)?.decrypt_pkcs1(wrapped, out.expose_mut())?;

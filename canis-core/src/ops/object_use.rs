@@ -8,9 +8,10 @@ use crate::crypto::{
 };
 use crate::keyring::Keyring;
 use crate::keyring::ready::{ReadyKey, ReadyMaterial};
+use crate::object::mechanism::RSA_X_509;
 use crate::object::{
-    CipherScheme, HandleKey, KeyFacts, KeyHandle, MacScheme, MacWith, NO_MECHANISM, OpenKey, SignWith,
-    UseToDecrypt, UseToEncrypt, UseToRecover, UseToSign, UseToVerify,
+    CipherScheme, HandleKey, KeyFacts, KeyHandle, MacScheme, MacWith, NO_MECHANISM, SignWith, UseToDecrypt,
+    UseToEncrypt, UseToRecover, UseToSign, UseToVerify,
 };
 use canis_proto::{Error, ErrorCode, Family, Result, Usage};
 use subtle::ConstantTimeEq;
@@ -95,7 +96,7 @@ impl Run for UseToSign<'_> {
                 check_rsa_use(&key.facts, scheme, self.input)?;
                 if scheme == SignScheme::RsaRaw {
                     // It decrypts as well, so the value is one for data from now on, or must not be used so.
-                    OpenKey { object: key.object, usage: Usage::DECRYPT }.run(keyring, caller)?;
+                    keyring.open_key(caller, key.object, Usage::DECRYPT, &[RSA_X_509])?;
                 }
                 key.private()?.sign(scheme, self.input, self.out)?
             }

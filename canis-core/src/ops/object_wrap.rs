@@ -11,7 +11,9 @@ use crate::crypto::{
 use crate::keyring::Keyring;
 use crate::keyring::role::{Grant, Roles};
 use crate::keyring::tenant::OpenTenant;
-use crate::object::{GcmIv, HandleKey, KeyFacts, KeyHandle, OpenKey, WrapKey, Wrapped, Wrapping};
+use crate::object::{
+    GcmIv, HandleKey, KeyFacts, KeyHandle, Object, WRAP_TEMPLATE, WrapKey, Wrapped, Wrapping,
+};
 use crate::secret::SecretBytes;
 use canis_proto::{Capability, Error, ErrorCode, Family, Id, Result, Usage};
 
@@ -22,8 +24,15 @@ impl Run for WrapKey<'_> {
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Wrapped> {
         caller.require(Capability::Encrypt)?;
-        let wrapper = OpenKey { object: self.wrapper, usage: Usage::WRAP }.run(keyring, caller)?;
+        let wrapper = keyring.open_key(caller, self.wrapper, Usage::WRAP, self.how.mechanisms())?;
         let target = keyring.visible(caller, self.key)?;
+        let by = keyring.visible(caller, self.wrapper)?;
+        if by.content.kept(WRAP_TEMPLATE).is_some_and(|wanted| !fits(&target, wanted)) {
+            return Err(Error::new(
+                ErrorCode::InvalidKeyType,
+                "the key to be wrapped is not as the wrapping key's CKA_WRAP_TEMPLATE wants it",
+            ));
+        }
         let (kind, material) = keyring.material(caller, &target, Leave::Wrapped)?;
         let Some(facts) = &target.content.key else {
             return Err(Error::internal("material without facts"));
@@ -50,6 +59,10 @@ impl Run for WrapKey<'_> {
         keyring.count(&wrapper);
         Ok(wrapped)
     }
+}
+
+fn fits(object: &Object, template: &[u8]) -> bool {
+    object.content.fits(object.session.is_none(), template)
 }
 
 /// The key that leaves.

@@ -7,6 +7,7 @@ use crate::crypto::{Hash, MAX_DIGEST, Provider, SignScheme, digest_info, ecdsa_d
 use crate::keyring::Keyring;
 use crate::keyring::key::Key;
 use crate::keyring::ready::ReadyMaterial;
+use crate::object::mechanism;
 use canis_proto::answer::{Signed, Verified};
 use canis_proto::message::{Sign, Verify};
 use canis_proto::text::Sealed;
@@ -22,7 +23,8 @@ impl Run for Sign<'_> {
         let tenant = keyring.tenant(caller.tenant()?)?;
         let key = keyring.usable(&tenant, &self.name)?;
         let scheme = scheme_for(&key, self.scheme)?;
-        key.require(Usage::SIGN, "sign")?;
+        let names = mechanism::of_signature(scheme, self.prehashed);
+        keyring.require_by(&tenant, &key, (Usage::SIGN, "sign"), names)?;
         let version = key.version_to_use(self.version)?;
         let ready = keyring.ready(&tenant, &key, version)?;
         let ReadyMaterial::Pair { private, .. } = &ready.material else {
@@ -53,7 +55,8 @@ impl Run for Verify<'_> {
         let tenant = keyring.tenant(caller.tenant()?)?;
         let key = keyring.usable(&tenant, &self.name)?;
         let scheme = scheme_for(&key, self.scheme)?;
-        key.require(Usage::VERIFY, "verify")?;
+        let names = mechanism::of_signature(scheme, self.prehashed);
+        keyring.require_by(&tenant, &key, (Usage::VERIFY, "verify"), names)?;
         key.allow_old(sealed.version)?;
         let ready = keyring.ready(&tenant, &key, sealed.version)?;
         let public = ready.public()?;

@@ -77,7 +77,7 @@ impl Token {
     }
 
     pub(crate) fn open(&self, object: Id, usage: Usage) -> Result<Arc<canis_core::object::KeyHandle>> {
-        self.core.call(&self.caller(), OpenKey { object, usage })
+        self.core.call(&self.caller(), OpenKey { object, usage, mechanism: 0 })
     }
 
     pub(crate) fn read(&self, object: Id) -> Result<Arc<canis_core::object::Object>> {

@@ -38,9 +38,9 @@ pub(crate) fn derive(
     let base = named::key(module, &token, base, BASE, mechanism.row, takes)?;
     let other = second_key(module, &token, mechanism, &deriving)?;
     let how = derivation(&deriving, &base, other.as_ref().map(|other| other.id))?;
-    let mut attributes = imposed(attributes, kept(&base.content, CKA_DERIVE_TEMPLATE))?;
+    let mut attributes = imposed(attributes, kept(&base.content, CKA_DERIVE_TEMPLATE));
     if let Some(other) = &other {
-        attributes = imposed(&attributes, kept(&other.content, CKA_DERIVE_TEMPLATE))?;
+        attributes = imposed(&attributes, kept(&other.content, CKA_DERIVE_TEMPLATE));
     }
     let template = Template::new(&attributes)?;
     let place = place(module, session, template.boolean(CKA_TOKEN)?.unwrap_or(false))?;

@@ -1,10 +1,8 @@
 //! Keys that a function names beside an operation: to wrap, to unwrap, to derive from. Each function has codes of its
 //! own for what is wrong with them.
 
-use crate::attribute::kept_numbers;
 use crate::mechanism::Row;
 use crate::module::Module;
-use crate::object::kept;
 use crate::rv::{Fail, Instead, Result, fail};
 use crate::token::Token;
 use canis_core::object::{Class, Object, ReadObject};
@@ -35,8 +33,7 @@ pub(crate) struct Role {
 /// A key that works by a mechanism.
 ///
 /// # Errors
-/// The role's codes; CKR_KEY_FUNCTION_NOT_PERMITTED; CKR_MECHANISM_INVALID when CKA_ALLOWED_MECHANISMS leaves the
-/// mechanism out.
+/// The role's codes; CKR_KEY_FUNCTION_NOT_PERMITTED.
 pub(crate) fn key(
     module: &Module,
     token: &Token,
@@ -54,10 +51,6 @@ pub(crate) fn key(
     }
     if !facts.usage.allows(role.usage) {
         return fail(CKR_KEY_FUNCTION_NOT_PERMITTED);
-    }
-    let allowed = kept(&object.content, CKA_ALLOWED_MECHANISMS);
-    if allowed.is_some_and(|allowed| !kept_numbers(allowed).any(|kind| kind == mechanism.kind)) {
-        return fail(CKR_MECHANISM_INVALID);
     }
     Ok(object)
 }

@@ -7,9 +7,9 @@ use crate::attribute::Attribute;
 use crate::key_template::{private_wanted, secret_wanted};
 use crate::mechanism::Mechanism;
 use crate::module::Module;
-use crate::nested::{fits, imposed};
+use crate::nested::imposed;
 use crate::object::kept;
-use crate::rv::{Fail, Instead, Result, fail};
+use crate::rv::{Instead, Result, fail};
 use crate::template::{Template, generated};
 use canis_core::crypto::{BLOCK, GCM_NONCE};
 use canis_core::object::{Class, Inside, UnwrapKey, WrapKey, Wrapping};
@@ -48,17 +48,15 @@ pub(crate) fn wrap(
     if !key.content.class.is_secret() {
         return fail(CKR_KEY_NOT_WRAPPABLE);
     }
-    if kept(&wrapper.content, CKA_WRAP_TEMPLATE).is_some_and(|wanted| !fits(wanted, &key)) {
-        let why = "the key to be wrapped is not as the wrapping key's CKA_WRAP_TEMPLATE wants it".to_owned();
-        return Err(Fail::explained(CKR_KEY_HANDLE_INVALID, why));
-    }
     let request =
         WrapKey { wrapper: wrapper.id, key: key.id, how, room: out.room(), weak_rsa: module.legacy };
     let wrapped = module
         .keeper()?
         .core
         .call(&token.caller, request)
-        .instead(ErrorCode::InvalidArgument, CKR_KEY_SIZE_RANGE)?;
+        .instead(ErrorCode::InvalidArgument, CKR_KEY_SIZE_RANGE)
+        // Not as CKA_WRAP_TEMPLATE wants it (section 4.10.2).
+        .instead(ErrorCode::InvalidKeyType, CKR_KEY_HANDLE_INVALID)?;
     let (Some(space), Some(bytes)) = (out.space(wrapped.len)?, wrapped.bytes) else { return Ok(None) };
     space.copy_from_slice(&bytes);
     Ok(wrapped.iv)
@@ -81,7 +79,7 @@ pub(crate) fn unwrap(
     if !length_fits(&how, wrapped.len(), block) {
         return fail(CKR_WRAPPED_KEY_LEN_RANGE);
     }
-    let attributes = imposed(attributes, kept(&unwrapper.content, CKA_UNWRAP_TEMPLATE))?;
+    let attributes = imposed(attributes, kept(&unwrapper.content, CKA_UNWRAP_TEMPLATE));
     let template = Template::new(&attributes)?;
     let place = place(module, session, template.boolean(CKA_TOKEN)?.unwrap_or(false))?;
     let (class, kind, inside) = match template.number(CKA_CLASS)?.unwrap_or(CKO_SECRET_KEY) {

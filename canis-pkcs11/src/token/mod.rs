@@ -1,9 +1,7 @@
 //! Tokens as the module keeps them: which are in use, and the keys that are ready in them.
 
-use crate::attribute::kept_numbers;
 use crate::mechanism::Row;
 use crate::module::Module;
-use crate::object::kept;
 use crate::rv::{Fail, Instead, Result, fail};
 use crate::session::lock;
 use canis_core::object::{Class, KeyHandle, OpenKey, ReadObject};
@@ -168,13 +166,10 @@ impl ReadyKey {
         if !may(shown.content.class, usage) {
             return fail(CKR_KEY_FUNCTION_NOT_PERMITTED);
         }
-        let allowed = kept(&shown.content, CKA_ALLOWED_MECHANISMS);
-        if allowed.is_some_and(|allowed| !kept_numbers(allowed).any(|kind| kind == mechanism.kind)) {
-            return fail(CKR_MECHANISM_INVALID);
-        }
-        let key = core
-            .call(&token.caller, OpenKey { object, usage })
-            .instead(ErrorCode::ObjectNotFound, CKR_KEY_HANDLE_INVALID)?;
+        #[allow(clippy::useless_conversion)] // CK_ULONG has 32 bits on some targets.
+        let opened = OpenKey { object, usage, mechanism: u64::from(mechanism.kind) };
+        let key =
+            core.call(&token.caller, opened).instead(ErrorCode::ObjectNotFound, CKR_KEY_HANDLE_INVALID)?;
         let opening = Opening { key, caller: token.caller.clone(), wanted, mechanism: mechanism.kind };
         Ok(ReadyKey(Box::new(opening)))
     }
