@@ -108,3 +108,27 @@ fn a_key_made_over_canisp_keeps_its_schemes_in_the_module() {
         }
     }
 }
+
+/// A key that the module's host limited to one mechanism signs by no other one over CANISP.
+#[test]
+fn a_key_limited_in_the_module_is_limited_over_canisp() {
+    let hsm = SoftHsm::new("canis-hsm");
+    let site = Site::with_hsm(&hsm);
+    let pin_file = site.file("pin");
+    std::fs::write(&pin_file, PIN).unwrap();
+    let mut set_pin = site.command("canis");
+    set_pin.args(["slot", "set-pin", "--token", "default", "--pin-file"]).arg(&pin_file);
+    run(set_pin.arg("--data").arg(site.data()), b"").ok();
+    let mut keygen = site.foreign("pkcs11-tool");
+    keygen.args(["--module", &module().display().to_string(), "--login", "--pin", PIN, "--keypairgen"]);
+    keygen.args(["--key-type", "EC:prime256v1", "--label", "narrow", "--id", "01"]);
+    keygen.args(["--allowed-mechanisms", "ECDSA-SHA256"]);
+    run(keygen.env("SOFTHSM2_CONF", hsm.config()).env("CANIS_DATA", site.data()), b"").ok();
+
+    let server = site.start().unsealed();
+    server.canis(&["sign", "narrow"], b"message").ok();
+    let refused = server.canis(&["sign", "narrow", "--prehashed"], &[7; 32]);
+    assert_ne!(refused.code, 0);
+    assert!(format!("{refused:?}").contains("mechanism_not_allowed"), "{refused:?}");
+    server.stop();
+}
