@@ -115,7 +115,7 @@ impl KeyFacts {
         let flag = |on: bool| Some(Cow::Owned(vec![u8::from(on)]));
         match kind {
             0x0086 => flag(self.trusted),
-            0x0100 => Some(number(family_number(self.kind.family()))),
+            0x0100 => Some(number(key_type(self.kind))),
             0x0103 => flag(self.sensitive),
             0x0121 if self.kind.family() == Family::Rsa => Some(number(self.kind.bits() as u64)),
             0x0161 if self.kind != KeyType::Generic => Some(number(self.kind.bytes() as u64)),
@@ -136,15 +136,18 @@ fn number(value: u64) -> Cow<'static, [u8]> {
     Cow::Owned(value.to_le_bytes().to_vec())
 }
 
-/// CKK_… of a family.
-const fn family_number(family: Family) -> u64 {
-    match family {
-        Family::Rsa => 0x00,
-        Family::Ec => 0x03,
-        Family::Generic => 0x10,
-        Family::Aes => 0x1f,
-        Family::Edwards => 0x40,
-        Family::Montgomery => 0x41,
+/// CKK_… of a type.
+const fn key_type(kind: KeyType) -> u64 {
+    match (kind.family(), kind) {
+        (Family::Rsa, _) => 0x00,
+        (Family::Ec, _) => 0x03,
+        (Family::Generic, _) => 0x10,
+        (Family::Des, _) => 0x13,
+        (Family::TripleDes, KeyType::Des2) => 0x14,
+        (Family::TripleDes, _) => 0x15,
+        (Family::Aes, _) => 0x1f,
+        (Family::Edwards, _) => 0x40,
+        (Family::Montgomery, _) => 0x41,
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
+use crate::object::mechanism;
 use crate::secret::SecretBytes;
 use canis_proto::answer::DataKey;
 use canis_proto::message::MakeDataKey;
@@ -30,7 +31,8 @@ impl Run for MakeDataKey<'_> {
         };
         let tenant = keyring.tenant(caller.tenant()?)?;
         let key = keyring.usable(&tenant, &self.name)?;
-        key.require(Usage::ENCRYPT, "encrypt")?;
+        let names = mechanism::of_encryption(key.kind);
+        keyring.require_by(&tenant, &key, (Usage::ENCRYPT, "encrypt"), names)?;
         let made = SecretBytes::filled(length, |out| keyring.provider.random.fill(out))?;
         let version = key.record.current_version;
         let ciphertext = keyring.encrypt(&tenant, &key, version, made.expose(), &self.context)?;

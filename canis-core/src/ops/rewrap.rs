@@ -6,6 +6,7 @@ use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
 use crate::keyring::key::Key;
 use crate::keyring::tenant::OpenTenant;
+use crate::object::mechanism;
 use canis_proto::answer::Rewrapped;
 use canis_proto::message::{MAX_REWRAP, Rewrap};
 use canis_proto::text::Sealed;
@@ -27,8 +28,9 @@ impl Run for Rewrap<'_> {
         }
         let tenant = keyring.tenant(caller.tenant()?)?;
         let key = keyring.usable(&tenant, &self.name)?;
-        key.require(Usage::DECRYPT, "decrypt")?;
-        key.require(Usage::ENCRYPT, "encrypt")?;
+        let names = mechanism::of_encryption(key.kind);
+        keyring.require_by(&tenant, &key, (Usage::DECRYPT, "decrypt"), names)?;
+        keyring.require_by(&tenant, &key, (Usage::ENCRYPT, "encrypt"), names)?;
         let one = |text: &std::borrow::Cow<'_, str>| keyring.rewrap(&tenant, &key, text, &self.context);
         Ok(Rewrapped { items: self.ciphertexts.iter().map(one).collect() })
     }

@@ -7,6 +7,7 @@ use crate::caller::Caller;
 use crate::core::{Core, Resource, Run};
 use crate::crypto::{Hasher, MAX_DIGEST, MacRun};
 use crate::keyring::Keyring;
+use crate::object::mechanism;
 use crate::stream::{Begin, Stream};
 use canis_proto::answer::{Digest, MacMade, Verified};
 use canis_proto::stream::{HashStream, MacStream, VerifyMacStream};
@@ -49,9 +50,10 @@ impl<'a> Run for Begin<'a, MacStream<'a>> {
         let tenant = keyring.tenant(caller.tenant()?)?;
         let key = keyring.key(&tenant, &request.name)?;
         makes_macs(&key)?;
-        key.require(Usage::SIGN, "make MACs")?;
+        let hash = hash_of(request.hash);
+        keyring.require_by(&tenant, &key, (Usage::SIGN, "make MACs"), mechanism::of_hmac(hash))?;
         let version = key.record.current_version;
-        let run = keyring.hmac_run(&tenant, &key, version, hash_of(request.hash))?;
+        let run = keyring.hmac_run(&tenant, &key, version, hash)?;
         keyring.used(&key, version);
         let name = key.record.name.clone();
         Ok(Box::new(Tagging { run, made: Sealed { name, version, bytes: Vec::new() } }))
@@ -70,9 +72,10 @@ impl<'a> Run for Begin<'a, VerifyMacStream<'a>> {
         let tenant = keyring.tenant(caller.tenant()?)?;
         let key = keyring.key(&tenant, &request.name)?;
         makes_macs(&key)?;
-        key.require(Usage::VERIFY, "check MACs")?;
+        let hash = hash_of(request.hash);
+        keyring.require_by(&tenant, &key, (Usage::VERIFY, "check MACs"), mechanism::of_hmac(hash))?;
         key.allow_old(sealed.version)?;
-        let run = keyring.hmac_run(&tenant, &key, sealed.version, hash_of(request.hash))?;
+        let run = keyring.hmac_run(&tenant, &key, sealed.version, hash)?;
         keyring.used(&key, sealed.version);
         Ok(Box::new(Checking { run, tag: sealed.bytes }))
     }
