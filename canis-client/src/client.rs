@@ -1,18 +1,22 @@
 //! One connection: HELLO, then one request at a time.
 
 use crate::link::Link;
-use crate::{Config, failure, frames, hello};
+use crate::{Config, failure, frames, hello, once};
 use canis_proto::frame::{FrameType, Header};
 use canis_proto::message::{
-    ServerHello, WireAnswer, WireRequest, decode_answer, decode_error, encode_request,
+    ServerHello, WireAnswer, WireRequest, changes, decode_answer, decode_error, encode_request,
+    encode_request_once,
 };
 use canis_proto::{Error, ErrorCode, Result};
+use std::time::Instant;
 use zeroize::Zeroizing;
 
 /// A connection to a server that proved itself and accepted our HELLO.
 pub struct Client {
     stream: Link,
     addr: String,
+    /// For connecting anew.
+    config: Config,
     hello: ServerHello,
     last_request: u32,
     /// Why no further request can be asked here.
@@ -30,7 +34,8 @@ impl Client {
         let hello = greet(&mut stream, config)?;
         let limited = stream.set_read_timeout(config.answer_timeout);
         limited.map_err(|error| failure::lost(&config.addr, &error))?;
-        Ok(Client { stream, addr: config.addr.clone(), hello, last_request: 0, ended: None })
+        let (addr, config) = (config.addr.clone(), config.clone());
+        Ok(Client { stream, addr, config, hello, last_request: 0, ended: None })
     }
 
     /// What the server said of itself.
@@ -42,17 +47,47 @@ impl Client {
     /// Asks for an operation and waits for its answer.
     ///
     /// # Errors
-    /// The server's own error; `too_large` before anything is sent; `unavailable` if the connection is lost: the
-    /// operation may then have happened or not.
+    /// The server's own error; `too_large` before anything is sent; `unavailable` if the connection is lost. A change
+    /// is then sent again for as long as the configuration says, and happens once; when that is in vain, or for
+    /// a batch that is not atomic, it may have happened or not.
     pub fn call<'a, R>(&mut self, request: &R) -> Result<R::Answer>
     where
         R: WireRequest<'a>,
         R::Answer: WireAnswer,
     {
-        let payload = Zeroizing::new(encode_request(request));
+        let is_change = changes(R::ID, &request.to_map());
+        let payload = Zeroizing::new(match is_change {
+            true => encode_request_once(request, &once::fresh_key()?),
+            false => encode_request(request),
+        });
         failure::check_size(&payload, &self.hello)?;
-        let answer = self.exchange(FrameType::Request, FrameType::Response, &payload)?;
-        decode_answer(&answer)
+        let answer = self.exchange(FrameType::Request, FrameType::Response, &payload);
+        match answer {
+            Err(lost) if is_change && lost.code == ErrorCode::Unavailable && self.ended.is_some() => {
+                decode_answer(&self.ask_again(lost, &payload)?)
+            }
+            answer => decode_answer(&answer?),
+        }
+    }
+
+    /// Sends a change that carries an idempotency key again, over a new connection, until it is answered or patience ends.
+    fn ask_again(&mut self, mut lost: Error, payload: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+        let end = Instant::now() + self.config.retry_for;
+        while Instant::now() < end {
+            std::thread::sleep(once::PAUSE);
+            lost = match Client::connect(&self.config) {
+                Ok(again) => {
+                    *self = again;
+                    match self.exchange(FrameType::Request, FrameType::Response, payload) {
+                        Err(error) if error.code == ErrorCode::Unavailable && self.ended.is_some() => error,
+                        answered => return answered,
+                    }
+                }
+                Err(error) if error.code == ErrorCode::Unavailable => error,
+                Err(error) => return Err(error),
+            };
+        }
+        Err(lost)
     }
 
     /// Asks whether the server is there.

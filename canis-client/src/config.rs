@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 pub const DEFAULT_PORT: u16 = 7443;
 
 /// Where the server is, how it proves itself, and how the client does.
+#[derive(Clone)]
 pub struct Config {
     /// `host`, `host:port`, `1.2.3.4:port` or `[::1]:port`; or `unix:PATH`, where PATH is the data directory of a server
     /// on this host, or its socket.
@@ -25,6 +26,8 @@ pub struct Config {
     pub connect_timeout: Duration,
     /// How long to wait for the next bytes of an answer.
     pub answer_timeout: Duration,
+    /// How long a change is sent again after the connection was lost; it happens once all the same.
+    pub retry_for: Duration,
 }
 
 impl Config {
@@ -38,6 +41,7 @@ impl Config {
             token: None,
             connect_timeout: Duration::from_secs(10),
             answer_timeout: Duration::from_secs(120),
+            retry_for: Duration::from_secs(3),
         }
     }
 

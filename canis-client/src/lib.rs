@@ -13,6 +13,7 @@ mod failure;
 mod frames;
 mod hello;
 mod link;
+mod once;
 mod stream;
 mod tls;
 

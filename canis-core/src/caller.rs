@@ -10,6 +10,8 @@ pub struct Caller {
     tenant: Option<Id>,
     capabilities: Capabilities,
     application: Option<Arc<Application>>,
+    /// The token that it bears.
+    token: Option<Id>,
     /// Whether it brought a root's credential into this process.
     owner: bool,
 }
@@ -18,27 +20,39 @@ impl Caller {
     /// Nobody: may ask for the status only.
     #[must_use]
     pub fn anonymous() -> Self {
-        Caller { tenant: None, capabilities: Capabilities::NONE, application: None, owner: false }
+        Caller {
+            tenant: None,
+            capabilities: Capabilities::NONE,
+            application: None,
+            token: None,
+            owner: false,
+        }
     }
 
     /// The bearer of a token.
-    pub(crate) fn bearer(tenant: Id, capabilities: Capabilities) -> Self {
-        Caller { tenant: Some(tenant), capabilities, application: None, owner: false }
+    pub(crate) fn bearer(token: Id, tenant: Id, capabilities: Capabilities) -> Self {
+        Caller { tenant: Some(tenant), capabilities, application: None, token: Some(token), owner: false }
     }
 
     /// The owner of the store, who opened it here with a root's credential; see [`crate::Core::owner`].
     pub(crate) fn owner(token: Id) -> Self {
-        Caller { tenant: Some(token), capabilities: Capabilities::ALL, application: None, owner: true }
+        Caller {
+            tenant: Some(token),
+            capabilities: Capabilities::ALL,
+            application: None,
+            token: None,
+            owner: true,
+        }
     }
 
     /// Who looks after a store in a process of his own, at no token in particular; see [`crate::Core::operator`].
     pub(crate) fn operator(owner: bool) -> Self {
-        Caller { tenant: None, capabilities: Capabilities::ALL, application: None, owner }
+        Caller { tenant: None, capabilities: Capabilities::ALL, application: None, token: None, owner }
     }
 
     /// The server's own timer, which does in every tenant what schedules ask for.
     pub(crate) fn timer() -> Self {
-        Caller { tenant: None, capabilities: Capabilities::ALL, application: None, owner: false }
+        Caller { tenant: None, capabilities: Capabilities::ALL, application: None, token: None, owner: false }
     }
 
     /// A PKCS#11 application looking at one token. What it may do depends on who is logged in.
@@ -48,6 +62,7 @@ impl Caller {
             tenant: Some(token),
             capabilities: Capabilities::ALL,
             application: Some(Arc::clone(application)),
+            token: None,
             owner: false,
         }
     }
@@ -59,6 +74,7 @@ impl Caller {
             tenant: None,
             capabilities: Capabilities::ALL,
             application: Some(Arc::clone(application)),
+            token: None,
             owner: false,
         }
     }
@@ -82,6 +98,11 @@ impl Caller {
             return Ok(());
         }
         Err(Error::new(ErrorCode::PermissionDenied, format!("you also lack the capability `{needed}`")))
+    }
+
+    /// Who it is among the callers of its tenant: the token that it bears. Those without one are one.
+    pub(crate) fn identity(&self) -> Id {
+        self.token.unwrap_or(Id::STORE)
     }
 
     /// Its tenant.

@@ -21,5 +21,6 @@ pub use application::Application;
 pub use caller::Caller;
 pub use core::{Core, Resource, Run};
 pub use crypto::default_provider;
+pub use keyring::receipt::Once;
 pub use ops::{DueReport, RunDue, StoreReport, VerifyStore};
 pub use stream::{Begin, Stream};

@@ -4,8 +4,8 @@
 use canis_core::store::memory::MemoryStore;
 use canis_core::store::sqlite::SqliteStore;
 use canis_core::store::{
-    Change, EntryRow, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, RoleRow, Row, Store, TenantRow,
-    UNSAID, UseRow, VersionRow,
+    Change, EntryRow, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, ReceiptRow, RoleRow, Row, Store,
+    TenantRow, UNSAID, UseRow, VersionRow,
 };
 use canis_proto::{ErrorCode, Id};
 
@@ -267,6 +267,33 @@ fn entries_by_lookup_and_page() {
         assert_eq!(page(id(0), 9), [id(1), id(3)]);
         store.commit(&[Change::WipeTenant(id(8))]).unwrap();
         assert_eq!((page(id(0), 9), store.entries(id(7), id(0), 9).unwrap().len()), (vec![], 1));
+    });
+}
+
+/// Receipts are written once and forgotten when their time has come, of whatever tenant.
+#[test]
+fn receipts_are_kept_and_forgotten() {
+    on_every_store(|store| {
+        let receipt = |n, tenant, expires_at| ReceiptRow {
+            id: id(n),
+            tenant_id: id(tenant),
+            expires_at,
+            sealed: vec![n],
+        };
+        let put = |row: ReceiptRow| store.commit(&[Change::Put(Row::Receipt(row))]);
+        store.commit(&[tenant(7), tenant(8)]).unwrap();
+        put(receipt(1, 8, 50)).unwrap();
+        put(receipt(2, 8, 60)).unwrap();
+        put(receipt(3, 7, 50)).unwrap();
+        assert_eq!(put(receipt(1, 8, 70)).unwrap_err().code, ErrorCode::Conflict);
+        assert_eq!(store.receipt(id(1)).unwrap(), Some(receipt(1, 8, 50)));
+        store.commit(&[Change::ForgetReceipts(49)]).unwrap();
+        assert_eq!(store.receipts(id(8)).unwrap().len(), 2);
+        store.commit(&[Change::ForgetReceipts(50), Change::Put(Row::Receipt(receipt(1, 8, 90)))]).unwrap();
+        assert_eq!(store.receipts(id(8)).unwrap(), [receipt(2, 8, 60), receipt(1, 8, 90)]);
+        assert!(store.receipts(id(7)).unwrap().is_empty());
+        store.commit(&[Change::WipeTenant(id(8))]).unwrap();
+        assert_eq!(store.receipt(id(2)).unwrap(), None);
     });
 }
 

@@ -71,7 +71,7 @@ const fn code(code: ErrorCode) -> CK_RV {
         E::OperationNotSupported => CKR_KEY_TYPE_INCONSISTENT,
         E::UnsupportedFormat => CKR_ENCRYPTED_DATA_INVALID,
         E::KeyNotFound | E::VersionNotFound | E::VersionRetired | E::KeyDestroyed => CKR_KEY_HANDLE_INVALID,
-        E::KeyExists | E::TenantExists | E::Conflict => CKR_FUNCTION_FAILED,
+        E::KeyExists | E::TenantExists | E::Conflict | E::IdempotencyConflict => CKR_FUNCTION_FAILED,
         E::DecryptionFailed => CKR_ENCRYPTED_DATA_INVALID,
         E::ObjectNotFound | E::EntryNotFound => CKR_OBJECT_HANDLE_INVALID,
         E::TenantNotFound => CKR_TOKEN_NOT_PRESENT,

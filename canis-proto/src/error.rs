@@ -93,6 +93,8 @@ codes! {
     Cancelled = 17, "cancelled", Caller;
     /// The request's deadline came before it was begun, or its stream stood still; it has not happened.
     DeadlineExceeded = 18, "deadline_exceeded", Caller;
+    /// The idempotency key was used for another request.
+    IdempotencyConflict = 19, "idempotency_conflict", Caller;
     /// The credential is missing, unknown, expired or wrong.
     Unauthenticated = 20, "unauthenticated", Policy;
     /// The caller lacks the capability.

@@ -28,10 +28,6 @@ pub use crate::transfer::{ExportKey, ImportKey, WrappingKey};
 pub trait WireRequest<'a>: Operation + Sized {
     /// Its arguments as a table.
     const FIELDS: &'static [Field] = &[];
-    /// Whether it changes something, so that it must not happen twice.
-    fn changes(&self) -> bool {
-        Self::ID.changes()
-    }
     /// Its arguments.
     fn to_map(&self) -> Map<'_>;
     /// Reads its arguments.
@@ -58,15 +54,47 @@ pub fn encode_request<'a, R: WireRequest<'a>>(request: &R) -> Vec<u8> {
     Map::new().with("op", R::ID.row().name).with("args", request.to_map()).encode()
 }
 
-/// Splits the payload of a REQUEST into operation and arguments.
+/// The same of a change that is to happen once, however often it is sent with `key`.
+#[must_use]
+pub fn encode_request_once<'a, R: WireRequest<'a>>(request: &R, key: &[u8]) -> Vec<u8> {
+    let asked = Map::new().with("op", R::ID.row().name).with("args", request.to_map());
+    asked.with(IDEMPOTENCY_KEY, key).encode()
+}
+
+const IDEMPOTENCY_KEY: &str = "idempotency_key";
+
+/// The longest idempotency key, in bytes.
+pub const MAX_IDEMPOTENCY_KEY: usize = 64;
+
+/// What a REQUEST asks for.
+pub struct Asked<'a> {
+    /// The operation.
+    pub operation: OperationId,
+    /// Its arguments.
+    pub args: Map<'a>,
+    /// What a change that is to happen once is recognised by.
+    pub idempotency_key: Option<Cow<'a, [u8]>>,
+}
+
+/// Reads the payload of a REQUEST.
 ///
 /// # Errors
 /// `protocol_error`, `invalid_argument` or `unknown_operation`.
-pub fn decode_request(payload: &[u8]) -> Result<(OperationId, Map<'_>)> {
+pub fn decode_request(payload: &[u8]) -> Result<Asked<'_>> {
     let mut fields = Fields::new("a request", Map::decode(payload)?);
-    let called = called(&mut fields)?;
+    let (operation, args) = called(&mut fields)?;
+    let idempotency_key: Option<Cow<'_, [u8]>> = fields.optional(IDEMPOTENCY_KEY)?;
     fields.finish()?;
-    Ok(called)
+    if let Some(key) = &idempotency_key {
+        if key.is_empty() || key.len() > MAX_IDEMPOTENCY_KEY {
+            return Err(Error::invalid(format!("an idempotency key has 1 to {MAX_IDEMPOTENCY_KEY} bytes")));
+        }
+        if !changes(operation, &args) {
+            let name = operation.row().name;
+            return Err(Error::invalid(format!("`{name}` takes no idempotency key here: it is no change")));
+        }
+    }
+    Ok(Asked { operation, args, idempotency_key })
 }
 
 /// The operation and its arguments, which REQUEST and OPEN name alike.
@@ -74,6 +102,13 @@ pub(crate) fn called<'a>(fields: &mut Fields<'a>) -> Result<(OperationId, Map<'a
     let name: Cow<'_, str> = fields.required("op")?;
     let args: Option<Map<'_>> = fields.optional("args")?;
     Ok((wire_operation(&name)?, args.unwrap_or_default()))
+}
+
+/// Whether a request changes keys or entries, all of what it asks for or nothing, so that it may carry an idempotency key.
+#[must_use]
+pub fn changes(operation: OperationId, args: &Map<'_>) -> bool {
+    let atomic = |(name, value): (&str, &Value<'_>)| name == "atomic" && *value == Value::Bool(true);
+    operation.changes() || (operation == OperationId::Batch && args.iter().any(atomic))
 }
 
 /// The operation of this name, if CANISP carries it.
@@ -582,9 +617,9 @@ mod tests {
     fn request_round_trip() {
         let request = Encrypt::new("a", &b"x"[..]);
         let payload = encode_request(&request);
-        let (id, args) = decode_request(&payload).unwrap();
-        assert_eq!(id, OperationId::Encrypt);
-        let mut fields = Fields::new("encrypt", args);
+        let asked = decode_request(&payload).unwrap();
+        assert_eq!(asked.operation, OperationId::Encrypt);
+        let mut fields = Fields::new("encrypt", asked.args);
         assert!(Encrypt::from_fields(&mut fields).unwrap() == request);
         fields.finish().unwrap();
     }
@@ -592,11 +627,30 @@ mod tests {
     #[test]
     fn unknown_operations_and_fields_are_named() {
         let payload = Map::new().with("op", "fly").encode();
-        let error = decode_request(&payload).map(|(id, _)| id).unwrap_err();
+        let error = decode_request(&payload).map(|asked| asked.operation).unwrap_err();
         assert_eq!(error.code, ErrorCode::UnknownOperation);
         let mut fields = Fields::new("key.show", Map::new().with("name", "a").with("nmae", "b"));
         ShowKey::from_fields(&mut fields).map(|_| ()).unwrap();
         assert!(fields.finish().unwrap_err().message.contains("nmae"));
+    }
+
+    /// Only changes are told apart by a key: what changes nothing may be asked for twice anyway.
+    #[test]
+    fn idempotency_keys() {
+        let create = CreateKey::new("a", KeyType::Ed25519);
+        let asked =
+            |payload: &[u8]| decode_request(payload).map(|asked| asked.idempotency_key.map(Cow::into_owned));
+        assert_eq!(asked(&encode_request(&create)), Ok(None));
+        assert_eq!(asked(&encode_request_once(&create, &[7; 64])), Ok(Some(vec![7; 64])));
+        let batch =
+            |atomic| encode_request_once(&Batch { operations: Vec::new(), atomic, preview: false }, b"k");
+        assert_eq!(asked(&batch(true)), Ok(Some(b"k".to_vec())));
+        let encrypt = encode_request_once(&Encrypt::new("a", &b"x"[..]), b"k");
+        for refused in
+            [encode_request_once(&create, b""), encode_request_once(&create, &[7; 65]), batch(false), encrypt]
+        {
+            assert_eq!(asked(&refused).map_err(|e| e.code), Err(ErrorCode::InvalidArgument));
+        }
     }
 
     #[test]

@@ -2,11 +2,11 @@
 
 use crate::batch;
 use crate::session::Session;
-use canis_core::{Core, Run};
+use canis_core::{Core, Once, Run};
 use canis_proto::fields::Fields;
 use canis_proto::frame::MAX_PAYLOAD;
 use canis_proto::message::{
-    ActivateKey, CancelDestroyKey, CreateKey, Decrypt, DecryptAesGcm, DeleteEntry, Derive, DestroyKey,
+    ActivateKey, Asked, CancelDestroyKey, CreateKey, Decrypt, DecryptAesGcm, DeleteEntry, Derive, DestroyKey,
     DisableKey, EnableKey, Encrypt, EncryptAesGcm, ExportKey, GetEntry, HashData, ImportKey, ListEntries,
     ListKeys, Mac, MakeDataKey, PublicKey, PutEntry, Random, Rewrap, RotateKey, ShowKey, Sign, Status,
     UpdateKey, Verify, VerifyMac, WireAnswer, WireRequest, WrappingKey, decode_request,
@@ -22,19 +22,27 @@ pub(crate) type Handler = for<'a> fn(&Core, &Session, Map<'a>) -> Result<Zeroizi
 
 /// The operation that `payload` asks for.
 pub(crate) fn operation(payload: &[u8]) -> Result<OperationId> {
-    decode_request(payload).map(|(id, _)| id)
+    decode_request(payload).map(|asked| asked.operation)
 }
 
 /// Runs the request in `payload` and gives its answer's payload.
 pub(crate) fn answer(core: &Core, session: &Session, payload: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
-    let (id, args) = decode_request(payload)?;
+    let Asked { operation: id, args, idempotency_key } = decode_request(payload)?;
     let Some(handler) = handler(id) else {
         return Err(Error::new(
             ErrorCode::UnknownOperation,
             format!("operation `{}` is not carried by CANISP", id.row().name),
         ));
     };
-    let answer = handler(core, session, args)?;
+    let answer = match idempotency_key {
+        None => handler(core, session, args)?,
+        Some(key) => {
+            let arguments = Zeroizing::new(args.encode());
+            let once = Once { key: &key, operation: id, arguments: &arguments };
+            let work = |draft: &Core| handler(draft, session, args.clone());
+            session.run(core, id, |caller| core.once(caller, &once, work))?
+        }
+    };
     if answer.len() > MAX_PAYLOAD as usize {
         return Err(too_large("the answer would be", answer.len()));
     }

@@ -13,11 +13,11 @@ use canis_proto::answer::{
 use canis_proto::fields::Fields;
 use canis_proto::frame::{FrameType, HEADER, Header, MAX_DATA, MAX_HELLO, MAX_OPEN, MAX_PAYLOAD, frame};
 use canis_proto::message::{
-    ActivateKey, Batch, CancelDestroyKey, ClientHello, CreateKey, Decrypt, DecryptAesGcm, DeleteEntry,
+    ActivateKey, Asked, Batch, CancelDestroyKey, ClientHello, CreateKey, Decrypt, DecryptAesGcm, DeleteEntry,
     Derive, DestroyKey, DisableKey, EnableKey, Encrypt, EncryptAesGcm, ExportKey, GetEntry, HashData,
     ImportKey, ListEntries, ListKeys, Mac, MakeDataKey, PublicKey, PutEntry, Random, Rewrap, RotateKey,
     ServerHello, ShowKey, Sign, Status, UpdateKey, Verify, VerifyMac, WireAnswer, WireRequest, WrappingKey,
-    decode_error, decode_request, encode_error, encode_request,
+    decode_error, decode_request, encode_error, encode_request, encode_request_once,
 };
 use canis_proto::operation::TABLE;
 use canis_proto::slot::{
@@ -73,8 +73,13 @@ fn answer<A: WireAnswer>(payload: &[u8]) -> Vec<u8> {
 }
 
 fn request_again(payload: &[u8]) -> (OperationId, Vec<u8>) {
-    let (id, args) = decode_request(payload).unwrap();
+    let Asked { operation: id, args, idempotency_key } = decode_request(payload).unwrap();
     let again = match id {
+        OperationId::RotateKey if idempotency_key.is_some() => {
+            let mut fields = Fields::new("the example", args);
+            let request = RotateKey::from_fields(&mut fields).unwrap();
+            encode_request_once(&request, &idempotency_key.unwrap())
+        }
         OperationId::Status => request::<Status>(args),
         OperationId::CreateKey => request::<CreateKey<'_>>(args),
         OperationId::ListKeys => request::<ListKeys<'_>>(args),

@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 /// How long anything may take before a test fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A port that the kernel chooses.
+const FREE_PORT: &str = "127.0.0.1:0";
+
 /// A data directory made by `canis init`.
 pub struct Site {
     dir: tempfile::TempDir,
@@ -83,16 +86,22 @@ impl Site {
         command
     }
 
+    /// Starts the server where another one of this site has just listened.
+    #[must_use]
+    pub fn start_at(&self, addr: &str) -> Server {
+        Server::start(self, None, addr)
+    }
+
     /// Starts the server and waits until it listens.
     #[must_use]
     pub fn start(&self) -> Server {
-        Server::start(self, None)
+        Server::start(self, None, FREE_PORT)
     }
 
     /// Starts it with the shared library `preload` put before all others (ld.so(8)).
     #[must_use]
     pub fn start_with(&self, preload: &Path) -> Server {
-        Server::start(self, Some(preload))
+        Server::start(self, Some(preload), FREE_PORT)
     }
 }
 
@@ -106,10 +115,10 @@ pub struct Server {
 }
 
 impl Server {
-    fn start(site: &Site, preload: Option<&Path>) -> Self {
+    fn start(site: &Site, preload: Option<&Path>, listen: &str) -> Self {
         let mut command = site.command("canis-server");
         command.envs(preload.map(|library| ("LD_PRELOAD", library)));
-        command.arg("--data").arg(site.data()).args(["--listen", "127.0.0.1:0", "--log", "debug"]);
+        command.arg("--data").arg(site.data()).args(["--listen", listen, "--log", "debug"]);
         let piped = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = piped.spawn().unwrap_or_else(|e| panic!("cannot start canis-server: {e}"));
         let lines = Arc::default();

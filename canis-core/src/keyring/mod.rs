@@ -25,6 +25,7 @@ pub(crate) mod key_record;
 pub(crate) mod object;
 pub(crate) mod pin;
 pub(crate) mod ready;
+pub(crate) mod receipt;
 pub(crate) mod record;
 pub(crate) mod role;
 mod schedule;

@@ -209,6 +209,20 @@ record! {
     }
 }
 
+record! {
+    /// What was answered to a change that carried an idempotency key.
+    StoredReceipt, ReceiptRecord, "a receipt", {
+        /// The operation's number.
+        operation: u16,
+        /// SHA-256 of its arguments.
+        digest: [u8; 32],
+        /// The answer, as CANISP carries it.
+        answer: Vec<u8>,
+        /// From when on it is forgotten, in microseconds since 1970-01-01 UTC.
+        expires_at: i64,
+    }
+}
+
 /// What an object says about its key.
 #[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
 pub(crate) struct FactsRecord {

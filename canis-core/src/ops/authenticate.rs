@@ -40,7 +40,7 @@ impl Keyring {
         if !fits || expired {
             return Err(refused());
         }
-        Ok(Caller::bearer(row.tenant_id, Capabilities::from_bits(record.capabilities)))
+        Ok(Caller::bearer(row.id, row.tenant_id, Capabilities::from_bits(record.capabilities)))
     }
 
     /// The caller that the host's administrator is.
@@ -53,7 +53,7 @@ impl Keyring {
                 format!("there is no tenant `{DEFAULT_TENANT}`; use a token"),
             )
         })?;
-        Ok(Caller::bearer(tenant.id, Capabilities::ALL))
+        Ok(Caller::bearer(Id::STORE, tenant.id, Capabilities::ALL))
     }
 
     /// Opens a token's row.

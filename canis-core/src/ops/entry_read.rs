@@ -106,7 +106,11 @@ mod tests {
         let core = Core::open(store, default_provider(), Arc::new(SystemClock)).unwrap();
         core.unseal(&Credential::Keyfile(root())).unwrap();
         let may = |all: &[Capability]| {
-            Caller::bearer(tenant, all.iter().fold(Capabilities::NONE, |set, one| set.with(*one)))
+            Caller::bearer(
+                canis_proto::Id::STORE,
+                tenant,
+                all.iter().fold(Capabilities::NONE, |set, one| set.with(*one)),
+            )
         };
         let put = |caller: &Caller| {
             let request = PutEntry {

@@ -88,6 +88,9 @@ impl Keyring {
             report.note(self.read_role(tenant, &row))?;
         }
         self.verify_entries(tenant, report)?;
+        for row in self.store.receipts(tenant.id)? {
+            report.note(self.read_receipt(tenant, &row))?;
+        }
         self.verify_objects(tenant.id, Some(tenant), report)
     }
 

@@ -5,8 +5,8 @@
 //! entries and sealed facts; what concerns a whole tenant is not drafted.
 
 use super::{
-    Change, EntryRow, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, RoleRow, RootSlotRow, Row, Store,
-    TenantRow, TokenRow, Turn, UNSAID, UseRow, VersionRow,
+    Change, EntryRow, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, ReceiptRow, RoleRow, RootSlotRow, Row,
+    Store, TenantRow, TokenRow, Turn, UNSAID, UseRow, VersionRow,
 };
 use canis_proto::{Error, Id, Result};
 use std::collections::HashMap;
@@ -67,8 +67,9 @@ impl Draft {
         };
         let mut notes = self.notes();
         match change {
+            // Nothing that runs on a draft reads these.
+            Change::ExpectTenant(..) | Change::ForgetReceipts(_) | Change::Put(Row::Receipt(_)) => {}
             Change::Put(row) => notes.put(row)?,
-            Change::ExpectTenant(..) => {}
             Change::RemoveObject(id, _) => drop(notes.objects.insert(*id, None)),
             Change::RemoveEntry(id, _) => drop(notes.entries.insert(*id, None)),
             Change::RemoveVersion(key, version) => drop(notes.versions.insert((*key, *version), None)),
@@ -91,7 +92,9 @@ impl Notes {
             Row::Object(r) => drop(self.objects.insert(r.id, Some(r.clone()))),
             Row::Role(r) => drop(self.roles.insert(r.id, Some(r.clone()))),
             Row::Entry(r) => drop(self.entries.insert(r.id, Some(r.clone()))),
-            Row::RootSlot(_) | Row::Tenant(_) | Row::Pin(_) | Row::Token(_) => return Err(not_drafted()),
+            Row::RootSlot(_) | Row::Tenant(_) | Row::Pin(_) | Row::Token(_) | Row::Receipt(_) => {
+                return Err(not_drafted());
+            }
         }
         Ok(())
     }
@@ -255,6 +258,14 @@ impl Store for Draft {
         rows.sort_by_key(|r| r.lookup.0);
         rows.truncate(limit);
         Ok(rows)
+    }
+
+    fn receipt(&self, id: Id) -> Result<Option<ReceiptRow>> {
+        self.base.receipt(id)
+    }
+
+    fn receipts(&self, tenant: Id) -> Result<Vec<ReceiptRow>> {
+        self.base.receipts(tenant)
     }
 
     /// Notes the changes. Whether they fit is for [`Draft::commit_all`] to find.

@@ -1,8 +1,8 @@
 //! The store as a model: plain maps, the same rules. Tests run on it; nothing survives the process.
 
 use super::{
-    Change, EntryRow, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, RoleRow, RootSlotRow, Row, Store,
-    TenantRow, TokenRow, Turn, UNSAID, UseRow, VersionRow, conflict,
+    Change, EntryRow, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, ReceiptRow, RoleRow, RootSlotRow, Row,
+    Store, TenantRow, TokenRow, Turn, UNSAID, UseRow, VersionRow, conflict,
 };
 use canis_proto::{Error, ErrorCode, Id, Result};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,6 +31,7 @@ struct Tables {
     uses: Vec<UseRow>,
     roles: Vec<RoleRow>,
     entries: Vec<EntryRow>,
+    receipts: Vec<ReceiptRow>,
 }
 
 impl MemoryStore {
@@ -80,6 +81,10 @@ impl Tables {
                 at.map(|at| drop(self.entries.remove(at)))
                     .ok_or_else(|| conflict("kv_entries", &id.to_string()))
             }
+            Change::ForgetReceipts(now) => {
+                self.receipts.retain(|r| r.expires_at > *now);
+                Ok(())
+            }
             Change::RemoveVersions(key) => {
                 self.versions.retain(|r| r.key_id != *key);
                 Ok(())
@@ -97,6 +102,7 @@ impl Tables {
                 self.objects.retain(|r| r.tenant_id != *tenant);
                 self.roles.retain(|r| r.tenant_id != *tenant);
                 self.entries.retain(|r| r.tenant_id != *tenant);
+                self.receipts.retain(|r| r.tenant_id != *tenant);
                 self.meta.retain(|r| r.name != MetaRow::wrapping_key(*tenant));
                 self.pins.retain(|r| r.tenant_id != *tenant || r.role != USER);
                 Ok(())
@@ -158,6 +164,13 @@ impl Tables {
             }
             Row::Role(r) => {
                 put("value_roles", &mut self.roles, r, |o| o.id == r.id, |o| o.revision, &r.id.to_string())
+            }
+            Row::Receipt(r) => {
+                if self.receipts.iter().any(|o| o.id == r.id) {
+                    return Err(conflict("idempotency", &r.id.to_string()));
+                }
+                self.receipts.push(r.clone());
+                Ok(())
             }
             Row::Entry(r) => {
                 let taken = |o: &EntryRow| o.tenant_id == r.tenant_id && o.lookup == r.lookup && o.id != r.id;
@@ -316,6 +329,14 @@ impl Store for MemoryStore {
             rows.truncate(limit);
             rows
         })
+    }
+
+    fn receipt(&self, id: Id) -> Result<Option<ReceiptRow>> {
+        self.read(|t| t.receipts.iter().find(|r| r.id == id).cloned())
+    }
+
+    fn receipts(&self, tenant: Id) -> Result<Vec<ReceiptRow>> {
+        self.read(|t| t.receipts.iter().filter(|r| r.tenant_id == tenant).cloned().collect())
     }
 
     fn commit(&self, changes: &[Change]) -> Result<()> {

@@ -11,8 +11,8 @@ mod row;
 pub mod sqlite;
 
 pub use row::{
-    Change, EntryRow, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, RoleRow, RootSlotRow, Row, TenantRow,
-    TokenRow, UNSAID, UseRow, VersionRow,
+    Change, EntryRow, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, ReceiptRow, RoleRow, RootSlotRow, Row,
+    TenantRow, TokenRow, UNSAID, UseRow, VersionRow,
 };
 
 /// Where rows live. Synchronous; every call may touch a disk.
@@ -63,6 +63,11 @@ pub trait Store: Send + Sync {
     fn entry(&self, tenant: Id, lookup: Id) -> Result<Option<EntryRow>>;
     /// Entries of a tenant whose look-up is greater than `after`, at most `limit`, in that order.
     fn entries(&self, tenant: Id, after: Id, limit: usize) -> Result<Vec<EntryRow>>;
+
+    /// A receipt.
+    fn receipt(&self, id: Id) -> Result<Option<ReceiptRow>>;
+    /// A tenant's receipts.
+    fn receipts(&self, tenant: Id) -> Result<Vec<ReceiptRow>>;
 
     /// Applies all changes or none, durably: once this returns `Ok` they survive a crash.
     ///

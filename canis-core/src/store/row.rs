@@ -204,6 +204,19 @@ pub struct EntryRow {
     pub private_key: Vec<u8>,
 }
 
+/// What was answered to a change that carried an idempotency key; written once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceiptRow {
+    /// Made of caller and idempotency key under a key of the tenant.
+    pub id: Id,
+    /// Whose change.
+    pub tenant_id: Id,
+    /// From when on it is forgotten, in microseconds since 1970-01-01 UTC.
+    pub expires_at: i64,
+    /// The sealed record.
+    pub sealed: Vec<u8>,
+}
+
 /// The family of rows that were written before the column was there.
 pub const UNSAID: u8 = 255;
 
@@ -261,6 +274,8 @@ pub enum Row {
     Role(RoleRow),
     /// `kv_entries`
     Entry(EntryRow),
+    /// `idempotency`
+    Receipt(ReceiptRow),
 }
 
 /// One change of a transaction. Revision 1 inserts; a higher one replaces the row of the revision before.
@@ -275,11 +290,13 @@ pub enum Change {
     RemoveObject(Id, u64),
     /// Removes an entry that has this revision.
     RemoveEntry(Id, u64),
+    /// Removes every receipt, of any tenant, that expires at this moment or before.
+    ForgetReceipts(i64),
     /// Removes every version of a key.
     RemoveVersions(Id),
     /// Removes one version of a key, if it is there.
     RemoveVersion(Id, u32),
-    /// Removes every key, version, object, role and entry of a tenant and its user PIN, leaving no tombstones: when a token is
+    /// Removes every key, version, object, role, entry and receipt of a tenant and its user PIN, leaving no tombstones: when a token is
     /// initialised anew.
     WipeTenant(Id),
     /// Removes a tenant that has this revision, its PINs and its bearers' tokens; what it holds goes by

@@ -5,8 +5,8 @@
 //! is answered.
 
 use super::{
-    Change, EntryRow, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, RoleRow, RootSlotRow, Store,
-    TenantRow, TokenRow, Turn, UNSAID, UseRow, VersionRow,
+    Change, EntryRow, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, ReceiptRow, RoleRow, RootSlotRow,
+    Store, TenantRow, TokenRow, Turn, UNSAID, UseRow, VersionRow,
 };
 use canis_proto::{Error, ErrorCode, Id, Result};
 use rusqlite::{OptionalExtension, ToSql};
@@ -301,6 +301,14 @@ impl Store for SqliteStore {
             "WHERE tenant_id = ?1 AND lookup > ?2 ORDER BY lookup LIMIT ?3",
             &[tenant.as_bytes(), after.as_bytes(), &limit],
         )
+    }
+
+    fn receipt(&self, id: Id) -> Result<Option<ReceiptRow>> {
+        self.one("id = ?1", &[id.as_bytes()])
+    }
+
+    fn receipts(&self, tenant: Id) -> Result<Vec<ReceiptRow>> {
+        self.many("WHERE tenant_id = ?1 ORDER BY rowid", &[tenant.as_bytes()])
     }
 
     fn commit(&self, changes: &[Change]) -> Result<()> {

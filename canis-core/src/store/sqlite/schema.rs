@@ -11,7 +11,7 @@ pub(super) const GAINED: &[(&str, &str, &str)] =
     &[("kms_keys", "due_at", "INTEGER"), ("objects", "family", "INTEGER NOT NULL DEFAULT 255")];
 
 /// Tables that it has gained since.
-pub(super) const GAINED_TABLES: &[&str] = &["value_roles", "key_uses", "kv_entries"];
+pub(super) const GAINED_TABLES: &[&str] = &["value_roles", "key_uses", "kv_entries", "idempotency"];
 
 /// Every table and index, as a new store has them; those that are there already are left alone.
 pub(super) const TABLES: &str = "
@@ -117,4 +117,11 @@ CREATE TABLE IF NOT EXISTS kv_entries (
     private_key BLOB NOT NULL,
     UNIQUE (tenant_id, lookup)
 ) STRICT;
+CREATE TABLE IF NOT EXISTS idempotency (
+    id BLOB PRIMARY KEY,
+    tenant_id BLOB NOT NULL REFERENCES tenants(id),
+    expires_at INTEGER NOT NULL,
+    sealed BLOB NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS idx_idempotency_expires ON idempotency (expires_at);
 ";

@@ -1,8 +1,8 @@
 //! How each row type stands in its table; the SQL is made from the list of columns.
 
 use crate::store::{
-    EntryRow, KeyRow, MetaRow, ObjectRow, PinRow, RoleRow, RootSlotRow, TenantRow, TokenRow, UseRow,
-    VersionRow,
+    EntryRow, KeyRow, MetaRow, ObjectRow, PinRow, ReceiptRow, RoleRow, RootSlotRow, TenantRow, TokenRow,
+    UseRow, VersionRow,
 };
 use canis_proto::Id;
 use rusqlite::types::Value;
@@ -166,4 +166,10 @@ table!(EntryRow, "kv_entries", |r: &EntryRow| r.revision, {
     revision: counter, number;
     sealed: get, Value::Blob;
     private_key: get, Value::Blob;
+});
+table!(ReceiptRow, "idempotency", |_: &ReceiptRow| 1, {
+    id: id, blob;
+    tenant_id: id, blob;
+    expires_at: get, Value::from;
+    sealed: get, Value::Blob;
 });

@@ -45,10 +45,14 @@ fn apply(path: &Path, transaction: &Transaction<'_>, change: &Change) -> Result<
         Change::Put(Row::Version(row)) => put(path, transaction, row, &row.id.to_string()),
         Change::Put(Row::Object(row)) => put(path, transaction, row, &row.id.to_string()),
         Change::Put(Row::Role(row)) => put(path, transaction, row, &row.id.to_string()),
+        Change::Put(Row::Receipt(row)) => put(path, transaction, row, &row.id.to_string()),
         Change::Put(Row::Entry(row)) => put(path, transaction, row, &row.id.to_string()),
         Change::ExpectTenant(id, revision) => expect_tenant(path, transaction, *id, *revision),
         Change::RemoveObject(id, revision) => remove(path, transaction, "objects", *id, *revision),
         Change::RemoveEntry(id, revision) => remove(path, transaction, "kv_entries", *id, *revision),
+        Change::ForgetReceipts(now) => {
+            execute(path, transaction, "DELETE FROM idempotency WHERE expires_at <= ?1", &[now]).map(drop)
+        }
         Change::RemoveVersions(key) => {
             execute(path, transaction, "DELETE FROM kms_key_versions WHERE key_id = ?1", &[key.as_bytes()])
                 .map(drop)
@@ -65,6 +69,7 @@ fn apply(path: &Path, transaction: &Transaction<'_>, change: &Change) -> Result<
                 "DELETE FROM objects WHERE tenant_id = ?1",
                 "DELETE FROM value_roles WHERE tenant_id = ?1",
                 "DELETE FROM kv_entries WHERE tenant_id = ?1",
+                "DELETE FROM idempotency WHERE tenant_id = ?1",
                 "DELETE FROM pins WHERE tenant_id = ?1 AND role = 1",
             ] {
                 execute(path, transaction, sql, &[tenant.as_bytes()])?;
