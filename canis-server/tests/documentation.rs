@@ -262,6 +262,20 @@ fn the_streamed_ciphertext_opens() {
     }
 }
 
+/// tests/vectors/canisp.json holds the same frames for clients in other languages, in the same order.
+#[test]
+fn vectors_are_the_documents() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/canisp.json");
+    let hex = |bytes: Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let line = |(what, bytes)| format!(r#"  {{"what": "{what}", "frame": "{}"}}"#, hex(bytes));
+    let expected = format!("[\n{}\n]\n", blocks().into_iter().map(line).collect::<Vec<_>>().join(",\n"));
+    if std::env::var_os("CANIS_WRITE_VECTORS").is_some() {
+        std::fs::write(path, &expected).unwrap();
+    }
+    let kept = std::fs::read_to_string(path).unwrap();
+    assert!(kept == expected, "write it anew: CANIS_WRITE_VECTORS=1 cargo test --test documentation vectors");
+}
+
 /// The server of the examples announces what the real one does.
 #[test]
 fn hello_announces_the_limits() {
