@@ -22,7 +22,7 @@ macro_rules! answer {
             }
 
             fn from_fields(fields: &mut $crate::fields::Fields<'_>) -> $crate::Result<Self> {
-                Ok($name { $($field: $crate::message::parse::$take(fields, stringify!($field))?,)+ })
+                Ok($name { $($field: $crate::parse::$take(fields, stringify!($field))?,)+ })
             }
         }
     };

@@ -4,24 +4,30 @@ mod aes_gcm;
 pub mod answer;
 pub mod batch;
 mod choices;
+mod crypt;
 mod entry;
 mod error;
 pub mod fields;
 pub mod frame;
+mod hello;
 mod id;
 mod interval;
 mod key;
 mod key_format;
 mod lifecycle;
+mod lookup;
 pub mod message;
 mod name;
 pub mod operation;
+mod parse;
 pub mod schema;
 mod signature;
 pub mod slot;
+mod state;
 pub mod stream;
 pub mod text;
 mod transfer;
+mod usage;
 mod uses;
 pub mod value;
 
@@ -30,11 +36,13 @@ pub use entry::{ENTRY_PREFIX, EntryId, MAX_ENTRY_NAME, MAX_HALF, MAX_IDENTIFIER}
 pub use error::{Blame, Error, ErrorCode, Result};
 pub use id::Id;
 pub use interval::Interval;
-pub use key::{Family, KeyState, KeyType, Usage};
+pub use key::{Family, KeyType};
 pub use key_format::KeyFormat;
 pub use name::{KeyName, MAX_NAME};
 pub use operation::{Capabilities, Capability, Cost, Operation, OperationId};
 pub use signature::SignatureScheme;
+pub use state::KeyState;
+pub use usage::Usage;
 
 /// Caller's text made fit to be shown in an error: printable ASCII, at most 80 characters.
 #[must_use]

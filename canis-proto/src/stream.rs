@@ -5,8 +5,9 @@
 
 use crate::answer::{Digest, MacMade, Signed, Streamed, Verified};
 use crate::fields::Fields;
-use crate::message::{WireRequest, called, parse, request};
+use crate::message::{WireRequest, called, request};
 use crate::operation::{Operation, OperationId};
+use crate::parse;
 use crate::value::{Map, Value};
 use crate::{Error, ErrorCode, HashName, Result, SignatureForm, SignatureScheme};
 use std::borrow::Cow;

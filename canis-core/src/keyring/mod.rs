@@ -22,6 +22,7 @@ pub(crate) mod change;
 pub(crate) mod entry;
 pub(crate) mod key;
 pub(crate) mod key_record;
+pub(crate) mod key_rules;
 pub(crate) mod object;
 pub(crate) mod pin;
 pub(crate) mod ready;

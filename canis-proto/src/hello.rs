@@ -1,0 +1,76 @@
+//! HELLO, the first frame of each side.
+
+use crate::Result;
+use crate::fields::Fields;
+use crate::value::Map;
+use std::borrow::Cow;
+
+/// The client's HELLO.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClientHello<'a> {
+    /// The program and its version.
+    pub client: Cow<'a, str>,
+    /// The bearer token; without one only `status` is answered.
+    pub token: Option<Cow<'a, str>>,
+}
+
+impl<'a> ClientHello<'a> {
+    /// The payload.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        Map::new().with("client", self.client.as_ref()).with_some("token", self.token.as_deref()).encode()
+    }
+
+    /// Reads the payload.
+    ///
+    /// # Errors
+    /// `protocol_error` or `invalid_argument`.
+    pub fn decode(payload: &'a [u8]) -> Result<Self> {
+        let mut fields = Fields::new("HELLO", Map::decode(payload)?);
+        let hello = ClientHello { client: fields.required("client")?, token: fields.optional("token")? };
+        fields.ignore_rest();
+        Ok(hello)
+    }
+}
+
+/// The server's HELLO.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerHello {
+    /// The program and its version.
+    pub server: String,
+    /// The largest payload it accepts, in bytes.
+    pub max_payload: u32,
+    /// How many requests of one connection it works on at a time; more wait.
+    pub max_in_flight: u32,
+    /// How many streams of one connection it holds at a time; more are refused. 0 if it has none.
+    pub max_streams: u32,
+}
+
+impl ServerHello {
+    /// The payload.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        Map::new()
+            .with("server", self.server.as_str())
+            .with("max_payload", self.max_payload)
+            .with("max_in_flight", self.max_in_flight)
+            .with("max_streams", self.max_streams)
+            .encode()
+    }
+
+    /// Reads the payload.
+    ///
+    /// # Errors
+    /// `protocol_error` or `invalid_argument`.
+    pub fn decode(payload: &[u8]) -> Result<Self> {
+        let mut fields = Fields::new("HELLO", Map::decode(payload)?);
+        let hello = ServerHello {
+            server: fields.required("server")?,
+            max_payload: fields.required("max_payload")?,
+            max_in_flight: fields.required("max_in_flight")?,
+            max_streams: fields.optional("max_streams")?.unwrap_or_default(),
+        };
+        fields.ignore_rest();
+        Ok(hello)
+    }
+}
