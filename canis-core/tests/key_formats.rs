@@ -229,6 +229,19 @@ fn jwks_that_are_refused() {
     }
 }
 
+/// A wrong passphrase is told as one, also where the padding comes out right by chance: once in 256 times.
+#[test]
+fn wrong_passphrases() {
+    let bench = Bench::new();
+    bench.openssl("genpkey -algorithm ED25519 -out key.pem");
+    bench.openssl("pkcs8 -topk8 -iter 1 -in key.pem -passout file:pass -outform DER -out locked.der");
+    let locked = bench.read("locked.der");
+    for number in 0..3000 {
+        let error = pbes2::open(&RUST, &locked, format!("wrong {number}").as_bytes()).err().unwrap();
+        assert_eq!(error.code, ErrorCode::DecryptionFailed, "wrong {number}: {error}");
+    }
+}
+
 /// PBES2 of our own making opens with openssl; absurd parameters do not keep anybody busy.
 #[test]
 fn pbes2_out_and_bounds() {

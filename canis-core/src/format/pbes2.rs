@@ -10,6 +10,7 @@ use crate::secret::SecretBytes;
 use canis_proto::{Error, ErrorCode, Result};
 use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
 use der::{Choice, Decode, DecodeValue, Encode, Sequence};
+use pkcs8::PrivateKeyInfoRef;
 use spki::{AlgorithmIdentifier, AlgorithmIdentifierRef};
 
 /// The most iterations that one passphrase goes through; more is not caution but somebody's wish to keep us busy.
@@ -81,7 +82,10 @@ pub fn open(provider: &Provider, der: &[u8], passphrase: &[u8]) -> Result<Secret
             "it is encrypted by a scheme before PBES2; convert it with `openssl pkcs8 -topk8 -v2 aes-256-cbc`",
         ));
     }
-    open_scheme(provider, &algorithm, encrypted, passphrase, &mut Iterations::of_file())
+    let opened = open_scheme(provider, &algorithm, encrypted, passphrase, &mut Iterations::of_file())?;
+    // One wrong passphrase in 256 gives bytes whose padding is right by chance.
+    PrivateKeyInfoRef::from_der(opened.expose()).map_err(|_| wrong_passphrase())?;
+    Ok(opened)
 }
 
 /// Scheme and ciphertext of an EncryptedPrivateKeyInfo.
