@@ -11,6 +11,7 @@ use canis_core::token::TokenInfo;
 use canis_proto::Id;
 use pkcs11_sys::*;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ type Seen = BTreeMap<CK_SLOT_ID, Option<(Id, u64)>>;
 pub(crate) struct SlotEvents {
     state: Mutex<State>,
     closed: Condvar,
+    /// How many threads wait.
+    asleep: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -62,9 +65,17 @@ impl SlotEvents {
 
     /// Sleeps for a moment; says whether C_Finalize has begun.
     fn pause(&self) -> bool {
+        self.asleep.fetch_add(1, Ordering::SeqCst);
         let state = lock(&self.state);
         let waited = self.closed.wait_timeout_while(state, PAUSE, |state| !state.closing);
-        waited.unwrap_or_else(PoisonError::into_inner).0.closing
+        let closing = waited.unwrap_or_else(PoisonError::into_inner).0.closing;
+        self.asleep.fetch_sub(1, Ordering::SeqCst);
+        closing
+    }
+
+    /// How many threads sleep in C_WaitForSlotEvent.
+    pub(crate) fn asleep(&self) -> usize {
+        self.asleep.load(Ordering::SeqCst)
     }
 }
 

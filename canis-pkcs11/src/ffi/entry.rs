@@ -45,6 +45,11 @@ pub(super) fn call(name: &str, body: impl FnOnce(&Module) -> Result) -> CK_RV {
     })
 }
 
+/// Whether this thread is inside a C function.
+pub(super) fn is_inside() -> bool {
+    INSIDE.get()
+}
+
 /// Runs `body`; a panic in it becomes CKR_GENERAL_ERROR and prints nothing. Unwinding into the host's C frames would
 /// be undefined behaviour.
 pub(super) fn guarded(body: impl FnOnce() -> CK_RV) -> CK_RV {

@@ -4,7 +4,7 @@
 //! lines, which the first threads have for themselves and later ones share; C_Finalize takes the pointer away, waits for those inside and only then drops the module. After a
 //! fork the child finds the pointer but not the mark (`fork`), and leaves the parent's module where it is.
 
-use super::entry::guarded;
+use super::entry::{guarded, is_inside};
 use super::fork;
 use crate::module::Module;
 use crate::rv::{Fail, Result, fail};
@@ -22,6 +22,9 @@ static CHANGING: Mutex<()> = Mutex::new(());
 
 /// The module, or null.
 static CURRENT: AtomicPtr<Module> = AtomicPtr::new(null_mut());
+
+/// The module that stands aside while a thread forks, else null.
+static FORKING: AtomicPtr<Module> = AtomicPtr::new(null_mut());
 
 /// The counters that have one thread each, never another: only that thread writes, so leaving is a plain store.
 const OWN: usize = 64;
@@ -61,8 +64,9 @@ impl Drop for Opening {
     }
 }
 
-/// How long C_Finalize waits for calls in other threads. The standard forbids such calls; a host that makes one that
-/// never ends must still get its answer, and then the module is leaked.
+/// How long C_Finalize and forks wait for calls in other threads. The standard forbids such calls during C_Finalize; a
+/// host that makes one that never ends must still get its answer, and then the module is leaked. A fork goes on, too: what
+/// takes so long is the making of a large RSA key.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A call inside the module.
@@ -92,16 +96,25 @@ impl Drop for Inside {
     }
 }
 
-/// Enters the module if it is initialised in this process.
+/// Enters the module if it is initialised in this process; waits while another thread forks.
 pub(super) fn enter() -> Option<Inside> {
-    if !fork::is_marked() {
-        return None;
+    loop {
+        if !fork::is_marked() {
+            return None;
+        }
+        let place = my_place();
+        INSIDE[place].0.fetch_add(1, Ordering::SeqCst);
+        // Looked at after counting in, so that C_Finalize and forks either see the count or are seen here.
+        let inside = Inside { module: CURRENT.load(Ordering::SeqCst), place };
+        if !inside.module.is_null() {
+            return Some(inside);
+        }
+        drop(inside);
+        if FORKING.load(Ordering::SeqCst).is_null() {
+            return None;
+        }
+        drop(lock(&CHANGING));
     }
-    let place = my_place();
-    INSIDE[place].0.fetch_add(1, Ordering::SeqCst);
-    // Looked at after counting in, so that C_Finalize either sees the count or is seen here.
-    let inside = Inside { module: CURRENT.load(Ordering::SeqCst), place };
-    if inside.module.is_null() { None } else { Some(inside) }
 }
 
 fn my_place() -> usize {
@@ -154,7 +167,7 @@ pub(super) fn stop() -> Result {
     let ended = Abandoned(module);
     ended.module().close();
     abandoned.push(ended);
-    if everybody_left() {
+    if at_most_inside(|| 0) {
         abandoned.drain(..).for_each(Abandoned::drop_module);
     }
     Ok(())
@@ -182,9 +195,10 @@ impl Abandoned {
     }
 }
 
-fn everybody_left() -> bool {
+/// Waits until no more calls than that are inside; not for ever.
+fn at_most_inside(expected: impl Fn() -> usize) -> bool {
     let start = Instant::now();
-    while INSIDE.iter().any(|stripe| stripe.0.load(Ordering::SeqCst) != 0) {
+    while INSIDE.iter().map(|stripe| stripe.0.load(Ordering::SeqCst)).sum::<usize>() > expected() {
         if start.elapsed() > PATIENCE {
             return false;
         }
@@ -201,26 +215,44 @@ unsafe impl Sync for Held {}
 
 static HELD: Held = Held(UnsafeCell::new(None));
 
+/// Keeps calls out and waits for those inside: what one of them holds when the process is copied, nobody lets go of in the
+/// child. AWS-LC takes a lock for each random number, for example, and the child wants it for its first one.
 pub(super) fn before_fork() {
     if OPENING.get() {
         return;
     }
     let guard = lock(&CHANGING);
-    with_current(|module| module.pause());
+    let module = if fork::is_marked() { CURRENT.load(Ordering::SeqCst) } else { null_mut() };
+    if !module.is_null() {
+        FORKING.store(module, Ordering::SeqCst);
+        CURRENT.store(null_mut(), Ordering::SeqCst);
+        // A call may fork itself, by a function of its host's; one that waits for a slot event holds nothing.
+        let own = usize::from(is_inside());
+        // SAFETY: only `stop` drops the module, and it needs CHANGING.
+        let module = unsafe { &*module };
+        at_most_inside(|| own + module.slot_events.asleep());
+    }
+    with_forking(Module::pause);
     lock(&ABANDONED).iter().for_each(|abandoned| abandoned.module().pause());
     // SAFETY: this thread holds CHANGING.
     unsafe { *HELD.0.get() = Some(guard) };
 }
 
 pub(super) fn after_fork_in_parent() {
-    with_current(|module| module.resume());
+    with_forking(Module::resume);
     lock(&ABANDONED).iter().for_each(|abandoned| abandoned.module().resume());
+    let module = FORKING.load(Ordering::SeqCst);
+    if !module.is_null() {
+        CURRENT.store(module, Ordering::SeqCst);
+        FORKING.store(null_mut(), Ordering::SeqCst);
+    }
     release();
 }
 
 pub(super) fn after_fork_in_child() {
-    // They are the parent's to drop.
+    // They are the parent's to drop, and so is the module.
     lock(&ABANDONED).clear();
+    FORKING.store(null_mut(), Ordering::SeqCst);
     // The threads that were inside do not exist here.
     for stripe in &INSIDE {
         stripe.0.store(0, Ordering::SeqCst);
@@ -233,11 +265,11 @@ fn release() {
     drop(unsafe { (*HELD.0.get()).take() });
 }
 
-/// Runs `f` on the module if there is one in this process. CHANGING is held, so it stays.
-fn with_current(f: impl FnOnce(&Module)) {
+/// Runs `f` on the module that stands aside, if there is one. CHANGING is held, so it stays.
+fn with_forking(f: impl FnOnce(&Module)) {
     guarded(|| {
-        let module = CURRENT.load(Ordering::SeqCst);
-        if fork::is_marked() && !module.is_null() {
+        let module = FORKING.load(Ordering::SeqCst);
+        if !module.is_null() {
             // SAFETY: only `stop` drops the module, and it needs CHANGING.
             f(unsafe { &*module });
         }
@@ -273,5 +305,32 @@ mod tests {
         before_fork();
         after_fork_in_parent();
         assert!(CHANGING.try_lock().is_ok(), "the lock was given back");
+    }
+
+    /// R93: a child inherits no lock that a call in another thread has just taken.
+    #[test]
+    fn a_fork_waits_for_calls_and_calls_wait_for_it() {
+        start(|| Module::open(crate::config::Settings::of_a_privileged_host())).unwrap();
+        let (entered, fork) = std::sync::mpsc::channel();
+        let left = std::sync::atomic::AtomicBool::new(false);
+        let (waiting, waiter) = std::sync::mpsc::channel();
+        std::thread::scope(|threads| {
+            threads.spawn(|| {
+                let inside = enter().unwrap();
+                entered.send(()).unwrap();
+                std::thread::sleep(Duration::from_millis(100));
+                left.store(true, Ordering::SeqCst);
+                drop(inside);
+            });
+            fork.recv().unwrap();
+            before_fork();
+            assert!(left.load(Ordering::SeqCst), "it was inside when the process was copied");
+            threads.spawn(move || waiting.send(enter().is_some()));
+            let early = waiter.recv_timeout(Duration::from_millis(100));
+            assert!(early.is_err(), "a call went in during the fork");
+            after_fork_in_parent();
+            assert!(waiter.recv().unwrap(), "it goes in afterwards");
+        });
+        stop().unwrap();
     }
 }
