@@ -1,4 +1,6 @@
 //! `canis`: what people and scripts ask of CANIS. `canis --help` says it all.
+// What a caller or a file can bring about is an error, never a panic.
+#![cfg_attr(not(test), warn(clippy::expect_used, clippy::panic, clippy::unreachable, clippy::unimplemented))]
 #![forbid(unsafe_code)]
 
 mod aes_gcm_args;

@@ -1,4 +1,6 @@
 //! The keeper of keys: key material sealed under a root key, and one door to it, [`Core`].
+// What a caller or a file can bring about is an error, never a panic.
+#![cfg_attr(not(test), warn(clippy::expect_used, clippy::panic, clippy::unreachable, clippy::unimplemented))]
 
 mod application;
 mod caller;

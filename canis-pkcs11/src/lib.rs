@@ -3,6 +3,8 @@
 //! `ffi` holds every pointer and every line of unsafe code; it hands slices and typed arguments to `api`, which has
 //! one file per chapter of the standard (PKCS#11 v3.1). What may be asked of which object stands in tables: `rules`
 //! for attributes, `mechanism` for mechanisms, `rv` for return codes.
+// What a caller or a file can bring about is an error, never a panic.
+#![cfg_attr(not(test), warn(clippy::expect_used, clippy::panic, clippy::unreachable, clippy::unimplemented))]
 
 mod api;
 mod attribute;

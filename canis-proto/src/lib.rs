@@ -1,4 +1,6 @@
 //! Words and bytes of CANISP: ids, key types, operations, frames, error codes. No I/O, no cryptography.
+// What a caller or a file can bring about is an error, never a panic.
+#![cfg_attr(not(test), warn(clippy::expect_used, clippy::panic, clippy::unreachable, clippy::unimplemented))]
 
 mod aes_gcm;
 pub mod answer;

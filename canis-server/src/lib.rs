@@ -1,5 +1,7 @@
 //! The CANIS daemon: CANISP over TLS 1.3. The core decides; this crate carries bytes, bounds them, and decides where a
 //! call runs.
+// What a caller or a file can bring about is an error, never a panic.
+#![cfg_attr(not(test), warn(clippy::expect_used, clippy::panic, clippy::unreachable, clippy::unimplemented))]
 #![forbid(unsafe_code)]
 
 pub mod args;

@@ -1,4 +1,6 @@
 //! `canis-server`: see `--help`.
+// What a caller or a file can bring about is an error, never a panic.
+#![cfg_attr(not(test), warn(clippy::expect_used, clippy::panic, clippy::unreachable, clippy::unimplemented))]
 #![forbid(unsafe_code)]
 
 use canis_proto::{Error, Result};
