@@ -7,6 +7,7 @@ use crate::kv_args::KvCommand;
 use crate::slot_args::SlotCommand;
 use crate::transfer_args::{ExportKey, ImportFile, ImportKey, ImportPkcs12, ImportSoftHsm, WrappingKey};
 use crate::use_args::{Batch, DataKey, Derive, Hash, Mac, Random, Rewrap, SignatureOptions, VerifyMac};
+use canis_proto::Interval;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -26,7 +27,7 @@ pub(crate) struct Cli {
 }
 
 /// Which server, and how both sides prove who they are.
-#[derive(Args)]
+#[derive(Args, Clone)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct Connection {
     /// The server; or `unix:DIR`, the data directory of one on this host, whose user or root needs no token there.
@@ -44,6 +45,10 @@ pub(crate) struct Connection {
     /// A file that holds the token; CANIS_TOKEN holds it otherwise.
     #[arg(long, global = true, value_name = "F")]
     pub(crate) token_file: Option<PathBuf>,
+    /// How long a change whose connection was lost is sent again until it is answered; it happens once all the same. Or
+    /// `never`.
+    #[arg(long, global = true, value_name = "SPAN", env = "CANIS_RETRY_FOR", default_value = "3s")]
+    pub(crate) retry_for: Interval,
 }
 
 #[derive(Subcommand)]

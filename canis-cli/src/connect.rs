@@ -5,12 +5,14 @@ use crate::secret_file;
 use canis_client::{Client, Config};
 use canis_proto::{Error, Result};
 use std::fs;
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// Connects to the server.
 pub(crate) fn open(connection: &Connection) -> Result<Client> {
     let mut config = Config::new(&connection.addr, Vec::new(), "");
     config.token = token(connection)?;
+    config.retry_for = Duration::from_secs(connection.retry_for.seconds());
     if config.socket().is_some() {
         return Client::connect(&config);
     }

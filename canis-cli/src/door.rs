@@ -98,11 +98,8 @@ impl Door {
 fn server_of(dir: &DataDir, connection: &Connection) -> Result<Client> {
     let store = Core::open(Arc::new(dir.open_store()?), default_provider(), Arc::new(SystemClock))?;
     let expected = store.call(&Caller::anonymous(), Status)?.store;
-    let connection = Connection {
-        addr: connection.addr.clone(),
-        cacert: connection.cacert.clone().or_else(|| Some(dir.ca_path())),
-        token_file: connection.token_file.clone(),
-    };
+    let cacert = connection.cacert.clone().or_else(|| Some(dir.ca_path()));
+    let connection = Connection { cacert, ..connection.clone() };
     let held = |why: String| format!("{} is held by a running canis-server; {why}", dir.path().display());
     let mut client =
         connect::open(&connection).map_err(|error| Error::new(error.code, held(error.message)))?;
