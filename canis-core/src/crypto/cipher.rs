@@ -102,7 +102,8 @@ impl Iv {
         &self.bytes[..self.len]
     }
 
-    /// The same with zeros after them, up to the longest block.
+    /// The same with zeros after them, up to the longest block: AWS-LC takes arrays.
+    #[cfg(feature = "aws-lc")]
     pub(super) const fn filled_up(&self) -> [u8; BLOCK] {
         self.bytes
     }
