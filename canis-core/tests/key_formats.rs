@@ -233,6 +233,7 @@ fn jwks_that_are_refused() {
 #[test]
 fn wrong_passphrases() {
     let bench = Bench::new();
+    bench.write("pass", PASSPHRASE.as_bytes());
     bench.openssl("genpkey -algorithm ED25519 -out key.pem");
     bench.openssl("pkcs8 -topk8 -iter 1 -in key.pem -passout file:pass -outform DER -out locked.der");
     let locked = bench.read("locked.der");
