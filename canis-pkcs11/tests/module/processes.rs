@@ -262,3 +262,9 @@ fn processes_share_a_store() {
     let listed = home.tool_as_user(&["-O"]);
     assert!(labels.iter().all(|label| listed.contains(label.as_str())), "{listed}");
 }
+
+/// R93: no thread, no signal; the application's mutexes are accepted; a child draws numbers of its own.
+#[test]
+fn the_module_is_a_quiet_guest() {
+    run("guest", &[]);
+}
