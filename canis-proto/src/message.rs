@@ -1,6 +1,6 @@
 //! The bodies of requests and answers, one struct each, and how they stand in a CANISP map.
 //!
-//! A REQUEST's payload is `{"op": name, "args": map}`; a RESPONSE's is the answer's map; an ERROR's is
+//! A REQUEST's payload is `{"op": name, "args": map}` and what [`Terms`] say; a RESPONSE's is the answer's map; an ERROR's is
 //! `{"code": number, "name": text, "message": text}`. Unknown fields of a request are refused; unknown fields of an
 //! answer are ignored, so that a newer server can say more.
 
@@ -51,17 +51,33 @@ pub trait WireAnswer: Sized {
 /// The payload of a REQUEST.
 #[must_use]
 pub fn encode_request<'a, R: WireRequest<'a>>(request: &R) -> Vec<u8> {
-    Map::new().with("op", R::ID.row().name).with("args", request.to_map()).encode()
+    encode_request_on(request, Terms::default())
 }
 
 /// The same of a change that is to happen once, however often it is sent with `key`.
 #[must_use]
 pub fn encode_request_once<'a, R: WireRequest<'a>>(request: &R, key: &[u8]) -> Vec<u8> {
+    encode_request_on(request, Terms { idempotency_key: Some(key), deadline: None })
+}
+
+/// The same, on these terms.
+#[must_use]
+pub fn encode_request_on<'a, R: WireRequest<'a>>(request: &R, terms: Terms<'_>) -> Vec<u8> {
     let asked = Map::new().with("op", R::ID.row().name).with("args", request.to_map());
-    asked.with(IDEMPOTENCY_KEY, key).encode()
+    asked.with_some(IDEMPOTENCY_KEY, terms.idempotency_key).with_some(DEADLINE, terms.deadline).encode()
+}
+
+/// What a REQUEST says besides its operation and arguments.
+#[derive(Clone, Copy, Default)]
+pub struct Terms<'a> {
+    /// By what a change that is to happen once is recognised, 1 to [`MAX_IDEMPOTENCY_KEY`] bytes.
+    pub idempotency_key: Option<&'a [u8]>,
+    /// In how many milliseconds it must have begun; `None` for no matter when.
+    pub deadline: Option<u32>,
 }
 
 const IDEMPOTENCY_KEY: &str = "idempotency_key";
+const DEADLINE: &str = "deadline";
 
 /// The longest idempotency key, in bytes.
 pub const MAX_IDEMPOTENCY_KEY: usize = 64;
@@ -74,6 +90,8 @@ pub struct Asked<'a> {
     pub args: Map<'a>,
     /// What a change that is to happen once is recognised by.
     pub idempotency_key: Option<Cow<'a, [u8]>>,
+    /// In how many milliseconds from its arrival it must have begun; `None` for no matter when.
+    pub deadline: Option<u32>,
 }
 
 /// Reads the payload of a REQUEST.
@@ -84,6 +102,7 @@ pub fn decode_request(payload: &[u8]) -> Result<Asked<'_>> {
     let mut fields = Fields::new("a request", Map::decode(payload)?);
     let (operation, args) = called(&mut fields)?;
     let idempotency_key: Option<Cow<'_, [u8]>> = fields.optional(IDEMPOTENCY_KEY)?;
+    let deadline = fields.optional(DEADLINE)?;
     fields.finish()?;
     if let Some(key) = &idempotency_key {
         if key.is_empty() || key.len() > MAX_IDEMPOTENCY_KEY {
@@ -94,7 +113,7 @@ pub fn decode_request(payload: &[u8]) -> Result<Asked<'_>> {
             return Err(Error::invalid(format!("`{name}` takes no idempotency key here: it is no change")));
         }
     }
-    Ok(Asked { operation, args, idempotency_key })
+    Ok(Asked { operation, args, idempotency_key, deadline })
 }
 
 /// The operation and its arguments, which REQUEST and OPEN name alike.
@@ -243,6 +262,19 @@ mod tests {
         {
             assert_eq!(asked(&refused).map_err(|e| e.code), Err(ErrorCode::InvalidArgument));
         }
+    }
+
+    #[test]
+    fn deadlines() {
+        let asked = |deadline| {
+            let payload = encode_request_on(&Status, Terms { deadline, ..Terms::default() });
+            decode_request(&payload).map(|asked| asked.deadline).unwrap()
+        };
+        assert_eq!(asked(None), None);
+        assert_eq!(asked(Some(0)), Some(0));
+        assert_eq!(asked(Some(u32::MAX)), Some(u32::MAX));
+        let negative = Map::new().with("op", "status").with(DEADLINE, -1i64).encode();
+        assert_eq!(decode_request(&negative).map(|_| ()).unwrap_err().code, ErrorCode::InvalidArgument);
     }
 
     #[test]

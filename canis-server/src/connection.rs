@@ -253,6 +253,7 @@ impl Connection {
         header: Header,
     ) -> Result<(), End> {
         let Header { request: id, length, .. } = header;
+        let arrived = tokio::time::Instant::now();
         let cancelled = self.in_flight.request(id).map_err(End::Refused)?;
         if let Err(error) = self.known_if_large(length).await {
             reader.discard(length).await?;
@@ -266,7 +267,7 @@ impl Connection {
             (Arc::clone(&self.server), Arc::clone(&self.session), self.outbox.clone());
         let (bytes, in_flight) = (Arc::clone(&self.bytes), Arc::clone(&self.in_flight));
         let work = async move {
-            let result = request::run(&server, session, payload, cancelled).await;
+            let result = request::run(&server, session, payload, arrived, cancelled).await;
             let len = result.as_ref().map_or(0, |answer| answer.len());
             // The request is gone from memory; from here on its place in line is paid for by its answer.
             let Ok(permits) = pay_for_answer(&server, &bytes, permits, len).await else { return };

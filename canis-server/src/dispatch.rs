@@ -20,14 +20,14 @@ use zeroize::Zeroizing;
 
 pub(crate) type Handler = for<'a> fn(&Core, &Session, Map<'a>) -> Result<Zeroizing<Vec<u8>>>;
 
-/// The operation that `payload` asks for.
-pub(crate) fn operation(payload: &[u8]) -> Result<OperationId> {
-    decode_request(payload).map(|asked| asked.operation)
+/// The operation that `payload` asks for, and in how many milliseconds it must have begun.
+pub(crate) fn asked(payload: &[u8]) -> Result<(OperationId, Option<u32>)> {
+    decode_request(payload).map(|asked| (asked.operation, asked.deadline))
 }
 
 /// Runs the request in `payload` and gives its answer's payload.
 pub(crate) fn answer(core: &Core, session: &Session, payload: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
-    let Asked { operation: id, args, idempotency_key } = decode_request(payload)?;
+    let Asked { operation: id, args, idempotency_key, .. } = decode_request(payload)?;
     let Some(handler) = handler(id) else {
         return Err(Error::new(
             ErrorCode::UnknownOperation,

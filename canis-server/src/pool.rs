@@ -50,8 +50,8 @@ impl Pool {
         };
         let _permit = tokio::select! {
             biased;
-            permit = lane.acquire() => permit.map_err(|_| Error::internal("the pool of threads is closed"))?,
             reason = reason => return Err(reason),
+            permit = lane.acquire() => permit.map_err(|_| Error::internal("the pool of threads is closed"))?,
         };
         match tokio::task::spawn_blocking(work).await {
             Ok(result) => result,
@@ -69,11 +69,13 @@ mod tests {
     #[tokio::test]
     async fn work_that_has_not_begun_is_taken_back() {
         let pool = Pool::new(1);
-        let reason = || std::future::ready(Error::new(ErrorCode::Cancelled, "on purpose"));
-        assert_eq!(pool.run_unless(reason(), Cost::Long, || Ok(7)).await, Ok(7));
-        let _all = pool.long.acquire_many(4).await.unwrap();
-        let refused = pool.run_unless(reason(), Cost::Long, || Ok(7)).await;
+        let taken_back = || Error::new(ErrorCode::Cancelled, "on purpose");
+        let refused = pool.run_unless(async { taken_back() }, Cost::Long, || Ok(7)).await;
         assert_eq!(refused.map_err(|e| e.code), Err(ErrorCode::Cancelled));
+        let (begin, begun) = tokio::sync::oneshot::channel();
+        let later = async { begun.await.map_or_else(|_| Error::internal("dropped"), |()| taken_back()) };
+        let work = || Ok(begin.send(()).is_ok());
+        assert_eq!(pool.run_unless(later, Cost::Long, work).await, Ok(false), "nobody listens any more");
     }
 
     #[tokio::test]

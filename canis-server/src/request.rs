@@ -5,31 +5,51 @@ use crate::listener::Server;
 use crate::session::Session;
 use canis_proto::{Blame, Error, ErrorCode, OperationId, Result};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, info, warn};
 use zeroize::Zeroizing;
 
-/// Runs the request in `payload`, unless it is taken back before a thread is free for it.
+/// Runs the request in `payload`, which began to come at `arrived`, unless it is taken back or its deadline comes before
+/// a thread is free for it.
 pub(crate) async fn run(
     server: &Server,
     session: Arc<Session>,
     payload: Zeroizing<Vec<u8>>,
+    arrived: Instant,
     cancelled: oneshot::Receiver<()>,
 ) -> Result<Zeroizing<Vec<u8>>> {
-    let operation = dispatch::operation(&payload);
-    let name = operation.as_ref().ok().copied();
+    let asked = dispatch::asked(&payload);
+    let name = asked.as_ref().ok().map(|(id, _)| *id);
     let core = Arc::clone(&server.core);
-    let result = match operation {
+    let result = match asked {
         Err(error) => Err(error),
         // The one operation that needs neither store nor key: it answers even when every thread is busy.
-        Ok(OperationId::Status) if session.is_authenticated() => dispatch::answer(&core, &session, &payload),
-        Ok(id) => {
+        Ok((OperationId::Status, _)) if session.is_authenticated() => {
+            dispatch::answer(&core, &session, &payload)
+        }
+        Ok((id, deadline)) => {
             let work = move || dispatch::answer(&core, &session, &payload);
-            server.pool.run_unless(taken_back(cancelled), id.row().cost, work).await
+            let over = over(cancelled, deadline.map(|limit| arrived + Duration::from_millis(limit.into())));
+            server.pool.run_unless(over, id.row().cost, work).await
         }
     };
     log(name, &result);
     result
+}
+
+/// Why the request is not to begin any more.
+async fn over(cancelled: oneshot::Receiver<()>, deadline: Option<Instant>) -> Error {
+    let Some(deadline) = deadline else { return taken_back(cancelled).await };
+    tokio::select! {
+        biased;
+        error = taken_back(cancelled) => error,
+        () = sleep_until(deadline) => Error::new(
+            ErrorCode::DeadlineExceeded,
+            "the deadline came before the server was free for the request; it has not happened",
+        ),
+    }
 }
 
 async fn taken_back(cancelled: oneshot::Receiver<()>) -> Error {

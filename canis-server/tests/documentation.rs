@@ -16,8 +16,9 @@ use canis_proto::message::{
     ActivateKey, Asked, Batch, CancelDestroyKey, ClientHello, CreateKey, Decrypt, DecryptAesGcm, DeleteEntry,
     Derive, DestroyKey, DisableKey, EnableKey, Encrypt, EncryptAesGcm, ExportKey, GetEntry, HashData,
     ImportKey, ListEntries, ListKeys, Mac, MakeDataKey, PublicKey, PutEntry, Random, Rewrap, RotateKey,
-    ServerHello, ShowKey, Sign, Status, UpdateKey, Verify, VerifyMac, WireAnswer, WireRequest, WrappingKey,
-    decode_error, decode_request, encode_error, encode_request, encode_request_once,
+    ServerHello, ShowKey, Sign, Status, Terms, UpdateKey, Verify, VerifyMac, WireAnswer, WireRequest,
+    WrappingKey, decode_error, decode_request, encode_error, encode_request, encode_request_on,
+    encode_request_once,
 };
 use canis_proto::operation::TABLE;
 use canis_proto::slot::{
@@ -73,12 +74,17 @@ fn answer<A: WireAnswer>(payload: &[u8]) -> Vec<u8> {
 }
 
 fn request_again(payload: &[u8]) -> (OperationId, Vec<u8>) {
-    let Asked { operation: id, args, idempotency_key } = decode_request(payload).unwrap();
+    let Asked { operation: id, args, idempotency_key, deadline } = decode_request(payload).unwrap();
     let again = match id {
         OperationId::RotateKey if idempotency_key.is_some() => {
             let mut fields = Fields::new("the example", args);
             let request = RotateKey::from_fields(&mut fields).unwrap();
             encode_request_once(&request, &idempotency_key.unwrap())
+        }
+        OperationId::Mac if deadline.is_some() => {
+            let mut fields = Fields::new("the example", args);
+            let request = Mac::from_fields(&mut fields).unwrap();
+            encode_request_on(&request, Terms { deadline, ..Terms::default() })
         }
         OperationId::Status => request::<Status>(args),
         OperationId::CreateKey => request::<CreateKey<'_>>(args),
