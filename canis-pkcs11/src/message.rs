@@ -2,12 +2,10 @@
 
 use crate::mechanism::Signer;
 use crate::rv::{Result, fail};
-use crate::token::ReadyKey;
-use canis_core::Core;
+use crate::token::{Keeper, MacParts, ReadyKey};
 use canis_core::crypto::{Hash, Hasher, MAX_DIGEST, Provider, SignScheme, digest_info};
-use canis_core::object::{FeedMac, KeyHandle, MacRun, MacScheme, MacUse, SignWith, StartMac};
+use canis_core::object::{MacScheme, MacUse, SignWith};
 use pkcs11_sys::*;
-use std::marker::PhantomData;
 use zeroize::Zeroizing;
 
 /// The most that is kept of a message that cannot be worked on in parts (AES-GCM, RSA, Ed25519): 64 MiB.
@@ -61,7 +59,7 @@ pub(crate) struct Message<U> {
 enum Parts<U> {
     Kept(Kept),
     Hashing(Option<Box<dyn Hasher>>, Hash),
-    Mac(Option<MacRun<U>>, MacScheme),
+    Mac(Option<MacParts<U>>, MacScheme),
 }
 
 impl<U: MacUse> Message<U> {
@@ -81,7 +79,7 @@ impl<U: MacUse> Message<U> {
     }
 
     /// The length of the signature by `key` in bytes.
-    pub(crate) fn signature_len(&self, key: &KeyHandle) -> usize {
+    pub(crate) fn signature_len(&self, key: &ReadyKey) -> usize {
         match self.signer.scheme {
             SignWith::Pair(_) => key.signature_len(),
             SignWith::Mac(scheme) => scheme.len,
@@ -89,17 +87,14 @@ impl<U: MacUse> Message<U> {
     }
 
     /// Takes another part.
-    pub(crate) fn push(&mut self, core: &Core, key: &ReadyKey, part: &[u8]) -> Result {
+    pub(crate) fn push(&mut self, keeper: &Keeper, key: &ReadyKey, part: &[u8]) -> Result {
         match &mut self.parts {
             Parts::Kept(kept) => kept.push(part),
             Parts::Hashing(hasher, hash) => {
                 hasher.get_or_insert_with(|| self.provider.digest.start(*hash)).update(part);
                 Ok(())
             }
-            Parts::Mac(run, scheme) => {
-                let run = started(run, core, key, *scheme)?;
-                Ok(core.call(&key.caller, FeedMac { key: &key.key, run, input: part })?)
-            }
+            Parts::Mac(run, scheme) => Ok(started(run, keeper, key, *scheme)?.update(keeper, key, part)?),
         }
     }
 
@@ -113,9 +108,9 @@ impl<U: MacUse> Message<U> {
     }
 
     /// The MAC that is being computed of the parts so far, if it is one.
-    pub(crate) fn mac(&mut self, core: &Core, key: &ReadyKey) -> Result<Option<&mut MacRun<U>>> {
+    pub(crate) fn mac(&mut self, keeper: &Keeper, key: &ReadyKey) -> Result<Option<&mut MacParts<U>>> {
         match &mut self.parts {
-            Parts::Mac(run, scheme) => started(run, core, key, *scheme).map(Some),
+            Parts::Mac(run, scheme) => started(run, keeper, key, *scheme).map(Some),
             Parts::Kept(_) | Parts::Hashing(..) => Ok(None),
         }
     }
@@ -148,13 +143,13 @@ impl<U: MacUse> Message<U> {
 }
 
 fn started<'a, U: MacUse>(
-    run: &'a mut Option<MacRun<U>>,
-    core: &Core,
+    run: &'a mut Option<MacParts<U>>,
+    keeper: &Keeper,
     key: &ReadyKey,
     scheme: MacScheme,
-) -> Result<&'a mut MacRun<U>> {
+) -> Result<&'a mut MacParts<U>> {
     if run.is_none() {
-        *run = Some(core.call(&key.caller, StartMac { key: &key.key, scheme, used: PhantomData })?);
+        *run = Some(MacParts::start(keeper, key, scheme)?);
     }
     run.as_mut().ok_or_else(|| CKR_GENERAL_ERROR.into())
 }

@@ -46,15 +46,7 @@ impl Module {
     /// A store that stands there and cannot be read.
     pub(crate) fn open(settings: Settings) -> Result<Module> {
         let log = Log::open(settings.log.as_ref());
-        let keeper = match &settings.data {
-            Some(directory) => {
-                Keeper::open(directory, &log).inspect_err(|fail| report(&log, "C_Initialize", fail))?
-            }
-            None => {
-                log.line(format_args!("no slots: neither CANIS_DATA nor HOME says where the store is"));
-                None
-            }
-        };
+        let keeper = Keeper::open(&settings, &log).inspect_err(|fail| report(&log, "C_Initialize", fail))?;
         Ok(Module {
             log,
             keeper,
@@ -88,24 +80,24 @@ impl Module {
         default_provider()
     }
 
-    /// Before a fork: the store lets go of its files.
+    /// Before a fork: the keeper lets go of what must not be shared.
     pub(crate) fn pause(&self) {
         if let Some(keeper) = &self.keeper {
-            keeper.core.pause_for_fork();
+            keeper.pause();
         }
     }
 
     /// After a fork, in the parent.
     pub(crate) fn resume(&self) {
         if let Some(keeper) = &self.keeper {
-            keeper.core.resume_after_fork();
+            keeper.resume();
         }
     }
 
     /// C_Finalize has begun: calls that wait come back, and what was counted is written.
     pub(crate) fn close(&self) {
         self.slot_events.close();
-        if let Some(Err(error)) = self.keeper.as_ref().map(|keeper| keeper.core.write_uses()) {
+        if let Some(Err(error)) = self.keeper.as_ref().map(Keeper::close) {
             self.log.line(format_args!("the uses of keys are not written: {error}"));
         }
     }

@@ -7,10 +7,8 @@ use crate::mechanism::Mechanism;
 use crate::module::Module;
 use crate::rv::{Fail, Result, fail};
 use crate::session::Session;
-use crate::token::{ReadyKey, Wanted};
-use canis_core::object::KeyHandle;
+use crate::token::{ReadyKey, Unconfirmed, Wanted};
 use pkcs11_sys::*;
-use std::sync::Arc;
 
 /// The place of one kind of operation in a session.
 #[derive(Default)]
@@ -112,7 +110,7 @@ pub(crate) fn init<O: Operation, M>(
     if let Ok(None) = mechanism {
         return cancel_by_init::<O>(module, handle);
     }
-    let core = &module.keeper()?.core;
+    let keeper = module.keeper()?;
     let begun = module.sessions.with(handle, |session| {
         if !matches!(O::place(session), Pending::Idle) {
             return fail(CKR_OPERATION_ACTIVE);
@@ -123,7 +121,7 @@ pub(crate) fn init<O: Operation, M>(
         };
         let (row, parsed) = (given.row, plan(given)?);
         match session.last_key.take() {
-            Some(key) if key.is(wanted) && key.is_for(row) && key.is_current(core) => {
+            Some(key) if key.is(wanted) && key.is_for(row) && key.is_current(keeper) => {
                 *O::place(session) = Pending::Active(make(key, parsed));
                 Ok(None)
             }
@@ -141,11 +139,9 @@ pub(crate) fn init<O: Operation, M>(
 }
 
 /// The key of the active operation, if it waits for a PIN.
-pub(crate) fn wanting_pin<O: Operation>(session: &mut Session) -> Option<Arc<KeyHandle>> {
+pub(crate) fn wanting_pin<O: Operation>(session: &mut Session) -> Option<Unconfirmed> {
     match O::place(session) {
-        Pending::Active(operation) => {
-            operation.key().map(|key| &key.key).filter(|key| key.wants_pin()).map(Arc::clone)
-        }
+        Pending::Active(operation) => operation.key().and_then(ReadyKey::unconfirmed),
         Pending::Idle | Pending::Busy => None,
     }
 }

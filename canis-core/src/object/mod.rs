@@ -247,6 +247,25 @@ pub struct KeyFacts {
 }
 
 impl KeyFacts {
+    /// The length of its signatures in bytes: the modulus; r ‖ s; 64 for Ed25519; 0 for keys without.
+    #[must_use]
+    pub fn signature_len(&self) -> usize {
+        match self.kind.family() {
+            Family::Aes | Family::Des | Family::TripleDes | Family::Generic | Family::Montgomery => 0,
+            Family::Rsa => self.kind.bytes(),
+            Family::Ec | Family::Edwards => 2 * self.kind.bytes(),
+        }
+    }
+
+    /// The length of the blocks that it encrypts in bytes: the cipher's, or the modulus; 0 for keys that do not.
+    #[must_use]
+    pub fn block_len(&self) -> usize {
+        match self.kind.family() {
+            Family::Rsa => self.kind.bytes(),
+            family => family.block(),
+        }
+    }
+
     /// Whether the key's value is not to be read.
     pub(crate) fn stays_inside(&self) -> bool {
         self.sensitive || !self.extractable
@@ -295,24 +314,5 @@ impl KeyHandle {
     #[must_use]
     pub fn facts(&self) -> &KeyFacts {
         &self.facts
-    }
-
-    /// The length of its signatures in bytes: the modulus; r ‖ s; 64 for Ed25519; 0 for keys without.
-    #[must_use]
-    pub fn signature_len(&self) -> usize {
-        match self.facts.kind.family() {
-            Family::Aes | Family::Des | Family::TripleDes | Family::Generic | Family::Montgomery => 0,
-            Family::Rsa => self.facts.kind.bytes(),
-            Family::Ec | Family::Edwards => 2 * self.facts.kind.bytes(),
-        }
-    }
-
-    /// The length of the blocks that it encrypts in bytes: the cipher's, or the modulus; 0 for keys that do not.
-    #[must_use]
-    pub fn block_len(&self) -> usize {
-        match self.facts.kind.family() {
-            Family::Rsa => self.facts.kind.bytes(),
-            family => family.block(),
-        }
     }
 }

@@ -6,9 +6,9 @@ use crate::curve::{PointEncoding, point, point_len};
 use crate::module::Module;
 use crate::object::read;
 use crate::rv::{Instead, Result, fail};
-use crate::token::Token;
+use crate::token::{Moment, Token};
 use canis_core::crypto::private_parts::PrivateParts;
-use canis_core::object::{ExportObject, Object, Since};
+use canis_core::object::{ExportObject, Object};
 use canis_proto::{ErrorCode, KeyType};
 use pkcs11_sys::*;
 use std::cell::OnceCell;
@@ -25,7 +25,7 @@ pub(crate) struct Reading<'a> {
 /// An object as it was at some moment, kept by the session until other attributes are read.
 pub(crate) struct Seen {
     handle: CK_OBJECT_HANDLE,
-    since: Since,
+    since: Moment,
     token: Arc<Token>,
     object: Arc<Object>,
 }
@@ -42,17 +42,15 @@ impl<'a> Reading<'a> {
         handle: CK_OBJECT_HANDLE,
         read: impl FnOnce(&Self) -> Result,
     ) -> Result {
-        let core = &module.keeper()?.core;
+        let keeper = module.keeper()?;
         let last = module.sessions.with(session, |session| Ok(session.last_object.take()))?;
-        let current = |seen: &Seen| {
-            seen.handle == handle && core.since(&seen.token.caller).is_ok_and(|now| now == seen.since)
-        };
+        let current = |seen: &Seen| seen.handle == handle && keeper.is_still(&seen.token, &seen.since);
         let seen = match last.filter(current) {
             Some(seen) => seen,
             None => {
                 let token = module.sessions.token(session)?;
                 // Asked first, so that a change in between is noticed the next time.
-                let since = core.since(&token.caller)?;
+                let since = keeper.moment(&token)?;
                 let (token, object) = find(module, session, handle)?;
                 Seen { handle, since, token, object }
             }
@@ -107,8 +105,7 @@ impl<'a> Reading<'a> {
         let parts = self
             .module
             .keeper()?
-            .core
-            .call(&self.seen.token.caller, ExportObject { object: self.seen.object.id })
+            .call(&self.seen.token, ExportObject { object: self.seen.object.id })
             .instead(ErrorCode::OperationNotAllowed, CKR_ATTRIBUTE_SENSITIVE)
             .instead(ErrorCode::LoginRequired, CKR_ATTRIBUTE_SENSITIVE)?;
         Ok(self.parts.get_or_init(|| parts))

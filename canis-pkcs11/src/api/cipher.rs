@@ -7,15 +7,10 @@ use crate::module::Module;
 use crate::pending::{self, Done, Operation, Pending, Stage, work};
 use crate::rv::{Instead, Result, fail};
 use crate::session::Session;
-use crate::token::{ReadyKey, Wanted};
-use canis_core::Core;
-use canis_core::object::{
-    CipherPart, CipherRun, CipherScheme, CipherUse, Decrypting, Encrypting, FinishCipher, StartCipher,
-    UseToDecrypt, UseToEncrypt,
-};
+use crate::token::{CipherParts, Keeper, ReadyKey, Wanted};
+use canis_core::object::{CipherScheme, CipherUse, Decrypting, Encrypting};
 use canis_proto::{ErrorCode, Usage};
 use pkcs11_sys::*;
-use std::marker::PhantomData;
 use zeroize::Zeroizing;
 
 /// A direction: where sessions keep its operation, and how the core is asked.
@@ -31,7 +26,7 @@ pub(crate) trait Way: CipherUse + Sized {
 
     /// Works on a message in one piece.
     fn run(
-        core: &Core,
+        keeper: &Keeper,
         key: &ReadyKey,
         scheme: CipherScheme<'_>,
         input: &[u8],
@@ -51,13 +46,13 @@ impl Way for Encrypting {
     }
 
     fn run(
-        core: &Core,
+        keeper: &Keeper,
         key: &ReadyKey,
         cipher: CipherScheme<'_>,
         input: &[u8],
         out: &mut [u8],
     ) -> canis_proto::Result<usize> {
-        core.call(&key.caller, UseToEncrypt { key: &key.key, cipher, input, out })
+        key.encrypt(keeper, cipher, input, out)
     }
 }
 
@@ -73,13 +68,13 @@ impl Way for Decrypting {
     }
 
     fn run(
-        core: &Core,
+        keeper: &Keeper,
         key: &ReadyKey,
         cipher: CipherScheme<'_>,
         input: &[u8],
         out: &mut [u8],
     ) -> canis_proto::Result<usize> {
-        core.call(&key.caller, UseToDecrypt { key: &key.key, cipher, input, out })
+        key.decrypt(keeper, cipher, input, out)
     }
 }
 
@@ -98,7 +93,7 @@ enum Parts<W> {
     /// is authenticated.
     Kept(Kept),
     /// They are worked on as they come.
-    Running(Box<CipherRun<W>>),
+    Running(CipherParts<W>),
     /// All is done, but the host's buffer was too small for the last piece.
     Ended(Zeroizing<Vec<u8>>),
 }
@@ -145,7 +140,7 @@ pub(crate) fn whole<W: Way>(module: &Module, session: CK_SESSION_HANDLE, io: Res
             return fail(CKR_OPERATION_NOT_INITIALIZED);
         }
         let Transfer { input, mut out } = io?;
-        run(&module.keeper()?.core, ciphering, &input, &mut out)
+        run(module.keeper()?, ciphering, &input, &mut out)
     })
 }
 
@@ -156,15 +151,15 @@ pub(crate) fn update<W: Way>(
     io: Result<Transfer<'_>>,
 ) -> Result {
     work(module, session, Stage::Update, |ciphering: &mut Ciphering<W>| {
-        let core = &module.keeper()?.core;
+        let keeper = module.keeper()?;
         let Transfer { input, mut out } = io?;
-        match ciphering.started(core)? {
+        match ciphering.started(keeper)? {
             Parts::Running(run) => {
                 let Some(space) = out.space(run.update_len(input.len()))? else { return Ok(Done::Measured) };
                 let Ciphering { key, parts: Parts::Running(run), .. } = ciphering else {
                     return fail(CKR_GENERAL_ERROR);
                 };
-                core.call(&key.caller, CipherPart { key: &key.key, run, input: &input, out: space })
+                run.update(keeper, key, &input, space)
                     .instead(ErrorCode::InvalidArgument, W::WRONG_LENGTH)?;
                 Ok(Done::Worked)
             }
@@ -177,15 +172,15 @@ pub(crate) fn update<W: Way>(
 /// C_EncryptFinal and C_DecryptFinal.
 pub(crate) fn last<W: Way>(module: &Module, session: CK_SESSION_HANDLE, out: Result<Out<'_>>) -> Result {
     work(module, session, Stage::Last, |ciphering: &mut Ciphering<W>| {
-        let core = &module.keeper()?.core;
+        let keeper = module.keeper()?;
         let mut out = out?;
-        ciphering.started(core)?;
+        ciphering.started(keeper)?;
         if let Parts::Running(run) = &ciphering.parts {
             if out.is_query() {
                 out.wrote(run.finish_len());
                 return Ok(Done::Measured);
             }
-            ciphering.finish(core)?;
+            ciphering.finish(keeper)?;
         }
         match &ciphering.parts {
             Parts::Ended(rest) => match out.space(rest.len())? {
@@ -195,7 +190,7 @@ pub(crate) fn last<W: Way>(module: &Module, session: CK_SESSION_HANDLE, out: Res
                 }
                 None => Ok(Done::Measured),
             },
-            Parts::Kept(kept) => run(core, ciphering, kept.whole(), &mut out),
+            Parts::Kept(kept) => run(keeper, ciphering, kept.whole(), &mut out),
             Parts::None | Parts::Running(_) => fail(CKR_GENERAL_ERROR),
         }
     })
@@ -203,25 +198,21 @@ pub(crate) fn last<W: Way>(module: &Module, session: CK_SESSION_HANDLE, out: Res
 
 impl<W: Way> Ciphering<W> {
     /// The parts, once there are some.
-    fn started(&mut self, core: &Core) -> Result<&mut Parts<W>> {
+    fn started(&mut self, keeper: &Keeper) -> Result<&mut Parts<W>> {
         if let Parts::None = self.parts {
             self.parts = match self.cipher {
-                Cipher::Blocks(mode) => {
-                    let start = StartCipher { key: &self.key.key, mode, direction: PhantomData };
-                    Parts::Running(Box::new(core.call(&self.key.caller, start)?))
-                }
+                Cipher::Blocks(mode) => Parts::Running(CipherParts::start(keeper, &self.key, mode)?),
                 _ => Parts::Kept(Kept::default()),
             };
         }
         Ok(&mut self.parts)
     }
 
-    fn finish(&mut self, core: &Core) -> Result {
+    fn finish(&mut self, keeper: &Keeper) -> Result {
         let Parts::Running(run) = &mut self.parts else { return fail(CKR_GENERAL_ERROR) };
         let mut rest = Zeroizing::new(vec![0; run.finish_len()]);
-        let len = core
-            .call(&self.key.caller, FinishCipher { key: &self.key.key, run, out: &mut rest })
-            .instead(ErrorCode::InvalidArgument, W::WRONG_LENGTH)?;
+        let len =
+            run.finish(keeper, &self.key, &mut rest).instead(ErrorCode::InvalidArgument, W::WRONG_LENGTH)?;
         rest.truncate(len);
         self.parts = Parts::Ended(rest);
         Ok(())
@@ -243,22 +234,22 @@ fn keep(kept: &mut Kept, input: &[u8], out: &mut Out<'_>) -> Result<Done> {
 /// Works on a whole message. How long a plaintext is may show only when it is there: then a query gets the longest it
 /// could be, and a buffer that is smaller than that gets the plaintext if it fits; not by a key that wants a PIN for each
 /// use, since trying would use the PIN up.
-fn run<W: Way>(core: &Core, ciphering: &Ciphering<W>, input: &[u8], out: &mut Out<'_>) -> Result<Done> {
+fn run<W: Way>(keeper: &Keeper, ciphering: &Ciphering<W>, input: &[u8], out: &mut Out<'_>) -> Result<Done> {
     let Ciphering { key, cipher, .. } = ciphering;
     let scheme = cipher.scheme();
-    let Some((longest, exact)) = W::len(scheme, input.len(), key.key.block_len()) else {
+    let Some((longest, exact)) = W::len(scheme, input.len(), key.block_len()) else {
         return fail(W::WRONG_LENGTH);
     };
     check_announced(cipher, input.len(), longest)?;
     if exact || key.is_for_one_use() || out.is_query() || out.has_room(longest) {
         let Some(space) = out.space(longest)? else { return Ok(Done::Measured) };
         let len =
-            W::run(core, key, scheme, input, space).instead(ErrorCode::InvalidArgument, W::WRONG_LENGTH)?;
+            W::run(keeper, key, scheme, input, space).instead(ErrorCode::InvalidArgument, W::WRONG_LENGTH)?;
         out.wrote(len);
         return Ok(Done::Worked);
     }
     let mut plaintext = Zeroizing::new(vec![0; longest]);
-    let len = W::run(core, key, scheme, input, &mut plaintext)
+    let len = W::run(keeper, key, scheme, input, &mut plaintext)
         .instead(ErrorCode::InvalidArgument, W::WRONG_LENGTH)?;
     if let Some(space) = out.space(len)? {
         space.copy_from_slice(&plaintext[..len]);

@@ -56,8 +56,7 @@ pub(crate) fn derive(
     let request = DeriveKey { base: base.id, how, derived, session: place.session, content };
     let key = module
         .keeper()?
-        .core
-        .call(&token.caller, request)
+        .call(&token, request)
         .instead(ErrorCode::InvalidKeyType, CKR_KEY_SIZE_RANGE)
         .instead(ErrorCode::InvalidArgument, CKR_MECHANISM_PARAM_INVALID)?;
     handle_of(module, session, &place, key, private)
@@ -140,8 +139,7 @@ pub(crate) fn of_password(
         DerivePassword { password, salt, hash, iterations, family, len, session: place.session, content };
     let key = module
         .keeper()?
-        .core
-        .call(&place.token.caller, request)
+        .call(&place.token, request)
         .instead(ErrorCode::InvalidKeyType, CKR_KEY_SIZE_RANGE)
         .instead(ErrorCode::InvalidArgument, CKR_MECHANISM_PARAM_INVALID)?;
     handle_of(module, session, &place, key, private)

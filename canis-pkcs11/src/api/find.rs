@@ -60,7 +60,7 @@ fn search(module: &Module, token: &Token, template: &Template<'_>) -> Result<Vec
         unique: unique.flatten(),
         family: family.flatten(),
     };
-    let found = module.keeper()?.core.call(&token.caller, FindObjects { wanted })?;
+    let found = module.keeper()?.call(token, FindObjects { wanted })?;
     for refused in found.refused {
         module.log.line(format_args!("C_FindObjectsInit leaves an object out: {refused}"));
     }

@@ -35,8 +35,7 @@ pub(crate) fn generate(
     let request = GenerateObjects { kind, len, session: place.session, secret, public: None };
     let (key, _) = module
         .keeper()?
-        .core
-        .call(&place.token.caller, request)
+        .call(&place.token, request)
         .instead(ErrorCode::InvalidArgument, CKR_ATTRIBUTE_VALUE_INVALID)?;
     handle_of(module, session, &place, key, private)
 }
@@ -68,8 +67,7 @@ pub(crate) fn generate_pair(
     let request = GenerateObjects { kind, len: 0, session: place.session, secret, public: Some(open) };
     let (secret, open) = module
         .keeper()?
-        .core
-        .call(&place.token.caller, request)
+        .call(&place.token, request)
         .instead(ErrorCode::InvalidArgument, CKR_ATTRIBUTE_VALUE_INVALID)?;
     let Some(open) = open else { return fail(CKR_GENERAL_ERROR) };
     let open = handle_of(module, session, &place, open, open_is_private)?;

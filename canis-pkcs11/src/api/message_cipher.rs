@@ -75,7 +75,7 @@ impl MessageWay for Encrypting {
         tag: &mut [u8],
     ) -> Result {
         let mut sealed = vec![0; input.len() + tag.len()];
-        Self::run(&module.keeper()?.core, key, cipher.scheme(), input, &mut sealed)
+        Self::run(module.keeper()?, key, cipher.scheme(), input, &mut sealed)
             .instead(ErrorCode::InvalidArgument, CKR_DATA_LEN_RANGE)?;
         let (ciphertext, made) = sealed.split_at(input.len());
         out.copy_from_slice(ciphertext);
@@ -102,7 +102,7 @@ impl MessageWay for Decrypting {
         tag: &mut [u8],
     ) -> Result {
         let sealed = [input, tag].concat();
-        Self::run(&module.keeper()?.core, key, cipher.scheme(), &sealed, out)
+        Self::run(module.keeper()?, key, cipher.scheme(), &sealed, out)
             .instead(ErrorCode::InvalidArgument, CKR_ENCRYPTED_DATA_LEN_RANGE)
             .instead(ErrorCode::DecryptionFailed, CKR_AEAD_DECRYPT_FAILED)?;
         Ok(())

@@ -71,7 +71,7 @@ pub(crate) fn sign_whole(
         let message = messages.fresh(module)?;
         let (Transfer { input, mut out }, ()) = (io?, parameter?);
         let key = &messages.key;
-        let Some(space) = out.space(message.signature_len(&key.key))? else { return Ok(Done::Measured) };
+        let Some(space) = out.space(message.signature_len(key))? else { return Ok(Done::Measured) };
         let len = sign::at_once(module, key, &message, &input, space)?;
         out.wrote(len);
         Ok(Done::Worked)
@@ -116,14 +116,14 @@ pub(crate) fn sign_next(
         let SignedMessages { key, open, .. } = messages;
         let Some(message) = open else { return fail(CKR_OPERATION_NOT_INITIALIZED) };
         let (part, ()) = (part?, parameter?);
-        let core = &module.keeper()?.core;
+        let keeper = module.keeper()?;
         let Some(out) = out else {
-            message.push(core, key, part)?;
+            message.push(keeper, key, part)?;
             return Ok(Done::Worked);
         };
         let mut out = out?;
-        let Some(space) = out.space(message.signature_len(&key.key))? else { return Ok(Done::Measured) };
-        let signed = message.push(core, key, part).and_then(|()| sign::finish(module, key, message, space));
+        let Some(space) = out.space(message.signature_len(key))? else { return Ok(Done::Measured) };
+        let signed = message.push(keeper, key, part).and_then(|()| sign::finish(module, key, message, space));
         messages.open = None;
         out.wrote(signed?);
         Ok(Done::Worked)
@@ -142,7 +142,7 @@ pub(crate) fn verify_next(
         let SignedMessages { key, open, .. } = messages;
         let Some(message) = open else { return fail(CKR_OPERATION_NOT_INITIALIZED) };
         let (part, ()) = (part?, parameter?);
-        let pushed = message.push(&module.keeper()?.core, key, part);
+        let pushed = message.push(module.keeper()?, key, part);
         let Some(signature) = signature else { return pushed.map(|()| Done::Worked) };
         let verified =
             pushed.and(signature).and_then(|signature| verify::finish(module, key, message, signature));

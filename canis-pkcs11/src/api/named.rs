@@ -63,9 +63,5 @@ pub(crate) fn any(
     missing: CK_RV,
 ) -> Result<Arc<Object>> {
     let object = module.handles.object(token.id, handle).map_err(|_| missing)?;
-    module
-        .keeper()?
-        .core
-        .call(&token.caller, ReadObject { object })
-        .instead(ErrorCode::ObjectNotFound, missing)
+    module.keeper()?.call(token, ReadObject { object }).instead(ErrorCode::ObjectNotFound, missing)
 }

@@ -36,7 +36,7 @@ pub(crate) fn place(module: &Module, handle: CK_SESSION_HANDLE, on_token: bool) 
     if on_token && !writable {
         return fail(CKR_SESSION_READ_ONLY);
     }
-    let so = role(module, token.id, &token.caller)? == Some(Role::So);
+    let so = role(module, token.id)? == Some(Role::So);
     Ok(Place { token, session: (!on_token).then(|| session_tag(handle)), so })
 }
 
@@ -56,7 +56,7 @@ pub(crate) fn handle_of(
         });
         if let Err(closed) = kept {
             // The session was closed while the object was made; it must not live on without it.
-            module.keeper()?.application.end_session(tag);
+            module.keeper()?.end_session(tag);
             module.handles.forget(handle);
             return Err(closed);
         }
@@ -78,10 +78,10 @@ pub(crate) fn create(
         return fail(CKR_ATTRIBUTE_VALUE_INVALID);
     }
     let private = content.private;
-    let (core, caller) = (&module.keeper()?.core, &place.token.caller);
+    let (keeper, token) = (module.keeper()?, &place.token);
     let object = match parts {
-        Some(parts) => core.call(caller, ImportObject { parts, session: place.session, content }),
-        None => core.call(caller, CreateObject { session: place.session, content }),
+        Some(parts) => keeper.call(token, ImportObject { parts, session: place.session, content }),
+        None => keeper.call(token, CreateObject { session: place.session, content }),
     }
     .instead(ErrorCode::InvalidArgument, CKR_ATTRIBUTE_VALUE_INVALID)
     .instead(ErrorCode::InvalidKeyType, CKR_ATTRIBUTE_VALUE_INVALID)?;
@@ -107,8 +107,7 @@ pub(crate) fn copy(
     let request = CopyObject { object: source.id, session: place.session, content };
     let object = module
         .keeper()?
-        .core
-        .call(&place.token.caller, request)
+        .call(&place.token, request)
         .instead(ErrorCode::OperationNotAllowed, CKR_ACTION_PROHIBITED)?;
     handle_of(module, session, &place, object, private)
 }
@@ -121,7 +120,7 @@ pub(crate) fn destroy(module: &Module, session: CK_SESSION_HANDLE, handle: CK_OB
         return fail(CKR_ACTION_PROHIBITED);
     }
     let request = DestroyObject { object: object.id };
-    let destroyed = module.keeper()?.core.call(&token.caller, request);
+    let destroyed = module.keeper()?.call(&token, request);
     destroyed.instead(ErrorCode::OperationNotAllowed, CKR_ACTION_PROHIBITED)?;
     module.handles.forget(handle);
     let Some(tag) = object.session else { return Ok(()) };
@@ -161,8 +160,7 @@ pub(crate) fn find(
     let object = module.handles.object(token.id, handle)?;
     let object = module
         .keeper()?
-        .core
-        .call(&token.caller, ReadObject { object })
+        .call(&token, ReadObject { object })
         // A private object after logout: its handle is invalid (section 5.6.9).
         .instead(ErrorCode::LoginRequired, CKR_OBJECT_HANDLE_INVALID)?;
     Ok((token, object))
@@ -191,10 +189,10 @@ pub(crate) fn set(
             return fail(CKR_ACTION_PROHIBITED);
         }
         let keeper = module.keeper()?;
-        let so = role(module, token.id, &token.caller)? == Some(Role::So);
+        let so = role(module, token.id)? == Some(Role::So);
         let content = changed(&object, &template, so)?;
         let update = UpdateObject { object: object.id, revision: object.revision, content };
-        match keeper.core.call(&token.caller, update) {
+        match keeper.call(&token, update) {
             Err(error) if error.code == ErrorCode::Conflict && tries > 0 => tries -= 1,
             outcome => return Ok(outcome?),
         }

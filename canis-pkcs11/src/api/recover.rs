@@ -8,7 +8,7 @@ use crate::rv::{Instead, Result, fail};
 use crate::session::Session;
 use crate::token::{ReadyKey, Wanted};
 use canis_core::crypto::SignScheme;
-use canis_core::object::{SignWith, UseToRecover, UseToSign};
+use canis_core::object::SignWith;
 use canis_proto::{ErrorCode, Usage};
 use pkcs11_sys::*;
 
@@ -74,12 +74,9 @@ pub(crate) fn sign(module: &Module, session: CK_SESSION_HANDLE, io: Result<Trans
     work(module, session, Stage::Last, |recovery: &mut SignRecovery| {
         let Transfer { input, mut out } = io?;
         let SignRecovery { key, scheme } = recovery;
-        let Some(space) = out.space(key.key.signature_len())? else { return Ok(Done::Measured) };
-        let request = UseToSign { key: &key.key, scheme: SignWith::Pair(*scheme), input: &input, out: space };
-        let len = module
-            .keeper()?
-            .core
-            .call(&key.caller, request)
+        let Some(space) = out.space(key.signature_len())? else { return Ok(Done::Measured) };
+        let len = key
+            .sign(module.keeper()?, SignWith::Pair(*scheme), &input, space)
             .instead(ErrorCode::InvalidArgument, CKR_DATA_LEN_RANGE)?;
         out.wrote(len);
         Ok(Done::Worked)
@@ -91,7 +88,7 @@ pub(crate) fn verify(module: &Module, session: CK_SESSION_HANDLE, io: Result<Tra
     work(module, session, Stage::Last, |recovery: &mut VerifyRecovery| {
         let Transfer { input, mut out } = io?;
         let VerifyRecovery { key, scheme } = recovery;
-        let block = key.key.block_len();
+        let block = key.block_len();
         if input.len() != block {
             return fail(CKR_SIGNATURE_LEN_RANGE);
         }
@@ -99,9 +96,9 @@ pub(crate) fn verify(module: &Module, session: CK_SESSION_HANDLE, io: Result<Tra
             out.wrote(block);
             return Ok(Done::Measured);
         }
-        let request = UseToRecover { key: &key.key, scheme: *scheme, signature: &input };
-        let recovered = module.keeper()?.core.call(&key.caller, request)?;
-        let Some(data) = recovered else { return fail(CKR_SIGNATURE_INVALID) };
+        let Some(data) = key.recover(module.keeper()?, *scheme, &input)? else {
+            return fail(CKR_SIGNATURE_INVALID);
+        };
         if let Some(space) = out.space(data.len())? {
             space.copy_from_slice(&data);
         }

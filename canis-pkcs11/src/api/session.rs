@@ -10,8 +10,7 @@ use crate::pending::{Operation, cancel, wanting_pin};
 use crate::rv::{Instead, Result, fail};
 use crate::session::Session;
 use crate::token::Token;
-use canis_core::Caller;
-use canis_core::object::{ConfirmUse, Decrypting, Encrypting, Signing, Verifying};
+use canis_core::object::{Decrypting, Encrypting, Signing, Verifying};
 use canis_core::secret::SecretBytes;
 use canis_core::token::{Login, Logout, Role};
 use canis_proto::{ErrorCode, Id};
@@ -30,7 +29,7 @@ pub(crate) fn open(module: &Module, slot: CK_SLOT_ID, flags: CK_FLAGS) -> Result
     let keeper = module.keeper()?;
     if !writable {
         // A security officer whose token was wiped does not keep R/O sessions out.
-        role(module, token.id, &keeper.caller(token.id))?;
+        role(module, token.id)?;
     }
     let entry = module.opened.add(keeper, &token, writable)?;
     module.sessions.open(Session::new(entry, writable)).inspect_err(|_| {
@@ -44,17 +43,17 @@ pub(crate) fn close(module: &Module, handle: CK_SESSION_HANDLE) -> Result {
     let keeper = module.keeper()?;
     // Of one without objects nothing is told, so that every thread's keys stay ready.
     if !session.objects.is_empty() {
-        keeper.application.end_session(session_tag(handle));
+        keeper.end_session(session_tag(handle));
     }
     for object in &session.objects {
         module.handles.forget(*object);
     }
     let last = module.opened.remove(session.token.id, session.writable);
-    if last && keeper.application.role(session.token.id).is_some() {
+    if last && keeper.known_role(session.token.id).is_some() {
         end_login(module, session.token.id);
-        keeper.core.call(&session.token.caller, Logout)?;
+        keeper.call(&session.token, Logout)?;
     }
-    keeper.core.write_uses_when_due();
+    keeper.write_uses_when_due();
     Ok(())
 }
 
@@ -70,10 +69,10 @@ pub(crate) fn close_all(module: &Module, slot: CK_SLOT_ID) -> Result {
 }
 
 /// Who is logged in to a token now. If another process wiped it, what ends with a login has ended.
-pub(crate) fn role(module: &Module, token: Id, caller: &Caller) -> Result<Option<Role>> {
+pub(crate) fn role(module: &Module, token: Id) -> Result<Option<Role>> {
     let keeper = module.keeper()?;
-    let role = keeper.core.role(caller)?;
-    if keeper.application.was_wiped(token) {
+    let role = keeper.role(token)?;
+    if keeper.was_wiped(token) {
         end_login(module, token);
     }
     Ok(role)
@@ -88,7 +87,7 @@ pub(crate) fn session_tag(handle: CK_SESSION_HANDLE) -> u64 {
 /// C_GetSessionInfo.
 pub(crate) fn info(module: &Module, handle: CK_SESSION_HANDLE) -> Result<CK_SESSION_INFO> {
     let (token, writable) = module.sessions.with(handle, |s| Ok((s.token.clone(), s.writable)))?;
-    let state = match (role(module, token.id, &token.caller)?, writable) {
+    let state = match (role(module, token.id)?, writable) {
         (None, false) => CKS_RO_PUBLIC_SESSION,
         (None, true) => CKS_RW_PUBLIC_SESSION,
         (Some(Role::User), false) => CKS_RO_USER_FUNCTIONS,
@@ -108,7 +107,7 @@ pub(crate) fn login(module: &Module, handle: CK_SESSION_HANDLE, user: CK_USER_TY
         CKU_CONTEXT_SPECIFIC => return confirm(module, handle, &token, pin),
         _ => return fail(CKR_USER_TYPE_INVALID),
     };
-    match role(module, token.id, &token.caller)? {
+    match role(module, token.id)? {
         Some(now) if now == wanted => return fail(CKR_USER_ALREADY_LOGGED_IN),
         Some(_) => return fail(CKR_USER_ANOTHER_ALREADY_LOGGED_IN),
         None => {}
@@ -119,8 +118,7 @@ pub(crate) fn login(module: &Module, handle: CK_SESSION_HANDLE, user: CK_USER_TY
     let keeper = module.keeper()?;
     let pin = SecretBytes::copied_from(pin);
     let outcome = keeper
-        .core
-        .call(&token.caller, Login { role: wanted, pin: &pin })
+        .call(&token, Login { role: wanted, pin: &pin })
         .instead(ErrorCode::PinInvalid, CKR_PIN_INCORRECT)
         .instead(ErrorCode::OperationNotAllowed, CKR_USER_ALREADY_LOGGED_IN);
     if outcome.is_err() && wanted == Role::So {
@@ -130,7 +128,7 @@ pub(crate) fn login(module: &Module, handle: CK_SESSION_HANDLE, user: CK_USER_TY
     if !module.opened.any(token.id) {
         // The last session was closed while the PIN was tried; a login does not outlive the sessions (section 5.6.2).
         end_login(module, token.id);
-        keeper.core.call(&token.caller, Logout)?;
+        keeper.call(&token, Logout)?;
         return fail(CKR_SESSION_HANDLE_INVALID);
     }
     Ok(())
@@ -152,11 +150,10 @@ fn confirm(module: &Module, handle: CK_SESSION_HANDLE, token: &Token, pin: &[u8]
     let pin = SecretBytes::copied_from(pin);
     let keeper = module.keeper()?;
     let confirmed = keeper
-        .core
-        .call(&token.caller, ConfirmUse { key: &key, pin: &pin })
+        .confirm(token, &key, &pin)
         .instead(ErrorCode::PinInvalid, CKR_PIN_INCORRECT)
         .instead(ErrorCode::OperationNotAllowed, CKR_OPERATION_NOT_INITIALIZED);
-    if confirmed.is_err() && keeper.application.role(token.id).is_none() {
+    if confirmed.is_err() && keeper.known_role(token.id).is_none() {
         end_login(module, token.id);
     }
     confirmed
@@ -183,11 +180,11 @@ pub(crate) fn login_user(
 pub(crate) fn logout(module: &Module, handle: CK_SESSION_HANDLE) -> Result {
     let token = module.sessions.token(handle)?;
     let keeper = module.keeper()?;
-    if keeper.application.role(token.id).is_none() {
+    if keeper.known_role(token.id).is_none() {
         return fail(CKR_USER_NOT_LOGGED_IN);
     }
     end_login(module, token.id);
-    Ok(keeper.core.call(&token.caller, Logout)?)
+    Ok(keeper.call(&token, Logout)?)
 }
 
 /// Ends in the module what ends with a login: operations with keys, handles of private objects.

@@ -8,7 +8,7 @@ use crate::pending::{self, Done, Operation, Pending, Stage, work};
 use crate::rv::{Instead, Result, fail};
 use crate::session::Session;
 use crate::token::{ReadyKey, Wanted};
-use canis_core::object::{FinishMac, SignWith, UseToSign};
+use canis_core::object::SignWith;
 use canis_proto::{ErrorCode, Usage};
 use pkcs11_sys::*;
 
@@ -52,7 +52,7 @@ pub(crate) fn whole(module: &Module, session: CK_SESSION_HANDLE, io: Result<Tran
         }
         let Transfer { input, mut out } = io?;
         let Signing { key, message } = signing;
-        let Some(space) = out.space(message.signature_len(&key.key))? else { return Ok(Done::Measured) };
+        let Some(space) = out.space(message.signature_len(key))? else { return Ok(Done::Measured) };
         let len = at_once(module, key, message, &input, space)?;
         out.wrote(len);
         Ok(Done::Worked)
@@ -62,7 +62,7 @@ pub(crate) fn whole(module: &Module, session: CK_SESSION_HANDLE, io: Result<Tran
 /// C_SignUpdate.
 pub(crate) fn update(module: &Module, session: CK_SESSION_HANDLE, part: Result<&[u8]>) -> Result {
     work(module, session, Stage::Update, |signing: &mut Signing| {
-        signing.message.push(&module.keeper()?.core, &signing.key, part?)?;
+        signing.message.push(module.keeper()?, &signing.key, part?)?;
         Ok(Done::Worked)
     })
 }
@@ -72,7 +72,7 @@ pub(crate) fn last(module: &Module, session: CK_SESSION_HANDLE, out: Result<Out<
     work(module, session, Stage::Last, |signing: &mut Signing| {
         let mut out = out?;
         let Signing { key, message } = signing;
-        let Some(space) = out.space(message.signature_len(&key.key))? else { return Ok(Done::Measured) };
+        let Some(space) = out.space(message.signature_len(key))? else { return Ok(Done::Measured) };
         let len = finish(module, key, message, space)?;
         out.wrote(len);
         Ok(Done::Worked)
@@ -97,9 +97,9 @@ pub(super) fn finish(
     message: &mut Message<canis_core::object::Signing>,
     out: &mut [u8],
 ) -> Result<usize> {
-    let core = &module.keeper()?.core;
-    match message.mac(core, key)? {
-        Some(run) => Ok(core.call(&key.caller, FinishMac { key: &key.key, run, out })?),
+    let keeper = module.keeper()?;
+    match message.mac(keeper, key)? {
+        Some(run) => Ok(run.finish(keeper, key, out)?),
         None => {
             let scheme = message.scheme();
             message.finish(|input| sign(module, key, scheme, input, out))
@@ -108,9 +108,5 @@ pub(super) fn finish(
 }
 
 fn sign(module: &Module, key: &ReadyKey, scheme: SignWith, input: &[u8], out: &mut [u8]) -> Result<usize> {
-    module
-        .keeper()?
-        .core
-        .call(&key.caller, UseToSign { key: &key.key, scheme, input, out })
-        .instead(ErrorCode::InvalidArgument, CKR_DATA_LEN_RANGE)
+    key.sign(module.keeper()?, scheme, input, out).instead(ErrorCode::InvalidArgument, CKR_DATA_LEN_RANGE)
 }

@@ -6,9 +6,7 @@ use crate::mechanism;
 use crate::module::Module;
 use crate::rv::{Instead, Result, fail};
 use canis_core::secret::SecretBytes;
-use canis_core::token::{
-    ChangePin, InitToken, InitUserPin, ListTokens, MAX_PIN, MIN_PIN, PinState, Role, TokenInfo,
-};
+use canis_core::token::{ChangePin, InitToken, InitUserPin, MAX_PIN, MIN_PIN, PinState, Role, TokenInfo};
 use canis_proto::ErrorCode;
 use pkcs11_sys::*;
 use std::sync::Arc;
@@ -52,8 +50,7 @@ pub(crate) fn look(module: &Module, slot: CK_SLOT_ID) -> Result<Slot> {
 
 /// The tokens of the store.
 pub(crate) fn tokens(module: &Module) -> Result<Arc<Vec<TokenInfo>>> {
-    let keeper = module.keeper()?;
-    Ok(keeper.core.call(&keeper.slots, ListTokens)?)
+    Ok(module.keeper()?.tokens()?)
 }
 
 /// The slot after the last token's: the empty one.
@@ -163,10 +160,9 @@ pub(crate) fn init_token(module: &Module, slot: CK_SLOT_ID, pin: &[u8], label: &
     // A PIN that cannot be the right one for an existing token is a wrong PIN; a new one must keep the limits.
     let so_pin = if token.is_some() { SecretBytes::copied_from(pin) } else { new_pin(pin)? };
     let slot = u32::try_from(slot).map_err(|_| CKR_SLOT_ID_INVALID)?;
-    let keeper = module.keeper()?;
-    keeper
-        .core
-        .call(&keeper.slots, InitToken { slot, label, so_pin: &so_pin })
+    module
+        .keeper()?
+        .init_token(InitToken { slot, label, so_pin: &so_pin })
         .instead(ErrorCode::PinInvalid, if token.is_some() { CKR_PIN_INCORRECT } else { CKR_PIN_INVALID })
         .instead(ErrorCode::OperationNotAllowed, CKR_ACTION_PROHIBITED)?;
     if let Some(id) = token {
@@ -182,10 +178,10 @@ pub(crate) fn init_pin(module: &Module, session: CK_SESSION_HANDLE, pin: &[u8]) 
         return fail(CKR_SESSION_READ_ONLY);
     }
     let keeper = module.keeper()?;
-    if role(module, token.id, &token.caller)? != Some(Role::So) {
+    if role(module, token.id)? != Some(Role::So) {
         return fail(CKR_USER_NOT_LOGGED_IN);
     }
-    Ok(keeper.core.call(&token.caller, InitUserPin { pin: &new_pin(pin)? })?)
+    Ok(keeper.call(&token, InitUserPin { pin: &new_pin(pin)? })?)
 }
 
 /// C_SetPIN: changes the PIN of who is logged in, the user's if nobody is (section 5.5.8).
@@ -196,9 +192,9 @@ pub(crate) fn set_pin(module: &Module, session: CK_SESSION_HANDLE, old: &[u8], n
     }
     let new = new_pin(new)?;
     let keeper = module.keeper()?;
-    let role = role(module, token.id, &token.caller)?.unwrap_or(Role::User);
+    let role = role(module, token.id)?.unwrap_or(Role::User);
     let old = SecretBytes::copied_from(old);
-    Ok(keeper.core.call(&token.caller, ChangePin { role, old: &old, new: &new })?)
+    Ok(keeper.call(&token, ChangePin { role, old: &old, new: &new })?)
 }
 
 /// A PIN that is to be set.

@@ -7,7 +7,7 @@ use crate::pending::{self, Done, Operation, Pending, Stage, work};
 use crate::rv::{Instead, Result, fail};
 use crate::session::Session;
 use crate::token::{ReadyKey, Wanted};
-use canis_core::object::{CheckMac, SignWith, UseToVerify, Verifying};
+use canis_core::object::{SignWith, Verifying};
 use canis_proto::{ErrorCode, Usage};
 use pkcs11_sys::*;
 
@@ -60,7 +60,7 @@ pub(crate) fn whole(
 /// C_VerifyUpdate.
 pub(crate) fn update(module: &Module, session: CK_SESSION_HANDLE, part: Result<&[u8]>) -> Result {
     work(module, session, Stage::Update, |verification: &mut Verification| {
-        verification.message.push(&module.keeper()?.core, &verification.key, part?)?;
+        verification.message.push(module.keeper()?, &verification.key, part?)?;
         Ok(Done::Worked)
     })
 }
@@ -83,7 +83,7 @@ pub(super) fn at_once(
     input: &[u8],
     signature: &[u8],
 ) -> Result {
-    check_len(message.signature_len(&key.key), signature)?;
+    check_len(message.signature_len(key), signature)?;
     message.whole(input, |input| verify(module, key, message.scheme(), input, signature))
 }
 
@@ -94,10 +94,10 @@ pub(super) fn finish(
     message: &mut Message<Verifying>,
     signature: &[u8],
 ) -> Result {
-    check_len(message.signature_len(&key.key), signature)?;
-    let core = &module.keeper()?.core;
-    match message.mac(core, key)? {
-        Some(run) => right(core.call(&key.caller, CheckMac { key: &key.key, run, tag: signature })?),
+    check_len(message.signature_len(key), signature)?;
+    let keeper = module.keeper()?;
+    match message.mac(keeper, key)? {
+        Some(run) => right(run.check(keeper, key, signature)?),
         None => {
             let scheme = message.scheme();
             message.finish(|input| verify(module, key, scheme, input, signature))
@@ -107,10 +107,7 @@ pub(super) fn finish(
 
 fn verify(module: &Module, key: &ReadyKey, scheme: SignWith, input: &[u8], signature: &[u8]) -> Result {
     right(
-        module
-            .keeper()?
-            .core
-            .call(&key.caller, UseToVerify { key: &key.key, scheme, input, signature })
+        key.verify(module.keeper()?, scheme, input, signature)
             .instead(ErrorCode::InvalidArgument, CKR_DATA_LEN_RANGE)?,
     )
 }

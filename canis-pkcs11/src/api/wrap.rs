@@ -52,8 +52,7 @@ pub(crate) fn wrap(
         WrapKey { wrapper: wrapper.id, key: key.id, how, room: out.room(), weak_rsa: module.legacy };
     let wrapped = module
         .keeper()?
-        .core
-        .call(&token.caller, request)
+        .call(&token, request)
         .instead(ErrorCode::InvalidArgument, CKR_KEY_SIZE_RANGE)
         // Not as CKA_WRAP_TEMPLATE wants it (section 4.10.2).
         .instead(ErrorCode::InvalidKeyType, CKR_KEY_HANDLE_INVALID)?;
@@ -105,8 +104,7 @@ pub(crate) fn unwrap(
         UnwrapKey { unwrapper: unwrapper.id, how, wrapped, inside, session: place.session, content };
     let key = module
         .keeper()?
-        .core
-        .call(&token.caller, request)
+        .call(&token, request)
         .instead(ErrorCode::DecryptionFailed, CKR_WRAPPED_KEY_INVALID)
         .instead(ErrorCode::InvalidArgument, CKR_TEMPLATE_INCOMPLETE)?;
     handle_of(module, session, &place, key, private)

@@ -1,32 +1,43 @@
 //! The core in the host's process, on a directory's store.
 
+use super::opened::Token;
 use crate::log::Log;
 use crate::rv::Result;
 use canis_core::clock::SystemClock;
 use canis_core::datadir::{DataDir, DirLock};
-use canis_core::{Application, Caller, Core, default_provider};
+use canis_core::object::KeyHandle;
+use canis_core::token::TokenInfo;
+use canis_core::{Application, Caller, Core, Run, default_provider};
 use canis_proto::{Error, ErrorCode, Id};
 use std::path::Path;
 use std::sync::Arc;
 
-/// The keeper of keys and what it knows of this host.
-pub(crate) struct Keeper {
+/// The core and what it knows of this host.
+pub(crate) struct Embedded {
     /// The core.
-    pub(crate) core: Core,
+    pub(super) core: Core,
     /// This host: its logins and session objects.
-    pub(crate) application: Arc<Application>,
+    pub(super) application: Arc<Application>,
     /// This host, as it looks at the slots.
-    pub(crate) slots: Caller,
+    pub(super) slots: Caller,
     /// Keeps servers off the directory.
     _share: DirLock,
 }
 
-impl Keeper {
+/// A key opened in the core.
+pub(crate) struct OpenedHere {
+    /// The key.
+    pub(super) key: Arc<KeyHandle>,
+    /// Who uses it; a copy of its own, so that threads share no reference count while they work.
+    pub(super) caller: Caller,
+}
+
+impl Embedded {
     /// Opens the store in a directory, or makes one; `None` if a server holds it, none can be made, or it stays sealed.
     ///
     /// # Errors
     /// A file that is no store or cannot be read.
-    pub(crate) fn open(directory: &Path, log: &Log) -> Result<Option<Keeper>> {
+    pub(crate) fn open(directory: &Path, log: &Log) -> Result<Option<Embedded>> {
         let directory = DataDir::new(directory);
         let shown = directory.path().display();
         if directory.is_locked() {
@@ -62,13 +73,28 @@ impl Keeper {
         log.line(format_args!("working on the store in {shown}"));
         let application = core.application();
         let slots = Caller::pkcs11_slots(&application);
-        Ok(Some(Keeper { core, application, slots, _share: share }))
+        Ok(Some(Embedded { core, application, slots, _share: share }))
+    }
+
+    /// A token of the store.
+    pub(super) fn token(&self, info: &TokenInfo) -> Token {
+        Token { id: info.id, slot: info.slot.into(), caller: Some(self.caller(info.id)) }
     }
 
     /// This host, as it looks at one token.
-    pub(crate) fn caller(&self, token: Id) -> Caller {
+    pub(super) fn caller(&self, token: Id) -> Caller {
         Caller::pkcs11(&self.application, token)
     }
+
+    /// Asks the core.
+    pub(super) fn call<R: Run>(&self, token: &Token, request: R) -> canis_proto::Result<R::Answer> {
+        self.core.call(seat(token)?, request)
+    }
+}
+
+/// Who this host is at a token.
+pub(super) fn seat(token: &Token) -> canis_proto::Result<&Caller> {
+    token.caller.as_ref().ok_or_else(|| Error::internal("a token of another keeper"))
 }
 
 /// Opens the store's root, if it has one, with the credential that the directory's configuration names. What the store
