@@ -1,4 +1,4 @@
-//! `canis bench` on our module and on SoftHSM2: what it prints, never how fast anything is.
+//! `canis bench` on our module, on SoftHSM2 and on our server: what it prints, never how fast anything is.
 #![allow(clippy::unwrap_used)] // A test that cannot go on has failed.
 
 use canis_tests::{SoftHsm, module, run};
@@ -73,6 +73,30 @@ fn a_token_of_others() {
     let mut list = Command::new("pkcs11-tool");
     list.args(["--module", SoftHsm::MODULE, "--login", "--pin", SoftHsm::PIN, "--list-objects"]);
     assert_eq!(run(list.env("SOFTHSM2_CONF", hsm.config()), b"").ok().text(), "", "nothing stays behind");
+}
+
+/// The server beside the ceiling, each in a process of its own; none is left.
+#[test]
+fn a_server_below_its_ceiling() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_canis"));
+    command.args(["bench", "canisp", "--server"]).arg(canis_tests::binary("canis-server"));
+    command.args(["--only", "encrypt,sign-p256", "--shapes", "1x1,3x4", "--rounds", "1", "--slice", "50"]);
+    let report = report(command.arg("--json"));
+    let shapes = ["1x1", "3x4"].map(Value::from);
+    for operation in ["encrypt", "sign-p256"] {
+        let rows = rows(&report, operation);
+        assert_eq!(rows.iter().map(|row| row["shape"].clone()).collect::<Vec<_>>(), shapes, "{report}");
+        for row in rows {
+            for who in ["ceiling", "canis"] {
+                let number = |name: &str| row[who][name].as_f64().unwrap();
+                assert!(number("rate") > 0.0 && number("p50") <= number("p99"), "{row}");
+                assert!(number("server") > 0.0 && number("client") > 0.0, "{row}");
+            }
+            assert!(row["of_ceiling"]["median"].as_f64().unwrap() > 0.0, "{row}");
+            assert_eq!(row["of_provider"].is_null(), operation == "encrypt", "{row}");
+            assert!(row["openbao"].is_null() && row["of_openbao"].is_null(), "{row}");
+        }
+    }
 }
 
 #[test]

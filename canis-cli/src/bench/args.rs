@@ -1,5 +1,6 @@
 //! The command line of `canis bench`.
 
+use super::canisp::{Asked, Shape};
 use super::operation::Op;
 use super::plan::{Effort, Time};
 use clap::{Args, Subcommand};
@@ -14,6 +15,11 @@ pub(crate) enum BenchCommand {
     /// does meets both alike; the ratio is the median over the rounds, with the smallest and the largest. What a module
     /// lacks is shown as `–`, with the reason below the table.
     Pkcs11(Pkcs11),
+    /// Measure a server of ours between a bare TLS server with the same frames, the ceiling, and OpenBao.
+    ///
+    /// All of them are started for it on the loopback, and stopped again. OpenBao is asked one request after the other on
+    /// as many connections.
+    Canisp(Canisp),
     /// Measure the crypto libraries against each other, against openssl and below the module.
     Crypto(Crypto),
     /// Count the instructions of the module's most used calls (needs valgrind), and compare with a file.
@@ -60,6 +66,38 @@ pub(crate) struct Pkcs11 {
     pub(crate) starts: usize,
     #[command(flatten)]
     pub(crate) pace: Pace,
+}
+
+#[derive(Args)]
+pub(crate) struct Canisp {
+    /// The server; `canis-server` beside this program if missing.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) server: Option<PathBuf>,
+    /// OpenBao's program `bao`; it is left out if missing.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) openbao: Option<PathBuf>,
+    /// Only these operations.
+    #[arg(
+        long,
+        value_name = "NAME,…",
+        value_delimiter = ',',
+        default_value = "encrypt,sign-p256,sign-rsa2048,show-key"
+    )]
+    pub(crate) only: Vec<Asked>,
+    /// Connections, and how many requests are in flight on each.
+    #[arg(
+        long,
+        value_name = "CONNECTIONSxDEPTH,…",
+        value_delimiter = ',',
+        default_value = "1x1,1x16,8x1,8x16,64x1,64x16"
+    )]
+    pub(crate) shapes: Vec<Shape>,
+    /// Rounds of slices.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(crate) rounds: usize,
+    /// The length of a slice in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 300)]
+    pub(crate) slice: u64,
 }
 
 #[derive(Args)]

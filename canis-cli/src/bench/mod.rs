@@ -1,4 +1,4 @@
-//! `canis bench`: how fast PKCS#11 modules are, and what is below ours.
+//! `canis bench`: how fast PKCS#11 modules are, what is below ours, and how fast a server is.
 //!
 //! The program prepares tokens and lets children of itself measure: the environment that modules read cannot be changed
 //! safely within a process, and a start can be measured only once in each.
@@ -6,6 +6,7 @@
 use canis_proto::Result;
 
 pub(crate) mod args;
+pub(crate) mod canisp;
 mod crypto;
 mod direct;
 mod instructions;
@@ -27,6 +28,7 @@ use args::BenchCommand;
 pub(crate) fn run(command: &BenchCommand, json: bool) -> Result<()> {
     match command {
         BenchCommand::Pkcs11(args) => pkcs11::run(args, json),
+        BenchCommand::Canisp(args) => canisp::run(args, json),
         BenchCommand::Crypto(args) => crypto::run(args, json),
         BenchCommand::Instructions(args) => instructions::run(args, json),
         BenchCommand::Worker => worker::run(),

@@ -1,6 +1,7 @@
 //! What the program tells its measuring child on stdin, and what that answers on stdout. PINs are in files, so that
 //! neither holds any.
 
+use super::canisp::plan::{Echo, Load};
 use super::operation::Op;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -105,6 +106,10 @@ pub(super) enum Plan {
         /// How many times after the first.
         times: usize,
     },
+    /// Ask a server over and over. Answer: [`super::canisp::plan::Sample`].
+    Load(Load),
+    /// Serve the ceiling until killed.
+    Echo(Echo),
 }
 
 /// What preparing took.

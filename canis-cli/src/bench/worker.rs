@@ -4,7 +4,7 @@ use super::measure::{Place, compare};
 use super::module::{self, Login, refused};
 use super::operation::{Kind, Op};
 use super::plan::{Effort, Keep, Made, Measured, Plan, Started, Target, Which};
-use super::{direct, keys, steps};
+use super::{canisp, direct, keys, steps};
 use crate::show;
 use canis_proto::{Error, Result};
 use cryptoki::context::Pkcs11;
@@ -27,6 +27,8 @@ pub(super) fn run() -> Result<()> {
         Plan::Direct { target, effort } => value(&direct::measure(&target, &effort)?),
         Plan::Start { target } => value(&start(&target)?),
         Plan::Count { target, op, times } => value(&count(&target, op, times)?),
+        Plan::Load(plan) => value(&canisp::load::run(&plan)?),
+        Plan::Echo(plan) => value(&canisp::echo::run(&plan)?),
     };
     show::json(&answer?)
 }

@@ -100,7 +100,7 @@ impl Workplace {
 }
 
 /// How the program starts itself as a child.
-const WORKER: [&str; 2] = ["bench", "worker"];
+pub(super) const WORKER: [&str; 2] = ["bench", "worker"];
 
 fn failed(error: std::io::Error) -> Error {
     Error::invalid(format!("the measurement cannot be prepared: {error}"))

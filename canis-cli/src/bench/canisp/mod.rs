@@ -1,0 +1,19 @@
+//! `canis bench canisp`: a server of ours between the fastest that TLS allows and OpenBao, in one run.
+//!
+//! Every server and the client are processes of their own. The client is the same program for all of them, with requests
+//! made beforehand, so that it costs as little as it can: it shares the machine with the server.
+
+pub(super) mod echo;
+pub(super) mod load;
+mod peers;
+pub(super) mod plan;
+mod processor;
+mod provider;
+mod report;
+mod requests;
+mod rounds;
+mod shape;
+
+pub(crate) use requests::Asked;
+pub(super) use rounds::run;
+pub(crate) use shape::Shape;

@@ -1,0 +1,174 @@
+//! The servers: each a child of this process, on a port that the kernel chose, killed in the end.
+
+use super::plan::{Ask, Echo};
+use super::requests::{self, Asked, http_request};
+use crate::bench::plan::Plan;
+use crate::bench::workplace::WORKER;
+use canis_client::Config;
+use canis_core::datadir::DataDir;
+use canis_proto::{Error, Result};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use zeroize::Zeroizing;
+
+/// How long a server may take to start.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A server that listens; killed when dropped.
+pub(super) struct Peer {
+    child: Child,
+    pub(super) addr: SocketAddr,
+}
+
+impl Peer {
+    /// Starts a program that says `listening on ADDRESS` on its stdout, and then perhaps more up to `last`.
+    fn start(command: &mut Command, input: &[u8], last: &str) -> Result<Self> {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|e| failed(&format!("{}: {e}", command.get_program().display())))?;
+        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        let mut peer = Peer { child, addr: SocketAddr::from(([0; 4], 0)) };
+        stdin.map_or(Ok(()), |mut stdin| stdin.write_all(input)).map_err(|e| failed(&e))?;
+        let lines = BufReader::new(stdout.ok_or_else(|| failed(&"no stdout"))?).lines();
+        for line in lines.map_while(std::result::Result::ok) {
+            if let Some(addr) = line.strip_prefix("listening on ") {
+                peer.addr = addr.parse().map_err(|e| failed(&e))?;
+            }
+            if line.starts_with(last) {
+                return Ok(peer);
+            }
+        }
+        Err(failed(&"it ended before it was ready"))
+    }
+
+    /// Its process.
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn failed(why: &dyn std::fmt::Display) -> Error {
+    Error::invalid(format!("a server to be measured did not start: {why}"))
+}
+
+/// A server of ours with a store of its own.
+pub(super) struct Canis {
+    pub(super) peer: Peer,
+    dir: DataDir,
+    config: Config,
+    token: Zeroizing<String>,
+}
+
+impl Canis {
+    /// Makes a store in `place` and keys in it.
+    pub(super) fn start(program: &Path, place: &Path) -> Result<Self> {
+        let dir = DataDir::new(place.join("canis"));
+        let mut init = Command::new(std::env::current_exe().map_err(|e| failed(&e))?);
+        init.args(["init", "--json", "--root", "keyfile", "--keyfile"]).arg(place.join("root.key"));
+        let made = init.arg("--data").arg(dir.path()).output().map_err(|e| failed(&e))?;
+        let made: serde_json::Value = serde_json::from_slice(&made.stdout).map_err(|e| failed(&e))?;
+        let token = Zeroizing::new(made["token"].as_str().unwrap_or_default().to_owned());
+        let mut server = Command::new(program);
+        server.arg("--data").arg(dir.path()).args(["--listen", "127.0.0.1:0", "--log", "warn"]);
+        let peer = Peer::start(&mut server, b"", "unsealed")?;
+        let ca = std::fs::read(dir.ca_path()).map_err(|e| failed(&e))?;
+        let mut config = Config::new(peer.addr.to_string(), ca, dir.ca_path().display().to_string());
+        config.token = Some(token.clone());
+        requests::make_keys(&config)?;
+        Ok(Canis { peer, dir, config, token })
+    }
+
+    /// How it is asked, and how many bytes it answers.
+    pub(super) fn ask(&self, asked: Asked) -> Result<(Ask, usize)> {
+        asked.by_canisp(&self.config, &self.dir.ca_path(), &self.token)
+    }
+
+    /// The ceiling for answers of this length, with the same certificate.
+    pub(super) fn ceiling(&self, answer: usize) -> Result<Peer> {
+        let echo = Echo { certificate: self.dir.cert_path(), key: self.dir.key_path(), answer };
+        let plan = serde_json::to_vec(&Plan::Echo(echo)).map_err(|e| failed(&e))?;
+        let mut command = Command::new(std::env::current_exe().map_err(|e| failed(&e))?);
+        Peer::start(command.args(WORKER), &plan, "listening")
+    }
+}
+
+/// OpenBao in its developer's mode: everything in memory, no audit, no TLS.
+pub(super) struct OpenBao {
+    pub(super) peer: Peer,
+    token: Zeroizing<String>,
+}
+
+impl OpenBao {
+    /// Starts it with `place` as its home, and makes keys.
+    pub(super) fn start(program: &Path, place: &Path) -> Result<Self> {
+        let addr = free_port()?;
+        let token = Zeroizing::new(random_text()?);
+        let home: PathBuf = place.join("openbao");
+        std::fs::create_dir(&home).map_err(|e| failed(&e))?;
+        let child = Command::new(program)
+            .args(["server", "-dev", "-dev-no-store-token", "-log-level=error"])
+            .arg(format!("-dev-listen-address={addr}"))
+            .env("HOME", &home)
+            .env("BAO_DEV_ROOT_TOKEN_ID", token.as_str())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|e| failed(&format!("{}: {e}", program.display())))?;
+        let bao = OpenBao { peer: Peer { child, addr }, token };
+        let begin = Instant::now();
+        while let Err(error) = bao.call("sys/mounts/transit", "{\"type\":\"transit\"}") {
+            if begin.elapsed() > PATIENCE {
+                return Err(error);
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        requests::keys_by_http().try_for_each(|(path, body)| bao.call(&path, &body))?;
+        Ok(bao)
+    }
+
+    /// How it is asked.
+    pub(super) fn ask(&self, asked: Asked) -> Ask {
+        asked.by_http(&self.peer.addr.to_string(), &self.token)
+    }
+
+    fn call(&self, path: &str, body: &str) -> Result<()> {
+        let host = self.peer.addr.to_string();
+        let request = http_request("POST", path, &host, &self.token, body);
+        let mut status = [0; 12];
+        let mut exchange = || -> std::io::Result<()> {
+            let mut stream = TcpStream::connect_timeout(&self.peer.addr, PATIENCE)?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.write_all(&request)?;
+            stream.read_exact(&mut status)
+        };
+        exchange().map_err(|e| failed(&e))?;
+        let done = status.starts_with(b"HTTP/1.1 2");
+        if done { Ok(()) } else { Err(failed(&String::from_utf8_lossy(&status))) }
+    }
+}
+
+/// A port that was free a moment ago: OpenBao does not say which one it was given.
+fn free_port() -> Result<SocketAddr> {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).map_err(|e| failed(&e))
+}
+
+fn random_text() -> Result<String> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|e| failed(&e))?;
+    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+}
