@@ -105,6 +105,12 @@ impl Caller {
         self.token.unwrap_or(Id::STORE)
     }
 
+    /// Its tenant, if it has one.
+    #[must_use]
+    pub fn tenant_if_known(&self) -> Option<Id> {
+        self.tenant
+    }
+
     /// Its tenant.
     pub(crate) fn tenant(&self) -> Result<Id> {
         self.tenant.ok_or_else(|| {

@@ -1,5 +1,6 @@
 //! One connection from TLS handshake to close: a reader here, a writer task ([`Outbox`]), a task per request.
 
+use crate::budget::Budget;
 use crate::frames::{End, FrameReader};
 use crate::in_flight::InFlight;
 use crate::listener::Server;
@@ -15,7 +16,6 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 use tracing::{Instrument, info};
@@ -112,20 +112,18 @@ struct Connection {
     outbox: Outbox,
     session: Arc<Session>,
     in_flight: Arc<InFlight>,
-    places: Arc<Semaphore>,
-    bytes: Arc<Semaphore>,
+    budget: Budget,
     since: Instant,
 }
 
 impl Connection {
     fn new(server: Arc<Server>, outbox: Outbox) -> Self {
         Connection {
+            budget: Budget::new(Arc::clone(&server)),
             server,
             outbox,
             session: Arc::new(Session::new(Credential::None)),
             in_flight: Arc::default(),
-            places: Arc::new(Semaphore::new(limits::IN_FLIGHT as usize)),
-            bytes: Arc::new(Semaphore::new(limits::IN_FLIGHT_BYTES as usize)),
             since: Instant::now(),
         }
     }
@@ -178,7 +176,9 @@ impl Connection {
 
     async fn authenticate(&self) -> Result<()> {
         let (session, core) = (Arc::clone(&self.session), Arc::clone(&self.server.core));
-        self.server.pool.run(Cost::Short, move || session.authenticate(&core).map(drop)).await
+        // Whoever it turns out to be, until then it is a stranger.
+        let share = self.server.shares.strangers();
+        self.server.pool.run(share, Cost::Short, move || session.authenticate(&core).map(drop)).await
     }
 
     /// Reads one frame and does what it asks.
@@ -240,7 +240,7 @@ impl Connection {
                 let why = format!("{} s without a token that is known", limits::STRANGER.as_secs());
                 return Err(End::GoAway(Error::new(ErrorCode::Unauthenticated, why)));
             }
-            if self.places.available_permits() == limits::IN_FLIGHT as usize {
+            if self.budget.is_idle() {
                 let why = format!("nothing was asked for {} s", limits::IDLE.as_secs());
                 return Err(End::GoAway(Error::new(ErrorCode::Unavailable, why)));
             }
@@ -261,16 +261,16 @@ impl Connection {
             self.outbox.answer(id, Err(error), Permits::new()).await;
             return Ok(());
         }
-        let permits = self.pay_for(length).await?;
+        let paid = self.budget.pay_for(&self.session, length).await?;
         let payload = reader.payload(length).await?;
         let (server, session, outbox) =
             (Arc::clone(&self.server), Arc::clone(&self.session), self.outbox.clone());
-        let (bytes, in_flight) = (Arc::clone(&self.bytes), Arc::clone(&self.in_flight));
+        let (budget, in_flight) = (self.budget.clone(), Arc::clone(&self.in_flight));
         let work = async move {
-            let result = request::run(&server, session, payload, arrived, cancelled).await;
+            let result = request::run(&server, Arc::clone(&session), payload, arrived, cancelled).await;
             let len = result.as_ref().map_or(0, |answer| answer.len());
             // The request is gone from memory; from here on its place in line is paid for by its answer.
-            let Ok(permits) = pay_for_answer(&server, &bytes, permits, len).await else { return };
+            let Ok(permits) = budget.pay_for_answer(&session, paid, len).await else { return };
             in_flight.answered(id);
             outbox.answer(id, result, permits).await;
         };
@@ -293,7 +293,7 @@ impl Connection {
             return Ok(());
         }
         let payload = bounded(reader, header, 0, MAX_OPEN).await?;
-        let place = vec![take(&self.places, 1).await?];
+        let place = vec![self.budget.place().await?];
         let (server, session) = (Arc::clone(&self.server), Arc::clone(&self.session));
         let streaming = Streaming { server, session, inbox, outbox: self.outbox.clone(), id };
         let in_flight = Arc::clone(&self.in_flight);
@@ -316,13 +316,6 @@ impl Connection {
         known.inspect_err(|error| info!(code = error.code.name(), "large request refused"))
     }
 
-    /// Waits until the connection may hold one more request of `length` bytes.
-    async fn pay_for(&self, length: u32) -> Result<Permits, End> {
-        let mut permits = vec![take(&self.places, 1).await?];
-        permits.extend(pay_for_bytes(&self.server, &self.bytes, length).await?);
-        Ok(permits)
-    }
-
     /// Lets what is in flight be answered and says why it is over.
     async fn close(self, end: End) {
         if let End::GoAway(error) = &end {
@@ -335,8 +328,7 @@ impl Connection {
             }
         };
         self.in_flight.close(&over);
-        // All places free means that every answer has been written or has nobody to be written to.
-        let _ = self.places.acquire_many(limits::IN_FLIGHT).await;
+        self.budget.idle().await;
         if let End::Refused(error) = &end {
             self.outbox.announce(FrameType::Error, error).await;
         }
@@ -364,33 +356,6 @@ async fn bounded<R: AsyncRead + Unpin>(
         return Err(refusal(format!("a {kind:?} frame has {least} to {most} bytes, not {length}")));
     }
     reader.payload(header.length).await
-}
-
-/// Bytes of the connection and, above [`limits::LARGE`], of the server.
-async fn pay_for_bytes(server: &Server, bytes: &Arc<Semaphore>, length: u32) -> Result<Permits, End> {
-    let mut permits = vec![take(bytes, length.min(limits::IN_FLIGHT_BYTES)).await?];
-    if length > limits::LARGE {
-        permits.push(take(&server.large, length.min(limits::LARGE_BYTES)).await?);
-    }
-    Ok(permits)
-}
-
-/// Gives back what a request paid for its bytes and pays for those of its answer, so that a peer that asks for much and
-/// reads nothing holds no more memory than the limits say. It gives back before it takes: nobody waits for himself.
-async fn pay_for_answer(
-    server: &Server,
-    bytes: &Arc<Semaphore>,
-    mut permits: Permits,
-    length: usize,
-) -> Result<Permits, End> {
-    permits.truncate(1);
-    permits.extend(pay_for_bytes(server, bytes, u32::try_from(length).unwrap_or(u32::MAX)).await?);
-    Ok(permits)
-}
-
-async fn take(semaphore: &Arc<Semaphore>, amount: u32) -> Result<OwnedSemaphorePermit, End> {
-    let permit = Arc::clone(semaphore).acquire_many_owned(amount).await;
-    permit.map_err(|_| End::Lost("the server's limits are closed".into()))
 }
 
 fn refusal(why: impl Into<String>) -> End {

@@ -6,6 +6,7 @@
 
 pub mod args;
 mod batch;
+mod budget;
 mod connection;
 pub mod daemon;
 mod dispatch;
@@ -19,6 +20,7 @@ mod outbox;
 mod pool;
 mod request;
 mod session;
+mod share;
 mod stream;
 mod stream_dispatch;
 mod timer;

@@ -11,10 +11,20 @@ pub const OTHER_FILES: u64 = 256;
 pub const IN_FLIGHT: u32 = 64;
 /// Bytes of one connection in flight: of a request until it has run, of its answer from then on.
 pub const IN_FLIGHT_BYTES: u32 = 32 << 20;
-/// Requests and answers above this size also count against [`LARGE_BYTES`].
+/// Requests and answers above this size count against [`LARGE_BYTES`], others against [`SMALL_BYTES`].
 pub const LARGE: u32 = 64 << 10;
 /// Bytes of large requests and answers in flight on all connections together.
 pub const LARGE_BYTES: u32 = 256 << 20;
+/// Bytes of small requests and answers in flight on all connections together.
+pub const SMALL_BYTES: u32 = 128 << 20;
+/// What a request or answer counts at least, for what the server keeps around it.
+pub const LEAST: u32 = 4 << 10;
+/// One tenant's part of [`LARGE_BYTES`]: half, so that none alone leaves nothing to the others.
+pub const TENANT_LARGE_BYTES: u32 = LARGE_BYTES / 2;
+/// One tenant's part of [`SMALL_BYTES`].
+pub const TENANT_SMALL_BYTES: u32 = SMALL_BYTES / 2;
+/// One tenant's part of [`ALL_STREAMS`].
+pub const TENANT_STREAMS: usize = ALL_STREAMS / 2;
 /// Streams of one connection at a time; one that has failed counts until its client has ended it, too.
 pub const STREAMS: u32 = 8;
 /// Streams of all connections at a time. Each holds four windows at most; further ones wait.

@@ -4,6 +4,7 @@ use crate::connection::{self, Link};
 use crate::limits;
 use crate::local::LocalListener;
 use crate::pool::Pool;
+use crate::share::Shares;
 use crate::tls::Tls;
 use canis_core::Core;
 use std::sync::Arc;
@@ -19,8 +20,12 @@ pub(crate) struct Server {
     pub(crate) core: Arc<Core>,
     pub(crate) tls: Tls,
     pub(crate) pool: Pool,
-    /// Bytes of large requests in flight on all connections.
+    /// Bytes of large requests and answers in flight on all connections.
     pub(crate) large: Arc<Semaphore>,
+    /// The same of small ones.
+    pub(crate) small: Arc<Semaphore>,
+    /// What each tenant may take of all this.
+    pub(crate) shares: Shares,
     /// Streams of all connections.
     pub(crate) streams: Semaphore,
     drain: watch::Receiver<bool>,
@@ -30,9 +35,17 @@ impl Server {
     /// A server that drains when `drain` becomes true.
     pub(crate) fn new(core: Arc<Core>, tls: Tls, drain: watch::Receiver<bool>) -> Self {
         let processors = std::thread::available_parallelism().map_or(2, usize::from);
-        let large = Arc::new(Semaphore::new(limits::LARGE_BYTES as usize));
-        let streams = Semaphore::new(limits::ALL_STREAMS);
-        Server { core, tls, pool: Pool::new(processors), large, streams, drain }
+        let pool = Pool::new(processors);
+        Server {
+            core,
+            tls,
+            large: Arc::new(Semaphore::new(limits::LARGE_BYTES as usize)),
+            small: Arc::new(Semaphore::new(limits::SMALL_BYTES as usize)),
+            shares: Shares::new(pool.lane_width()),
+            streams: Semaphore::new(limits::ALL_STREAMS),
+            pool,
+            drain,
+        }
     }
 
     /// Waits until the server drains; a vanished sender means the same.

@@ -30,9 +30,10 @@ pub(crate) async fn run(
             dispatch::answer(&core, &session, &payload)
         }
         Ok((id, deadline)) => {
+            let share = Arc::clone(session.share(&server.shares));
             let work = move || dispatch::answer(&core, &session, &payload);
             let over = over(cancelled, deadline.map(|limit| arrived + Duration::from_millis(limit.into())));
-            server.pool.run_unless(over, id.row().cost, work).await
+            server.pool.run_unless(over, &share, id.row().cost, work).await
         }
     };
     log(name, &result);

@@ -1,9 +1,10 @@
 //! Who a connection speaks for.
 
+use crate::share::{Share, Shares};
 use canis_core::secret::SecretBytes;
 use canis_core::{Caller, Core};
 use canis_proto::{Error, ErrorCode, OperationId, Result};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// By what a connection says who it is.
 pub(crate) enum Credential {
@@ -19,12 +20,13 @@ pub(crate) enum Credential {
 pub(crate) struct Session {
     credential: Credential,
     caller: OnceLock<Caller>,
+    share: OnceLock<Arc<Share>>,
 }
 
 impl Session {
     /// A connection that showed this, not yet checked.
     pub(crate) fn new(credential: Credential) -> Self {
-        Session { credential, caller: OnceLock::new() }
+        Session { credential, caller: OnceLock::new(), share: OnceLock::new() }
     }
 
     /// Whether there is something to check.
@@ -35,6 +37,14 @@ impl Session {
     /// Whether the caller is known and no stranger; only then are large frames read.
     pub(crate) fn is_authenticated(&self) -> bool {
         self.caller.get().is_some()
+    }
+
+    /// The part of what all share that it takes from: its tenant's as soon as that is known.
+    pub(crate) fn share<'a>(&'a self, shares: &'a Shares) -> &'a Arc<Share> {
+        match self.caller.get().and_then(Caller::tenant_if_known) {
+            Some(tenant) => self.share.get_or_init(|| shares.of(tenant)),
+            None => shares.strangers(),
+        }
     }
 
     /// The caller; the token is checked once. Reads the store: not for the runtime's threads.

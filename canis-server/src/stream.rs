@@ -13,7 +13,7 @@ use canis_proto::stream::decode_open;
 use canis_proto::{Error, ErrorCode, OperationId, Result};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, Semaphore};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
@@ -63,13 +63,18 @@ impl Streaming {
     }
 
     async fn flow(&self, operation: OperationId, payload: Zeroizing<Vec<u8>>) -> Result<Zeroizing<Vec<u8>>> {
-        let _place = tokio::select! {
-            place = self.server.streams.acquire() => place.map_err(|_| Error::internal("the limits are closed"))?,
+        let share = self.session.share(&self.server.shares);
+        let place = async {
+            let part = share.streams.acquire().await?;
+            Ok::<_, AcquireError>((part, self.server.streams.acquire().await?))
+        };
+        let _places = tokio::select! {
+            places = place => places.map_err(|_| Error::internal("the limits are closed"))?,
             why = self.inbox.over() => return Err(why),
         };
         let (core, session) = (Arc::clone(&self.server.core), Arc::clone(&self.session));
         let begin = move || stream_dispatch::begin(&core, &session, &payload);
-        let mut flow = self.server.pool.run(operation.row().cost, begin).await?;
+        let mut flow = self.server.pool.run(share, operation.row().cost, begin).await?;
         self.grant(limits::STREAM_WINDOW).await;
         let (mut input, mut out) = (Buffer::default(), Buffer::default());
         let unwritten = Arc::new(Semaphore::new(WINDOW));
@@ -112,7 +117,8 @@ impl Streaming {
             };
             Ok((step, input, out))
         };
-        self.server.pool.run(operation.row().cost, work).await
+        let share = self.session.share(&self.server.shares);
+        self.server.pool.run(share, operation.row().cost, work).await
     }
 
     /// Lets the peer send `bytes` more.

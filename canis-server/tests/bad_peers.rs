@@ -201,7 +201,8 @@ fn large_requests_that_never_come_are_given_up() {
     let began = Instant::now();
     let data = vec![7; 1 << 20];
     shared.client().call(&HashData { hash: HashName::Sha256, data: (&data[..]).into() }).unwrap();
-    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    // A few rounds of 5 s, however busy the machine is; a payload that need not flow would have 60 s for itself.
+    assert!(began.elapsed() < Duration::from_secs(45), "{:?}", began.elapsed());
     assert!(idle.remove(0).refused(ErrorCode::ProtocolError).contains("KiB a second"));
     still_serves(&shared);
 }

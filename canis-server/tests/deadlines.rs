@@ -42,7 +42,7 @@ fn what_has_not_begun_in_time_is_not_begun() {
     // As many as a lane has threads on any machine, and then some, so that there is a queue.
     const SLOW: u32 = 60;
     for id in 1..=SLOW {
-        busy.request(id, &CreateKey::new(&format!("slow-{id}"), KeyType::Rsa4096));
+        busy.request(id, &CreateKey::new(format!("slow-{id}"), KeyType::Rsa4096));
     }
     // A PONG shows that all before it have been read.
     busy.frame(FrameType::Ping, 100, b"");

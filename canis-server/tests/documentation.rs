@@ -313,15 +313,23 @@ fn tables_are_the_codes() {
     says(format!("| requests in flight, a connection | {} |", limits::IN_FLIGHT));
     says(format!("| request bytes in flight, a connection | {} |", limits::IN_FLIGHT_BYTES));
     says(format!(
-        "| bytes of requests above {} bytes, all connections | {} |",
+        "| bytes of requests above {} bytes, all connections; a tenant | {}; {} |",
         limits::LARGE,
-        limits::LARGE_BYTES
+        limits::LARGE_BYTES,
+        limits::TENANT_LARGE_BYTES
     ));
+    says(format!(
+        "| bytes of other requests, all connections; a tenant | {}; {} |",
+        limits::SMALL_BYTES,
+        limits::TENANT_SMALL_BYTES
+    ));
+    says(format!("| what a request counts at least | {} bytes |", limits::LEAST));
     says(format!("| HELLO payload | {MAX_HELLO} bytes |"));
     says(format!("| OPEN payload; DATA payload | {MAX_OPEN} bytes; {MAX_DATA} bytes |"));
     says(format!(
-        "| streams, a connection; all connections | {}; {} |",
+        "| streams, a connection; a tenant; all connections | {}; {}; {} |",
         limits::STREAMS,
+        limits::TENANT_STREAMS,
         limits::ALL_STREAMS
     ));
     says(format!("| a stream's bytes on their way, each direction | {} |", limits::STREAM_WINDOW));
