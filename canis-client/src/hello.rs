@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 pub(crate) fn payload(config: &Config) -> Zeroizing<Vec<u8>> {
     let token = config.token.as_ref().map(|token| Cow::Borrowed(token.as_str()));
     let client = Cow::Borrowed(concat!("canis-client/", env!("CARGO_PKG_VERSION")));
-    Zeroizing::new(ClientHello { client, token }.encode())
+    Zeroizing::new(ClientHello { client, token, application: None }.encode())
 }
 
 /// What the server says to it.

@@ -15,7 +15,7 @@ pub use crate::aes_gcm::{DecryptAesGcm, EncryptAesGcm};
 pub use crate::batch::Batch;
 pub use crate::crypt::{Decrypt, Encrypt, Sign, Verify};
 pub use crate::entry::{DeleteEntry, GetEntry, ListEntries, PutEntry};
-pub use crate::hello::{ClientHello, ServerHello};
+pub use crate::hello::{APPLICATION, ClientHello, ServerHello};
 pub use crate::lifecycle::{
     ActivateKey, CancelDestroyKey, CreateKey, DestroyKey, DisableKey, EnableKey, RotateKey, UpdateKey,
 };

@@ -169,6 +169,7 @@ impl Connection {
             max_payload: MAX_PAYLOAD,
             max_in_flight: limits::IN_FLIGHT,
             max_streams: limits::STREAMS,
+            resumed: None,
         };
         self.outbox.send(FrameType::Hello, 0, &hello.encode(), Permits::new()).await;
         Ok(())

@@ -31,7 +31,8 @@ impl Peer {
         let tls = ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
         let tcp = TcpStream::connect(server.addr()).unwrap();
         let mut peer = Peer(StreamOwned::new(tls, tcp));
-        let hello = ClientHello { client: "test".into(), token: Some(token.into()) };
+        let hello =
+            ClientHello { client: "test".into(), token: Some(token.into()), ..ClientHello::default() };
         peer.send(FrameType::Hello, 0, &hello.encode());
         peer.answer();
         peer

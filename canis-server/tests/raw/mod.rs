@@ -46,7 +46,8 @@ impl Raw {
     /// After HELLO both ways, with this token or none.
     pub(crate) fn greeted_as(shared: &Shared, token: Option<&str>) -> Self {
         let mut raw = Self::connect(shared);
-        let hello = ClientHello { client: "raw".into(), token: token.map(Into::into) };
+        let hello =
+            ClientHello { client: "raw".into(), token: token.map(Into::into), ..ClientHello::default() };
         raw.frame(FrameType::Hello, 0, &hello.encode());
         assert_eq!(raw.read().unwrap().0.kind, FrameType::Hello);
         raw
