@@ -1,25 +1,30 @@
 //! One connection that many tasks share: their requests are in flight at the same time, answers come in any order.
 
-use crate::{Config, failure, hello, tls};
-use canis_proto::frame::{self, FrameType, HEADER, Header};
-use canis_proto::message::{
-    ServerHello, WireAnswer, WireRequest, decode_answer, decode_error, encode_request,
-};
+use crate::connector::Connector;
+use crate::frames::{self, Frame, Frames, Payload};
+use crate::inbox::Unanswered;
+use crate::{Config, failure, hello, link, once, tls};
+use canis_proto::frame::{FrameType, Header};
+use canis_proto::message::{ServerHello, WireAnswer, WireRequest, decode_answer, decode_error};
 use canis_proto::{Error, ErrorCode, Result};
+use rustls::ClientConfig;
 use std::collections::HashMap;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, ReadHalf, WriteHalf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 use zeroize::{Zeroize, Zeroizing};
 
-type Payload = Zeroizing<Vec<u8>>;
-type Tls = TlsStream<TcpStream>;
+/// TLS, or the socket of a server on this host.
+type Stream = Box<dyn Duplex>;
+
+trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 /// Frames that wait for the writer; so many may be in flight anyway.
 const QUEUE: usize = 256;
@@ -53,18 +58,39 @@ struct Waiting {
 
 /// A request that was sent. Who asked may have gone; its place is free only when the answer has come.
 struct Place {
-    answer: oneshot::Sender<Result<Payload>>,
+    answer: oneshot::Sender<Result<Payload, Unanswered>>,
     _room: OwnedSemaphorePermit,
 }
 
 impl AsyncClient {
-    /// Connects, checks the server's certificate and says HELLO.
+    /// Connects to the first address that answers, checks the server's certificate and says HELLO.
     ///
     /// # Errors
     /// As [`crate::Client::connect`].
     pub async fn connect(config: &Config) -> Result<AsyncClient> {
-        let mut stream = within(config, handshake(config)).await?;
-        let hello = within(config, greet(&mut stream, config)).await?;
+        AsyncClient::through(&Connector::new(config)?).await
+    }
+
+    /// The same, again and again.
+    pub(crate) async fn through(connector: &Connector) -> Result<AsyncClient> {
+        let mut last = None;
+        for (at, target) in connector.targets() {
+            match AsyncClient::open(target, connector.tls()).await {
+                Err(error) if error.code == ErrorCode::Unavailable => last = Some(error),
+                Err(error) => return Err(error),
+                Ok(client) => {
+                    connector.answered(at);
+                    return Ok(client);
+                }
+            }
+        }
+        Err(last.unwrap_or_else(|| Error::invalid("no address is named")))
+    }
+
+    async fn open(config: &Config, tls: Option<&Arc<ClientConfig>>) -> Result<AsyncClient> {
+        let mut frames = Frames::new();
+        let mut stream = within(config, dial(config, tls)).await?;
+        let hello = within(config, greet(&mut stream, &mut frames, config)).await?;
         let link = Arc::new(Link {
             addr: config.addr.clone(),
             answer_timeout: config.answer_timeout,
@@ -76,7 +102,7 @@ impl AsyncClient {
         let (outbox, queue) = mpsc::channel(QUEUE);
         let (reader, writer) = tokio::io::split(stream);
         tokio::spawn(write_all(queue, writer));
-        tokio::spawn(read_all(Arc::clone(&link), outbox.downgrade(), reader));
+        tokio::spawn(read_all(Arc::clone(&link), outbox.downgrade(), reader, frames));
         Ok(AsyncClient { link, outbox })
     }
 
@@ -92,12 +118,12 @@ impl AsyncClient {
         self.link.ended.get()
     }
 
-    /// Asks for an operation and waits for its answer, as long as the configuration says. Dropping this future takes
-    /// nothing back: the operation may happen.
+    /// Asks for an operation and waits for its answer, as long as the configuration says. Dropping this future takes the
+    /// request back if it has not begun; else it happens.
     ///
     /// # Errors
-    /// The server's own error; `too_large` before anything is sent; `unavailable` if the connection is lost or the
-    /// answer does not come in time: the operation may then have happened or not.
+    /// The server's own error; `too_large` before anything is sent; `deadline_exceeded` if the answer does not come in
+    /// time, `unavailable` if the connection is lost: the operation may then have happened or not.
     pub async fn call<'a, R>(&self, request: &R) -> Result<R::Answer>
     where
         R: WireRequest<'a>,
@@ -115,31 +141,60 @@ impl AsyncClient {
         R: WireRequest<'a>,
         R::Answer: WireAnswer,
     {
-        let payload = Zeroizing::new(encode_request(request));
-        failure::check_size(&payload, &self.link.hello)?;
-        let late = |_| {
-            let message =
-                format!("the server at {} did not answer within {} ms", self.link.addr, limit.as_millis());
-            Error::new(ErrorCode::Unavailable, message)
-        };
-        let answer = timeout(limit, self.exchange(&payload)).await.map_err(late)??;
-        decode_answer(&answer)
+        let payload = once::request(request, false, Some(limit))?;
+        decode_answer(&self.exchange(&payload, limit).await?)
     }
 
-    async fn exchange(&self, payload: &[u8]) -> Result<Payload> {
-        let gone = || self.link.gone();
-        let room = Arc::clone(&self.link.room).acquire_owned().await.map_err(|_| gone())?;
+    /// Sends a request and waits for its answer.
+    pub(crate) async fn exchange(&self, payload: &[u8], limit: Duration) -> Result<Payload, Unanswered> {
+        failure::check_size(payload, &self.link.hello).map_err(Unanswered::Refused)?;
+        let sent = AtomicBool::new(false);
+        match timeout(limit, self.ask(payload, &sent)).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                let sent = sent.load(Ordering::Relaxed);
+                Err(Unanswered::Refused(failure::late(&self.link.addr, limit, sent)))
+            }
+        }
+    }
+
+    async fn ask(&self, payload: &[u8], sent: &AtomicBool) -> Result<Payload, Unanswered> {
+        let not_sent = || Unanswered::NotSent(self.link.gone());
+        let room = Arc::clone(&self.link.room).acquire_owned().await.map_err(|_| not_sent())?;
         // From here to the sending nothing waits: a dropped future leaves no place for an answer that never comes.
-        let queue = self.outbox.reserve().await.map_err(|_| gone())?;
-        let (request, answer) = self.link.expect(room)?;
-        queue.send(Zeroizing::new(frame::frame(FrameType::Request, request, payload)));
-        answer.await.map_err(|_| gone())?
+        let queue = self.outbox.reserve().await.map_err(|_| not_sent())?;
+        let (request, answer) = self.link.expect(room).map_err(Unanswered::NotSent)?;
+        queue.send(frames::whole(FrameType::Request, request, payload));
+        sent.store(true, Ordering::Relaxed);
+        let mut asked = Asked { outbox: &self.outbox, request, answered: false };
+        let answer = answer.await;
+        asked.answered = true;
+        answer.map_err(|_| Unanswered::Lost(self.link.gone()))?
+    }
+}
+
+/// A request that is taken back when nobody waits for it any more.
+struct Asked<'a> {
+    outbox: &'a mpsc::Sender<Payload>,
+    request: u32,
+    answered: bool,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        if !self.answered {
+            // Where there is no room for it, the answer comes and is dropped.
+            let _ = self.outbox.try_send(frames::whole(FrameType::Cancel, self.request, b""));
+        }
     }
 }
 
 impl Link {
     /// A free request id, and where its answer will come.
-    fn expect(&self, room: OwnedSemaphorePermit) -> Result<(u32, oneshot::Receiver<Result<Payload>>)> {
+    fn expect(
+        &self,
+        room: OwnedSemaphorePermit,
+    ) -> Result<(u32, oneshot::Receiver<Result<Payload, Unanswered>>)> {
         let (answer, comes) = oneshot::channel();
         let mut waiting = self.waiting();
         // Under the lock, so that whoever ends the connection finds every place.
@@ -163,7 +218,7 @@ impl Link {
         let place = self.waiting().answers.remove(&header.request);
         let place = place.ok_or_else(|| hello::unexpected(header))?;
         // Who asked may not wait any more.
-        let _ = place.answer.send(answer);
+        let _ = place.answer.send(answer.map_err(Unanswered::Refused));
         Ok(())
     }
 
@@ -179,7 +234,7 @@ impl Link {
         self.end(error.clone());
         self.room.close();
         for (_, place) in std::mem::take(&mut self.waiting().answers) {
-            let _ = place.answer.send(Err(error.clone()));
+            let _ = place.answer.send(Err(Unanswered::Lost(error.clone())));
         }
     }
 
@@ -198,21 +253,24 @@ async fn within<T>(config: &Config, work: impl Future<Output = Result<T>>) -> Re
     timeout(config.connect_timeout, work).await.map_err(late)?
 }
 
-async fn handshake(config: &Config) -> Result<Tls> {
-    let (name, tls) = (tls::server_name(config)?, tls::client_config(config)?);
+async fn dial(config: &Config, tls: Option<&Arc<ClientConfig>>) -> Result<Stream> {
+    let unreachable = |error| failure::unreachable(config, &error);
+    if let Some(path) = config.socket() {
+        let path = link::socket_in(&path);
+        return Ok(Box::new(UnixStream::connect(path).await.map_err(unreachable)?));
+    }
+    let (name, tls) = (tls::server_name(config)?, tls.ok_or_else(|| Error::internal("no TLS was prepared"))?);
     let tcp = TcpStream::connect(config.host_and_port()).await;
-    let tcp = tcp.and_then(|tcp| tcp.set_nodelay(true).map(|()| tcp));
-    let tcp = tcp.map_err(|error| failure::unreachable(config, &error))?;
-    let stream = TlsConnector::from(Arc::new(tls)).connect(name, tcp).await;
-    stream.map_err(|error| failure::handshake(config, &error))
+    let tcp = tcp.and_then(|tcp| tcp.set_nodelay(true).map(|()| tcp)).map_err(unreachable)?;
+    let stream = TlsConnector::from(Arc::clone(tls)).connect(name, tcp).await;
+    Ok(Box::new(stream.map_err(|error| failure::handshake(config, &error))?))
 }
 
-async fn greet(stream: &mut Tls, config: &Config) -> Result<ServerHello> {
+async fn greet(stream: &mut Stream, frames: &mut Frames, config: &Config) -> Result<ServerHello> {
     let lost = |error: io::Error| failure::lost(&config.addr, &error);
-    let ours = Zeroizing::new(frame::frame(FrameType::Hello, 0, &hello::payload(config)));
-    let written = write(stream, &ours).await;
+    let written = write(stream, &hello::ours(config)).await;
     // A server that refuses may close before it has read everything: its reason counts more than our write error.
-    let (header, payload) = match (read(stream).await, written) {
+    let (header, payload) = match (read(stream, frames).await, written) {
         (Ok(frame), _) => frame?,
         (Err(_), Err(error)) | (Err(error), Ok(())) => return Err(lost(error)),
     };
@@ -220,7 +278,7 @@ async fn greet(stream: &mut Tls, config: &Config) -> Result<ServerHello> {
 }
 
 /// Writes what is queued until every client is dropped, then says close_notify. Small frames that wait go together.
-async fn write_all(mut queue: mpsc::Receiver<Payload>, mut stream: WriteHalf<Tls>) {
+async fn write_all(mut queue: mpsc::Receiver<Payload>, mut stream: WriteHalf<Stream>) {
     let mut together = Zeroizing::new(Vec::with_capacity(TOGETHER));
     while let Some(mut frame) = queue.recv().await {
         while together.len() + frame.len() <= TOGETHER {
@@ -241,10 +299,14 @@ async fn write_all(mut queue: mpsc::Receiver<Payload>, mut stream: WriteHalf<Tls
 }
 
 /// Reads frames until the connection ends.
-async fn read_all(link: Arc<Link>, outbox: mpsc::WeakSender<Payload>, stream: ReadHalf<Tls>) {
-    let mut stream = BufReader::with_capacity(TOGETHER, stream);
+async fn read_all(
+    link: Arc<Link>,
+    outbox: mpsc::WeakSender<Payload>,
+    mut stream: ReadHalf<Stream>,
+    mut frames: Frames,
+) {
     loop {
-        let (header, payload) = match read(&mut stream).await {
+        let (header, payload) = match read(&mut stream, &mut frames).await {
             Ok(Ok(frame)) => frame,
             Ok(Err(error)) => return link.lose(error),
             Err(error) => {
@@ -262,7 +324,7 @@ async fn read_all(link: Arc<Link>, outbox: mpsc::WeakSender<Payload>, stream: Re
             }
             FrameType::Ping => {
                 if let Some(outbox) = outbox.upgrade() {
-                    let pong = Zeroizing::new(frame::frame(FrameType::Pong, header.request, &payload));
+                    let pong = frames::whole(FrameType::Pong, header.request, &payload);
                     // If nothing is written any more, nothing will be read soon.
                     let _ = outbox.send(pong).await;
                 }
@@ -282,14 +344,14 @@ async fn write(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Resu
 }
 
 /// Reads a whole frame; the outer error is the stream's, the inner one the frame's.
-async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Result<(Header, Payload)>> {
-    let mut header = [0; HEADER];
-    stream.read_exact(&mut header).await?;
-    let header = match Header::decode(&header, frame::MAX_PAYLOAD) {
-        Ok(header) => header,
-        Err(error) => return Ok(Err(error)),
-    };
-    let mut payload = Zeroizing::new(vec![0; header.length as usize]);
-    stream.read_exact(&mut payload).await?;
-    Ok(Ok((header, payload)))
+async fn read(stream: &mut (impl AsyncRead + Unpin), frames: &mut Frames) -> io::Result<Result<Frame>> {
+    loop {
+        if let Some(frame) = frames.next().transpose() {
+            return Ok(frame);
+        }
+        match stream.read(frames.room()).await? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            count => frames.came(count),
+        }
+    }
 }

@@ -1,22 +1,22 @@
 //! One connection: HELLO, then one request at a time.
 
+use crate::connector::Connector;
+use crate::frames::{self, Frames, Payload};
 use crate::link::Link;
-use crate::{Config, failure, frames, hello, once};
+use crate::{Config, failure, hello, once};
 use canis_proto::frame::{FrameType, Header};
-use canis_proto::message::{
-    ServerHello, WireAnswer, WireRequest, changes, decode_answer, decode_error, encode_request,
-    encode_request_once,
-};
+use canis_proto::message::{ServerHello, WireAnswer, WireRequest, changes, decode_answer, decode_error};
 use canis_proto::{Error, ErrorCode, Result};
+use std::sync::Arc;
 use std::time::Instant;
-use zeroize::Zeroizing;
 
 /// A connection to a server that proved itself and accepted our HELLO.
 pub struct Client {
     stream: Link,
+    frames: Frames,
     addr: String,
     /// For connecting anew.
-    config: Config,
+    connector: Arc<Connector>,
     hello: ServerHello,
     last_request: u32,
     /// Why no further request can be asked here.
@@ -30,12 +30,18 @@ impl Client {
     /// `unavailable` if the server cannot be reached, `unauthenticated` if one side does not accept the other,
     /// `protocol_error` if what answers is no CANIS server. The text says which, and what to do.
     pub fn connect(config: &Config) -> Result<Client> {
-        let mut stream = Link::connect(config)?;
-        let hello = greet(&mut stream, config)?;
-        let limited = stream.set_read_timeout(config.answer_timeout);
-        limited.map_err(|error| failure::lost(&config.addr, &error))?;
-        let (addr, config) = (config.addr.clone(), config.clone());
-        Ok(Client { stream, addr, config, hello, last_request: 0, ended: None })
+        Client::through(Arc::new(Connector::new(config)?))
+    }
+
+    fn through(connector: Arc<Connector>) -> Result<Client> {
+        let (stream, frames, hello, addr) = connector.connect(|mut stream, config| {
+            let mut frames = Frames::new();
+            let hello = hello::greet(&mut stream, &mut frames, config)?;
+            let limited = stream.set_read_timeout(config.answer_timeout);
+            limited.map_err(|error| failure::lost(&config.addr, &error))?;
+            Ok((stream, frames, hello, config.addr.clone()))
+        })?;
+        Ok(Client { stream, frames, addr, connector, hello, last_request: 0, ended: None })
     }
 
     /// What the server said of itself.
@@ -56,10 +62,7 @@ impl Client {
         R::Answer: WireAnswer,
     {
         let is_change = changes(R::ID, &request.to_map());
-        let payload = Zeroizing::new(match is_change {
-            true => encode_request_once(request, &once::fresh_key()?),
-            false => encode_request(request),
-        });
+        let payload = once::request(request, is_change, None)?;
         failure::check_size(&payload, &self.hello)?;
         let answer = self.exchange(FrameType::Request, FrameType::Response, &payload);
         match answer {
@@ -71,11 +74,11 @@ impl Client {
     }
 
     /// Sends a change that carries an idempotency key again, over a new connection, until it is answered or patience ends.
-    fn ask_again(&mut self, mut lost: Error, payload: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
-        let end = Instant::now() + self.config.retry_for;
+    fn ask_again(&mut self, mut lost: Error, payload: &[u8]) -> Result<Payload> {
+        let end = Instant::now() + self.connector.config().retry_for;
         while Instant::now() < end {
             std::thread::sleep(once::PAUSE);
-            lost = match Client::connect(&self.config) {
+            lost = match Client::through(Arc::clone(&self.connector)) {
                 Ok(again) => {
                     *self = again;
                     match self.exchange(FrameType::Request, FrameType::Response, payload) {
@@ -98,7 +101,7 @@ impl Client {
         self.exchange(FrameType::Ping, FrameType::Pong, b"").map(drop)
     }
 
-    fn exchange(&mut self, ask: FrameType, answer: FrameType, payload: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+    fn exchange(&mut self, ask: FrameType, answer: FrameType, payload: &[u8]) -> Result<Payload> {
         let request = self.ask(ask, payload)?;
         let (header, payload) = self.next_frame()?;
         match header {
@@ -138,9 +141,9 @@ impl Client {
     }
 
     /// The next frame that is not about the connection itself.
-    pub(crate) fn next_frame(&mut self) -> Result<(Header, Zeroizing<Vec<u8>>)> {
+    pub(crate) fn next_frame(&mut self) -> Result<(Header, Payload)> {
         loop {
-            let (header, payload) = match frames::read(&mut self.stream) {
+            let (header, payload) = match self.frames.read(&mut self.stream) {
                 Ok(Ok(frame)) => frame,
                 Ok(Err(error)) => return Err(self.end(error)),
                 Err(error) => {
@@ -185,15 +188,4 @@ impl Drop for Client {
     fn drop(&mut self) {
         self.stream.close();
     }
-}
-
-fn greet(stream: &mut Link, config: &Config) -> Result<ServerHello> {
-    let lost = |error: std::io::Error| failure::lost(&config.addr, &error);
-    let written = frames::write(stream, FrameType::Hello, 0, &hello::payload(config));
-    // A server that refuses may close before it has read everything: its reason counts more than our write error.
-    let (header, payload) = match (frames::read(stream), written) {
-        (Ok(frame), _) => frame?,
-        (Err(_), Err(error)) | (Err(error), Ok(())) => return Err(lost(error)),
-    };
-    hello::read(&header, &payload)
 }

@@ -5,6 +5,7 @@ use canis_proto::message::ServerHello;
 use canis_proto::{Error, ErrorCode, Result, quote};
 use rustls::{AlertDescription, CertificateError};
 use std::io;
+use std::time::Duration;
 
 /// The server cannot be reached at all.
 pub(crate) fn unreachable(config: &Config, error: &io::Error) -> Error {
@@ -120,4 +121,31 @@ pub(crate) fn lost(config_addr: &str, error: &io::Error) -> Error {
         },
     };
     Error::new(ErrorCode::Unavailable, message)
+}
+
+/// The answer did not come in time.
+pub(crate) fn late(addr: &str, limit: Duration, sent: bool) -> Error {
+    let what = match sent {
+        true => "did not answer",
+        false => "had no room for another request",
+    };
+    let effect = match sent {
+        true => "the operation may have happened or not",
+        false => "the operation has not happened",
+    };
+    let limit = limit.as_millis();
+    Error::new(
+        ErrorCode::DeadlineExceeded,
+        format!("the server at {addr} {what} within {limit} ms; {effect}"),
+    )
+}
+
+/// The server does not even answer a PING.
+pub(crate) fn silent(addr: &str) -> Error {
+    Error::new(ErrorCode::Unavailable, format!("the server at {addr} has fallen silent"))
+}
+
+/// This side ended the connection.
+pub(crate) fn closed(addr: &str) -> Error {
+    Error::new(ErrorCode::Unavailable, format!("the connection to {addr} was closed by this program"))
 }

@@ -1,8 +1,8 @@
 //! CANISP clients over TLS 1.3.
 //!
-//! [`Client`] is one blocking connection, one request or stream at a time. It starts no thread and no runtime, so a library inside
-//! somebody else's program can use it. `AsyncClient` (feature `async`) is one connection that many tasks share, with
-//! many requests in flight.
+//! [`Client`] is one blocking connection, one request or stream at a time. [`Shared`] is one that many threads share, with
+//! many requests in flight, and that is made anew when it is lost. Neither starts a thread or a runtime, so a library inside
+//! somebody else's program can use them. `AsyncClient` (feature `async`) is one connection that many tasks share.
 // What a caller or a file can bring about is an error, never a panic.
 #![cfg_attr(not(test), warn(clippy::expect_used, clippy::panic, clippy::unreachable, clippy::unimplemented))]
 #![forbid(unsafe_code)]
@@ -11,15 +11,22 @@
 mod async_client;
 mod client;
 mod config;
+mod connector;
 mod failure;
 mod frames;
 mod hello;
+mod inbox;
+mod line;
 mod link;
 mod once;
+mod shared;
 mod stream;
 mod tls;
+mod wire;
 
 #[cfg(feature = "async")]
 pub use async_client::AsyncClient;
 pub use client::Client;
-pub use config::{Config, DEFAULT_PORT};
+pub use config::{Certificate, Config, DEFAULT_PORT};
+pub use line::Line;
+pub use shared::{Shared, Standing};

@@ -1,10 +1,12 @@
 //! What frames go through: TLS, or the Unix socket of a server on this host.
 
 use crate::{Config, failure, tls};
-use canis_proto::Result;
+use canis_proto::{Error, Result};
+use rustls::ClientConfig;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The socket's name in a data directory.
@@ -19,13 +21,14 @@ pub(crate) enum Link {
 }
 
 impl Link {
-    /// Connects.
-    pub(crate) fn connect(config: &Config) -> Result<Self> {
-        match config.socket() {
-            None => tls::connect(config).map(|stream| Link::Tls(Box::new(stream))),
-            Some(path) => {
+    /// Connects to the address of `config`.
+    pub(crate) fn connect(config: &Config, tls: Option<&Arc<ClientConfig>>) -> Result<Self> {
+        match (config.socket(), tls) {
+            (Some(path), _) => {
                 local(&path, config).map_err(|error| failure::unreachable(config, &error)).map(Link::Local)
             }
+            (None, Some(tls)) => tls::connect(config, tls).map(|stream| Link::Tls(Box::new(stream))),
+            (None, None) => Err(Error::internal("no TLS was prepared")),
         }
     }
 
@@ -47,9 +50,13 @@ impl Link {
     }
 }
 
+/// The socket at `path`, or in the data directory that it names.
+pub(crate) fn socket_in(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join(SOCKET) } else { PathBuf::from(path) }
+}
+
 fn local(path: &Path, config: &Config) -> io::Result<UnixStream> {
-    let path = if path.is_dir() { path.join(SOCKET) } else { PathBuf::from(path) };
-    let stream = UnixStream::connect(path)?;
+    let stream = UnixStream::connect(socket_in(path))?;
     stream.set_read_timeout(Some(config.connect_timeout))?;
     stream.set_write_timeout(Some(config.answer_timeout))?;
     Ok(stream)

@@ -3,7 +3,7 @@
 use crate::{Config, failure};
 use canis_proto::{Error, Result, frame, quote};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use std::sync::Arc;
 pub(crate) type Stream = StreamOwned<ClientConnection, TcpStream>;
 
 /// Connects and finishes the handshake: afterwards the server is the one that the CA vouches for.
-pub(crate) fn connect(config: &Config) -> Result<Stream> {
-    let mut connection = ClientConnection::new(Arc::new(client_config(config)?), server_name(config)?)
+pub(crate) fn connect(config: &Config, tls: &Arc<ClientConfig>) -> Result<Stream> {
+    let mut connection = ClientConnection::new(Arc::clone(tls), server_name(config)?)
         .map_err(|error| Error::internal(format!("TLS: {error}")))?;
     let mut tcp = dial(config)?;
     while connection.is_handshaking() {
@@ -28,16 +28,29 @@ pub(crate) fn server_name(config: &Config) -> Result<ServerName<'static>> {
         .map_err(|_| Error::invalid(format!("`{}` is no host name", quote(config.expected_name()))))
 }
 
-/// TLS 1.3, this protocol, and the CA that was given.
-pub(crate) fn client_config(config: &Config) -> Result<ClientConfig> {
+/// TLS 1.3, this protocol, the CA that was given, and the client's own certificate if it has one. Connections that share
+/// it resume each other's sessions.
+pub(crate) fn client_config(config: &Config) -> Result<Arc<ClientConfig>> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut tls = ClientConfig::builder_with_provider(provider)
+    let tls = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|error| Error::internal(format!("TLS: {error}")))?
-        .with_root_certificates(trusted(config)?)
-        .with_no_client_auth();
+        .with_root_certificates(trusted(config)?);
+    let mut tls = match &config.certificate {
+        None => tls.with_no_client_auth(),
+        Some(own) => {
+            let unusable = |why: String| {
+                Error::invalid(format!("{} hold no usable client certificate: {why}", own.source))
+            };
+            let chain = CertificateDer::pem_slice_iter(&own.chain_pem).collect::<Result<Vec<_>, _>>();
+            let chain = chain.map_err(|error| unusable(error.to_string()))?;
+            let key =
+                PrivateKeyDer::from_pem_slice(&own.key_pem).map_err(|error| unusable(error.to_string()))?;
+            tls.with_client_auth_cert(chain, key).map_err(|error| unusable(error.to_string()))?
+        }
+    };
     tls.alpn_protocols = vec![frame::ALPN.to_vec()];
-    Ok(tls)
+    Ok(Arc::new(tls))
 }
 
 fn trusted(config: &Config) -> Result<RootCertStore> {

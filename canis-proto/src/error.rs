@@ -91,7 +91,8 @@ codes! {
     EntryNotFound = 16, "entry_not_found", Caller;
     /// The client took the request back; it has not happened.
     Cancelled = 17, "cancelled", Caller;
-    /// The request's deadline came before it was begun, or its stream stood still; it has not happened.
+    /// The request's deadline came before it was begun, or its stream stood still; it has not happened. From a client
+    /// that stopped waiting: its text says whether it may have.
     DeadlineExceeded = 18, "deadline_exceeded", Caller;
     /// The idempotency key was used for another request.
     IdempotencyConflict = 19, "idempotency_conflict", Caller;

@@ -130,6 +130,25 @@ pub fn changes(operation: OperationId, args: &Map<'_>) -> bool {
     operation.changes() || (operation == OperationId::Batch && args.iter().any(atomic))
 }
 
+/// Whether a request that had no answer may be sent again without an idempotency key: nothing is there twice then.
+#[must_use]
+pub fn repeats(operation: OperationId, args: &Map<'_>) -> bool {
+    let repeats = |item: &Value<'_>| {
+        match item {
+        Value::Map(item) => item.iter().any(|(key, value)| {
+            matches!((key, value), ("op", Value::Text(op)) if OperationId::from_name(op).is_some_and(OperationId::repeats))
+        }),
+        _ => false,
+    }
+    };
+    match operation {
+        OperationId::Batch => args.iter().any(|(name, value)| {
+            matches!((name, value), ("operations", Value::Array(items)) if items.iter().all(repeats))
+        }),
+        operation => operation.repeats(),
+    }
+}
+
 /// The operation of this name, if CANISP carries it.
 pub(crate) fn wire_operation(name: &str) -> Result<OperationId> {
     match OperationId::from_name(name) {

@@ -335,6 +335,50 @@ impl OperationId {
                 | O::DeleteEntry
         )
     }
+
+    /// Whether asking for it twice does no more than asking once: it reads, or uses a key and leaves nothing behind. What
+    /// counts PINs, makes objects or removes something does not.
+    #[must_use]
+    pub const fn repeats(self) -> bool {
+        use OperationId as O;
+        matches!(
+            self,
+            O::Status
+                | O::ListKeys
+                | O::ShowKey
+                | O::PublicKey
+                | O::Encrypt
+                | O::Decrypt
+                | O::Sign
+                | O::Verify
+                | O::Rewrap
+                | O::MakeDataKey
+                | O::Mac
+                | O::VerifyMac
+                | O::Derive
+                | O::Random
+                | O::HashData
+                | O::EncryptAesGcm
+                | O::DecryptAesGcm
+                | O::WrappingKey
+                | O::ExportKey
+                | O::GetEntry
+                | O::ListEntries
+                | O::ListSlots
+                | O::ExportFromSlot
+                | O::ListTokens
+                | O::FindObjects
+                | O::ReadObject
+                | O::OpenKey
+                | O::WrapKey
+                | O::UseToEncrypt
+                | O::UseToDecrypt
+                | O::UseToSign
+                | O::UseToVerify
+                | O::UseToRecover
+                | O::ExportObject
+        )
+    }
 }
 
 /// Something that can be asked of a keeper of keys, in its own process or over CANISP.
@@ -356,6 +400,7 @@ mod tests {
             assert_eq!(OperationId::from_name(row.name), Some(row.id));
             assert_eq!(row.id.row().name, row.name);
             assert!(numbers.insert(row.id as u16));
+            assert!(!(row.id.changes() && row.id.repeats()), "{}", row.name);
         }
         assert!(
             Capability::ALL.iter().all(|c| Capabilities::ALL.allows(*c) && !Capabilities::NONE.allows(*c))

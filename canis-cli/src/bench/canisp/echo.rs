@@ -87,7 +87,8 @@ fn answer_all(input: &[u8], answer: &[u8], output: &mut Vec<u8>) -> Result<usize
 
 fn hello() -> Vec<u8> {
     let server = "ceiling".to_owned();
-    let hello = ServerHello { server, max_payload: MAX_PAYLOAD, max_in_flight: 64, max_streams: 0 };
+    let hello =
+        ServerHello { server, max_payload: MAX_PAYLOAD, max_in_flight: 64, max_streams: 0, resumed: None };
     frame(FrameType::Hello, 0, &hello.encode())
 }
 

@@ -126,7 +126,11 @@ async fn greet(
     token: &str,
 ) -> io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
     let mut stream = connector.connect(ServerName::from(plan.addr.ip()), dial(plan).await?).await?;
-    let hello = ClientHello { client: Cow::Borrowed("canis-bench"), token: Some(Cow::Borrowed(token)) };
+    let hello = ClientHello {
+        client: Cow::Borrowed("canis-bench"),
+        token: Some(Cow::Borrowed(token)),
+        application: None,
+    };
     stream.write_all(&frame(FrameType::Hello, 0, &hello.encode())).await?;
     stream.flush().await?;
     let mut head = [0; HEADER];
