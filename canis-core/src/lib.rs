@@ -12,6 +12,7 @@ pub mod format;
 mod keyring;
 pub mod object;
 mod ops;
+pub mod policy;
 pub mod root;
 pub mod secret;
 pub mod setup;

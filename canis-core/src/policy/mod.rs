@@ -1,0 +1,13 @@
+//! Policies: who may do what on which paths. Text in HCL → rules → a decision, and the rule that made it.
+//!
+//! The language is that of docs/policy.md: `path` blocks with capabilities and conditions, no expressions. Deciding reads
+//! nothing but its arguments, so that it can be asked again for an explanation, and by a test.
+
+mod condition;
+mod decide;
+mod path;
+mod read;
+
+pub use condition::{Source, Unmet};
+pub use decide::{Asked, Decision, RuleName, Rules, Why};
+pub use read::{Policy, PolicyError};

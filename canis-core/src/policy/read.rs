@@ -1,0 +1,335 @@
+//! HCL → rules. What is no policy is refused with its line and column.
+
+use super::condition::{Conditions, Context, Hours, Network};
+use super::path::Pattern;
+use canis_proto::{Capabilities, Capability, Error, KeyType};
+use hcl_edit::Span;
+use hcl_edit::expr::Expression;
+use hcl_edit::structure::{Attribute, Block, BlockLabel, Body, Structure};
+use std::fmt;
+use std::ops::Range;
+
+/// The longest text of a policy in bytes.
+const LONGEST: usize = 1 << 20;
+/// The most rules of a policy.
+const MOST_RULES: usize = 10_000;
+/// What a rule grants in place of capabilities to forbid.
+const DENY: &str = "deny";
+
+/// A policy: its rules, in the order of its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    pub(super) rules: Vec<Rule>,
+}
+
+/// One `path` block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Rule {
+    pub(super) pattern: Pattern,
+    /// The line that it begins on, from 1.
+    pub(super) line: usize,
+    pub(super) effect: Effect,
+    pub(super) conditions: Conditions,
+}
+
+/// What a rule does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// Grants these.
+    Grant(Capabilities),
+    /// Forbids everything.
+    Deny,
+}
+
+/// What is wrong with the text of a policy, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyError {
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in bytes, from 1.
+    pub column: usize,
+    /// What is wrong, and what to write instead.
+    pub message: String,
+}
+
+impl fmt::Display for PolicyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}: {}", self.line, self.column, self.message)
+    }
+}
+
+impl From<PolicyError> for Error {
+    fn from(error: PolicyError) -> Self {
+        Error::invalid(format!("the policy is refused: {error}"))
+    }
+}
+
+type Read<T> = Result<T, PolicyError>;
+/// A text and where it stands.
+type Placed<'a> = (&'a str, Option<Range<usize>>);
+
+impl Policy {
+    /// Reads a policy.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it.
+    pub fn read(text: &str) -> Read<Policy> {
+        let text = Text(text);
+        if text.0.len() > LONGEST {
+            return Err(
+                text.wrong(None, format!("a policy has at most {LONGEST} bytes, not {}", text.0.len()))
+            );
+        }
+        let body: Body = text.0.parse().map_err(|error: hcl_edit::parser::Error| PolicyError {
+            line: error.location().line(),
+            column: error.location().column(),
+            message: error.message().to_owned(),
+        })?;
+        let mut policy = Policy { rules: Vec::new() };
+        for structure in &body {
+            let rule = match structure {
+                Structure::Block(block) if block.ident.as_str() == "path" => text.rule(block)?,
+                other => {
+                    let span = other.span();
+                    return Err(text.wrong(span, "a policy is made of `path \"…\" { … }` blocks only"));
+                }
+            };
+            policy.add(rule).map_err(|message| text.wrong(structure.span(), message))?;
+        }
+        Ok(policy)
+    }
+
+    fn add(&mut self, rule: Rule) -> Result<(), String> {
+        if self.rules.len() == MOST_RULES {
+            return Err(format!("a policy has at most {MOST_RULES} rules"));
+        }
+        let same = |before: &&Rule| before.pattern == rule.pattern && before.conditions == rule.conditions;
+        if let Some(before) = self.rules.iter().find(same) {
+            return Err(format!("this path stands on line {} already; make one rule of them", before.line));
+        }
+        self.rules.push(rule);
+        Ok(())
+    }
+}
+
+/// The text, for the places in it.
+struct Text<'a>(&'a str);
+
+impl Text<'_> {
+    fn wrong(&self, span: Option<Range<usize>>, message: impl Into<String>) -> PolicyError {
+        let before = self.0.get(..span.map_or(0, |span| span.start)).unwrap_or_default();
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        PolicyError {
+            line: before.matches('\n').count() + 1,
+            column: before.len() - line_start + 1,
+            message: message.into(),
+        }
+    }
+
+    fn rule(&self, block: &Block) -> Read<Rule> {
+        let [label] = &block.labels[..] else {
+            return Err(self.wrong(block.ident.span(), "a rule has one path: `path \"kms/keys/…\" { … }`"));
+        };
+        let label_span = match label {
+            BlockLabel::Ident(ident) => ident.span(),
+            BlockLabel::String(string) => string.span(),
+        };
+        let pattern =
+            Pattern::read(label.as_str()).map_err(|message| self.wrong(label_span.clone(), message))?;
+        let mut effect = None;
+        let mut conditions = Conditions::default();
+        for structure in &block.body {
+            let Structure::Attribute(attribute) = structure else {
+                return Err(self.wrong(structure.span(), "a rule has no blocks in it, only `name = value`"));
+            };
+            match attribute.key.as_str() {
+                "capabilities" => effect = Some(self.effect(attribute)?),
+                _ => self.condition(attribute, &mut conditions)?,
+            }
+        }
+        let effect = effect.ok_or_else(|| {
+            self.wrong(label_span, "the rule says nothing: it needs `capabilities = [\"read\", …]`")
+        })?;
+        Ok(Rule { pattern, line: self.wrong(block.span(), "").line, effect, conditions })
+    }
+
+    fn effect(&self, attribute: &Attribute) -> Read<Effect> {
+        let names = self.texts(attribute)?;
+        if names.iter().any(|(name, _)| *name == DENY) {
+            return match names.len() {
+                1 => Ok(Effect::Deny),
+                _ => {
+                    Err(self.wrong(attribute.value.span(), "`deny` stands alone: it forbids everything else"))
+                }
+            };
+        }
+        let mut granted = Capabilities::NONE;
+        for (name, span) in names {
+            let known = Capability::ALL.into_iter().find(|capability| capability.name() == name);
+            let capability = known.ok_or_else(|| {
+                let all = Capability::ALL.map(Capability::name).join(", ");
+                self.wrong(span, format!("there is no capability `{name}`; there are {all}, and {DENY}"))
+            })?;
+            granted = granted.with(capability);
+        }
+        Ok(Effect::Grant(granted))
+    }
+
+    fn condition(&self, attribute: &Attribute, conditions: &mut Conditions) -> Read<()> {
+        match attribute.key.as_str() {
+            "key_types" => {
+                conditions.key_types =
+                    self.each(attribute, |name| name.parse::<KeyType>().ok(), "a key type")?;
+            }
+            "max_payload" => conditions.max_payload = Some(self.size(attribute)?),
+            "required_context" => conditions.context = Some(self.context(attribute)?),
+            "valid_hours" => {
+                conditions.hours =
+                    self.each(attribute, Hours::read, "a time of day in UTC like `08:00-18:00`")?;
+            }
+            "source_networks" => {
+                let what = "a network like `10.0.0.0/8`, an address, or `local`";
+                conditions.networks = self.each(attribute, Network::read, what)?;
+            }
+            other => {
+                let known =
+                    "capabilities, key_types, max_payload, required_context, valid_hours, source_networks";
+                let message = format!("a rule has no `{other}`; it has {known}");
+                return Err(self.wrong(attribute.key.span(), message));
+            }
+        }
+        Ok(())
+    }
+
+    fn each<T>(&self, attribute: &Attribute, read: impl Fn(&str) -> Option<T>, what: &str) -> Read<Vec<T>> {
+        let one =
+            |(text, span)| read(text).ok_or_else(|| self.wrong(span, format!("`{text}` is not {what}")));
+        self.texts(attribute)?.into_iter().map(one).collect()
+    }
+
+    fn size(&self, attribute: &Attribute) -> Read<u64> {
+        let value = &attribute.value;
+        let number = match value.as_str() {
+            Some(text) => bytes(text),
+            None => value.as_number().and_then(hcl_edit::Number::as_u64),
+        };
+        let message = "`max_payload` is a number of bytes, or a text like \"64KiB\"";
+        number.ok_or_else(|| self.wrong(value.span(), message))
+    }
+
+    fn context(&self, attribute: &Attribute) -> Read<Context> {
+        match attribute.value.as_bool() {
+            Some(true) => return Ok(Context::Some),
+            Some(false) => {
+                let message = "`required_context` is true or a list; leave it out if any context will do";
+                return Err(self.wrong(attribute.value.span(), message));
+            }
+            None => {}
+        }
+        let known = self.texts(attribute)?.into_iter().map(|(text, _)| match text.strip_suffix('*') {
+            Some(beginning) => (beginning.as_bytes().to_vec(), true),
+            None => (text.as_bytes().to_vec(), false),
+        });
+        Ok(Context::OneOf(known.collect()))
+    }
+
+    /// A list of texts, or one text alone.
+    fn texts<'a>(&self, attribute: &'a Attribute) -> Read<Vec<Placed<'a>>> {
+        let name = attribute.key.as_str();
+        let text = |value: &'a Expression| match value.as_str() {
+            Some(text) => Ok((text, value.span())),
+            None => Err(self.wrong(
+                value.span(),
+                format!("`{name}` is a list of texts in quotes, without expressions or ${{…}}"),
+            )),
+        };
+        let Some(list) = attribute.value.as_array() else { return Ok(vec![text(&attribute.value)?]) };
+        if list.is_empty() {
+            let message = format!("`{name}` is empty; name something, or leave the line out");
+            return Err(self.wrong(attribute.value.span(), message));
+        }
+        list.iter().map(text).collect()
+    }
+}
+
+/// A number of bytes: `512`, `64KiB`, `16MiB`, `1GiB`.
+fn bytes(text: &str) -> Option<u64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor = match unit {
+        "" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_policy_is_named_with_its_place() {
+        for (text, line, column, part) in [
+            ("path \"kms/keys/a\" {\n  capabilities = [\"reed\"]\n}", 2, 19, "no capability `reed`"),
+            ("path \"kms/keys/a\" {\n  capabilities = [\"deny\", \"read\"]\n}", 2, 18, "stands alone"),
+            ("path \"kms/keys/a\" {\n  capabilities = []\n}", 2, 18, "is empty"),
+            (
+                "path \"kms/keys/a\" {\n  capabilities = [\"read\"]\n  capabilities = [\"list\"]\n}",
+                3,
+                3,
+                "redefined",
+            ),
+            ("\npath \"kms/keys/a\" {\n}", 2, 6, "says nothing"),
+            ("path \"kms/*/a\" { capabilities = [\"read\"] }", 1, 6, "stands at the end"),
+            ("path { capabilities = [\"read\"] }", 1, 1, "one path"),
+            ("name = \"x\"", 1, 1, "blocks only"),
+            ("paths \"kms/keys/a\" {}", 1, 1, "blocks only"),
+            ("path \"kms/keys/a\" {\n  capabilities = [\"re${1}d\"]\n}", 2, 19, "without expressions"),
+            ("path \"kms/keys/a\" {\n  capabilities = concat([\"read\"])\n}", 2, 18, "without expressions"),
+            ("path \"kms/keys/a\" {\n  capabilities = [\"read\"]\n  ttl = 5\n}", 3, 3, "no `ttl`"),
+            (
+                "path \"kms/keys/a\" {\n  capabilities = [\"read\"]\n  max_payload = -1\n}",
+                3,
+                17,
+                "number of bytes",
+            ),
+            (
+                "path \"kms/keys/a\" {\n  capabilities = [\"read\"]\n  key_types = [\"aes\"]\n}",
+                3,
+                16,
+                "a key type",
+            ),
+            (
+                "path \"kms/keys/a\" {\n  capabilities = [\"read\"]\n  valid_hours = [\"8-9\"]\n}",
+                3,
+                18,
+                "time of day",
+            ),
+            (
+                "path \"kms/keys/a\" {\n  capabilities = [\"read\"]\n  source_networks = [\"10.0.0.1/8\"]\n}",
+                3,
+                22,
+                "a network",
+            ),
+            ("path \"kms/keys/a\" {\n  capabilities = [\"read\"]\n  a {}\n}", 3, 3, "no blocks"),
+        ] {
+            let refused = Policy::read(text).unwrap_err();
+            let place = (refused.line, refused.column);
+            assert!(place == (line, column) && refused.message.contains(part), "{text}\n{refused}");
+        }
+        let twice = "path \"kms/keys/a\" { capabilities = [\"read\"] }\n".repeat(2);
+        assert!(Policy::read(&twice).unwrap_err().message.contains("on line 1"));
+        assert!(Policy::read("path \"a {").unwrap_err().line >= 1);
+        assert!(Policy::read(&" ".repeat(LONGEST + 1)).is_err());
+        assert!(Policy::read("").unwrap().rules.is_empty());
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!((bytes("64KiB"), bytes("7"), bytes("1GiB")), (Some(65_536), Some(7), Some(1 << 30)));
+        assert_eq!((bytes("64kb"), bytes(""), bytes("99999999999GiB")), (None, None, None));
+    }
+}
