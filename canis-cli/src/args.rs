@@ -4,6 +4,7 @@ use crate::aes_gcm_args::AesGcmCommand;
 use crate::bench::args::BenchCommand;
 use crate::key_args::{ApplyKeys, CreateKey, DestroyKey, ListKeys, RotateKey, UpdateKey};
 use crate::kv_args::KvCommand;
+use crate::policy_args::PolicyCommand;
 use crate::slot_args::SlotCommand;
 use crate::transfer_args::{ExportKey, ImportFile, ImportKey, ImportPkcs12, ImportSoftHsm, WrappingKey};
 use crate::use_args::{Batch, DataKey, Derive, Hash, Mac, Random, Rewrap, SignatureOptions, VerifyMac};
@@ -81,6 +82,11 @@ pub(crate) enum Command {
     Import {
         #[command(subcommand)]
         command: ImportCommand,
+    },
+    /// Lay out and try policies, who may do what on which paths.
+    Policy {
+        #[command(subcommand)]
+        command: PolicyCommand,
     },
     /// Run many operations in one request, and print what became of each (exit 1 if one failed).
     Batch(Batch),

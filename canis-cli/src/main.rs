@@ -17,6 +17,7 @@ mod key_file;
 mod kv_args;
 mod local;
 mod pin;
+mod policy_args;
 mod progress;
 mod prompt;
 mod rollback;
@@ -64,6 +65,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             ImportCommand::Softhsm(args) => return commands::softhsm::run(&args, json),
         },
         Command::Kv { command } => commands::kv::run(&connection, &command, json)?,
+        Command::Policy { command } => return commands::policy::run(&command, json),
         Command::Batch(args) => return commands::batch::run(&connection, &args),
         Command::Encrypt(args) => commands::encryption::encrypt(&connection, &args, json)?,
         Command::Decrypt(args) => commands::encryption::decrypt(&connection, &args, json)?,

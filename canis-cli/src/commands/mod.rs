@@ -13,6 +13,7 @@ mod key_life;
 pub(crate) mod kv;
 pub(crate) mod mac;
 pub(crate) mod pkcs12;
+pub(crate) mod policy;
 pub(crate) mod rewrap;
 pub(crate) mod signing;
 pub(crate) mod slot;

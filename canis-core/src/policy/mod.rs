@@ -5,6 +5,7 @@
 
 mod condition;
 mod decide;
+mod layout;
 mod path;
 mod read;
 

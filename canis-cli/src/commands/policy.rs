@@ -1,0 +1,90 @@
+//! `canis policy fmt`, `canis policy test`: policy files on this machine, before anybody depends on them.
+
+use crate::files::{Readers, Sink};
+use crate::policy_args::{FormatPolicies, PolicyCommand, TestPolicies};
+use crate::show;
+use canis_core::clock::{Clock, SystemClock};
+use canis_core::policy::{Asked, Policy, PolicyError, Rules, Source};
+use canis_proto::{Capability, Error, Result};
+use serde_json::json;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+pub(crate) fn run(command: &PolicyCommand, json: bool) -> Result<ExitCode> {
+    match command {
+        PolicyCommand::Fmt(args) => format(args),
+        PolicyCommand::Test(args) => test(args, json),
+    }
+}
+
+fn format(args: &FormatPolicies) -> Result<ExitCode> {
+    let mut other = false;
+    for file in &args.files {
+        let text = read(file)?;
+        let neat = Policy::lay_out(&text).map_err(|error| refused(file, &error))?;
+        if neat == text {
+            continue;
+        }
+        other = true;
+        println!("{}", file.display());
+        if !args.check {
+            let mut sink = Sink::open(Some(file), Readers::Umask)?;
+            sink.write_all(neat.as_bytes())
+                .map_err(|error| Error::invalid(format!("cannot write {}: {error}", file.display())))?;
+            sink.publish()?;
+        }
+    }
+    Ok(if other && args.check { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn test(args: &TestPolicies, json: bool) -> Result<ExitCode> {
+    let mut policies = Vec::new();
+    for file in &args.files {
+        let policy = Policy::read(&read(file)?).map_err(|error| refused(file, &error))?;
+        policies.push((file.file_stem().unwrap_or_default().to_string_lossy().into_owned(), policy));
+    }
+    let known = Capability::ALL.into_iter().find(|capability| capability.name() == args.capability);
+    let capability = known.ok_or_else(|| {
+        let all = Capability::ALL.map(Capability::name).join(", ");
+        Error::invalid(format!("there is no capability `{}`; there are {all}", args.capability))
+    })?;
+    let rules = Rules::of(policies.iter().map(|(name, policy)| (name.as_str(), policy)));
+    let decision = rules.decide(&Asked {
+        capability,
+        path: args.path.as_bytes(),
+        key_type: args.key_type,
+        payload: args.payload,
+        context: args.context.as_deref().map(str::as_bytes),
+        now_micros: time(args.time.as_deref())?,
+        source: args.source.map_or(Source::Local, Source::Network),
+    });
+    if json {
+        let rule =
+            decision.rule.map(|rule| json!({"policy": rule.policy, "line": rule.line, "path": rule.path}));
+        show::json(&json!({"allowed": decision.allowed, "rule": rule, "why": decision.to_string()}))?;
+    } else {
+        println!("{decision}");
+    }
+    Ok(if decision.allowed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Microseconds since some midnight.
+fn time(text: Option<&str>) -> Result<i64> {
+    let Some(text) = text else { return Ok(SystemClock.now_micros()) };
+    let minutes = text.split_once(':').and_then(|(hour, minute)| {
+        let (hour, minute) = (hour.parse::<i64>().ok()?, minute.parse::<i64>().ok()?);
+        ((0..24).contains(&hour) && (0..60).contains(&minute)).then_some(hour * 60 + minute)
+    });
+    let minutes = minutes.ok_or_else(|| Error::invalid(format!("`{text}` is no time of day like 17:30")))?;
+    Ok(minutes * 60_000_000)
+}
+
+fn read(file: &Path) -> Result<String> {
+    std::fs::read_to_string(file)
+        .map_err(|error| Error::invalid(format!("cannot read {}: {error}", file.display())))
+}
+
+fn refused(file: &Path, error: &PolicyError) -> Error {
+    Error::invalid(format!("{}: {error}", file.display()))
+}
