@@ -36,7 +36,7 @@ fn make_overdue(site: &Site, name: &str) {
     let token = tokens.iter().find(|token| token.label == "guarded").unwrap().id;
     let caller = Caller::pkcs11(&core.application(), token);
     let pin = SecretBytes::copied_from(PIN.as_bytes());
-    core.call(&caller, Login { role: Role::User, pin: &pin }).unwrap();
+    core.call(&caller, Login { role: Role::User, pin: (&pin).into() }).unwrap();
     let request = CreateKey { interval: "2h".parse().unwrap(), ..CreateKey::new(name, KeyType::Ed25519) };
     core.call(&caller, request).map(drop).unwrap();
 }

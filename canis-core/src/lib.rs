@@ -19,6 +19,7 @@ pub mod setup;
 pub mod store;
 mod stream;
 pub mod token;
+pub mod wire;
 
 pub use application::Application;
 pub use caller::Caller;

@@ -90,7 +90,7 @@ fn destroyed_material_is_gone() {
     let token = core.call(&Caller::anonymous(), ListTokens).unwrap()[0].id;
     let application = core.application();
     let user = Caller::pkcs11(&application, token);
-    core.call(&user, Login { role: Role::User, pin: &SecretBytes::copied_from(PIN) }).unwrap();
+    core.call(&user, Login { role: Role::User, pin: SecretBytes::copied_from(PIN).into() }).unwrap();
     let find = |class| FindObjects {
         wanted: Wanted { class: Some(class), label: Some(b"signer"), ..Wanted::default() },
     };

@@ -112,7 +112,7 @@ fn changing_a_store() {
         let token = core.call(&Caller::anonymous(), ListTokens).unwrap()[0].id;
         let owner = core.owner(token).unwrap();
         let pin = SecretBytes::copied_from(b"1234-5678");
-        core.call(&owner, InitUserPin { pin: &pin }).unwrap();
+        core.call(&owner, InitUserPin { pin: (&pin).into() }).unwrap();
         let application = core.application();
         let user = Caller::pkcs11(&application, token);
         let mut made = Vec::new();
@@ -134,18 +134,19 @@ fn changing_a_store() {
                 made.push(name);
             }
             // A login that cannot be counted is refused, not left uncounted.
-            if full(core.call(&user, Login { role: Role::User, pin: &pin })) {
+            if full(core.call(&user, Login { role: Role::User, pin: (&pin).into() })) {
                 core.call(&user, Logout).unwrap();
             }
             full(
-                core.call(&owner, InitToken { slot: 1 + pages as u32, label: "t", so_pin: &pin }).map(|_| ()),
+                core.call(&owner, InitToken { slot: 1 + pages as u32, label: "t", so_pin: (&pin).into() })
+                    .map(|_| ()),
             );
             disk.make_room();
             made.sort();
             assert_eq!(keys(&core, &owner), made);
         }
         assert!(refused > 3, "the disk was never full");
-        core.call(&user, Login { role: Role::User, pin: &pin }).unwrap();
+        core.call(&user, Login { role: Role::User, pin: (&pin).into() }).unwrap();
         drop(core);
         assert_whole(&dir);
     });

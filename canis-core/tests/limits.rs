@@ -231,7 +231,7 @@ fn derived_keys_are_as_their_bases_want_them() {
         (limited, Derivation::JoinKey(free)),
         (free, Derivation::JoinKey(limited)),
     ] {
-        assert_eq!(code(derive(base, how, Usage::SIGN)), ErrorCode::KeySensitive);
+        assert_eq!(code(derive(base, how.clone(), Usage::SIGN)), ErrorCode::KeySensitive);
         derive(base, how, Usage::DERIVE).unwrap();
     }
 }

@@ -64,7 +64,7 @@ fn applications_do_not_share_logins() {
     // The security officer uses no keys either.
     let so = token.core.application();
     let so = Caller::pkcs11(&so, token.id);
-    token.core.call(&so, Login { role: Role::So, pin: &pin(SO) }).unwrap();
+    token.core.call(&so, Login { role: Role::So, pin: pin(SO).into() }).unwrap();
     assert_eq!(
         code(token.core.call(&so, OpenKey { object: secret, usage: Usage::SIGN, mechanism: 0 })),
         ErrorCode::ObjectNotFound
@@ -305,7 +305,7 @@ fn what_was_found_once_is_looked_for_again_when_anything_changes() {
     assert_eq!((token.find(b"new"), theirs(b"new")), (2, 1));
     token.core.call(&token.caller(), Logout).unwrap();
     assert_eq!((token.find(b"again"), token.find(b"new")), (1, 1));
-    other.call(&stranger, Login { role: Role::User, pin: &pin(USER) }).unwrap();
+    other.call(&stranger, Login { role: Role::User, pin: pin(USER).into() }).unwrap();
     assert_eq!((theirs(b"again"), token.find(b"again")), (2, 1));
     other.call(&stranger, DestroyObject { object: secret }).unwrap();
     token.login(Role::User, USER).unwrap();

@@ -73,7 +73,7 @@ fn a_modules_store_of_first_light() {
     let tokens = core.call(&Caller::pkcs11_slots(&application), ListTokens).unwrap();
     assert_eq!(tokens[0].label, "mine");
     let caller = Caller::pkcs11(&application, tokens[0].id);
-    core.call(&caller, Login { role: Role::User, pin: &pin(b"4711-4711") }).unwrap();
+    core.call(&caller, Login { role: Role::User, pin: pin(b"4711-4711").into() }).unwrap();
     let find = |class, label: &[u8]| {
         let wanted = Wanted { class: Some(class), label: Some(label), ..Wanted::default() };
         let found = core.call(&caller, FindObjects { wanted }).unwrap().objects;

@@ -35,7 +35,7 @@ impl Guarded {
     }
 
     fn log_in(&self, application: &Arc<Application>, pin: &[u8]) -> Result<(), ErrorCode> {
-        let request = Login { role: Role::User, pin: &SecretBytes::copied_from(pin) };
+        let request = Login { role: Role::User, pin: SecretBytes::copied_from(pin).into() };
         self.opened.core.call(&Caller::pkcs11(application, self.id), request).map_err(|error| error.code)
     }
 }

@@ -30,7 +30,7 @@ fn wrong_pins_wait_and_lock() {
     assert_eq!(code(token.login(Role::User, USER)), ErrorCode::PinLocked);
     assert_eq!(state().so_pin.tries_left, MAX_TRIES);
     token.login(Role::So, SO).unwrap();
-    token.core.call(&token.caller(), InitUserPin { pin: &pin(b"another") }).unwrap();
+    token.core.call(&token.caller(), InitUserPin { pin: pin(b"another").into() }).unwrap();
     token.core.call(&token.caller(), Logout).unwrap();
     assert_eq!(code(token.login(Role::User, USER)), ErrorCode::PinIncorrect);
     token.login(Role::User, b"another").unwrap();
@@ -49,7 +49,7 @@ fn tries_are_counted_across_processes() {
         let core = other();
         let caller = Caller::pkcs11(&core.application(), token.id);
         assert_eq!(
-            code(core.call(&caller, Login { role: Role::User, pin: &pin(b"wrong") })),
+            code(core.call(&caller, Login { role: Role::User, pin: pin(b"wrong").into() })),
             ErrorCode::PinIncorrect
         );
     }
@@ -61,7 +61,9 @@ fn pins_change_and_have_lengths() {
     let token = Token::new();
     let change = |old: &[u8], new: &[u8]| {
         let (old, new) = (pin(old), pin(new));
-        token.core.call(&token.caller(), ChangePin { role: Role::User, old: &old, new: &new })
+        token
+            .core
+            .call(&token.caller(), ChangePin { role: Role::User, old: (&old).into(), new: (&new).into() })
     };
     assert_eq!(code(change(USER, b"abc")), ErrorCode::PinInvalid);
     assert_eq!(code(change(USER, &[b'x'; 256])), ErrorCode::PinInvalid);
@@ -77,8 +79,9 @@ fn wiping_a_token() {
     let token = Token::new();
     token.login(Role::User, USER).unwrap();
     let (secret, _) = token.generate("k", None).unwrap();
-    let init =
-        |so: &[u8]| token.core.call(&token.caller(), InitToken { slot: 0, label: "again", so_pin: &pin(so) });
+    let init = |so: &[u8]| {
+        token.core.call(&token.caller(), InitToken { slot: 0, label: "again", so_pin: pin(so).into() })
+    };
     assert_eq!(code(init(b"wrong")), ErrorCode::PinIncorrect);
     assert_eq!(token.find(b"k"), 2);
     assert_eq!(init(SO).unwrap(), token.id);
@@ -97,7 +100,7 @@ fn deleting_a_token() {
     let delete = |so: Option<&[u8]>, dry_run| {
         let so = so.map(pin);
         let caller = Caller::pkcs11(&token.core.application(), token.id);
-        token.core.call(&caller, DeleteToken { so_pin: so.as_ref(), dry_run })
+        token.core.call(&caller, DeleteToken { so_pin: so.as_ref().map(Into::into), dry_run })
     };
     assert_eq!(code(delete(Some(b"wrong"), false)), ErrorCode::PinIncorrect);
     assert_eq!(code(delete(Some(USER), false)), ErrorCode::PinIncorrect);
@@ -111,7 +114,7 @@ fn deleting_a_token() {
     assert!(tokens().is_empty());
     assert!(token.generate("late", None).is_err());
     let slots = Caller::pkcs11_slots(&token.application);
-    let new = token.core.call(&slots, InitToken { slot: 0, label: "new", so_pin: &pin(SO) }).unwrap();
+    let new = token.core.call(&slots, InitToken { slot: 0, label: "new", so_pin: pin(SO).into() }).unwrap();
     assert_ne!(new, token.id);
 }
 
@@ -126,9 +129,9 @@ fn rows_from_before_a_wipe_stay_closed() {
         store.execute_batch(statement).unwrap();
     };
     sql("CREATE TABLE kept AS SELECT * FROM objects WHERE private = 1");
-    token.core.call(&token.caller(), InitToken { slot: 0, label: "again", so_pin: &pin(SO) }).unwrap();
+    token.core.call(&token.caller(), InitToken { slot: 0, label: "again", so_pin: pin(SO).into() }).unwrap();
     token.login(Role::So, SO).unwrap();
-    token.core.call(&token.caller(), InitUserPin { pin: &pin(USER) }).unwrap();
+    token.core.call(&token.caller(), InitUserPin { pin: pin(USER).into() }).unwrap();
     token.core.call(&token.caller(), Logout).unwrap();
     sql("INSERT INTO objects SELECT * FROM kept");
     token.login(Role::User, USER).unwrap();
@@ -147,7 +150,7 @@ fn right_pins_at_one_moment() {
             let clock = Arc::<TestClock>::clone(&token.clock);
             let core = Core::open(Arc::new(store), default_provider(), clock).unwrap();
             let caller = Caller::pkcs11(&core.application(), token.id);
-            std::thread::spawn(move || core.call(&caller, Login { role: Role::User, pin: &pin(USER) }))
+            std::thread::spawn(move || core.call(&caller, Login { role: Role::User, pin: pin(USER).into() }))
         })
         .collect();
     for thread in threads {
@@ -181,16 +184,16 @@ fn a_wipe_by_another_process_is_noticed() {
     };
     let core = other();
     let application = core.application();
-    let wipe = InitToken { slot: 0, label: "wiped", so_pin: &pin(SO) };
+    let wipe = InitToken { slot: 0, label: "wiped", so_pin: pin(SO).into() };
     core.call(&Caller::pkcs11_slots(&application), wipe).unwrap();
     let refused = token.generate("after", None).map(|_| ()).unwrap_err();
     assert!(matches!(refused.code, ErrorCode::TenantLocked | ErrorCode::LoginRequired), "{refused}");
     // The other process sets it up and uses it.
     let caller = Caller::pkcs11(&application, token.id);
-    core.call(&caller, Login { role: Role::So, pin: &pin(SO) }).unwrap();
-    core.call(&caller, InitUserPin { pin: &pin(USER) }).unwrap();
+    core.call(&caller, Login { role: Role::So, pin: pin(SO).into() }).unwrap();
+    core.call(&caller, InitUserPin { pin: pin(USER).into() }).unwrap();
     core.call(&caller, Logout).unwrap();
-    core.call(&caller, Login { role: Role::User, pin: &pin(USER) }).unwrap();
+    core.call(&caller, Login { role: Role::User, pin: pin(USER).into() }).unwrap();
     assert_eq!(core.call(&caller, FindObjects { wanted: Wanted::default() }).unwrap().objects.len(), 0);
 }
 
@@ -220,14 +223,16 @@ fn a_reset_is_not_undone_by_a_change() {
         std::thread::scope(|scope| {
             let (old, new) = (pin(&known), pin(kept.as_bytes()));
             let (core, user) = (&token.core, &user);
-            scope.spawn(move || core.call(user, ChangePin { role: Role::User, old: &old, new: &new }));
+            scope.spawn(move || {
+                core.call(user, ChangePin { role: Role::User, old: (&old).into(), new: (&new).into() })
+            });
             let new = pin(reset.as_bytes());
             std::thread::sleep(std::time::Duration::from_millis(10 * round));
-            token.core.call(&token.caller(), InitUserPin { pin: &new }).unwrap();
+            token.core.call(&token.caller(), InitUserPin { pin: (&new).into() }).unwrap();
         });
-        let refused = token.core.call(&user, Login { role: Role::User, pin: &pin(kept.as_bytes()) });
+        let refused = token.core.call(&user, Login { role: Role::User, pin: pin(kept.as_bytes()).into() });
         assert_eq!(code(refused), ErrorCode::PinIncorrect);
-        token.core.call(&user, Login { role: Role::User, pin: &pin(reset.as_bytes()) }).unwrap();
+        token.core.call(&user, Login { role: Role::User, pin: pin(reset.as_bytes()).into() }).unwrap();
         token.core.call(&user, Logout).unwrap();
         known = reset.into_bytes();
     }
@@ -246,7 +251,7 @@ fn a_wipe_by_another_process_ends_the_login() {
     let core =
         Core::open(Arc::new(store), default_provider(), Arc::<TestClock>::clone(&token.clock)).unwrap();
     let application = core.application();
-    let wipe = InitToken { slot: 0, label: "wiped", so_pin: &pin(SO) };
+    let wipe = InitToken { slot: 0, label: "wiped", so_pin: pin(SO).into() };
     core.call(&Caller::pkcs11_slots(&application), wipe).unwrap();
 
     assert!(!token.core.is_current(&token.caller(), &opened));
@@ -258,8 +263,8 @@ fn a_wipe_by_another_process_ends_the_login() {
     assert!(token.application.was_wiped(token.id) && !token.application.was_wiped(token.id));
 
     let caller = Caller::pkcs11(&application, token.id);
-    core.call(&caller, Login { role: Role::So, pin: &pin(SO) }).unwrap();
-    core.call(&caller, InitUserPin { pin: &pin(b"another") }).unwrap();
+    core.call(&caller, Login { role: Role::So, pin: pin(SO).into() }).unwrap();
+    core.call(&caller, InitUserPin { pin: pin(b"another").into() }).unwrap();
     token.login(Role::User, b"another").unwrap();
     assert_eq!(code(token.read(secret)), ErrorCode::ObjectNotFound);
     token.generate("after", None).unwrap();
@@ -269,8 +274,9 @@ fn a_wipe_by_another_process_ends_the_login() {
 #[test]
 fn a_wipe_with_a_wrong_pin_is_counted() {
     let token = Token::new();
-    let wipe =
-        |so: &[u8]| token.core.call(&token.caller(), InitToken { slot: 0, label: "again", so_pin: &pin(so) });
+    let wipe = |so: &[u8]| {
+        token.core.call(&token.caller(), InitToken { slot: 0, label: "again", so_pin: pin(so).into() })
+    };
     for _ in 0..MAX_TRIES {
         assert_eq!(code(wipe(b"wrong")), ErrorCode::PinIncorrect);
         token.clock.advance(3600);

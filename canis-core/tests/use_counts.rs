@@ -30,7 +30,7 @@ fn uses_are_written_when_they_are_due() {
     let clock = Arc::<TestClock>::clone(&token.clock);
     let other = Core::open(Arc::new(store), default_provider(), clock).unwrap();
     let caller = Caller::pkcs11(&other.application(), token.id);
-    other.call(&caller, Login { role: Role::User, pin: &pin(USER) }).unwrap();
+    other.call(&caller, Login { role: Role::User, pin: pin(USER).into() }).unwrap();
 
     let key = token.open(secret, Usage::SIGN).unwrap();
     let sign = |scheme, input: &[u8]| {

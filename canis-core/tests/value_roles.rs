@@ -114,7 +114,7 @@ fn roles_survive_a_restart() {
     let core = Core::open(Arc::new(store), default_provider(), Arc::new(SystemClock)).unwrap();
     let application = core.application();
     let caller = Caller::pkcs11(&application, token.id);
-    core.call(&caller, Login { role: Role::User, pin: &pin(USER) }).unwrap();
+    core.call(&caller, Login { role: Role::User, pin: pin(USER).into() }).unwrap();
     let mut plain = secret(DATA);
     plain.key.as_mut().unwrap().sensitive = false;
     let ask = |content| UnwrapKey {
@@ -190,7 +190,7 @@ fn derivation_gives_no_part_that_could_be_tried() {
         (Derivation::JoinKey(other), 33, 64),
         (Derivation::JoinKey(other), 63, 64),
     ] {
-        assert_eq!(code(derive(how, refused)), ErrorCode::InvalidKeyType);
+        assert_eq!(code(derive(how.clone(), refused)), ErrorCode::InvalidKeyType);
         derive(how, taken).unwrap();
     }
     assert_eq!(code(derive(Derivation::Xor(&data[..13]), 13)), ErrorCode::InvalidKeyType);

@@ -1,8 +1,10 @@
 //! What the operations answer.
 
-use crate::message::error_map;
+use crate::fields::Fields;
+use crate::message::{WireAnswer, error_map};
 use crate::value::{Map, Value};
-use crate::{Interval, KeyFormat, KeyState, KeyType, Result, Usage};
+use crate::{Error, Id, Interval, KeyFormat, KeyState, KeyType, Result, Usage};
+use std::sync::Arc;
 use zeroize::Zeroize;
 
 pub use crate::batch::BatchAnswer;
@@ -28,6 +30,65 @@ macro_rules! answer {
     };
 }
 pub(crate) use answer;
+
+/// Of what there is nothing to say but that it was done.
+impl WireAnswer for () {
+    fn to_map(&self) -> Map<'_> {
+        Map::new()
+    }
+
+    fn from_fields(_: &mut Fields<'_>) -> Result<Self> {
+        Ok(())
+    }
+}
+
+/// The id of what was made.
+impl WireAnswer for Id {
+    fn to_map(&self) -> Map<'_> {
+        Map::new().with("id", &self.0[..])
+    }
+
+    fn from_fields(fields: &mut Fields<'_>) -> Result<Self> {
+        fields.required("id")
+    }
+}
+
+/// The id of what was made, and of its public half if it has one.
+impl WireAnswer for (Id, Option<Id>) {
+    fn to_map(&self) -> Map<'_> {
+        self.0.to_map().with_some("public", self.1.as_ref().map(|id| &id.0[..]))
+    }
+
+    fn from_fields(fields: &mut Fields<'_>) -> Result<Self> {
+        Ok((fields.required("id")?, fields.optional("public")?))
+    }
+}
+
+impl<T: WireAnswer> WireAnswer for Arc<T> {
+    fn to_map(&self) -> Map<'_> {
+        T::to_map(self)
+    }
+
+    fn from_fields(fields: &mut Fields<'_>) -> Result<Self> {
+        T::from_fields(fields).map(Arc::new)
+    }
+}
+
+/// A list of what has fields.
+impl<T: WireAnswer> WireAnswer for Vec<T> {
+    fn to_map(&self) -> Map<'_> {
+        Map::new().with("items", self.iter().map(|item| Value::Map(item.to_map())).collect::<Vec<_>>())
+    }
+
+    fn from_fields(fields: &mut Fields<'_>) -> Result<Self> {
+        let items: Vec<Value<'_>> = fields.required("items")?;
+        let one = |item| match item {
+            Value::Map(map) => T::from_fields(&mut Fields::new("an item", map)),
+            _ => Err(Error::invalid("`items` must hold maps")),
+        };
+        items.into_iter().map(one).collect()
+    }
+}
 
 answer! {
     /// The state of server and store.

@@ -1,7 +1,7 @@
 //! Reading maps field by field: each of the type that is expected, none left over.
 
 use crate::value::{Map, Value};
-use crate::{Error, Result};
+use crate::{Error, Id, Result};
 use std::borrow::Cow;
 
 /// The fields of a request or answer, taken one by one; what is left at the end is an error.
@@ -67,6 +67,14 @@ pub trait FromValue<'a>: Sized {
     fn from_value(value: Value<'a>) -> Option<Self>;
 }
 
+impl<'a> FromValue<'a> for Value<'a> {
+    const EXPECTED: &'static str = "a value";
+
+    fn from_value(value: Value<'a>) -> Option<Self> {
+        Some(value)
+    }
+}
+
 macro_rules! from_value {
     ($($type:ty, $expected:literal, $pattern:pat => $value:expr;)+) => {
         $(impl<'a> FromValue<'a> for $type {
@@ -89,4 +97,5 @@ from_value! {
     Vec<u8>, "bytes", Value::Bytes(v) => Some(v.into_owned());
     Vec<Value<'a>>, "an array", Value::Array(v) => Some(v);
     Map<'a>, "a map", Value::Map(v) => Some(v);
+    Id, "the 16 bytes of an id", Value::Bytes(v) => Id::from_slice(&v);
 }

@@ -273,6 +273,12 @@ operations! {
     Logout = 48, "token.logout", None, Short, false;
     /// The tokens there are (C_GetSlotList, C_GetTokenInfo).
     ListTokens = 35, "token.list", None, Long, false;
+    /// Who is logged in to a token (C_GetSessionInfo).
+    ShowLogin = 67, "token.role", None, Short, false;
+    /// End a PKCS#11 application (C_Finalize).
+    EndApplication = 68, "application.end", None, Long, false;
+    /// Destroy the objects of a session (C_CloseSession).
+    EndSession = 66, "object.end-session", None, Short, false;
     /// Make an object from its attributes (C_CreateObject).
     CreateObject = 36, "object.create", Some(C::Create), Long, false;
     /// Make a key or a key pair and its objects (C_GenerateKey, C_GenerateKeyPair).

@@ -123,7 +123,7 @@ fn log_in(local: &Local, label: &str, pin: &SecretBytes) -> Result<(Core, Caller
         ));
     };
     let caller = Caller::pkcs11(&core.application(), token.id);
-    core.call(&caller, Login { role: Role::User, pin })?;
+    core.call(&caller, Login { role: Role::User, pin: pin.into() })?;
     Ok((core, caller))
 }
 

@@ -4,6 +4,7 @@ use super::Content;
 use crate::crypto::Hash;
 use crate::crypto::derive::Field;
 use canis_proto::{Family, Id, Operation, OperationId};
+use std::borrow::Cow;
 
 /// The pseudorandom functions of SP 800-108.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +16,7 @@ pub enum Prf {
 }
 
 /// How a key is made of a base key.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub enum Derivation<'a> {
     /// CKM_ECDH1_DERIVE, CKM_ECDH1_COFACTOR_DERIVE (the cofactor of every curve here is 1, or part of X25519).
     Agree {
@@ -40,7 +41,7 @@ pub enum Derivation<'a> {
         /// The PRF.
         prf: Prf,
         /// What each block is computed over.
-        fields: &'a [Field<'a>],
+        fields: Cow<'a, [Field<'a>]>,
     },
     /// CKM_CONCATENATE_BASE_AND_KEY: base ‖ other key.
     JoinKey(Id),

@@ -7,13 +7,16 @@ use canis_proto::{Error, ErrorCode, Family, Id, KeyType, Result, Usage};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// A request as a struct, and its row in the table of operations, which has its name or stands behind `as`.
 macro_rules! operation {
-    ($(#[doc = $doc:literal])+ $name:ident $(<$life:lifetime>)? => $answer:ty { $($(#[doc = $fdoc:literal])+ $field:ident: $type:ty,)* }) => {
+    (@row $name:ident) => { OperationId::$name };
+    (@row $name:ident $row:ident) => { OperationId::$row };
+    ($(#[doc = $doc:literal])+ $name:ident $(<$life:lifetime>)? $(as $row:ident)? => $answer:ty { $($(#[doc = $fdoc:literal])+ $field:ident: $type:ty,)* }) => {
         $(#[doc = $doc])+
         pub struct $name $(<$life>)? { $($(#[doc = $fdoc])+ pub $field: $type,)* }
 
         impl $(<$life>)? Operation for $name $(<$life>)? {
-            const ID: OperationId = OperationId::$name;
+            const ID: OperationId = operation!(@row $name $($row)?);
             type Answer = $answer;
         }
     };
@@ -24,6 +27,7 @@ mod defaults;
 mod derive;
 mod limits;
 pub(crate) mod mechanism;
+mod named;
 mod profile;
 mod record;
 mod request;
@@ -35,6 +39,10 @@ mod wrap;
 pub use derive::{Derivation, DeriveKey, DerivePassword, Derived, LEAST_DERIVED, Prf, Salt};
 pub use limits::template_attributes;
 pub(crate) use limits::{DERIVE_TEMPLATE, UNWRAP_TEMPLATE, WRAP_TEMPLATE};
+pub use named::{
+    ConfirmNamed, DecryptNamed, EncryptNamed, EndSession, FindPage, FoundPage, NamedKey, OpenNamed,
+    OpenedKey, RecoverNamed, Recovered, SignNamed, Used, VerifyNamed,
+};
 pub(crate) use profile::{profile, profiles};
 pub(crate) use record::{from_record, to_record};
 pub use request::{
@@ -180,10 +188,16 @@ pub(crate) const NO_MECHANISM: u64 = u64::MAX;
 const LARGEST: usize = 1 << 20;
 
 impl Content {
+    /// The bytes of its attributes that have no fixed length.
+    pub(crate) fn size(&self) -> usize {
+        let attributes: usize = self.attributes.iter().map(|(_, value)| value.len()).sum();
+        let public = self.key.as_ref().map_or(0, |facts| facts.spki.len());
+        attributes + self.label.len() + self.id.len() + public
+    }
+
     /// Refuses attributes that are too large to be kept.
     pub(crate) fn check_size(&self) -> Result<()> {
-        let attributes: usize = self.attributes.iter().map(|(_, value)| value.len()).sum();
-        let size = attributes + self.label.len() + self.id.len();
+        let size = self.size();
         if size <= LARGEST {
             return Ok(());
         }

@@ -29,6 +29,7 @@ mod object_find;
 mod object_generate;
 mod object_import;
 mod object_keep;
+mod object_named;
 mod object_open;
 mod object_prf;
 mod object_role;

@@ -27,9 +27,9 @@ impl Run for DeriveKey<'_> {
         caller.require(Capability::Create)?;
         let mechanisms = self.how.mechanisms(self.derived);
         let base = keyring.open_base(caller, self.base, mechanisms)?;
-        let other = match self.how {
+        let other = match &self.how {
             Derivation::JoinKey(id) | Derivation::Hkdf { extract: Some(Salt::Key(id)), .. } => {
-                Some(keyring.open_base(caller, id, mechanisms)?)
+                Some(keyring.open_base(caller, *id, mechanisms)?)
             }
             _ => None,
         };

@@ -8,7 +8,7 @@ use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
 use crate::keyring::tenant::{Protection, TenantInfo};
 use crate::secret::SecretBytes;
-use crate::token::{DeleteToken, InitUserPin, Login, Logout, PinState, Role, TokenInfo};
+use crate::token::{DeleteToken, InitUserPin, Login, Logout, Pin, PinState, Role, TokenInfo};
 use canis_proto::slot::{
     DeleteSlot, InitSlot, ListSlots, PinInfo, SetSlotPin, SlotDeleted, SlotInfo, SlotList, SlotToken,
     UnlockSlot,
@@ -74,7 +74,7 @@ impl Run for SetSlotPin<'_> {
         keyring.root_keys()?;
         let info = keyring.tenant_info(token.id)?;
         refuse_others_keys(caller, &info)?;
-        InitUserPin { pin: &pin }.run(keyring, &Caller::owner(token.id))?;
+        InitUserPin { pin: (&pin).into() }.run(keyring, &Caller::owner(token.id))?;
         Ok(token.into())
     }
 }
@@ -114,7 +114,7 @@ impl Run for UnlockSlot<'_> {
         let token = keyring.token_labelled(&self.token)?;
         let officer = Visit::to(keyring, &token);
         officer.log_in(Role::So, &self.so_pin)?;
-        InitUserPin { pin: &pin }.run(keyring, &officer.caller)?;
+        InitUserPin { pin: (&pin).into() }.run(keyring, &officer.caller)?;
         Ok(token.into())
     }
 }
@@ -131,7 +131,8 @@ impl Run for DeleteSlot<'_> {
         let visitor = Visit::to(keyring, &token);
         let caller = if decides { &Caller::owner(token.id) } else { &visitor.caller };
         let so_pin = self.so_pin.as_deref().map(SecretBytes::copied_from);
-        let gone = DeleteToken { so_pin: so_pin.as_ref(), dry_run: self.preview }.run(keyring, caller)?;
+        let gone = DeleteToken { so_pin: so_pin.as_ref().map(Pin::Lent), dry_run: self.preview }
+            .run(keyring, caller)?;
         Ok(SlotDeleted {
             slot: token.slot,
             token: token.label,
@@ -197,7 +198,7 @@ impl<'a> Visit<'a> {
     /// Logs in. A wrong PIN counts as it does in C_Login.
     pub(super) fn log_in(&self, role: Role, pin: &[u8]) -> Result<()> {
         let pin = SecretBytes::copied_from(pin);
-        Login { role, pin: &pin }.run(self.keyring, &self.caller)
+        Login { role, pin: (&pin).into() }.run(self.keyring, &self.caller)
     }
 }
 

@@ -27,7 +27,7 @@ impl Run for DeleteToken<'_> {
         }
         let keys: Vec<KeyRow> =
             keyring.store.all_keys(token.id)?.into_iter().filter(|key| key.deleted_at.is_none()).collect();
-        match self.so_pin {
+        match &self.so_pin {
             Some(pin) => drop(keyring.check_with_so_pin(&token, pin)?),
             None if caller.is_owner() => refuse_undeletable(&keys)?,
             None => {

@@ -36,7 +36,7 @@ impl Run for InitToken<'_> {
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Id> {
         check(self.slot, self.label)?;
         match keyring.tenants()?.into_iter().find(|t| t.record.slot == self.slot) {
-            None => keyring.make_token(self.slot, self.label, self.so_pin, None),
+            None => keyring.make_token(self.slot, self.label, &self.so_pin, None),
             Some(old) => keyring.wipe_token(&self, &old, caller),
         }
     }
@@ -90,7 +90,7 @@ impl Keyring {
                 ),
             ));
         }
-        let proven = self.check_with_so_pin(old, request.so_pin)?;
+        let proven = self.check_with_so_pin(old, &request.so_pin)?;
         // A new tenant key: rows of an older copy of the file must not open again in the wiped token.
         let now = self.clock.now_micros();
         let new = new_tenant(self.provider, None, request.label, request.slot, old.protection, now)?;
@@ -101,7 +101,7 @@ impl Keyring {
                 old.id,
                 old.protection,
                 Role::So,
-                request.so_pin,
+                &request.so_pin,
                 &new.key,
                 Some(proven.row),
             )?),

@@ -1,12 +1,13 @@
-//! `token.login`, `token.logout`, `token.init-pin`, `token.change-pin`.
+//! `token.login`, `token.logout`, `token.role`, `token.init-pin`, `token.change-pin`, `application.end`.
 
+use crate::application::Application;
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
 use crate::keyring::tenant::{OpenTenant, Protection};
 use crate::secret::SecretBytes;
 use crate::store::Change;
-use crate::token::{ChangePin, InitUserPin, Login, Logout, Role};
+use crate::token::{ChangePin, EndApplication, InitUserPin, Login, LoginState, Logout, Role, ShowLogin};
 use canis_proto::{Error, ErrorCode, Id, Result};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -26,7 +27,7 @@ impl Run for Login<'_> {
                 "somebody is logged in to this token already",
             ));
         }
-        let tenant = keyring.open_by_pin(token, self.role, self.pin)?;
+        let tenant = keyring.open_by_pin(token, self.role, &self.pin)?;
         tenant.logins.fetch_add(1, Ordering::AcqRel);
         application.log_in(token, tenant.revision, self.role);
         if tenant.protection != Protection::Root {
@@ -51,6 +52,28 @@ impl Run for Logout {
     }
 }
 
+impl Run for ShowLogin {
+    fn resource(&self) -> Resource<'_> {
+        Resource::Token
+    }
+
+    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<LoginState> {
+        let role = keyring.logged_in(caller)?;
+        Ok(LoginState { role, wiped: caller.application()?.was_wiped(caller.tenant()?) })
+    }
+}
+
+impl Run for EndApplication {
+    fn resource(&self) -> Resource<'_> {
+        Resource::Token
+    }
+
+    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<()> {
+        keyring.end_application(caller.application()?);
+        Ok(())
+    }
+}
+
 impl Run for InitUserPin<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::Token
@@ -61,7 +84,7 @@ impl Run for InitUserPin<'_> {
         if !caller.is_owner() && keyring.logged_in(caller)? != Some(Role::So) {
             return Err(Error::new(ErrorCode::LoginRequired, "the security officer must be logged in"));
         }
-        keyring.set_pin(token, Role::User, self.pin)
+        keyring.set_pin(token, Role::User, &self.pin)
     }
 }
 
@@ -74,14 +97,14 @@ impl Run for ChangePin<'_> {
         let token = caller.tenant()?;
         // The old PIN proves the caller, whether or not somebody is logged in.
         let tenant = keyring.tenant_info(token)?;
-        let proven = keyring.try_pin(&tenant, self.role, self.old)?;
+        let proven = keyring.try_pin(&tenant, self.role, &self.old)?;
         let key = match &proven.key {
             Some(key) => key,
             None => &keyring.tenant(token)?.key,
         };
         // In place of the row that was tried: if the security officer set the PIN meanwhile, that stands.
         let row =
-            keyring.new_pin_row(token, tenant.protection, self.role, self.new, key, Some(proven.row))?;
+            keyring.new_pin_row(token, tenant.protection, self.role, &self.new, key, Some(proven.row))?;
         keyring.store.commit(&[Change::ExpectTenant(token, tenant.revision), Change::Put(row)])
     }
 }
@@ -103,6 +126,13 @@ impl Keyring {
         let (old, _turn) = self.pin_to_replace(token, role)?;
         let row = self.new_pin_row(token, info.protection, role, pin, &tenant.key, old)?;
         self.store.commit(&[tenant.expected(), Change::Put(row)])
+    }
+
+    /// Ends all that an application has.
+    pub(crate) fn end_application(&self, application: &Application) {
+        for token in application.end() {
+            self.leave(token);
+        }
     }
 
     /// One login less; a tenant that only PINs open closes with the last one.

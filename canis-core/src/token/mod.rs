@@ -2,6 +2,7 @@
 
 use crate::secret::SecretBytes;
 use canis_proto::{Id, Operation, OperationId};
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// The shortest PIN, in bytes.
@@ -10,6 +11,37 @@ pub const MIN_PIN: usize = 4;
 pub const MAX_PIN: usize = 255;
 /// Wrong PINs in a row before it locks.
 pub const MAX_TRIES: u32 = 10;
+
+/// A PIN, the asker's own or lent.
+pub enum Pin<'a> {
+    /// It goes with the request.
+    Held(SecretBytes),
+    /// The asker keeps it.
+    Lent(&'a SecretBytes),
+}
+
+impl Deref for Pin<'_> {
+    type Target = SecretBytes;
+
+    fn deref(&self) -> &SecretBytes {
+        match self {
+            Pin::Held(pin) => pin,
+            Pin::Lent(pin) => pin,
+        }
+    }
+}
+
+impl From<SecretBytes> for Pin<'_> {
+    fn from(pin: SecretBytes) -> Self {
+        Pin::Held(pin)
+    }
+}
+
+impl<'a> From<&'a SecretBytes> for Pin<'a> {
+    fn from(pin: &'a SecretBytes) -> Self {
+        Pin::Lent(pin)
+    }
+}
 
 /// Who logs in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,7 +96,7 @@ pub struct InitToken<'a> {
     /// The label, UTF-8, at most 32 bytes.
     pub label: &'a str,
     /// The new security officer's PIN; for an existing token it must be the one that is set.
-    pub so_pin: &'a SecretBytes,
+    pub so_pin: Pin<'a>,
 }
 
 impl Operation for InitToken<'_> {
@@ -75,7 +107,7 @@ impl Operation for InitToken<'_> {
 /// Removes a token with its keys, objects and PINs; its slot is free again.
 pub struct DeleteToken<'a> {
     /// The security officer's PIN. Without it the store's owner asks.
-    pub so_pin: Option<&'a SecretBytes>,
+    pub so_pin: Option<Pin<'a>>,
     /// Whether only to say what would go.
     pub dry_run: bool,
 }
@@ -97,7 +129,7 @@ pub struct Deleted {
 /// Sets the user PIN; the security officer must be logged in (C_InitPIN), or the store's owner asks.
 pub struct InitUserPin<'a> {
     /// The new PIN.
-    pub pin: &'a SecretBytes,
+    pub pin: Pin<'a>,
 }
 
 impl Operation for InitUserPin<'_> {
@@ -110,9 +142,9 @@ pub struct ChangePin<'a> {
     /// Whose.
     pub role: Role,
     /// The PIN that is set.
-    pub old: &'a SecretBytes,
+    pub old: Pin<'a>,
     /// The new one.
-    pub new: &'a SecretBytes,
+    pub new: Pin<'a>,
 }
 
 impl Operation for ChangePin<'_> {
@@ -125,11 +157,36 @@ pub struct Login<'a> {
     /// As whom.
     pub role: Role,
     /// The PIN.
-    pub pin: &'a SecretBytes,
+    pub pin: Pin<'a>,
 }
 
 impl Operation for Login<'_> {
     const ID: OperationId = OperationId::Login;
+    type Answer = ();
+}
+
+/// Asks who is logged in.
+pub struct ShowLogin;
+
+impl Operation for ShowLogin {
+    const ID: OperationId = OperationId::ShowLogin;
+    type Answer = LoginState;
+}
+
+/// Who is logged in to a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoginState {
+    /// Who; `None` if nobody is.
+    pub role: Option<Role>,
+    /// Whether the login ended since this was asked last because the token was wiped elsewhere.
+    pub wiped: bool,
+}
+
+/// Ends the application: its logins, session objects and opened keys are gone (C_Finalize).
+pub struct EndApplication;
+
+impl Operation for EndApplication {
+    const ID: OperationId = OperationId::EndApplication;
     type Answer = ();
 }
 

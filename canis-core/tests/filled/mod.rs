@@ -21,10 +21,10 @@ pub(crate) fn filled(provider: &'static Provider) -> Opened {
     let core = &opened.core;
     let token = core.call(&Caller::anonymous(), ListTokens).unwrap()[0].id;
     let pin = SecretBytes::copied_from(PIN);
-    core.call(&core.owner(token).unwrap(), InitUserPin { pin: &pin }).unwrap();
+    core.call(&core.owner(token).unwrap(), InitUserPin { pin: (&pin).into() }).unwrap();
     let application = core.application();
     let user = Caller::pkcs11(&application, token);
-    core.call(&user, Login { role: Role::User, pin: &pin }).unwrap();
+    core.call(&user, Login { role: Role::User, pin: (&pin).into() }).unwrap();
     core.call(&user, generate()).unwrap();
     opened
 }

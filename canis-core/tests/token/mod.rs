@@ -52,10 +52,10 @@ impl Token {
         let core = Core::open(Arc::new(store), default_provider(), Arc::<TestClock>::clone(&clock)).unwrap();
         let application = core.application();
         let slots = Caller::pkcs11_slots(&application);
-        let id = core.call(&slots, InitToken { slot: 0, label: "token", so_pin: &pin(SO) }).unwrap();
+        let id = core.call(&slots, InitToken { slot: 0, label: "token", so_pin: pin(SO).into() }).unwrap();
         let token = Token { dir, core, clock, application, id };
         token.login(Role::So, SO).unwrap();
-        token.core.call(&token.caller(), InitUserPin { pin: &pin(USER) }).unwrap();
+        token.core.call(&token.caller(), InitUserPin { pin: pin(USER).into() }).unwrap();
         token.core.call(&token.caller(), Logout).unwrap();
         token
     }
@@ -65,7 +65,7 @@ impl Token {
     }
 
     pub(crate) fn login(&self, role: Role, bytes: &[u8]) -> Result<()> {
-        self.core.call(&self.caller(), Login { role, pin: &pin(bytes) })
+        self.core.call(&self.caller(), Login { role, pin: pin(bytes).into() })
     }
 
     pub(crate) fn generate(&self, label: &str, session: Option<u64>) -> Result<(Id, Id)> {

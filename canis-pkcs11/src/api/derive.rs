@@ -98,7 +98,7 @@ fn derivation<'a>(deriving: &'a Deriving<'a>, base: &Object, other: Option<Id>) 
             };
             Derivation::Hkdf { hash: *hash, extract, expand: *expand }
         }
-        Deriving::Counter { prf, fields } => Derivation::Counter { prf: *prf, fields },
+        Deriving::Counter { prf, fields } => Derivation::Counter { prf: *prf, fields: (*fields).into() },
         Deriving::JoinKey(_) => Derivation::JoinKey(other()?),
         Deriving::JoinData(data) => Derivation::JoinData(data),
         Deriving::JoinAfter(data) => Derivation::JoinAfter(data),

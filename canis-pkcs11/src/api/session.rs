@@ -118,7 +118,7 @@ pub(crate) fn login(module: &Module, handle: CK_SESSION_HANDLE, user: CK_USER_TY
     let keeper = module.keeper()?;
     let pin = SecretBytes::copied_from(pin);
     let outcome = keeper
-        .call(&token, Login { role: wanted, pin: &pin })
+        .call(&token, Login { role: wanted, pin: (&pin).into() })
         .instead(ErrorCode::PinInvalid, CKR_PIN_INCORRECT)
         .instead(ErrorCode::OperationNotAllowed, CKR_USER_ALREADY_LOGGED_IN);
     if outcome.is_err() && wanted == Role::So {

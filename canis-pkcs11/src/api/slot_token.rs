@@ -162,7 +162,7 @@ pub(crate) fn init_token(module: &Module, slot: CK_SLOT_ID, pin: &[u8], label: &
     let slot = u32::try_from(slot).map_err(|_| CKR_SLOT_ID_INVALID)?;
     module
         .keeper()?
-        .init_token(InitToken { slot, label, so_pin: &so_pin })
+        .init_token(InitToken { slot, label, so_pin: so_pin.into() })
         .instead(ErrorCode::PinInvalid, if token.is_some() { CKR_PIN_INCORRECT } else { CKR_PIN_INVALID })
         .instead(ErrorCode::OperationNotAllowed, CKR_ACTION_PROHIBITED)?;
     if let Some(id) = token {
@@ -181,7 +181,7 @@ pub(crate) fn init_pin(module: &Module, session: CK_SESSION_HANDLE, pin: &[u8]) 
     if role(module, token.id)? != Some(Role::So) {
         return fail(CKR_USER_NOT_LOGGED_IN);
     }
-    Ok(keeper.call(&token, InitUserPin { pin: &new_pin(pin)? })?)
+    Ok(keeper.call(&token, InitUserPin { pin: new_pin(pin)?.into() })?)
 }
 
 /// C_SetPIN: changes the PIN of who is logged in, the user's if nobody is (section 5.5.8).
@@ -194,7 +194,7 @@ pub(crate) fn set_pin(module: &Module, session: CK_SESSION_HANDLE, old: &[u8], n
     let keeper = module.keeper()?;
     let role = role(module, token.id)?.unwrap_or(Role::User);
     let old = SecretBytes::copied_from(old);
-    Ok(keeper.call(&token, ChangePin { role, old: &old, new: &new })?)
+    Ok(keeper.call(&token, ChangePin { role, old: old.into(), new: new.into() })?)
 }
 
 /// A PIN that is to be set.

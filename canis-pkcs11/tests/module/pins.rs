@@ -33,7 +33,7 @@ fn neighbour(home: &Home) -> (Core, Caller) {
 fn wear(home: &Home, role: Role, tries: u32) {
     let (core, caller) = neighbour(home);
     for _ in 0..tries {
-        core.call(&caller, Login { role, pin: &SecretBytes::copied_from(b"wrong") }).unwrap_err();
+        core.call(&caller, Login { role, pin: SecretBytes::copied_from(b"wrong").into() }).unwrap_err();
     }
 }
 
@@ -106,7 +106,7 @@ fn a_key_that_must_stay_keeps_its_token() {
     let allow = |allowed| {
         let (core, caller) = neighbour(&home);
         let pin = SecretBytes::copied_from(PIN.as_bytes());
-        core.call(&caller, Login { role: Role::User, pin: &pin }).unwrap();
+        core.call(&caller, Login { role: Role::User, pin: (&pin).into() }).unwrap();
         let change = UpdateKey { deletion_allowed: Some(allowed), ..UpdateKey::new("forever") };
         core.call(&caller, change).unwrap();
     };

@@ -1,13 +1,16 @@
 //! A PKCS#11 application: who is logged in where, and the objects that live in its sessions.
 
+use self::opened::OpenedKeys;
 use crate::keyring::ready::ReadyKey;
 use crate::keyring::role::Roles;
-use crate::object::Object;
+use crate::object::{KeyHandle, NamedKey, Object};
 use crate::token::Role;
 use canis_proto::{Error, ErrorCode, Id, Result};
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+mod opened;
 
 /// One application's state; it is gone with the value.
 pub struct Application {
@@ -50,6 +53,7 @@ struct State {
     objects: HashMap<Id, SessionObject>,
     /// How many session objects were made so far.
     made: u64,
+    opened: OpenedKeys,
 }
 
 /// Who is logged in, and to which token: one that was wiped has another revision.
@@ -129,7 +133,29 @@ impl Application {
 
     /// Destroys the objects of a session.
     pub fn end_session(&self, session: u64) {
-        self.change().objects.retain(|_, o| o.object.session != Some(session));
+        let mut state = self.change();
+        let State { objects, opened, .. } = &mut *state;
+        let ends = |o: &SessionObject| o.object.session == Some(session);
+        opened.forget(|_, key| objects.get(&key.object).is_some_and(ends));
+        objects.retain(|_, o| !ends(o));
+    }
+
+    /// Ends everything; gives the tokens that somebody was logged in to.
+    pub(crate) fn end(&self) -> Vec<Id> {
+        let mut state = self.change();
+        let tokens = state.logins.keys().copied().collect();
+        *state = State { made: state.made, ..State::default() };
+        tokens
+    }
+
+    /// A key that was opened for a request that named it so.
+    pub(crate) fn opened(&self, token: Id, key: &NamedKey) -> Option<Arc<KeyHandle>> {
+        self.state().opened.get(token, key)
+    }
+
+    /// Keeps an opened key for the next such request.
+    pub(crate) fn keep_opened(&self, token: Id, key: &NamedKey, opened: &Arc<KeyHandle>) {
+        self.state().opened.keep(token, *key, opened);
     }
 
     /// Waits until no other thread of this application logs in.
@@ -154,6 +180,7 @@ impl Application {
     pub(crate) fn forget(&self, token: Id) {
         let mut state = self.change();
         state.objects.retain(|_, o| o.token != token);
+        state.opened.forget(|of, _| of == token);
         state.logins.remove(&token);
     }
 
@@ -201,7 +228,9 @@ impl Application {
 
     /// Destroys one.
     pub(crate) fn remove(&self, id: Id) {
-        self.change().objects.remove(&id);
+        let mut state = self.change();
+        state.objects.remove(&id);
+        state.opened.forget(|_, key| key.object == id);
     }
 
     /// The state, about to be changed in a way that opened keys must notice.
@@ -224,6 +253,7 @@ impl State {
     /// Private session objects go with the login. Tells who was logged in.
     fn end_login(&mut self, token: Id) -> Option<Role> {
         self.objects.retain(|_, o| o.token != token || !o.object.content.needs_login());
+        self.opened.forget(|of, _| of == token);
         self.logins.remove(&token).map(|login| login.role)
     }
 }

@@ -1,0 +1,11 @@
+//! The operations of PKCS#11 as CANISP carries them ([ADR 0018](../../../docs/adr/0018-remote-module.md)): the forms of
+//! their requests and answers, for the server and for the module alike.
+
+mod form;
+mod objects;
+mod requests;
+mod schemes;
+#[cfg(test)]
+mod tests;
+
+pub use requests::AtToken;
