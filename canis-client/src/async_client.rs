@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -43,6 +43,8 @@ struct Link {
     addr: String,
     hello: ServerHello,
     answer_timeout: Duration,
+    /// How long a server may leave a PING unanswered.
+    patience: Duration,
     /// How many more requests the server takes.
     room: Arc<Semaphore>,
     waiting: Mutex<Waiting>,
@@ -54,6 +56,8 @@ struct Link {
 struct Waiting {
     last_request: u32,
     answers: HashMap<u32, Place>,
+    /// A PING that has had no answer.
+    pinged: Option<Instant>,
 }
 
 /// A request that was sent. Who asked may have gone; its place is free only when the answer has come.
@@ -94,6 +98,7 @@ impl AsyncClient {
         let link = Arc::new(Link {
             addr: config.addr.clone(),
             answer_timeout: config.answer_timeout,
+            patience: config.connect_timeout,
             room: Arc::new(Semaphore::new(hello.max_in_flight as usize)),
             hello,
             waiting: Mutex::default(),
@@ -141,7 +146,7 @@ impl AsyncClient {
         R: WireRequest<'a>,
         R::Answer: WireAnswer,
     {
-        let payload = once::request(request, false, Some(limit))?;
+        let payload = once::payload(request, false, Some(limit))?;
         decode_answer(&self.exchange(&payload, limit).await?)
     }
 
@@ -153,9 +158,26 @@ impl AsyncClient {
             Ok(answer) => answer,
             Err(_) => {
                 let sent = sent.load(Ordering::Relaxed);
+                self.check();
                 Err(Unanswered::Refused(failure::late(&self.link.addr, limit, sent)))
             }
         }
+    }
+
+    /// Asks whether the server is there at all.
+    fn check(&self) {
+        self.link.waiting().pinged.get_or_insert_with(Instant::now);
+        // With a full queue the next one who is late asks.
+        let _ = self.outbox.try_send(frames::whole(FrameType::Ping, 0, b""));
+    }
+
+    /// Whether requests can be asked here.
+    pub(crate) fn is_usable(&self) -> bool {
+        let silent = |since: Instant| since.elapsed() > self.link.patience;
+        if self.link.waiting().pinged.is_some_and(silent) {
+            self.link.end(failure::silent(&self.link.addr));
+        }
+        self.ended().is_none()
     }
 
     async fn ask(&self, payload: &[u8], sent: &AtomicBool) -> Result<Payload, Unanswered> {
@@ -314,7 +336,9 @@ async fn read_all(
                     .lose(link.ended.get().cloned().unwrap_or_else(|| failure::lost(&link.addr, &error)));
             }
         };
+        link.waiting().pinged = None;
         let known = match header.kind {
+            FrameType::Pong => Ok(()),
             FrameType::Response => link.answer(&header, Ok(payload)),
             FrameType::Error if header.request != 0 => link.answer(&header, Err(decode_error(&payload))),
             FrameType::Error => Err(decode_error(&payload)),

@@ -62,7 +62,7 @@ impl Client {
         R::Answer: WireAnswer,
     {
         let is_change = changes(R::ID, &request.to_map());
-        let payload = once::request(request, is_change, None)?;
+        let payload = once::payload(request, is_change, None)?;
         failure::check_size(&payload, &self.hello)?;
         let answer = self.exchange(FrameType::Request, FrameType::Response, &payload);
         match answer {

@@ -41,6 +41,11 @@ impl Limit {
     pub(crate) fn of(whole: Duration) -> Self {
         Limit { whole, deadline: Instant::now() + whole.min(YEAR) }
     }
+
+    /// Until when a request is sent again.
+    pub(crate) fn patience(self, retry_for: Duration) -> Instant {
+        Limit::of(retry_for).deadline.min(self.deadline)
+    }
 }
 
 impl Line {
@@ -80,7 +85,7 @@ impl Line {
         R: WireRequest<'a>,
         R::Answer: WireAnswer,
     {
-        let payload = once::request(request, false, Some(self.answer_timeout))?;
+        let payload = once::payload(request, false, Some(self.answer_timeout))?;
         decode_answer(&self.exchange(&payload, Limit::of(self.answer_timeout))?)
     }
 

@@ -5,7 +5,7 @@ use crate::frames::Payload;
 use crate::inbox::Unanswered;
 use crate::line::{Limit, Line};
 use crate::{Config, once};
-use canis_proto::message::{WireAnswer, WireRequest, changes, decode_answer, repeats};
+use canis_proto::message::{WireAnswer, WireRequest, decode_answer};
 use canis_proto::{Error, ErrorCode, Result};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -90,25 +90,17 @@ impl Shared {
         R: WireRequest<'a>,
         R::Answer: WireAnswer,
     {
-        let args = request.to_map();
-        let change = changes(R::ID, &args);
-        let again = change || repeats(R::ID, &args);
-        let payload = once::request(request, change, Some(limit))?;
-        decode_answer(&self.ask(&payload, again, Limit::of(limit))?)
+        let asked = once::Asked::new(request, limit)?;
+        decode_answer(&self.ask(&asked, Limit::of(limit))?)
     }
 
-    fn ask(&self, payload: &[u8], again: bool, limit: Limit) -> Result<Payload> {
-        let patience = Limit::of(self.connector.config().retry_for).deadline.min(limit.deadline);
+    fn ask(&self, asked: &once::Asked, limit: Limit) -> Result<Payload> {
+        let patience = limit.patience(self.connector.config().retry_for);
         loop {
             let line = self.line(limit.deadline).map_err(Unanswered::NotSent);
-            let error = match line.and_then(|line| line.exchange(payload, limit)) {
+            match line.and_then(|line| line.exchange(&asked.payload, limit)) {
                 Ok(answer) => return Ok(answer),
-                Err(Unanswered::Refused(error)) => return Err(error),
-                Err(Unanswered::Lost(error)) if !again => return Err(error),
-                Err(Unanswered::NotSent(error) | Unanswered::Lost(error)) => error,
-            };
-            if error.code != ErrorCode::Unavailable || Instant::now() + once::PAUSE > patience {
-                return Err(error);
+                Err(unanswered) => asked.again(unanswered, patience)?,
             }
             std::thread::sleep(once::PAUSE);
         }

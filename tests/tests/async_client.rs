@@ -1,9 +1,9 @@
 //! The async client against a real server: many requests in flight, answers in any order, ends that are noticed.
 #![allow(clippy::unwrap_used)] // a failed unwrap is the test's failure
 
-use canis_client::{AsyncClient, Config};
+use canis_client::{AsyncClient, AsyncPool, Config};
 use canis_proto::ErrorCode;
-use canis_proto::message::{CreateKey, Decrypt, Encrypt, ShowKey, Sign, Status};
+use canis_proto::message::{CreateKey, Decrypt, Encrypt, RotateKey, ShowKey, Sign, Status};
 use canis_tests::{Server, Site};
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -120,4 +120,56 @@ async fn the_end_of_a_server_is_noticed() {
         assert_eq!(after.code, ErrorCode::Unavailable);
         assert!(canis.ended().is_some());
     }
+}
+
+/// R65: a pool goes on when its server is killed and started again, and each change happens once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pool_goes_on() {
+    let site = Site::with_keyfile();
+    let mut server = site.start().unsealed();
+    let addr = server.addr().to_owned();
+    let mut config = Config { retry_for: Duration::from_secs(60), ..config(&site, &server) };
+    // A server that is not there is passed over.
+    config.others = vec![std::mem::replace(&mut config.addr, "127.0.0.1:1".to_owned())];
+    let canis = AsyncPool::new(&config, 3).unwrap();
+    canis.call(&CreateKey::new("k", "aes256-gcm".parse().unwrap())).await.unwrap();
+    let mut tasks = JoinSet::new();
+    for _ in 0..8 {
+        let canis = canis.clone();
+        tasks.spawn(async move {
+            for _ in 0..100 {
+                canis.call(&Encrypt::new("k", vec![1])).await.unwrap();
+            }
+        });
+    }
+    let rotating = tokio::spawn(async move {
+        let mut versions = Vec::new();
+        for _ in 0..60 {
+            let rotate = RotateKey { name: "k".into(), preview: false };
+            versions.push(canis.call(&rotate).await.unwrap().version);
+        }
+        versions
+    });
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        server.kill();
+        server = site.start_at(&addr).unsealed();
+    }
+    assert_eq!(rotating.await.unwrap(), (2..62).collect::<Vec<_>>());
+    tasks.join_all().await;
+}
+
+/// A pool of sockets on this host; what is late is told so, and takes no place from others.
+#[tokio::test]
+async fn a_pool_on_the_servers_host() {
+    let site = Site::with_keyfile();
+    let server = site.start().unsealed();
+    let config = Config::new(format!("unix:{}", site.data().display()), Vec::new(), "");
+    let canis = AsyncPool::new(&config, 2).unwrap();
+    canis.call(&CreateKey::new("rsa", "rsa-2048".parse().unwrap())).await.unwrap();
+    let slow = CreateKey::new("slow", "rsa-8192".parse().unwrap());
+    let late = canis.call_within(Duration::from_millis(30), &slow).await.err().unwrap();
+    assert_eq!(late.code, ErrorCode::DeadlineExceeded);
+    canis.call(&Sign::new("rsa", vec![1])).await.unwrap();
+    drop(server);
 }

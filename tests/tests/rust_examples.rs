@@ -23,6 +23,6 @@ fn every_example_runs() {
         assert!(body.count() <= 15, "{name} is long");
         count += 1;
     }
-    assert_eq!(count, 4);
+    assert_eq!(count, 9);
     server.stop();
 }

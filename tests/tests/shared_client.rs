@@ -1,7 +1,7 @@
 //! The connection that threads share, against a real server: who reads, who is late, what a lost connection does.
 #![allow(clippy::unwrap_used)] // a failed unwrap is the test's failure
 
-use canis_client::{Config, Shared};
+use canis_client::{Config, Pool, Shared};
 use canis_proto::message::{CreateKey, Decrypt, Encrypt, RotateKey, ShowKey, Sign, Status};
 use canis_proto::slot::InitSlot;
 use canis_proto::{ErrorCode, KeyType};
@@ -294,5 +294,23 @@ fn each_connection_is_welcomed() {
     assert_eq!(canis.call(&Status).err().unwrap().message, "not this one");
     canis.call(&Status).unwrap();
     assert_eq!((welcomed.load(Ordering::SeqCst), canis.standing().connections), (3, 2));
+    server.stop();
+}
+
+/// A pool makes connections as they are needed, and no more than it may.
+#[test]
+fn a_pool_is_bounded() {
+    let site = Site::with_keyfile();
+    let server = site.start().unsealed();
+    let canis = Pool::new(&config(&site, &server), 3).unwrap();
+    canis.call(&CreateKey::new("rsa", KeyType::Rsa2048)).unwrap();
+    (0..5).for_each(|_| drop(canis.call(&Status).unwrap()));
+    assert_eq!(canis.standing().connections, 1);
+    std::thread::scope(|scope| {
+        for _ in 0..12 {
+            scope.spawn(|| (0..10).for_each(|_| drop(canis.call(&Sign::new("rsa", vec![1])).unwrap())));
+        }
+    });
+    assert_eq!(canis.standing().connections, 3);
     server.stop();
 }
