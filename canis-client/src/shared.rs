@@ -94,6 +94,27 @@ impl Shared {
         decode_answer(&self.ask(&asked, Limit::of(limit))?)
     }
 
+    /// Connects if there is no connection, so that a failure of what is asked next tells something else: it may have
+    /// happened.
+    ///
+    /// # Errors
+    /// As [`Shared::call`]; nothing was asked for.
+    pub fn reach(&self) -> Result<()> {
+        let config = self.connector.config();
+        let limit = Limit::of(config.answer_timeout);
+        let patience = limit.patience(config.retry_for);
+        loop {
+            match self.line(limit.deadline) {
+                Err(error)
+                    if error.code == ErrorCode::Unavailable && Instant::now() + once::PAUSE <= patience =>
+                {
+                    std::thread::sleep(once::PAUSE);
+                }
+                reached => return reached.map(drop),
+            }
+        }
+    }
+
     fn ask(&self, asked: &once::Asked, limit: Limit) -> Result<Payload> {
         let patience = limit.patience(self.connector.config().retry_for);
         loop {

@@ -3,6 +3,7 @@
 use crate::curve::PointEncoding;
 use crate::log::Target;
 use crate::rv::{Fail, Result};
+use crate::servers::{SERVERS, Servers};
 use canis_proto::{Error, KeyType};
 use serde::Deserialize;
 use std::ffi::OsString;
@@ -12,14 +13,31 @@ use std::path::PathBuf;
 const DATA: &str = "CANIS_DATA";
 /// The configuration file.
 const FILE: &str = "CANIS_PKCS11_CONF";
+/// The token that is shown.
+const TENANT: &str = "CANIS_TENANT";
 /// Where the log goes: `stderr` or a path.
 const LOG: &str = "CANIS_PKCS11_LOG";
+
+/// Where the keys are.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Keys {
+    /// In the store of this directory.
+    Directory(PathBuf),
+    /// At servers.
+    Servers,
+    /// Nothing says where, and there is no home directory.
+    Nowhere,
+}
 
 /// The settings in force.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
-    /// The directory of the store; `None` when nothing says where it is and there is no home directory.
-    pub(crate) data: Option<PathBuf>,
+    /// Where the keys are.
+    pub(crate) keys: Keys,
+    /// The servers, and how a server of this host is worked with.
+    pub(crate) servers: Servers,
+    /// The label or id of the one token that is shown; all of them if missing.
+    pub(crate) tenant: Option<String>,
     /// Where the log goes.
     pub(crate) log: Option<Target>,
     /// Types of keys that searches do not show, for hosts that stumble over them.
@@ -36,8 +54,21 @@ pub(crate) struct Settings {
 /// The configuration file. An unknown key is an error: a misspelt one would be silently ignored otherwise.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+pub(crate) struct File {
     data: Option<PathBuf>,
+    #[serde(default)]
+    pub(crate) servers: Vec<String>,
+    pub(crate) ca: Option<PathBuf>,
+    pub(crate) server_name: Option<String>,
+    pub(crate) token_file: Option<PathBuf>,
+    pub(crate) certificate: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
+    pub(crate) keep_pin: Option<bool>,
+    /// In seconds, as the other times.
+    pub(crate) connect_timeout: Option<u64>,
+    pub(crate) answer_timeout: Option<u64>,
+    pub(crate) retry_for: Option<u64>,
+    tenant: Option<String>,
     log: Option<String>,
     #[serde(default)]
     hide_key_types: Vec<String>,
@@ -50,10 +81,12 @@ struct File {
 
 impl Settings {
     /// Settings for a host that runs with more rights than its user (set-user-id): its environment is not to be
-    /// trusted, so there is no store and no log.
+    /// trusted, so there are no keys and no log.
     pub(crate) fn of_a_privileged_host() -> Self {
         Settings {
-            data: None,
+            keys: Keys::Nowhere,
+            servers: Servers::default(),
+            tenant: None,
             log: None,
             hidden: Vec::new(),
             strict_gcm: false,
@@ -90,8 +123,11 @@ impl Settings {
                 return Err(refuse(format!("ec_point_encoding: `{other}` is neither `der` nor `raw`")));
             }
         };
+        let (keys, servers) = keys(&set, &file).map_err(refuse)?;
         Ok(Settings {
-            data: set(DATA).map(PathBuf::from).or(file.data).or_else(|| default_directory(&set)),
+            keys,
+            servers,
+            tenant: set(TENANT).map(|value| value.to_string_lossy().into_owned()).or(file.tenant),
             log: log.clone().or(file.log.as_deref().map(Target::from)),
             hidden,
             strict_gcm: file.strict_gcm,
@@ -99,6 +135,28 @@ impl Settings {
             legacy: file.legacy,
         })
     }
+}
+
+/// Where the keys are: as the environment says, else as the file does, else in the user's data directory.
+fn keys(
+    set: &impl Fn(&str) -> Option<OsString>,
+    file: &File,
+) -> std::result::Result<(Keys, Servers), String> {
+    let (in_environment, directory) = (set(SERVERS).is_some(), set(DATA).map(PathBuf::from));
+    if in_environment && directory.is_some() {
+        return Err(format!("{SERVERS} and {DATA} are both set: the keys are at servers or in a directory"));
+    }
+    let servers = Servers::read(set, file, in_environment)?;
+    let at_servers = !servers.addresses.is_empty();
+    if !in_environment && at_servers && file.data.is_some() {
+        return Err("the file names both `servers` and `data`; name one".to_owned());
+    }
+    let keys = match directory {
+        Some(directory) => Keys::Directory(directory),
+        None if at_servers => Keys::Servers,
+        None => file.data.clone().or_else(|| default_directory(set)).map_or(Keys::Nowhere, Keys::Directory),
+    };
+    Ok((keys, servers))
 }
 
 /// The user's data directory (XDG Base Directory Specification 0.8); a relative XDG_DATA_HOME is to be ignored.
@@ -118,13 +176,17 @@ mod tests {
         Settings::read(|name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).into()))
     }
 
+    fn directory(path: &str) -> Keys {
+        Keys::Directory(path.into())
+    }
+
     #[test]
     fn defaults_are_the_users_data_directory() {
-        assert_eq!(read(&[("HOME", "/h")]).unwrap().data, Some("/h/.local/share/canis".into()));
+        assert_eq!(read(&[("HOME", "/h")]).unwrap().keys, directory("/h/.local/share/canis"));
         let both = [("HOME", "/h"), ("XDG_DATA_HOME", "/x")];
-        assert_eq!(read(&both).unwrap().data, Some("/x/canis".into()));
+        assert_eq!(read(&both).unwrap().keys, directory("/x/canis"));
         let relative = [("HOME", "/h"), ("XDG_DATA_HOME", "x")];
-        assert_eq!(read(&relative).unwrap().data, Some("/h/.local/share/canis".into()));
+        assert_eq!(read(&relative).unwrap().keys, directory("/h/.local/share/canis"));
         assert_eq!(read(&[]).unwrap(), Settings::of_a_privileged_host());
     }
 
@@ -139,12 +201,52 @@ mod tests {
         .unwrap();
         let path = path.to_str().unwrap();
         let settings = read(&[(FILE, path)]).unwrap();
-        assert_eq!(settings.data, Some("/f".into()));
+        assert_eq!(settings.keys, directory("/f"));
         assert_eq!(settings.log, Some(Target::Stderr));
         assert_eq!((settings.hidden, settings.points), (vec![KeyType::Ed25519], PointEncoding::Raw));
         assert!(settings.legacy && settings.strict_gcm);
         let settings = read(&[(FILE, path), (DATA, "/e"), (LOG, "/l")]).unwrap();
-        assert_eq!((settings.data, settings.log), (Some("/e".into()), Some(Target::File("/l".into()))));
+        assert_eq!((settings.keys, settings.log), (directory("/e"), Some(Target::File("/l".into()))));
+    }
+
+    #[test]
+    fn servers_are_named_in_the_file_or_the_environment() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("p11.toml");
+        let text =
+            "servers = [\"a:1\", \"b\"]\nca = \"/ca\"\nkeep_pin = true\nretry_for = 3\ntenant = \"web\"";
+        std::fs::write(&path, text).unwrap();
+        let path = path.to_str().unwrap();
+        let settings = read(&[(FILE, path), ("HOME", "/h")]).unwrap();
+        assert_eq!((settings.keys, settings.tenant.as_deref()), (Keys::Servers, Some("web")));
+        assert_eq!(settings.servers.addresses, ["a:1", "b"]);
+        assert!(settings.servers.keep_pin);
+        let settings = read(&[(FILE, path), (SERVERS, "c:2, d"), ("CANIS_KEEP_PIN", "false")]).unwrap();
+        assert_eq!(settings.servers.addresses, ["c:2", "d"]);
+        assert!(!settings.servers.keep_pin);
+        // A directory in the environment wins over servers in the file.
+        let settings = read(&[(FILE, path), (DATA, "/e"), (TENANT, "mail")]).unwrap();
+        assert_eq!((settings.keys, settings.tenant.as_deref()), (directory("/e"), Some("mail")));
+        assert_eq!(settings.servers.at_socket("/e".as_ref()).addresses, ["unix:/e"]);
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        let refused = |pairs: &[(&str, &str)]| {
+            let (_, fail) = read(pairs).unwrap_err();
+            fail.cause.unwrap().message
+        };
+        assert!(refused(&[(SERVERS, "a"), (DATA, "/e")]).contains("both set"));
+        assert!(refused(&[(SERVERS, "a")]).contains("`ca`"));
+        assert!(refused(&[(SERVERS, "a,")]).contains("empty"));
+        assert!(refused(&[(SERVERS, "unix:/s"), ("CANIS_CLIENT_CERT", "/c")]).contains("private key"));
+        assert!(refused(&[("HOME", "/h"), ("CANIS_KEEP_PIN", "yes")]).contains("`true` or `false`"));
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("p11.toml");
+        std::fs::write(&path, "servers = [\"unix:/s\"]\ndata = \"/d\"").unwrap();
+        assert!(refused(&[(FILE, path.to_str().unwrap())]).contains("name one"));
+        std::fs::write(&path, "answer_timeout = 0").unwrap();
+        assert!(refused(&[(FILE, path.to_str().unwrap())]).contains("1 second"));
     }
 
     #[test]

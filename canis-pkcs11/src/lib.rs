@@ -1,4 +1,4 @@
-//! The PKCS#11 module: `libcanis_pkcs11.so`, with the keeper of keys inside the host's process.
+//! The PKCS#11 module: `libcanis_pkcs11.so`. The keys are in a store, by a core inside the host's process, or at a server.
 //!
 //! `ffi` holds every pointer and every line of unsafe code; it hands slices and typed arguments to `api`, which has
 //! one file per chapter of the standard (PKCS#11 v3.1). What may be asked of which object stands in tables: `rules`
@@ -22,6 +22,7 @@ mod object;
 mod pending;
 mod rules;
 mod rv;
+mod servers;
 mod session;
 mod template;
 mod token;

@@ -29,6 +29,8 @@ pub(crate) struct Module {
     pub(crate) states: States,
     /// What the host was told about the slots.
     pub(crate) slot_events: SlotEvents,
+    /// The one token that is shown, by its label or id; all of them if missing.
+    pub(crate) tenant: Option<String>,
     /// Types of keys that searches leave out.
     pub(crate) hidden: Vec<KeyType>,
     /// Whether AES-GCM encrypts with IVs that the module makes only.
@@ -55,6 +57,7 @@ impl Module {
             handles: Handles::default(),
             states: States::default(),
             slot_events: SlotEvents::default(),
+            tenant: settings.tenant,
             hidden: settings.hidden,
             strict_gcm: settings.strict_gcm,
             points: settings.points,

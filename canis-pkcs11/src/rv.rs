@@ -75,7 +75,7 @@ const fn code(code: ErrorCode) -> CK_RV {
         E::DecryptionFailed => CKR_ENCRYPTED_DATA_INVALID,
         E::ObjectNotFound | E::EntryNotFound => CKR_OBJECT_HANDLE_INVALID,
         E::TenantNotFound => CKR_TOKEN_NOT_PRESENT,
-        E::Unauthenticated | E::LoginRequired | E::TenantLocked => CKR_USER_NOT_LOGGED_IN,
+        E::LoginRequired | E::TenantLocked => CKR_USER_NOT_LOGGED_IN,
         E::PermissionDenied => CKR_ACTION_PROHIBITED,
         E::PinIncorrect => CKR_PIN_INCORRECT,
         // Asking again at once would only cost another try, so clients must stop, as for a locked PIN; the token's
@@ -92,7 +92,11 @@ const fn code(code: ErrorCode) -> CK_RV {
         E::AttributeReadOnly => CKR_ATTRIBUTE_READ_ONLY,
         E::Cancelled => CKR_FUNCTION_CANCELED,
         E::StoreFull => CKR_DEVICE_MEMORY,
-        E::DeadlineExceeded
+        // No server can be reached: it may come back, like a token that was taken out.
+        E::Unavailable => CKR_DEVICE_REMOVED,
+        // Nobody but a server asks for a credential, which no PIN replaces.
+        E::Unauthenticated
+        | E::DeadlineExceeded
         | E::Sealed
         | E::StoreUnavailable
         | E::StoreFormat
@@ -100,8 +104,7 @@ const fn code(code: ErrorCode) -> CK_RV {
         | E::StoreLocked
         | E::StoreExists
         | E::RootUnavailable
-        | E::RootCredentialWrong
-        | E::Unavailable => CKR_DEVICE_ERROR,
+        | E::RootCredentialWrong => CKR_DEVICE_ERROR,
         E::Internal => CKR_GENERAL_ERROR,
     }
 }

@@ -146,6 +146,18 @@ pub enum BlockMode {
     },
 }
 
+impl BlockMode {
+    /// How its blocks hang together.
+    #[must_use]
+    pub fn chain(self) -> Chain {
+        match self {
+            BlockMode::Ecb => Chain::Ecb,
+            BlockMode::Cbc { iv } | BlockMode::CbcPad { iv } => Chain::Cbc(iv),
+            BlockMode::Ctr { counter, .. } => Chain::Ctr(counter),
+        }
+    }
+}
+
 /// How the blocks of a message hang together, for [`CipherKey::blocks`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Chain {

@@ -3,7 +3,7 @@
 
 use super::padding;
 use super::refusal::{decryption_failed, room};
-use super::{BLOCK, BlockMode, Blocks, Chain, CipherKey, Direction};
+use super::{BLOCK, BlockMode, Blocks, CipherKey, Direction};
 use canis_proto::{Error, Result};
 use zeroize::Zeroizing;
 
@@ -29,22 +29,47 @@ enum Shape {
     Counted(u128),
 }
 
+impl Shape {
+    fn of(mode: BlockMode, direction: Direction) -> Result<Self> {
+        Ok(match mode {
+            BlockMode::Ecb | BlockMode::Cbc { .. } => Shape::Whole,
+            BlockMode::CbcPad { .. } => Shape::Padded(direction),
+            BlockMode::Ctr { counter, bits } => Shape::Counted(blocks_left(counter, bits)?),
+        })
+    }
+}
+
 impl CipherStream {
     /// Starts a message.
     ///
     /// # Errors
     /// `invalid_argument` for a counter of no bits or more than 128; as [`CipherKey::blocks`].
     pub fn new(key: &dyn CipherKey, mode: BlockMode, direction: Direction) -> Result<Self> {
-        let (chain, shape) = match mode {
-            BlockMode::Ecb => (Chain::Ecb, Shape::Whole),
-            BlockMode::Cbc { iv } => (Chain::Cbc(iv), Shape::Whole),
-            BlockMode::CbcPad { iv } => (Chain::Cbc(iv), Shape::Padded(direction)),
-            BlockMode::Ctr { counter, bits } => {
-                (Chain::Ctr(counter), Shape::Counted(blocks_left(counter, bits)?))
-            }
-        };
-        let blocks = key.blocks(chain, direction)?;
-        Ok(CipherStream { blocks, shape, held: Zeroizing::new([0; BLOCK]), block: key.block(), filled: 0 })
+        let shape = Shape::of(mode, direction)?;
+        let blocks = key.blocks(mode.chain(), direction)?;
+        Ok(CipherStream::with(blocks, key.block(), shape))
+    }
+
+    /// Starts a message whose blocks are run elsewhere: `blocks` stands for a key with blocks of `block` bytes, begun
+    /// for [`BlockMode::chain`] and this direction.
+    ///
+    /// # Errors
+    /// `invalid_argument` for a counter of no bits or more than 128, and for a block that no cipher has.
+    pub fn over(
+        blocks: Box<dyn Blocks>,
+        block: usize,
+        mode: BlockMode,
+        direction: Direction,
+    ) -> Result<Self> {
+        if block == 0 {
+            return Err(Error::invalid("the key is of no block cipher"));
+        }
+        mode.chain().check(block)?;
+        Ok(CipherStream::with(blocks, block, Shape::of(mode, direction)?))
+    }
+
+    fn with(blocks: Box<dyn Blocks>, block: usize, shape: Shape) -> Self {
+        CipherStream { blocks, shape, held: Zeroizing::new([0; BLOCK]), block, filled: 0 }
     }
 
     /// How many bytes [`CipherStream::update`] gives for an input of `len` bytes.

@@ -10,7 +10,7 @@ use crate::rv::Result;
 use crate::session::Session;
 use crate::template::Template;
 use crate::token::Token;
-use canis_core::object::{FindObjects, Object, Wanted};
+use canis_core::object::{Object, Wanted};
 use canis_proto::Id;
 use pkcs11_sys::*;
 use std::sync::Arc;
@@ -60,7 +60,7 @@ fn search(module: &Module, token: &Token, template: &Template<'_>) -> Result<Vec
         unique: unique.flatten(),
         family: family.flatten(),
     };
-    let found = module.keeper()?.call(token, FindObjects { wanted })?;
+    let found = module.keeper()?.find(token, wanted)?;
     for refused in found.refused {
         module.log.line(format_args!("C_FindObjectsInit leaves an object out: {refused}"));
     }

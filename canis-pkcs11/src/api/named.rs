@@ -5,7 +5,7 @@ use crate::mechanism::Row;
 use crate::module::Module;
 use crate::rv::{Fail, Instead, Result, fail};
 use crate::token::Token;
-use canis_core::object::{Class, Object, ReadObject};
+use canis_core::object::{Class, Object};
 use canis_proto::{ErrorCode, Family, Usage};
 use pkcs11_sys::*;
 use std::sync::Arc;
@@ -63,5 +63,5 @@ pub(crate) fn any(
     missing: CK_RV,
 ) -> Result<Arc<Object>> {
     let object = module.handles.object(token.id, handle).map_err(|_| missing)?;
-    module.keeper()?.call(token, ReadObject { object }).instead(ErrorCode::ObjectNotFound, missing)
+    module.keeper()?.read(token, object).instead(ErrorCode::ObjectNotFound, missing)
 }

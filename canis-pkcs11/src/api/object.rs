@@ -6,9 +6,7 @@ use crate::module::Module;
 use crate::rv::{Instead, Result, fail};
 use crate::template::{Created, Template, changed, copied, created};
 use crate::token::Token;
-use canis_core::object::{
-    CopyObject, CreateObject, DestroyObject, ImportObject, Object, ReadObject, UpdateObject,
-};
+use canis_core::object::{CopyObject, CreateObject, DestroyObject, ImportObject, Object, UpdateObject};
 use canis_core::token::Role;
 use canis_proto::ErrorCode;
 use pkcs11_sys::*;
@@ -56,7 +54,7 @@ pub(crate) fn handle_of(
         });
         if let Err(closed) = kept {
             // The session was closed while the object was made; it must not live on without it.
-            module.keeper()?.end_session(tag);
+            module.keeper()?.end_session(place.token.id, tag);
             module.handles.forget(handle);
             return Err(closed);
         }
@@ -160,7 +158,7 @@ pub(crate) fn find(
     let object = module.handles.object(token.id, handle)?;
     let object = module
         .keeper()?
-        .call(&token, ReadObject { object })
+        .read(&token, object)
         // A private object after logout: its handle is invalid (section 5.6.9).
         .instead(ErrorCode::LoginRequired, CKR_OBJECT_HANDLE_INVALID)?;
     Ok((token, object))

@@ -9,10 +9,10 @@ use crate::module::Module;
 use crate::pending::{Operation, cancel, wanting_pin};
 use crate::rv::{Instead, Result, fail};
 use crate::session::Session;
-use crate::token::Token;
+use crate::token::{Ended, Token};
 use canis_core::object::{Decrypting, Encrypting, Signing, Verifying};
 use canis_core::secret::SecretBytes;
-use canis_core::token::{Login, Logout, Role};
+use canis_core::token::Role;
 use canis_proto::{ErrorCode, Id};
 use pkcs11_sys::*;
 
@@ -43,7 +43,7 @@ pub(crate) fn close(module: &Module, handle: CK_SESSION_HANDLE) -> Result {
     let keeper = module.keeper()?;
     // Of one without objects nothing is told, so that every thread's keys stay ready.
     if !session.objects.is_empty() {
-        keeper.end_session(session_tag(handle));
+        keeper.end_session(session.token.id, session_tag(handle));
     }
     for object in &session.objects {
         module.handles.forget(*object);
@@ -51,7 +51,7 @@ pub(crate) fn close(module: &Module, handle: CK_SESSION_HANDLE) -> Result {
     let last = module.opened.remove(session.token.id, session.writable);
     if last && keeper.known_role(session.token.id).is_some() {
         end_login(module, session.token.id);
-        keeper.call(&session.token, Logout)?;
+        keeper.logout(&session.token)?;
     }
     keeper.write_uses_when_due();
     Ok(())
@@ -68,12 +68,15 @@ pub(crate) fn close_all(module: &Module, slot: CK_SLOT_ID) -> Result {
     Ok(())
 }
 
-/// Who is logged in to a token now. If another process wiped it, what ends with a login has ended.
+/// Who is logged in to a token now. If another process wiped it, what ends with a login has ended. Where a server has
+/// forgotten this host, operations and handles stay: after the next login they are as good as before.
 pub(crate) fn role(module: &Module, token: Id) -> Result<Option<Role>> {
     let keeper = module.keeper()?;
     let role = keeper.role(token)?;
-    if keeper.was_wiped(token) {
-        end_login(module, token);
+    match keeper.take_ended(token) {
+        Some(Ended::Wiped) => end_login(module, token),
+        Some(Ended::Forgotten) => module.opened.release_from_so(token),
+        None => {}
     }
     Ok(role)
 }
@@ -118,7 +121,7 @@ pub(crate) fn login(module: &Module, handle: CK_SESSION_HANDLE, user: CK_USER_TY
     let keeper = module.keeper()?;
     let pin = SecretBytes::copied_from(pin);
     let outcome = keeper
-        .call(&token, Login { role: wanted, pin: (&pin).into() })
+        .login(&token, wanted, &pin)
         .instead(ErrorCode::PinInvalid, CKR_PIN_INCORRECT)
         .instead(ErrorCode::OperationNotAllowed, CKR_USER_ALREADY_LOGGED_IN);
     if outcome.is_err() && wanted == Role::So {
@@ -128,7 +131,7 @@ pub(crate) fn login(module: &Module, handle: CK_SESSION_HANDLE, user: CK_USER_TY
     if !module.opened.any(token.id) {
         // The last session was closed while the PIN was tried; a login does not outlive the sessions (section 5.6.2).
         end_login(module, token.id);
-        keeper.call(&token, Logout)?;
+        keeper.logout(&token)?;
         return fail(CKR_SESSION_HANDLE_INVALID);
     }
     Ok(())
@@ -184,7 +187,7 @@ pub(crate) fn logout(module: &Module, handle: CK_SESSION_HANDLE) -> Result {
         return fail(CKR_USER_NOT_LOGGED_IN);
     }
     end_login(module, token.id);
-    Ok(keeper.call(&token, Logout)?)
+    Ok(keeper.logout(&token)?)
 }
 
 /// Ends in the module what ends with a login: operations with keys, handles of private objects.

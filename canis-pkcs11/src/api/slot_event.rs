@@ -39,8 +39,8 @@ struct State {
 
 impl SlotEvents {
     /// Notes the slots that the host sees first.
-    pub(crate) fn begin(&self, tokens: &[TokenInfo]) {
-        lock(&self.state).told.get_or_insert_with(|| seen(tokens));
+    pub(crate) fn begin(&self, tokens: &[TokenInfo], empty: Option<CK_SLOT_ID>) {
+        lock(&self.state).told.get_or_insert_with(|| seen(tokens, empty));
     }
 
     /// Wakes those who wait: C_Finalize has begun.
@@ -50,8 +50,8 @@ impl SlotEvents {
     }
 
     /// A slot that is not as the host knows it; from now on it knows.
-    fn take(&self, now: &[TokenInfo]) -> Option<CK_SLOT_ID> {
-        let now = seen(now);
+    fn take(&self, now: &[TokenInfo], empty: Option<CK_SLOT_ID>) -> Option<CK_SLOT_ID> {
+        let now = seen(now, empty);
         let mut state = lock(&self.state);
         let told = state.told.get_or_insert_with(|| now.clone());
         let changed = |slot: &&CK_SLOT_ID| told.get(slot) != now.get(slot);
@@ -79,9 +79,9 @@ impl SlotEvents {
     }
 }
 
-fn seen(tokens: &[TokenInfo]) -> Seen {
+fn seen(tokens: &[TokenInfo], empty: Option<CK_SLOT_ID>) -> Seen {
     let filled = tokens.iter().map(|token| (token.slot.into(), Some((token.id, token.revision))));
-    filled.chain([(empty_slot(tokens), None)]).collect()
+    filled.chain(empty.map(|slot| (slot, None))).collect()
 }
 
 /// C_WaitForSlotEvent: the slot whose token is new, was initialised anew or is gone, or the empty slot where it is now.
@@ -91,10 +91,11 @@ fn seen(tokens: &[TokenInfo]) -> Seen {
 pub(crate) fn wait(module: &Module, flags: CK_FLAGS) -> Result<CK_SLOT_ID> {
     loop {
         // Without a store there are no slots, and nothing happens to them.
-        if module.keeper.is_some()
-            && let Some(slot) = module.slot_events.take(&tokens(module)?)
-        {
-            return Ok(slot);
+        if module.keeper.is_some() {
+            let tokens = tokens(module)?;
+            if let Some(slot) = module.slot_events.take(&tokens, empty_slot(module, &tokens)) {
+                return Ok(slot);
+            }
         }
         if flags & CKF_DONT_BLOCK != 0 {
             return fail(CKR_NO_EVENT);
@@ -119,7 +120,9 @@ mod tests {
     #[test]
     fn every_change_is_told_once() {
         let events = SlotEvents::default();
-        let drain = |now: &[TokenInfo]| std::iter::from_fn(|| events.take(now)).collect::<Vec<_>>();
+        let last = |now: &[TokenInfo]| CK_SLOT_ID::from(now.last().map_or(0, |token| token.slot + 1));
+        let drain =
+            |now: &[TokenInfo]| std::iter::from_fn(|| events.take(now, Some(last(now)))).collect::<Vec<_>>();
         assert!(drain(&[token(0, 1)]).is_empty(), "what is there at first is no event");
         assert_eq!(drain(&[token(0, 1), token(1, 1)]), [1, 2], "a token, and the empty slot has moved");
         assert_eq!(drain(&[token(0, 2), token(1, 1)]), [0], "initialised anew");

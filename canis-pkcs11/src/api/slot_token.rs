@@ -5,8 +5,9 @@ use super::session::role;
 use crate::mechanism;
 use crate::module::Module;
 use crate::rv::{Instead, Result, fail};
+use crate::token::Keeper;
 use canis_core::secret::SecretBytes;
-use canis_core::token::{ChangePin, InitToken, InitUserPin, MAX_PIN, MIN_PIN, PinState, Role, TokenInfo};
+use canis_core::token::{InitToken, InitUserPin, MAX_PIN, MIN_PIN, PinState, Role, TokenInfo};
 use canis_proto::ErrorCode;
 use pkcs11_sys::*;
 use std::sync::Arc;
@@ -27,10 +28,11 @@ pub(crate) fn list(module: &Module) -> Result<Vec<CK_SLOT_ID>> {
     if module.keeper.is_none() {
         return Ok(Vec::new());
     }
-    let tokens = tokens(module)?;
-    let empty = empty_slot(&tokens);
-    module.slot_events.begin(&tokens);
-    Ok(tokens.iter().map(|token| CK_SLOT_ID::from(token.slot)).chain([empty]).collect())
+    // A server that cannot be reached is no reason that the standard knows for this function.
+    let tokens = tokens(module).instead(ErrorCode::Unavailable, CKR_FUNCTION_FAILED)?;
+    let empty = empty_slot(module, &tokens);
+    module.slot_events.begin(&tokens, empty);
+    Ok(tokens.iter().map(|token| CK_SLOT_ID::from(token.slot)).chain(empty).collect())
 }
 
 /// What is in the slot.
@@ -45,17 +47,22 @@ pub(crate) fn look(module: &Module, slot: CK_SLOT_ID) -> Result<Slot> {
     if let Some(token) = tokens.iter().find(|token| CK_SLOT_ID::from(token.slot) == slot) {
         return Ok(Slot::Token(token.clone()));
     }
-    if slot == empty_slot(&tokens) { Ok(Slot::Empty) } else { fail(CKR_SLOT_ID_INVALID) }
+    if Some(slot) == empty_slot(module, &tokens) { Ok(Slot::Empty) } else { fail(CKR_SLOT_ID_INVALID) }
 }
 
-/// The tokens of the store.
+/// The tokens that are shown.
 pub(crate) fn tokens(module: &Module) -> Result<Arc<Vec<TokenInfo>>> {
-    Ok(module.keeper()?.tokens()?)
+    let tokens = module.keeper()?.tokens()?;
+    let Some(tenant) = &module.tenant else { return Ok(tokens) };
+    let is_shown = |token: &&TokenInfo| token.label == *tenant || token.id.to_string() == *tenant;
+    Ok(Arc::new(tokens.iter().filter(is_shown).cloned().collect()))
 }
 
-/// The slot after the last token's: the empty one.
-pub(crate) fn empty_slot(tokens: &[TokenInfo]) -> CK_SLOT_ID {
-    tokens.iter().map(|token| CK_SLOT_ID::from(token.slot) + 1).max().unwrap_or(0)
+/// The slot after the last token's: the empty one, where the host may make a token.
+pub(crate) fn empty_slot(module: &Module, tokens: &[TokenInfo]) -> Option<CK_SLOT_ID> {
+    let after = || tokens.iter().map(|token| CK_SLOT_ID::from(token.slot) + 1).max().unwrap_or(0);
+    let has_room = module.tenant.is_none() && module.keeper.as_ref().is_some_and(Keeper::has_room);
+    has_room.then(after)
 }
 
 /// C_GetSlotInfo.
@@ -194,7 +201,7 @@ pub(crate) fn set_pin(module: &Module, session: CK_SESSION_HANDLE, old: &[u8], n
     let keeper = module.keeper()?;
     let role = role(module, token.id)?.unwrap_or(Role::User);
     let old = SecretBytes::copied_from(old);
-    Ok(keeper.call(&token, ChangePin { role, old: old.into(), new: new.into() })?)
+    Ok(keeper.change_pin(&token, role, &old, &new)?)
 }
 
 /// A PIN that is to be set.

@@ -6,7 +6,6 @@ use crate::rv::Result;
 use canis_core::clock::SystemClock;
 use canis_core::datadir::{DataDir, DirLock};
 use canis_core::object::KeyHandle;
-use canis_core::token::TokenInfo;
 use canis_core::{Application, Caller, Core, Run, default_provider};
 use canis_proto::{Error, ErrorCode, Id};
 use std::path::Path;
@@ -74,11 +73,6 @@ impl Embedded {
         let application = core.application();
         let slots = Caller::pkcs11_slots(&application);
         Ok(Some(Embedded { core, application, slots, _share: share }))
-    }
-
-    /// A token of the store.
-    pub(super) fn token(&self, info: &TokenInfo) -> Token {
-        Token { id: info.id, slot: info.slot.into(), caller: Some(self.caller(info.id)) }
     }
 
     /// This host, as it looks at one token.

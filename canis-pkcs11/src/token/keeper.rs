@@ -2,51 +2,93 @@
 
 use super::embedded::{Embedded, seat};
 use super::opened::Token;
-use crate::config::Settings;
+use super::remote::{Ended, Remote, Seen};
+use crate::config::{Keys, Settings};
 use crate::log::Log;
 use crate::rv::Result;
 use canis_core::Run;
-use canis_core::object::Since;
-use canis_core::token::{InitToken, ListTokens, Role, TokenInfo};
-use canis_proto::Id;
+use canis_core::datadir::DataDir;
+use canis_core::object::{FindObjects, Found, Object, ReadObject, Since, Wanted};
+use canis_core::secret::SecretBytes;
+use canis_core::token::{ChangePin, InitToken, ListTokens, Login, Logout, Role, TokenInfo};
+use canis_proto::message::{WireAnswer, WireRequest};
+use canis_proto::{Error, Id};
+use std::path::Path;
 use std::sync::Arc;
 
 /// The keeper of keys.
 pub(crate) enum Keeper {
     /// A core in this process.
     Embedded(Box<Embedded>),
+    /// A server.
+    Remote(Box<Remote>),
 }
 
 /// When something was read: as long as nothing has changed since, it is still so.
 pub(crate) enum Moment {
     /// By the core in this process.
     Embedded(Since),
+    /// At a server; it counts for a second.
+    Remote(Seen),
 }
 
 impl Keeper {
     /// The keeper that the settings name; `None` if there is none, and then there are no slots.
     ///
     /// # Errors
-    /// A store that stands there and cannot be read.
+    /// A store that stands there and cannot be read; files about servers that cannot.
     pub(crate) fn open(settings: &Settings, log: &Log) -> Result<Option<Keeper>> {
-        let Some(directory) = &settings.data else {
-            log.line(format_args!("no slots: neither CANIS_DATA nor HOME says where the store is"));
-            return Ok(None);
-        };
+        match &settings.keys {
+            Keys::Nowhere => {
+                log.line(format_args!("no slots: neither CANIS_DATA nor HOME says where the store is"));
+                Ok(None)
+            }
+            Keys::Servers => {
+                let remote = Remote::new(&settings.servers)?;
+                log.line(format_args!("working at {}", settings.servers));
+                Ok(Some(Keeper::Remote(Box::new(remote))))
+            }
+            Keys::Directory(directory) => Keeper::at(directory, settings, log),
+        }
+    }
+
+    /// The store of a directory, by the server that holds it, if one does.
+    fn at(directory: &Path, settings: &Settings, log: &Log) -> Result<Option<Keeper>> {
+        if DataDir::new(directory).is_locked()
+            && let Some(remote) = Remote::at_socket(&settings.servers.at_socket(directory), log)
+        {
+            log.line(format_args!("working at the server that holds {}", directory.display()));
+            return Ok(Some(Keeper::Remote(Box::new(remote))));
+        }
         Ok(Embedded::open(directory, log)?.map(|core| Keeper::Embedded(Box::new(core))))
+    }
+
+    /// Whether an empty slot waits for C_InitToken.
+    pub(crate) fn has_room(&self) -> bool {
+        match self {
+            Keeper::Embedded(_) => true,
+            Keeper::Remote(remote) => remote.has_room(),
+        }
     }
 
     /// A token that is used from now on.
     pub(super) fn token(&self, info: &TokenInfo) -> Token {
-        match self {
-            Keeper::Embedded(embedded) => embedded.token(info),
-        }
+        let caller = match self {
+            Keeper::Embedded(embedded) => Some(embedded.caller(info.id)),
+            Keeper::Remote(_) => None,
+        };
+        Token { id: info.id, slot: info.slot.into(), caller }
     }
 
     /// Asks for something at a token.
-    pub(crate) fn call<R: Run>(&self, token: &Token, request: R) -> canis_proto::Result<R::Answer> {
+    pub(crate) fn call<'a, R>(&self, token: &Token, request: R) -> canis_proto::Result<R::Answer>
+    where
+        R: Run + WireRequest<'a>,
+        R::Answer: WireAnswer,
+    {
         match self {
             Keeper::Embedded(embedded) => embedded.call(token, request),
+            Keeper::Remote(remote) => remote.call(token.id, request),
         }
     }
 
@@ -54,6 +96,7 @@ impl Keeper {
     pub(crate) fn tokens(&self) -> canis_proto::Result<Arc<Vec<TokenInfo>>> {
         match self {
             Keeper::Embedded(embedded) => embedded.core.call(&embedded.slots, ListTokens),
+            Keeper::Remote(remote) => remote.tokens(),
         }
     }
 
@@ -61,6 +104,23 @@ impl Keeper {
     pub(crate) fn init_token(&self, request: InitToken<'_>) -> canis_proto::Result<Id> {
         match self {
             Keeper::Embedded(embedded) => embedded.core.call(&embedded.slots, request),
+            Keeper::Remote(remote) => remote.init_token(&request),
+        }
+    }
+
+    /// An object that the host may see.
+    pub(crate) fn read(&self, token: &Token, object: Id) -> canis_proto::Result<Arc<Object>> {
+        match self {
+            Keeper::Embedded(embedded) => embedded.call(token, ReadObject { object }),
+            Keeper::Remote(remote) => remote.read(token.id, object),
+        }
+    }
+
+    /// The objects that are wanted and that the host may see.
+    pub(crate) fn find(&self, token: &Token, wanted: Wanted<'_>) -> canis_proto::Result<Found> {
+        match self {
+            Keeper::Embedded(embedded) => embedded.call(token, FindObjects { wanted }),
+            Keeper::Remote(remote) => remote.find(token.id, wanted),
         }
     }
 
@@ -68,6 +128,7 @@ impl Keeper {
     pub(crate) fn moment(&self, token: &Token) -> canis_proto::Result<Moment> {
         match self {
             Keeper::Embedded(embedded) => embedded.core.since(seat(token)?).map(Moment::Embedded),
+            Keeper::Remote(remote) => Ok(Moment::Remote(remote.known().now())),
         }
     }
 
@@ -77,6 +138,40 @@ impl Keeper {
             (Keeper::Embedded(embedded), Moment::Embedded(then)) => {
                 seat(token).and_then(|caller| embedded.core.since(caller)).is_ok_and(|now| now == *then)
             }
+            (Keeper::Remote(remote), Moment::Remote(then)) => remote.known().is_still(*then),
+            _ => false,
+        }
+    }
+
+    /// Logs in.
+    pub(crate) fn login(&self, token: &Token, role: Role, pin: &SecretBytes) -> canis_proto::Result<()> {
+        match self {
+            Keeper::Embedded(embedded) => embedded.call(token, Login { role, pin: pin.into() }),
+            Keeper::Remote(remote) => remote.login(token.id, role, pin),
+        }
+    }
+
+    /// Logs out.
+    pub(crate) fn logout(&self, token: &Token) -> canis_proto::Result<()> {
+        match self {
+            Keeper::Embedded(embedded) => embedded.call(token, Logout),
+            Keeper::Remote(remote) => remote.logout(token.id),
+        }
+    }
+
+    /// Changes one's own PIN.
+    pub(crate) fn change_pin(
+        &self,
+        token: &Token,
+        role: Role,
+        old: &SecretBytes,
+        new: &SecretBytes,
+    ) -> canis_proto::Result<()> {
+        match self {
+            Keeper::Embedded(embedded) => {
+                embedded.call(token, ChangePin { role, old: old.into(), new: new.into() })
+            }
+            Keeper::Remote(remote) => remote.change_pin(token.id, role, old, new),
         }
     }
 
@@ -84,6 +179,7 @@ impl Keeper {
     pub(crate) fn role(&self, token: Id) -> canis_proto::Result<Option<Role>> {
         match self {
             Keeper::Embedded(embedded) => embedded.core.role(&embedded.caller(token)),
+            Keeper::Remote(remote) => remote.role(token),
         }
     }
 
@@ -91,27 +187,31 @@ impl Keeper {
     pub(crate) fn known_role(&self, token: Id) -> Option<Role> {
         match self {
             Keeper::Embedded(embedded) => embedded.application.role(token),
+            Keeper::Remote(remote) => remote.known().login(token),
         }
     }
 
-    /// Whether the login to a token ended since the last such question because another process wiped it.
-    pub(crate) fn was_wiped(&self, token: Id) -> bool {
+    /// How the login to a token ended since the last such question, if the host did not end it.
+    pub(crate) fn take_ended(&self, token: Id) -> Option<Ended> {
         match self {
-            Keeper::Embedded(embedded) => embedded.application.was_wiped(token),
+            Keeper::Embedded(embedded) => embedded.application.was_wiped(token).then_some(Ended::Wiped),
+            Keeper::Remote(remote) => remote.known().take_ended(token),
         }
     }
 
     /// Destroys the objects of a session.
-    pub(crate) fn end_session(&self, session: u64) {
+    pub(crate) fn end_session(&self, token: Id, session: u64) {
         match self {
             Keeper::Embedded(embedded) => embedded.application.end_session(session),
+            Keeper::Remote(remote) => remote.end_session(token, session),
         }
     }
 
-    /// Writes the counts of uses if they have waited for some seconds.
+    /// Writes the counts of uses if they have waited for some seconds; a server does so by itself.
     pub(crate) fn write_uses_when_due(&self) {
         match self {
             Keeper::Embedded(embedded) => embedded.core.write_uses_when_due(),
+            Keeper::Remote(_) => {}
         }
     }
 
@@ -122,6 +222,10 @@ impl Keeper {
     pub(crate) fn close(&self) -> canis_proto::Result<()> {
         match self {
             Keeper::Embedded(embedded) => embedded.core.write_uses(),
+            Keeper::Remote(remote) => {
+                remote.end();
+                Ok(())
+            }
         }
     }
 
@@ -129,6 +233,7 @@ impl Keeper {
     pub(crate) fn pause(&self) {
         match self {
             Keeper::Embedded(embedded) => embedded.core.pause_for_fork(),
+            Keeper::Remote(remote) => remote.disconnect(),
         }
     }
 
@@ -136,6 +241,13 @@ impl Keeper {
     pub(crate) fn resume(&self) {
         match self {
             Keeper::Embedded(embedded) => embedded.core.resume_after_fork(),
+            // The next call connects.
+            Keeper::Remote(_) => {}
         }
     }
+}
+
+/// A key or a message of one keeper, and another keeper: there is one in each module.
+pub(super) fn elsewhere() -> Error {
+    Error::internal("the key is of another keeper")
 }

@@ -1,15 +1,16 @@
 //! A key that is ready for one kind of use, and its uses in one piece.
 
-use super::embedded::{Embedded, OpenedHere, seat};
-use super::keeper::Keeper;
+use super::embedded::{OpenedHere, seat};
+use super::keeper::{Keeper, elsewhere};
 use super::opened::Token;
+use super::remote::{OpenedThere, WantsPin};
 use crate::mechanism::Row;
 use crate::module::Module;
 use crate::rv::{Fail, Instead, Result, fail};
 use canis_core::crypto::SignScheme;
 use canis_core::object::{
-    CipherScheme, Class, ConfirmUse, KeyFacts, KeyHandle, OpenKey, ReadObject, SignWith, UseToDecrypt,
-    UseToEncrypt, UseToRecover, UseToSign, UseToVerify,
+    CipherScheme, Class, ConfirmUse, KeyFacts, KeyHandle, OpenKey, SignWith, UseToDecrypt, UseToEncrypt,
+    UseToRecover, UseToSign, UseToVerify,
 };
 use canis_core::secret::SecretBytes;
 use canis_proto::{ErrorCode, Id, Usage};
@@ -39,12 +40,15 @@ struct Opening {
 /// An opened key, as its keeper has it.
 pub(super) enum OpenedKey {
     Embedded(OpenedHere),
+    Remote(OpenedThere),
 }
 
 /// A key that waits for the PIN for its next use.
 pub(crate) enum Unconfirmed {
     /// One of the core in this process.
     Embedded(Arc<KeyHandle>),
+    /// One of a server.
+    Remote(WantsPin),
 }
 
 impl ReadyKey {
@@ -57,9 +61,7 @@ impl ReadyKey {
         let Wanted { handle, usage } = wanted;
         let object = module.handles.object(token.id, handle).map_err(|_| CKR_KEY_HANDLE_INVALID)?;
         let keeper = module.keeper()?;
-        let shown = keeper
-            .call(token, ReadObject { object })
-            .instead(ErrorCode::ObjectNotFound, CKR_KEY_HANDLE_INVALID)?;
+        let shown = keeper.read(token, object).instead(ErrorCode::ObjectNotFound, CKR_KEY_HANDLE_INVALID)?;
         let Some(facts) = &shown.content.key else { return fail(CKR_KEY_HANDLE_INVALID) };
         if mechanism.family != Some(facts.kind.family()) {
             let why = format!("{} is not for a key of type {}", mechanism.name, facts.kind);
@@ -69,7 +71,7 @@ impl ReadyKey {
             return fail(CKR_KEY_FUNCTION_NOT_PERMITTED);
         }
         let key = keeper
-            .open_key(token, object, usage, mechanism)
+            .open_key(token, object, usage, mechanism, facts.always_authenticate)
             .instead(ErrorCode::ObjectNotFound, CKR_KEY_HANDLE_INVALID)?;
         Ok(ReadyKey(Box::new(Opening { key, wanted, mechanism: mechanism.kind })))
     }
@@ -95,6 +97,8 @@ impl ReadyKey {
             (OpenedKey::Embedded(here), Keeper::Embedded(embedded)) => {
                 embedded.core.is_current(&here.caller, &here.key)
             }
+            (OpenedKey::Remote(there), Keeper::Remote(remote)) => remote.is_current(there),
+            _ => false,
         }
     }
 
@@ -114,6 +118,7 @@ impl ReadyKey {
             OpenedKey::Embedded(here) => {
                 here.key.wants_pin().then(|| Unconfirmed::Embedded(Arc::clone(&here.key)))
             }
+            OpenedKey::Remote(there) => there.unconfirmed().map(Unconfirmed::Remote),
         }
     }
 
@@ -129,6 +134,8 @@ impl ReadyKey {
             (OpenedKey::Embedded(OpenedHere { key, caller }), Keeper::Embedded(embedded)) => {
                 embedded.core.call(caller, UseToSign { key, scheme, input, out })
             }
+            (OpenedKey::Remote(there), Keeper::Remote(remote)) => remote.sign(there, scheme, input, out),
+            _ => Err(elsewhere()),
         }
     }
 
@@ -144,6 +151,10 @@ impl ReadyKey {
             (OpenedKey::Embedded(OpenedHere { key, caller }), Keeper::Embedded(embedded)) => {
                 embedded.core.call(caller, UseToVerify { key, scheme, input, signature })
             }
+            (OpenedKey::Remote(there), Keeper::Remote(remote)) => {
+                remote.verify(there, scheme, input, signature)
+            }
+            _ => Err(elsewhere()),
         }
     }
 
@@ -158,6 +169,8 @@ impl ReadyKey {
             (OpenedKey::Embedded(OpenedHere { key, caller }), Keeper::Embedded(embedded)) => {
                 embedded.core.call(caller, UseToRecover { key, scheme, signature })
             }
+            (OpenedKey::Remote(there), Keeper::Remote(remote)) => remote.recover(there, scheme, signature),
+            _ => Err(elsewhere()),
         }
     }
 
@@ -173,6 +186,8 @@ impl ReadyKey {
             (OpenedKey::Embedded(OpenedHere { key, caller }), Keeper::Embedded(embedded)) => {
                 embedded.core.call(caller, UseToEncrypt { key, cipher, input, out })
             }
+            (OpenedKey::Remote(there), Keeper::Remote(remote)) => remote.encrypt(there, cipher, input, out),
+            _ => Err(elsewhere()),
         }
     }
 
@@ -188,6 +203,8 @@ impl ReadyKey {
             (OpenedKey::Embedded(OpenedHere { key, caller }), Keeper::Embedded(embedded)) => {
                 embedded.core.call(caller, UseToDecrypt { key, cipher, input, out })
             }
+            (OpenedKey::Remote(there), Keeper::Remote(remote)) => remote.decrypt(there, cipher, input, out),
+            _ => Err(elsewhere()),
         }
     }
 
@@ -199,21 +216,31 @@ impl ReadyKey {
     fn facts(&self) -> &KeyFacts {
         match self.opened() {
             OpenedKey::Embedded(here) => here.key.facts(),
+            OpenedKey::Remote(there) => &there.facts,
         }
     }
 }
 
 impl Keeper {
+    /// Opens a key; `anew` if each of its uses wants a PIN.
     fn open_key(
         &self,
         token: &Token,
         object: Id,
         usage: Usage,
         mechanism: &Row,
+        anew: bool,
     ) -> canis_proto::Result<OpenedKey> {
+        #[allow(clippy::useless_conversion)] // CK_ULONG has 32 bits on some targets.
+        let mechanism = u64::from(mechanism.kind);
         match self {
             Keeper::Embedded(embedded) => {
-                embedded.open_key(token, object, usage, mechanism).map(OpenedKey::Embedded)
+                let caller = seat(token)?;
+                let key = embedded.core.call(caller, OpenKey { object, usage, mechanism })?;
+                Ok(OpenedKey::Embedded(OpenedHere { key, caller: caller.clone() }))
+            }
+            Keeper::Remote(remote) => {
+                remote.open_key(token.id, object, usage, mechanism, anew).map(OpenedKey::Remote)
             }
         }
     }
@@ -229,22 +256,9 @@ impl Keeper {
             (Keeper::Embedded(embedded), Unconfirmed::Embedded(key)) => {
                 embedded.call(token, ConfirmUse { key, pin })
             }
+            (Keeper::Remote(remote), Unconfirmed::Remote(wanting)) => remote.confirm(token.id, wanting, pin),
+            _ => Err(elsewhere()),
         }
-    }
-}
-
-impl Embedded {
-    fn open_key(
-        &self,
-        token: &Token,
-        object: Id,
-        usage: Usage,
-        mechanism: &Row,
-    ) -> canis_proto::Result<OpenedHere> {
-        #[allow(clippy::useless_conversion)] // CK_ULONG has 32 bits on some targets.
-        let request = OpenKey { object, usage, mechanism: u64::from(mechanism.kind) };
-        let caller = seat(token)?;
-        Ok(OpenedHere { key: self.core.call(caller, request)?, caller: caller.clone() })
     }
 }
 

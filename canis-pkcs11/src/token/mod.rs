@@ -6,8 +6,10 @@ mod keeper;
 mod key;
 mod opened;
 mod parts;
+mod remote;
 
 pub(crate) use keeper::{Keeper, Moment};
 pub(crate) use key::{ReadyKey, Unconfirmed, Wanted};
 pub(crate) use opened::{Opened, Token};
 pub(crate) use parts::{CipherParts, MacParts};
+pub(crate) use remote::Ended;

@@ -1,9 +1,10 @@
 //! Messages in parts with a ready key: ciphers that give their output as they go, and MACs.
 
 use super::embedded::OpenedHere;
-use super::keeper::Keeper;
+use super::keeper::{Keeper, elsewhere};
 use super::key::{OpenedKey, ReadyKey};
-use canis_core::crypto::BlockMode;
+use super::remote::RemoteMac;
+use canis_core::crypto::{BlockMode, CipherStream};
 use canis_core::object::{
     CheckMac, CipherPart, CipherRun, CipherUse, FeedMac, FinishCipher, FinishMac, MacRun, MacScheme, MacUse,
     Signing, StartCipher, StartMac, Verifying,
@@ -15,6 +16,8 @@ use std::marker::PhantomData;
 pub(crate) enum CipherParts<U> {
     /// By the core in this process.
     Embedded(Box<CipherRun<U>>),
+    /// Block by block at a server.
+    Remote(Box<CipherStream>),
 }
 
 impl<U: CipherUse> CipherParts<U> {
@@ -25,6 +28,10 @@ impl<U: CipherUse> CipherParts<U> {
                 let start = StartCipher { key, mode, direction: PhantomData };
                 Ok(CipherParts::Embedded(Box::new(embedded.core.call(caller, start)?)))
             }
+            (OpenedKey::Remote(there), Keeper::Remote(remote)) => {
+                Ok(CipherParts::Remote(Box::new(remote.start_cipher::<U>(there, mode)?)))
+            }
+            _ => Err(elsewhere()),
         }
     }
 
@@ -32,6 +39,7 @@ impl<U: CipherUse> CipherParts<U> {
     pub(crate) fn update_len(&self, len: usize) -> usize {
         match self {
             CipherParts::Embedded(run) => run.update_len(len),
+            CipherParts::Remote(stream) => stream.update_len(len),
         }
     }
 
@@ -39,6 +47,7 @@ impl<U: CipherUse> CipherParts<U> {
     pub(crate) fn finish_len(&self) -> usize {
         match self {
             CipherParts::Embedded(run) => run.finish_len(),
+            CipherParts::Remote(stream) => stream.finish_len(),
         }
     }
 
@@ -56,6 +65,8 @@ impl<U: CipherUse> CipherParts<U> {
                 OpenedKey::Embedded(OpenedHere { key, caller }),
                 Keeper::Embedded(embedded),
             ) => embedded.core.call(caller, CipherPart { key, run, input, out }),
+            (CipherParts::Remote(stream), ..) => stream.update(input, out),
+            _ => Err(elsewhere()),
         }
     }
 
@@ -67,6 +78,8 @@ impl<U: CipherUse> CipherParts<U> {
                 OpenedKey::Embedded(OpenedHere { key, caller }),
                 Keeper::Embedded(embedded),
             ) => embedded.core.call(caller, FinishCipher { key, run, out }),
+            (CipherParts::Remote(stream), ..) => stream.finish(out),
+            _ => Err(elsewhere()),
         }
     }
 }
@@ -75,6 +88,8 @@ impl<U: CipherUse> CipherParts<U> {
 pub(crate) enum MacParts<U> {
     /// By the core in this process.
     Embedded(MacRun<U>),
+    /// Kept, to be sent in one.
+    Remote(RemoteMac),
 }
 
 impl<U: MacUse> MacParts<U> {
@@ -85,6 +100,8 @@ impl<U: MacUse> MacParts<U> {
                 let start = StartMac { key, scheme, used: PhantomData };
                 Ok(MacParts::Embedded(embedded.core.call(caller, start)?))
             }
+            (OpenedKey::Remote(_), Keeper::Remote(_)) => Ok(MacParts::Remote(RemoteMac::new(scheme))),
+            _ => Err(elsewhere()),
         }
     }
 
@@ -96,6 +113,8 @@ impl<U: MacUse> MacParts<U> {
                 OpenedKey::Embedded(OpenedHere { key, caller }),
                 Keeper::Embedded(embedded),
             ) => embedded.core.call(caller, FeedMac { key, run, input }),
+            (MacParts::Remote(mac), ..) => mac.update(input),
+            _ => Err(elsewhere()),
         }
     }
 }
@@ -109,6 +128,10 @@ impl MacParts<Signing> {
                 OpenedKey::Embedded(OpenedHere { key, caller }),
                 Keeper::Embedded(embedded),
             ) => embedded.core.call(caller, FinishMac { key, run, out }),
+            (MacParts::Remote(mac), OpenedKey::Remote(there), Keeper::Remote(remote)) => {
+                mac.finish(remote, there, out)
+            }
+            _ => Err(elsewhere()),
         }
     }
 }
@@ -122,6 +145,10 @@ impl MacParts<Verifying> {
                 OpenedKey::Embedded(OpenedHere { key, caller }),
                 Keeper::Embedded(embedded),
             ) => embedded.core.call(caller, CheckMac { key, run, tag }),
+            (MacParts::Remote(mac), OpenedKey::Remote(there), Keeper::Remote(remote)) => {
+                mac.check(remote, there, tag)
+            }
+            _ => Err(elsewhere()),
         }
     }
 }
