@@ -30,12 +30,20 @@ mod use_args;
 use args::{Cli, Command, ImportCommand, StoreCommand};
 use canis_proto::Result;
 use clap::Parser;
+use std::alloc::System;
 use std::process::ExitCode;
+use zeroizing_alloc::ZeroAlloc;
+
+/// Freed memory is wiped: plaintexts and keys go through buffers of TLS, of files and of stdin.
+#[global_allocator]
+static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 /// What the program ends with when server, store or files say no.
 const FAILED: u8 = 3;
 
 fn main() -> ExitCode {
+    // Where the kernel says no, commands do what they do all the same.
+    let _ = canis_core::secret::keep_process_private();
     let cli = Cli::parse();
     let json = cli.json;
     match run(cli) {

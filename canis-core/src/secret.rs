@@ -2,11 +2,12 @@
 //!
 //! Most secrets are short and many are short-lived (an agreed secret, a session key), so those share regions that are
 //! mapped and locked once: a secret takes a slot of one and wipes it when it goes. Long ones have pages of their own.
+//! Before and behind each mapping lies a page that nobody can touch, so that running over an end is noticed.
 //!
 //! Unsafe lives here because the kernel's memory calls are unsafe; see each SAFETY line.
 #![allow(unsafe_code)] // One of the rooms that may (ARCHITECTURE.md): memory cannot be locked in safe Rust.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::{Layout, handle_alloc_error};
 use std::ptr::{NonNull, null_mut};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use subtle::ConstantTimeEq;
@@ -26,8 +27,8 @@ pub struct SecretBytes {
 enum Home {
     /// A slot of a region.
     Slot(Slot),
-    /// Pages of this layout.
-    Pages(Layout),
+    /// A mapping of its own.
+    Own(Mapping),
 }
 
 // SAFETY: the memory is owned by this value alone and reached only through &self / &mut self.
@@ -43,6 +44,26 @@ pub fn some_secret_is_swappable() -> bool {
     NOT_LOCKED.load(Ordering::Relaxed)
 }
 
+/// Whether the process keeps to itself; see [`keep_process_private`].
+static PRIVATE: AtomicBool = AtomicBool::new(false);
+
+/// Keeps other processes out of this one: no core dumps, no debugger but root's, and secrets in memory that root cannot
+/// read either, where the kernel has such (memfd_secret(2), from Linux 5.14 on). For programs of CANIS, at their start;
+/// they must not fork and go on without exec. A library does not do this to its host.
+///
+/// # Errors
+/// What the kernel says; then the process goes on as it was.
+pub fn keep_process_private() -> std::io::Result<()> {
+    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: both take plain numbers and a live structure, and change this process alone.
+    let done = unsafe {
+        libc::setrlimit(libc::RLIMIT_CORE, &raw const none) == 0
+            && libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) == 0
+    };
+    PRIVATE.store(true, Ordering::Relaxed);
+    if done { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+}
+
 impl SecretBytes {
     /// `len` zero bytes.
     #[must_use]
@@ -52,13 +73,11 @@ impl SecretBytes {
         {
             return SecretBytes { start, len, home: Home::Slot(slot) };
         }
-        let layout = layout(len);
-        // SAFETY: the layout's size is not zero (at least one page).
-        let raw = unsafe { alloc_zeroed(layout) };
-        let Some(start) = NonNull::new(raw) else { handle_alloc_error(layout) };
-        // SAFETY: the range is ours, page aligned and a whole number of pages.
-        unsafe { protect(raw, layout.size()) };
-        SecretBytes { start, len, home: Home::Pages(layout) }
+        match Mapping::of(len, false) {
+            Some(pages) => SecretBytes { start: pages.start, len, home: Home::Own(pages) },
+            // As every allocation that is too large.
+            None => handle_alloc_error(Layout::new::<[u8; PAGE]>()),
+        }
     }
 
     /// A secret made by filling `len` bytes in place.
@@ -131,43 +150,90 @@ impl Drop for SecretBytes {
         self.expose_mut().zeroize();
         match &self.home {
             Home::Slot(slot) => slot.give_back(),
-            Home::Pages(layout) => {
-                let (raw, size) = (self.start.as_ptr(), layout.size());
-                // SAFETY: `zeroed` allocated these pages with this layout and nothing refers to them any more.
-                unsafe {
-                    libc::madvise(raw.cast(), size, libc::MADV_DODUMP);
-                    libc::madvise(raw.cast(), size, libc::MADV_KEEPONFORK);
-                    libc::munlock(raw.cast(), size);
-                    dealloc(raw, *layout);
-                }
-            }
+            Home::Own(pages) => pages.unmap(),
         }
     }
 }
 
-/// Locks memory, and keeps it out of core dumps and forked children: a child would hold a copy that is neither locked nor
-/// ever wiped; it gets zeros. Failure leaves usable memory and is reported by `some_secret_is_swappable`.
+/// Fresh pages between two that nobody can touch.
+struct Mapping {
+    start: NonNull<u8>,
+    /// The length without the guards, whole pages.
+    size: usize,
+}
+
+impl Mapping {
+    /// Room for `len` zero bytes, locked and left out of core dumps; `hidden` asks for memory that even root and the
+    /// kernel cannot read, where there is such. `None` when nothing can be mapped.
+    fn of(len: usize, hidden: bool) -> Option<Self> {
+        let size = len.max(1).checked_next_multiple_of(PAGE)?;
+        let whole = size.checked_add(2 * PAGE)?;
+        let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        // SAFETY: asks for addresses of the kernel's choice.
+        let guards = unsafe { libc::mmap(null_mut(), whole, libc::PROT_NONE, kind, -1, 0) };
+        if guards == libc::MAP_FAILED {
+            return None;
+        }
+        // SAFETY: the second of the pages that were just mapped.
+        let start = unsafe { guards.cast::<u8>().add(PAGE) };
+        let mapping = Mapping { start: NonNull::new(start)?, size };
+        // SAFETY: pages of the mapping, which is ours, without the guards.
+        if unsafe { hidden && hide(start, size) || protect(start, size) } {
+            return Some(mapping);
+        }
+        mapping.unmap();
+        None
+    }
+
+    /// Gives the pages back. What they held has been wiped.
+    fn unmap(&self) {
+        // SAFETY: `of` mapped these pages together with their guards, and whoever owned them is done with them.
+        unsafe { libc::munmap(self.start.as_ptr().sub(PAGE).cast(), self.size + 2 * PAGE) };
+    }
+}
+
+/// Puts memory of memfd_secret(2) in place of reserved pages: it is mapped here and nowhere else, not even in the
+/// kernel's own map, and cannot be swapped. `false` where the kernel or the limit on locked memory says no.
 ///
 /// # Safety
 /// The caller owns the `size` bytes at `start`, which are whole pages.
-unsafe fn protect(start: *mut u8, size: usize) {
+unsafe fn hide(start: *mut u8, size: usize) -> bool {
+    let Ok(len) = libc::off_t::try_from(size) else { return false };
+    let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_FIXED);
+    // SAFETY: by the caller; the file is ours from its making to its closing, and the mapping keeps its memory.
+    unsafe {
+        let made = libc::syscall(libc::SYS_memfd_secret, libc::O_CLOEXEC);
+        let Ok(file) = libc::c_int::try_from(made) else { return false };
+        if file < 0 {
+            return false;
+        }
+        let mapped = libc::ftruncate(file, len) == 0
+            && libc::mmap(start.cast(), size, access, kind, file, 0) != libc::MAP_FAILED;
+        libc::close(file);
+        // A child would share it; it gets nothing there.
+        mapped && libc::madvise(start.cast(), size, libc::MADV_DONTFORK) == 0
+    }
+}
+
+/// Makes reserved pages usable and locks them, and keeps them out of core dumps and forked children: a child would hold a
+/// copy that is neither locked nor ever wiped; it gets zeros. What cannot be locked is reported by
+/// [`some_secret_is_swappable`]. `false` when there is no memory.
+///
+/// # Safety
+/// The caller owns the `size` bytes at `start`, which are whole pages.
+unsafe fn protect(start: *mut u8, size: usize) -> bool {
     // SAFETY: by the caller; the calls only change how the kernel treats the range.
     unsafe {
+        if libc::mprotect(start.cast(), size, libc::PROT_READ | libc::PROT_WRITE) != 0 {
+            return false;
+        }
         if libc::mlock(start.cast(), size) != 0 {
             NOT_LOCKED.store(true, Ordering::Relaxed);
         }
         libc::madvise(start.cast(), size, libc::MADV_DONTDUMP);
         libc::madvise(start.cast(), size, libc::MADV_WIPEONFORK);
     }
-}
-
-/// Whole pages for `len` bytes. More than the address space holds ends the process, as every allocation of that size.
-fn layout(len: usize) -> Layout {
-    let size = len.max(1).checked_next_multiple_of(PAGE);
-    match size.and_then(|size| Layout::from_size_align(size, PAGE).ok()) {
-        Some(layout) => layout,
-        None => handle_alloc_error(Layout::new::<[u8; PAGE]>()),
-    }
+    true
 }
 
 /// What a slot holds: the private key of every curve in PKCS#8, and all symmetric keys but the longest.
@@ -235,24 +301,15 @@ impl Region {
     }
 
     fn open(&self) -> Option<NonNull<u8>> {
-        const SIZE: usize = SLOTS * SLOT;
-        let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-        // SAFETY: asks for fresh memory at an address of the kernel's choice.
-        let raw = unsafe { libc::mmap(null_mut(), SIZE, access, kind, -1, 0) };
-        if raw == libc::MAP_FAILED {
-            return None;
-        }
-        let mine = NonNull::new(raw.cast::<u8>())?;
+        let mine = Mapping::of(SLOTS * SLOT, PRIVATE.load(Ordering::Relaxed))?;
+        let start = mine.start;
         // SAFETY: the pages are ours. The mark is gone in a child, where they are zero.
-        unsafe {
-            protect(mine.as_ptr(), SIZE);
-            mine.as_ptr().write(1);
-        }
-        match self.start.compare_exchange(null_mut(), mine.as_ptr(), Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => Some(mine),
+        unsafe { start.write(1) };
+        match self.start.compare_exchange(null_mut(), start.as_ptr(), Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => Some(start),
             Err(other) => {
-                // SAFETY: another thread was first, so nobody has seen these pages.
-                unsafe { libc::munmap(raw, SIZE) };
+                // Another thread was first, so nobody has seen these pages.
+                mine.unmap();
                 NonNull::new(other)
             }
         }
@@ -345,6 +402,43 @@ mod tests {
             }
             assert!(some_secret_is_swappable() || flags.split(' ').any(|one| one == "lo"), "{len}: {flags}");
         }
+    }
+
+    /// Running over either end of a secret's pages is an end of the process, not of somebody else's secret.
+    #[test]
+    fn pages_that_nobody_can_touch_lie_around() {
+        let secret = SecretBytes::zeroed(2 * PAGE);
+        let (before, behind) = (secret.expose().as_ptr().wrapping_sub(1), secret.expose().as_ptr_range().end);
+        for guard in [before, behind] {
+            // SAFETY: the child reads one byte of its own address space, or ends by it.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                // SAFETY: as above; the child is gone afterwards either way.
+                unsafe { libc::_exit(i32::from(guard.read_volatile())) };
+            }
+            let mut status = 0;
+            // SAFETY: a live place for the answer.
+            assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+            assert!(libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGSEGV, "{status:x}");
+        }
+    }
+
+    /// What is hidden is there for this process and for no reader of its memory, root or not.
+    #[test]
+    fn hidden_memory_is_read_by_nobody_else() {
+        use std::io::{Read, Seek, SeekFrom};
+        let Some(hidden) = Mapping::of(PAGE, true) else { panic!("no memory") };
+        // SAFETY: a page that is ours.
+        unsafe { hidden.start.write(7) };
+        let mut memory = std::fs::File::open("/proc/self/mem").unwrap();
+        memory.seek(SeekFrom::Start(hidden.start.as_ptr().addr() as u64)).unwrap();
+        let read = memory.read_exact(&mut [0]);
+        // SAFETY: as above.
+        assert_eq!(unsafe { hidden.start.read() }, 7);
+        hidden.unmap();
+        // SAFETY: asks whether there is such memory, and closes it.
+        let there = unsafe { libc::close(libc::syscall(libc::SYS_memfd_secret, 0) as libc::c_int) } == 0;
+        assert_eq!(read.is_err(), there, "{read:?}");
     }
 
     /// A child finds zeros where the parent's secrets are, and its own are in memory that is its own.

@@ -7,12 +7,25 @@ use canis_proto::{Error, Result};
 use canis_server::args::{LogFormat, Options};
 use canis_server::daemon;
 use clap::Parser;
+use std::alloc::System;
 use std::process::ExitCode;
+use tracing::warn;
 use tracing_subscriber::EnvFilter;
+use zeroizing_alloc::ZeroAlloc;
+
+/// Freed memory is wiped: requests and answers carry plaintexts and keys through buffers of TLS and of the runtime.
+#[global_allocator]
+static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    match start_log(&options).and_then(|()| daemon::run(options)) {
+    let kept = canis_core::secret::keep_process_private();
+    let started = start_log(&options).inspect(|()| {
+        if let Err(error) = kept {
+            warn!(%error, "a debugger or a core dump may show this process's memory");
+        }
+    });
+    match started.and_then(|()| daemon::run(options)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("canis-server: {error}");
