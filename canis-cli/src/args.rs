@@ -6,6 +6,7 @@ use crate::key_args::{ApplyKeys, CreateKey, DestroyKey, ListKeys, RotateKey, Upd
 use crate::kv_args::KvCommand;
 use crate::policy_args::PolicyCommand;
 use crate::slot_args::SlotCommand;
+use crate::token_args::TokenCommand;
 use crate::transfer_args::{ExportKey, ImportFile, ImportKey, ImportPkcs12, ImportSoftHsm, WrappingKey};
 use crate::use_args::{Batch, DataKey, Derive, Hash, Mac, Random, Rewrap, SignatureOptions, VerifyMac};
 use canis_proto::Interval;
@@ -68,6 +69,11 @@ pub(crate) enum Command {
     },
     /// Show the state of the server and its store.
     Status,
+    /// Look after what clients prove themselves by: bearer tokens and client certificates.
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
     /// Make and look at keys.
     Key {
         #[command(subcommand)]

@@ -24,6 +24,7 @@ mod rollback;
 mod secret_file;
 mod show;
 mod slot_args;
+mod token_args;
 mod transfer_args;
 mod use_args;
 
@@ -64,6 +65,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             return commands::store::verify(&args, json);
         }
         Command::Status => commands::status::run(&connection, json)?,
+        Command::Token { command } => commands::token::run(&connection, &command, json)?,
         Command::Key { command } => commands::key::run(&connection, &command, json)?,
         Command::Import { command } => match command {
             ImportCommand::Pkcs12(args) => commands::pkcs12::run(&connection, &args, json)?,

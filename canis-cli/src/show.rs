@@ -28,6 +28,12 @@ pub(crate) fn failure(error: &Error, as_json: bool) {
     }
 }
 
+/// What others wrote, on a line of a terminal: control characters as escapes.
+pub(crate) fn tame(text: &str) -> String {
+    let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(escape).collect()
+}
+
 /// A number of things, for people.
 pub(crate) fn count(number: u64, thing: &str) -> String {
     format!("{number} {thing}{}", if number == 1 { "" } else { "s" })

@@ -14,6 +14,8 @@ pub struct Caller {
     token: Option<Id>,
     /// Whether it brought a root's credential into this process.
     owner: bool,
+    /// Whether it came from the store's own host, as the user that the store belongs to or as root.
+    host: bool,
 }
 
 impl Caller {
@@ -26,12 +28,20 @@ impl Caller {
             application: None,
             token: None,
             owner: false,
+            host: false,
         }
     }
 
     /// The bearer of a token.
     pub(crate) fn bearer(token: Id, tenant: Id, capabilities: Capabilities) -> Self {
-        Caller { tenant: Some(tenant), capabilities, application: None, token: Some(token), owner: false }
+        Caller {
+            tenant: Some(tenant),
+            capabilities,
+            application: None,
+            token: Some(token),
+            owner: false,
+            host: false,
+        }
     }
 
     /// The owner of the store, who opened it here with a root's credential; see [`crate::Core::owner`].
@@ -42,17 +52,32 @@ impl Caller {
             application: None,
             token: None,
             owner: true,
+            host: true,
         }
     }
 
     /// Who looks after a store in a process of his own, at no token in particular; see [`crate::Core::operator`].
     pub(crate) fn operator(owner: bool) -> Self {
-        Caller { tenant: None, capabilities: Capabilities::ALL, application: None, token: None, owner }
+        Caller {
+            tenant: None,
+            capabilities: Capabilities::ALL,
+            application: None,
+            token: None,
+            owner,
+            host: true,
+        }
     }
 
     /// The server's own timer, which does in every tenant what schedules ask for.
     pub(crate) fn timer() -> Self {
-        Caller { tenant: None, capabilities: Capabilities::ALL, application: None, token: None, owner: false }
+        Caller {
+            tenant: None,
+            capabilities: Capabilities::ALL,
+            application: None,
+            token: None,
+            owner: false,
+            host: false,
+        }
     }
 
     /// A PKCS#11 application looking at one token. What it may do depends on who is logged in.
@@ -64,6 +89,7 @@ impl Caller {
             application: Some(Arc::clone(application)),
             token: None,
             owner: false,
+            host: false,
         }
     }
 
@@ -76,7 +102,18 @@ impl Caller {
             application: Some(Arc::clone(application)),
             token: None,
             owner: false,
+            host: false,
         }
+    }
+
+    /// The same, come from the store's own host.
+    pub(crate) fn on_host(self) -> Self {
+        Caller { host: true, ..self }
+    }
+
+    /// Whether it came from the store's own host and may say what code runs there.
+    pub(crate) fn is_on_host(&self) -> bool {
+        self.host
     }
 
     /// Whether it is the store's owner.

@@ -115,6 +115,21 @@ impl Core {
         self.keyring.authenticate(token)
     }
 
+    /// The caller that a client certificate (DER) stands for, which its bearer has proved to be his own.
+    ///
+    /// # Errors
+    /// `unauthenticated` if it stands for nobody or its time is over; `sealed`.
+    pub fn authenticate_certificate(&self, certificate: &[u8]) -> Result<Caller> {
+        self.keyring.authenticate_certificate(certificate)
+    }
+
+    /// A number that grows whenever this process makes or revokes a credential: who has authenticated somebody before
+    /// does it again when it has changed. Costs one load.
+    #[must_use]
+    pub fn credentials_moment(&self) -> u64 {
+        self.keyring.credentials_moment()
+    }
+
     /// Whoever administers the host: everything in the tenant that `canis init` made. The server says who that is.
     ///
     /// # Errors

@@ -7,6 +7,10 @@
 //! kind = "hsm"                                      # or "passphrase", "keyfile"
 //! module = "/usr/lib/softhsm/libsofthsm2.so"        # hsm only
 //! file = "/etc/canis/softhsm.pin"                   # the PIN, passphrase or key file
+//!
+//! [tls]                                             # a server's; optional
+//! client_ca = "/etc/canis/clients.pem"              # who signs client certificates
+//! require_client_certificate = true                 # else clients may also come without
 //! ```
 
 use crate::clock::SystemClock;
@@ -49,6 +53,20 @@ impl Drop for DirLock {
 pub struct Config {
     /// Where the root's credential is found; without it the store stays sealed until somebody brings one.
     pub root: Option<RootSource>,
+    /// How a server's clients prove themselves by TLS; not at all if missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsConfig>,
+}
+
+/// What a server asks of its clients in the TLS handshake.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// The CAs that sign client certificates, PEM.
+    pub client_ca: PathBuf,
+    /// Whether clients without one are refused.
+    #[serde(default)]
+    pub require_client_certificate: bool,
 }
 
 /// Where a root's credential is found.

@@ -8,6 +8,7 @@ use crate::keyring::seal::{fresh_id, fresh_key};
 use crate::keyring::store_rows::sealed_fact;
 use crate::keyring::tenant::{Protection, new_tenant};
 use crate::keyring::{FACTS, Keyring, RootKeys};
+use crate::ops::authenticate::NewCredential;
 use crate::root::{NewRoot, new_slot};
 use crate::secret::SecretBytes;
 use crate::store::memory::MemoryStore;
@@ -58,8 +59,14 @@ pub fn create(
     let keyring = Keyring::new(draft, provider, clock)?;
     keyring.hold_root(keys);
     first.push(Change::Put(keyring.tenant_row(tenant.id, 1, &tenant.record)?));
-    let (row, token) = keyring.new_token(tenant.id, Capabilities::ALL)?;
-    first.push(Change::Put(row));
+    let first_token = NewCredential {
+        tenant: tenant.id,
+        name: "the first",
+        capabilities: Capabilities::ALL,
+        expires_at: None,
+    };
+    let (row, token) = keyring.new_token(&first_token)?;
+    first.push(Change::Put(Row::Token(row)));
     SqliteStore::create(&dir.store_path(), &first)?;
     Ok(Created { store, token })
 }

@@ -33,7 +33,7 @@ fn where_the_credential_is() {
     let dir = DataDir::new(dir.path());
     assert_eq!(dir.read_config().unwrap(), Config::default());
     let configured = RootSource::Hsm { module: "/lib/hsm.so".into(), file: "/etc/pin".into() };
-    dir.write_config(&Config { root: Some(configured.clone()) }).unwrap();
+    dir.write_config(&Config { root: Some(configured.clone()), ..Config::default() }).unwrap();
     let config = dir.read_config().unwrap();
     let pin = RootFlags { pin_file: Some("/other/pin".into()), ..RootFlags::default() };
     let both = RootFlags { module: Some("/other.so".into()), ..pin.clone() };

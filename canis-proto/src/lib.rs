@@ -6,6 +6,7 @@ mod aes_gcm;
 pub mod answer;
 pub mod batch;
 mod choices;
+pub mod credential;
 mod crypt;
 mod entry;
 mod error;

@@ -52,6 +52,12 @@ impl Capability {
         Capability::Admin,
     ];
 
+    /// The capability of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Capability> {
+        Capability::ALL.into_iter().find(|capability| capability.name() == name)
+    }
+
     /// The name policies use.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -99,6 +105,12 @@ impl Capabilities {
     #[must_use]
     pub const fn allows(self, capability: Capability) -> bool {
         self.0 & 1 << capability as u8 != 0
+    }
+
+    /// Whether `other` holds nothing that is not in it.
+    #[must_use]
+    pub const fn covers(self, other: Capabilities) -> bool {
+        other.0 & !self.0 == 0
     }
 
     /// The bits.
@@ -256,6 +268,12 @@ operations! {
     ExportFromSlot = 115, "slot.export", Some(C::Admin), Long, true;
     /// Remove a token with everything on it.
     DeleteSlot = 116, "slot.delete", Some(C::Admin), Long, true;
+    /// Make a bearer token, or bind a client certificate.
+    CreateCredential = 140, "credential.create", Some(C::Admin), Long, true;
+    /// The tenant's tokens and certificates.
+    ListCredentials = 141, "credential.list", Some(C::Admin), Long, true;
+    /// Take a token or a certificate's rights away.
+    RevokeCredential = 142, "credential.revoke", Some(C::Admin), Long, true;
     /// Open every row and name those that were changed by other hands; asked on the store's own host.
     VerifyStore = 31, "store.verify", Some(C::Admin), Long, false;
 

@@ -1,13 +1,14 @@
 //! How fields of requests and answers are read.
 
 use crate::answer::{EntryInfo, KeyInfo, VersionInfo};
+use crate::credential::CredentialInfo;
 use crate::fields::Fields;
 use crate::fields::FromValue;
 use crate::message::{WireAnswer, read_error};
 use crate::signature::SignatureScheme;
 use crate::slot::{PinInfo, SlotInfo};
 use crate::value::{Map, Value};
-use crate::{Error, Interval, KeyFormat, KeyState, KeyType, Result, Usage};
+use crate::{Capabilities, Capability, Error, Interval, KeyFormat, KeyState, KeyType, Result, Usage};
 use std::borrow::Cow;
 
 pub(crate) fn required<'a, T: FromValue<'a>>(fields: &mut Fields<'a>, key: &str) -> Result<T> {
@@ -136,6 +137,22 @@ pub(crate) fn state(fields: &mut Fields<'_>, key: &str) -> Result<KeyState> {
 
 pub(crate) fn usage(fields: &mut Fields<'_>, key: &str) -> Result<Usage> {
     to_usage(fields.required(key)?)
+}
+
+/// Capabilities by their names.
+pub(crate) fn capabilities(fields: &mut Fields<'_>, key: &str) -> Result<Capabilities> {
+    texts(fields, key)?.iter().try_fold(Capabilities::NONE, |granted, name| {
+        let unknown = || Error::invalid(format!("`{}` is no capability", crate::quote(name)));
+        Capability::from_name(name).map(|capability| granted.with(capability)).ok_or_else(unknown)
+    })
+}
+
+pub(crate) fn credential(fields: &mut Fields<'_>, key: &str) -> Result<CredentialInfo> {
+    CredentialInfo::from_fields(&mut Fields::new("a credential", fields.required(key)?))
+}
+
+pub(crate) fn credentials(fields: &mut Fields<'_>, key: &str) -> Result<Vec<CredentialInfo>> {
+    list(fields, key, "a credential")
 }
 
 pub(crate) fn slots(fields: &mut Fields<'_>, key: &str) -> Result<Vec<SlotInfo>> {

@@ -1,5 +1,6 @@
 //! The arguments of every operation as a table, for doors that speak another notation, and for the documents.
 
+use crate::credential::{CreateCredential, ListCredentials, RevokeCredential};
 use crate::message::{
     ActivateKey, Batch, CancelDestroyKey, CreateKey, Decrypt, DecryptAesGcm, DeleteEntry, Derive, DestroyKey,
     DisableKey, EnableKey, Encrypt, EncryptAesGcm, ExportKey, GetEntry, HashData, ImportKey, ListEntries,
@@ -9,8 +10,8 @@ use crate::message::{
 use crate::slot::{DeleteSlot, ExportFromSlot, ImportToSlot, InitSlot, SetSlotPin, UnlockSlot};
 use crate::value::Map;
 use crate::{
-    AgreementKdf, HashName, Interval, KeyFormat, KeyType, OperationId, PublicObject, SignatureForm,
-    SignatureScheme, Usage,
+    AgreementKdf, Capabilities, HashName, Interval, KeyFormat, KeyType, OperationId, PublicObject,
+    SignatureForm, SignatureScheme, Usage,
 };
 use std::borrow::Cow;
 
@@ -67,6 +68,7 @@ kinds! {
     PublicObject => Text,
     Cow<'_, [u8]> => Bytes,
     Vec<Cow<'_, str>> => Texts,
+    Capabilities => Texts,
     Vec<Map<'_>> => Maps,
 }
 
@@ -76,7 +78,10 @@ impl<T: Kind> Kind for Option<T> {
 
 /// Whether a reader, as `request!` names them, insists on its field.
 pub(crate) const fn insists(reader: &str) -> bool {
-    matches!(reader.as_bytes(), b"required" | b"key_type" | b"key_format" | b"texts" | b"maps")
+    matches!(
+        reader.as_bytes(),
+        b"required" | b"key_type" | b"key_format" | b"texts" | b"maps" | b"capabilities"
+    )
 }
 
 /// The arguments of an operation that CANISP carries; none for others.
@@ -91,10 +96,10 @@ pub fn arguments(id: OperationId) -> &'static [Field] {
         };
     }
     table! {
-        ActivateKey<'_>, Batch<'_>, CancelDestroyKey<'_>, CreateKey<'_>, Decrypt<'_>, DecryptAesGcm<'_>,
+        ActivateKey<'_>, Batch<'_>, CancelDestroyKey<'_>, CreateCredential<'_>, CreateKey<'_>, Decrypt<'_>, DecryptAesGcm<'_>,
         DeleteEntry<'_>, DeleteSlot<'_>, Derive<'_>, DestroyKey<'_>, DisableKey<'_>, EnableKey<'_>, Encrypt<'_>,
-        EncryptAesGcm<'_>, ExportFromSlot<'_>, ExportKey<'_>, GetEntry<'_>, HashData<'_>, ImportKey<'_>, ImportToSlot<'_>, InitSlot<'_>, ListEntries<'_>,
-        ListKeys<'_>, Mac<'_>, MakeDataKey<'_>, PublicKey<'_>, PutEntry<'_>, Random, Rewrap<'_>, RotateKey<'_>,
+        EncryptAesGcm<'_>, ExportFromSlot<'_>, ExportKey<'_>, GetEntry<'_>, HashData<'_>, ImportKey<'_>, ImportToSlot<'_>, InitSlot<'_>, ListCredentials<'_>, ListEntries<'_>,
+        ListKeys<'_>, Mac<'_>, MakeDataKey<'_>, PublicKey<'_>, PutEntry<'_>, Random, RevokeCredential<'_>, Rewrap<'_>, RotateKey<'_>,
         SetSlotPin<'_>, ShowKey<'_>, Sign<'_>, UnlockSlot<'_>, UpdateKey<'_>, Verify<'_>, VerifyMac<'_>,
     }
 }

@@ -18,6 +18,13 @@ pub struct Options {
     /// The root's credential.
     #[command(flatten)]
     pub root: Root,
+    /// Ask clients for certificates, signed by the CAs in this PEM file. `canis token create --certificate` says what
+    /// one stands for.
+    #[arg(long, value_name = "F")]
+    pub client_ca: Option<PathBuf>,
+    /// Refuse clients without a certificate, also those that bear a token.
+    #[arg(long)]
+    pub require_client_certificate: bool,
     /// What to log to stderr: error, warn, info, debug, or a filter such as `canis_server=debug`.
     #[arg(long, value_name = "LEVEL", env = "CANIS_LOG", default_value = "info")]
     pub log: String,
@@ -73,6 +80,7 @@ mod tests {
             |more: &[&str]| Options::try_parse_from([&["canis-server", "--data", "d"], more].concat());
         assert!(parse(&["--keyfile", "k", "--pin-file", "p"]).is_err());
         assert!(parse(&["--module", "m"]).is_err());
+        assert!(parse(&["--client-ca", "ca.pem", "--require-client-certificate"]).is_ok());
         assert!(parse(&["--keyfile", "k"]).unwrap().root.flags().keyfile.is_some());
         assert!(parse(&["--module", "m", "--pin-file", "p"]).is_ok());
     }

@@ -7,6 +7,7 @@ use crate::listener::Server;
 use crate::outbox::{Outbox, Permits};
 use crate::session::{Credential, Session};
 use crate::stream::Streaming;
+use crate::tls::Acceptor;
 use crate::{limits, local, request};
 use canis_core::secret::SecretBytes;
 use canis_proto::frame::{ALPN, FrameType, Header, MAX_DATA, MAX_HELLO, MAX_OPEN, MAX_PAYLOAD};
@@ -39,26 +40,32 @@ pub(crate) async fn serve(server: Arc<Server>, link: Link) -> String {
             let refusal = if known { None } else { refused(ErrorCode::Unauthenticated, why) };
             converse(server, stream, Credential::Administrator, refusal).await
         }
-        Link::Tcp(tcp) => match handshake(&server, tcp).await {
-            Ok(tls) => {
-                let why = "the client did not offer ALPN `canisp/1`";
-                let speaks_canisp = tls.get_ref().1.alpn_protocol() == Some(ALPN);
-                let refusal = if speaks_canisp { None } else { refused(ErrorCode::ProtocolError, why) };
-                converse(server, tls, Credential::None, refusal).await
-            }
-            Err(why) => format!("no handshake: {why}"),
-        },
+        Link::Tcp(tcp) => {
+            let acceptor = server.tls.acceptor();
+            let tls = match handshake(&acceptor, tcp).await {
+                Ok(tls) => tls,
+                Err(why) => return format!("no handshake: {why}"),
+            };
+            let (credential, refusal) = match acceptor.shown(tls.get_ref().1) {
+                Ok(shown) => (shown.map_or(Credential::None, Credential::Certificate), None),
+                Err(error) => (Credential::None, Some(error)),
+            };
+            let speaks_canisp = tls.get_ref().1.alpn_protocol() == Some(ALPN);
+            let why = "the client did not offer ALPN `canisp/1`";
+            let refusal = if speaks_canisp { refusal } else { refused(ErrorCode::ProtocolError, why) };
+            converse(server, tls, credential, refusal).await
+        }
     }
 }
 
-async fn handshake(server: &Server, tcp: TcpStream) -> Result<TlsStream<TcpStream>, String> {
+async fn handshake(acceptor: &Acceptor, tcp: TcpStream) -> Result<TlsStream<TcpStream>, String> {
     tcp.set_nodelay(true).map_err(|error| error.to_string())?;
     let shake = async {
         let mut first = [0];
         if tcp.peek(&mut first).await.is_ok_and(|n| n == 1) && first[0].is_ascii_uppercase() {
             return Err(refuse_plaintext(tcp).await);
         }
-        server.tls.acceptor().accept(tcp).await.map_err(|error| error.to_string())
+        acceptor.tls.accept(tcp).await.map_err(|error| error.to_string())
     };
     timeout(limits::HANDSHAKE, shake).await.map_err(|_| "not finished in time".to_owned())?
 }

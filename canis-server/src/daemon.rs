@@ -4,15 +4,16 @@ use crate::args::Options;
 use crate::listener::{Listeners, Server};
 use crate::local::LocalListener;
 use crate::pool::Pool;
-use crate::tls::Tls;
+use crate::tls::{ClientTrust, Tls};
 use crate::{limits, timer, unseal};
 use canis_core::clock::SystemClock;
-use canis_core::datadir::DataDir;
+use canis_core::datadir::{DataDir, TlsConfig};
 use canis_core::{Core, default_provider};
 use canis_proto::{Error, ErrorCode, Result};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::io::Write;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -36,9 +37,11 @@ pub fn run(options: Options) -> Result<()> {
             ),
         ));
     }
-    let tls = Tls::new(DataDir::new(dir.path()))?;
+    let config = dir.read_config()?;
+    let clients = client_trust(options.client_ca, options.require_client_certificate, config.tls.as_ref())?;
+    let tls = Tls::new(DataDir::new(dir.path()), clients)?;
     allow_many_files();
-    let source = dir.read_config()?.root_source(options.root.flags())?;
+    let source = config.root_source(options.root.flags())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(Pool::threads())
@@ -64,6 +67,22 @@ pub fn run(options: Options) -> Result<()> {
     // A thread may still wait for an HSM; the process does not wait for it.
     runtime.shutdown_background();
     outcome
+}
+
+/// Which client certificates are asked for: as the flags say, else as `canis.toml` does. What either requires is required.
+fn client_trust(
+    flag: Option<PathBuf>,
+    required: bool,
+    config: Option<&TlsConfig>,
+) -> Result<Option<ClientTrust>> {
+    let required = required || config.is_some_and(|config| config.require_client_certificate);
+    match flag.or_else(|| config.map(|config| config.client_ca.clone())) {
+        Some(authorities) => Ok(Some(ClientTrust { authorities, required })),
+        None if required => Err(Error::invalid(
+            "--require-client-certificate needs the CAs of clients; give --client-ca, or name them in canis.toml",
+        )),
+        None => Ok(None),
+    }
 }
 
 async fn serve(server: Server, listeners: Listeners, mut signals: Signals, drain: &watch::Sender<bool>) {

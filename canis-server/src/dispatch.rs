@@ -3,6 +3,7 @@
 use crate::batch;
 use crate::session::Session;
 use canis_core::{Core, Once, Run};
+use canis_proto::credential::{CreateCredential, ListCredentials, RevokeCredential};
 use canis_proto::fields::Fields;
 use canis_proto::frame::MAX_PAYLOAD;
 use canis_proto::message::{
@@ -76,6 +77,13 @@ pub(crate) fn handler(id: OperationId) -> Option<Handler> {
         OperationId::WrappingKey => |core, session, args| run::<WrappingKey>(core, session, args),
         OperationId::ImportKey => |core, session, args| run::<ImportKey<'_>>(core, session, args),
         OperationId::ExportKey => |core, session, args| run::<ExportKey<'_>>(core, session, args),
+        OperationId::CreateCredential => {
+            |core, session, args| run::<CreateCredential<'_>>(core, session, args)
+        }
+        OperationId::ListCredentials => |core, session, args| run::<ListCredentials<'_>>(core, session, args),
+        OperationId::RevokeCredential => {
+            |core, session, args| run::<RevokeCredential<'_>>(core, session, args)
+        }
         OperationId::Batch => batch::run,
         OperationId::PutEntry => |core, session, args| run::<PutEntry<'_>>(core, session, args),
         OperationId::GetEntry => |core, session, args| run::<GetEntry<'_>>(core, session, args),

@@ -60,6 +60,9 @@ pub const DRAIN: Duration = Duration::from_secs(10);
 pub const ROOT_END: Duration = Duration::from_secs(5);
 /// How long a refused peer is still listened to, so that our last frame reaches it before the connection is reset.
 pub const LINGER: Duration = Duration::from_secs(2);
+/// How long a credential that was right is taken as right while no credential is changed: when one is over by its own
+/// time, open connections learn it so much later at most.
+pub const RECHECK: Duration = Duration::from_secs(60);
 /// How long a wrong token waits for its refusal.
 pub const WRONG_TOKEN: Duration = Duration::from_millis(250);
 /// For the operations of one batch: what has not begun by then is not begun.

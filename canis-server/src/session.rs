@@ -1,10 +1,13 @@
 //! Who a connection speaks for.
 
+use crate::limits;
 use crate::share::{Share, Shares};
+use crate::tls::Shown;
 use canis_core::secret::SecretBytes;
 use canis_core::{Caller, Core};
 use canis_proto::{Error, ErrorCode, OperationId, Result};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::Instant;
 
 /// By what a connection says who it is.
 pub(crate) enum Credential {
@@ -12,6 +15,8 @@ pub(crate) enum Credential {
     None,
     /// A bearer token.
     Token(SecretBytes),
+    /// A client certificate that the TLS handshake, or a ticket of an earlier one, has shown to be the peer's own.
+    Certificate(Shown),
     /// It came by the Unix socket, from the server's own user or root.
     Administrator,
 }
@@ -19,14 +24,22 @@ pub(crate) enum Credential {
 /// A connection's credential, and the caller it turned out to be.
 pub(crate) struct Session {
     credential: Credential,
-    caller: OnceLock<Caller>,
+    known: RwLock<Option<Known>>,
     share: OnceLock<Arc<Share>>,
+}
+
+/// A caller, and until when the credential need not be looked at again.
+#[derive(Clone)]
+struct Known {
+    caller: Caller,
+    moment: u64,
+    checked: Instant,
 }
 
 impl Session {
     /// A connection that showed this, not yet checked.
     pub(crate) fn new(credential: Credential) -> Self {
-        Session { credential, caller: OnceLock::new(), share: OnceLock::new() }
+        Session { credential, known: RwLock::default(), share: OnceLock::new() }
     }
 
     /// Whether there is something to check.
@@ -36,37 +49,68 @@ impl Session {
 
     /// Whether the caller is known and no stranger; only then are large frames read.
     pub(crate) fn is_authenticated(&self) -> bool {
-        self.caller.get().is_some()
+        self.known.read().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     /// The part of what all share that it takes from: its tenant's as soon as that is known.
     pub(crate) fn share<'a>(&'a self, shares: &'a Shares) -> &'a Arc<Share> {
-        match self.caller.get().and_then(Caller::tenant_if_known) {
+        if let Some(share) = self.share.get() {
+            return share;
+        }
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        match known.as_ref().and_then(|known| known.caller.tenant_if_known()) {
             Some(tenant) => self.share.get_or_init(|| shares.of(tenant)),
             None => shares.strangers(),
         }
     }
 
-    /// The caller; the token is checked once. Reads the store: not for the runtime's threads.
+    /// The caller, if it is known and its credential need not be looked at again. No look at the store.
+    pub(crate) fn caller(&self, core: &Core) -> Option<Caller> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let known = known.as_ref()?;
+        let fresh = known.moment == core.credentials_moment() && known.checked.elapsed() < limits::RECHECK;
+        fresh.then(|| known.caller.clone())
+    }
+
+    /// The caller. The credential is checked once, and again when credentials were changed or a while has passed, so
+    /// that one that was revoked or is over is refused on connections that are open, too. Reads the store: not for the
+    /// runtime's threads.
     ///
     /// # Errors
-    /// `unauthenticated`, or `sealed` as long as no token can be checked.
-    pub(crate) fn authenticate(&self, core: &Core) -> Result<&Caller> {
-        if let Some(caller) = self.caller.get() {
+    /// `unauthenticated`, or `sealed` as long as no credential can be checked.
+    pub(crate) fn authenticate(&self, core: &Core) -> Result<Caller> {
+        if let Some(caller) = self.caller(core) {
             return Ok(caller);
         }
+        // Read before the store is, so that what is changed meanwhile is looked at once more.
+        let (moment, checked) = (core.credentials_moment(), Instant::now());
+        let outcome = self.check(core);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        match &outcome {
+            Ok(caller) => *known = Some(Known { caller: caller.clone(), moment, checked }),
+            Err(error) if error.code == ErrorCode::Unauthenticated => *known = None,
+            // The store cannot be asked now. Who was known stays known, and gets no further than the store does.
+            Err(_) => {}
+        }
+        outcome
+    }
+
+    fn check(&self, core: &Core) -> Result<Caller> {
         let unknown = |why: &str| Error::new(ErrorCode::Unauthenticated, why);
-        let caller = match &self.credential {
-            Credential::None => {
-                return Err(unknown("no token was given; set CANIS_TOKEN or use --token-file"));
-            }
+        match &self.credential {
+            Credential::None => Err(unknown(
+                "no token was given; set CANIS_TOKEN or use --token-file, or show a client certificate",
+            )),
             Credential::Token(token) => {
                 let text = std::str::from_utf8(token.expose());
-                core.authenticate(text.map_err(|_| unknown("the token is not text"))?)?
+                core.authenticate(text.map_err(|_| unknown("the token is not text"))?)
             }
-            Credential::Administrator => core.administrator()?,
-        };
-        Ok(self.caller.get_or_init(|| caller))
+            Credential::Certificate(shown) => {
+                shown.verify()?;
+                core.authenticate_certificate(shown.certificate())
+            }
+            Credential::Administrator => core.administrator(),
+        }
     }
 
     /// Runs `work` as the caller. What a stranger may ask is not refused because the store is sealed.
@@ -77,7 +121,7 @@ impl Session {
         work: impl FnOnce(&Caller) -> Result<T>,
     ) -> Result<T> {
         match self.authenticate(core) {
-            Ok(caller) => work(caller),
+            Ok(caller) => work(&caller),
             Err(_) if operation.row().capability.is_none() => work(&Caller::anonymous()),
             Err(error) => Err(error),
         }

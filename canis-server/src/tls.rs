@@ -1,81 +1,174 @@
-//! TLS 1.3, ALPN `canisp/1`, the certificate of the data directory.
+//! TLS 1.3, ALPN `canisp/1`, the certificate of the data directory, and those of clients.
 
 use canis_core::datadir::DataDir;
 use canis_proto::{Error, ErrorCode, Result, frame};
-use rustls::ServerConfig;
-use rustls::crypto::aws_lc_rs::Ticketer;
+use rustls::crypto::aws_lc_rs::{self, Ticketer};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{NoServerSessionStorage, ProducesTickets};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, ProducesTickets, WebPkiClientVerifier};
+use rustls::{RootCertStore, ServerConfig, ServerConnection};
+use std::fmt::Display;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio_rustls::TlsAcceptor;
 use tracing::warn;
 
+/// Which client certificates are asked for.
+pub(crate) struct ClientTrust {
+    /// The CAs that sign them, PEM.
+    pub(crate) authorities: PathBuf,
+    /// Whether a client must show one.
+    pub(crate) required: bool,
+}
+
 /// What new connections are accepted with; it can be exchanged while others are served.
 pub(crate) struct Tls {
     dir: DataDir,
+    clients: Option<ClientTrust>,
     tickets: Arc<dyn ProducesTickets>,
-    acceptor: RwLock<TlsAcceptor>,
+    current: RwLock<Arc<Acceptor>>,
+}
+
+/// What one connection is accepted with.
+pub(crate) struct Acceptor {
+    pub(crate) tls: TlsAcceptor,
+    clients: Option<Arc<dyn ClientCertVerifier>>,
+}
+
+/// A client certificate as a handshake showed it, and what verifies it.
+pub(crate) struct Shown {
+    chain: Vec<CertificateDer<'static>>,
+    verifier: Arc<dyn ClientCertVerifier>,
 }
 
 impl Tls {
-    /// For the certificate and key in `dir`.
+    /// For the certificate and key in `dir`, and clients that have certificates of their own.
     ///
     /// # Errors
     /// `invalid_argument` naming the file that cannot be used.
-    pub(crate) fn new(dir: DataDir) -> Result<Self> {
-        let tickets = Ticketer::new().map_err(|error| Error::internal(format!("TLS: {error}")))?;
-        let acceptor = RwLock::new(acceptor(&dir, &tickets)?);
-        Ok(Tls { dir, tickets, acceptor })
+    pub(crate) fn new(dir: DataDir, clients: Option<ClientTrust>) -> Result<Self> {
+        let tickets = Ticketer::new().map_err(failed)?;
+        let current = RwLock::new(Arc::new(acceptor(&dir, clients.as_ref(), &tickets)?));
+        Ok(Tls { dir, clients, tickets, current })
     }
 
-    /// Reads certificate and key again; connections that are open keep theirs.
+    /// Reads certificate, key and the clients' CAs again; connections that are open keep theirs.
     ///
     /// # Errors
     /// As [`Tls::new`]; then everything stays as it was.
     pub(crate) fn reload(&self) -> Result<()> {
-        let fresh = acceptor(&self.dir, &self.tickets)?;
-        *self.acceptor.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        let fresh = acceptor(&self.dir, self.clients.as_ref(), &self.tickets)?;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
         Ok(())
     }
 
     /// For the next connection.
-    pub(crate) fn acceptor(&self) -> TlsAcceptor {
-        self.acceptor.read().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(crate) fn acceptor(&self) -> Arc<Acceptor> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-fn acceptor(dir: &DataDir, tickets: &Arc<dyn ProducesTickets>) -> Result<TlsAcceptor> {
-    let (certificate, key) = (dir.cert_path(), dir.key_path());
-    let chain = CertificateDer::pem_file_iter(&certificate)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| unusable(&certificate, &error.to_string()))?;
-    if chain.is_empty() {
-        return Err(unusable(&certificate, "there is no `BEGIN CERTIFICATE` in it"));
+impl Acceptor {
+    /// The client certificate that this connection showed, if one is asked for and it did.
+    ///
+    /// # Errors
+    /// `unauthenticated` for a resumed connection whose certificate would not be accepted any more: rustls takes it from
+    /// the ticket as it was.
+    pub(crate) fn shown(&self, connection: &ServerConnection) -> Result<Option<Shown>> {
+        let Some(verifier) = &self.clients else { return Ok(None) };
+        let chain = connection.peer_certificates().unwrap_or_default();
+        if chain.is_empty() && verifier.client_auth_mandatory() {
+            return Err(Error::new(ErrorCode::Unauthenticated, "this server asks for a client certificate"));
+        }
+        if chain.is_empty() {
+            return Ok(None);
+        }
+        let chain = chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
+        let shown = Shown { chain, verifier: Arc::clone(verifier) };
+        shown.verify()?;
+        Ok(Some(shown))
     }
+}
+
+impl Shown {
+    /// The client's own certificate, DER.
+    pub(crate) fn certificate(&self) -> &[u8] {
+        self.chain.first().map_or(&[], |certificate| certificate.as_ref())
+    }
+
+    /// Verifies it as of now.
+    ///
+    /// # Errors
+    /// `unauthenticated`: its time is over, or its CA is not one of the clients' any more.
+    pub(crate) fn verify(&self) -> Result<()> {
+        let Some((own, between)) = self.chain.split_first() else { return Ok(()) };
+        let verified = self.verifier.verify_client_cert(own, between, UnixTime::now());
+        verified.map(drop).map_err(|error| {
+            let why = format!("the client certificate is not accepted: {error}");
+            Error::new(ErrorCode::Unauthenticated, why)
+        })
+    }
+}
+
+fn acceptor(
+    dir: &DataDir,
+    clients: Option<&ClientTrust>,
+    tickets: &Arc<dyn ProducesTickets>,
+) -> Result<Acceptor> {
+    let (certificate, key) = (dir.cert_path(), dir.key_path());
+    let chain = certificates(&certificate)?;
     if std::fs::metadata(&key).is_ok_and(|file| file.mode() & 0o077 != 0) {
         warn!(file = %key.display(), "the server's private key can be read by others; `chmod 600` it");
     }
-    let private = PrivateKeyDer::from_pem_file(&key).map_err(|error| unusable(&key, &error.to_string()))?;
-    let mut config =
-        ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .map_err(|error| Error::internal(format!("TLS: {error}")))?
-            .with_no_client_auth()
-            .with_single_cert(chain, private)
-            .map_err(|error| unusable(&certificate, &format!("with {}: {error}", key.display())))?;
+    let private = PrivateKeyDer::from_pem_file(&key).map_err(|error| unusable(&key, &error))?;
+    let clients = clients.map(client_verifier).transpose()?;
+    let versions = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(failed)?;
+    let mut config = match &clients {
+        Some(verifier) => versions.with_client_cert_verifier(Arc::clone(verifier)),
+        None => versions.with_no_client_auth(),
+    }
+    .with_single_cert(chain, private)
+    .map_err(|error| unusable(&certificate, &format!("with {}: {error}", key.display())))?;
     config.alpn_protocols = vec![frame::ALPN.to_vec()];
-    // A ticket saves a client the handshake's signature and nothing else: the token is shown and checked in each HELLO.
-    // The server keeps nothing of it; there is no early data that could be replayed.
+    // A ticket saves the handshake's signatures and nothing else: the credential is shown or looked at again for each
+    // connection. The server keeps nothing of it; there is no early data that could be replayed.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ticketer = Arc::clone(tickets);
     config.send_tls13_tickets = 1;
     config.max_early_data_size = 0;
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    Ok(Acceptor { tls: TlsAcceptor::from(Arc::new(config)), clients })
 }
 
-fn unusable(path: &Path, why: &str) -> Error {
+/// Verifies certificates of clients by the CAs in the file, RFC 5280.
+fn client_verifier(trust: &ClientTrust) -> Result<Arc<dyn ClientCertVerifier>> {
+    let mut authorities = RootCertStore::empty();
+    for certificate in certificates(&trust.authorities)? {
+        authorities.add(certificate).map_err(|error| unusable(&trust.authorities, &error))?;
+    }
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(authorities), provider);
+    let builder = if trust.required { builder } else { builder.allow_unauthenticated() };
+    builder.build().map_err(|error| unusable(&trust.authorities, &error))
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
+    let chain = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| unusable(path, &error))?;
+    if chain.is_empty() {
+        return Err(unusable(path, &"there is no `BEGIN CERTIFICATE` in it"));
+    }
+    Ok(chain)
+}
+
+fn failed(error: impl Display) -> Error {
+    Error::internal(format!("TLS: {error}"))
+}
+
+fn unusable(path: &Path, why: &dyn Display) -> Error {
     Error::new(ErrorCode::InvalidArgument, format!("cannot use {} for TLS: {why}", path.display()))
 }

@@ -10,6 +10,9 @@ use canis_proto::answer::{
     EntryInfo, EntryList, ExportedKey, KeyInfo, KeyList, MacMade, PublicKeyInfo, RandomBytes, Rewrapped,
     Rotated, Signed, StatusInfo, Verified, WrappingKeyInfo,
 };
+use canis_proto::credential::{
+    CreateCredential, CredentialList, CredentialMade, CredentialRevoked, ListCredentials, RevokeCredential,
+};
 use canis_proto::fields::Fields;
 use canis_proto::frame::{FrameType, HEADER, Header, MAX_DATA, MAX_HELLO, MAX_OPEN, MAX_PAYLOAD, frame};
 use canis_proto::message::{
@@ -114,6 +117,9 @@ fn request_again(payload: &[u8]) -> (OperationId, Vec<u8>) {
         OperationId::Derive => request::<Derive<'_>>(args),
         OperationId::Random => request::<Random>(args),
         OperationId::HashData => request::<HashData<'_>>(args),
+        OperationId::CreateCredential => request::<CreateCredential<'_>>(args),
+        OperationId::ListCredentials => request::<ListCredentials<'_>>(args),
+        OperationId::RevokeCredential => request::<RevokeCredential<'_>>(args),
         OperationId::Batch => request::<Batch<'_>>(args),
         OperationId::PutEntry => request::<PutEntry<'_>>(args),
         OperationId::GetEntry => request::<GetEntry<'_>>(args),
@@ -167,6 +173,9 @@ fn answer_again(id: OperationId, payload: &[u8]) -> Vec<u8> {
         OperationId::Decrypt | OperationId::DecryptAesGcm => answer::<Decrypted>(payload),
         OperationId::Sign => answer::<Signed>(payload),
         OperationId::Verify => answer::<Verified>(payload),
+        OperationId::CreateCredential => answer::<CredentialMade>(payload),
+        OperationId::ListCredentials => answer::<CredentialList>(payload),
+        OperationId::RevokeCredential => answer::<CredentialRevoked>(payload),
         OperationId::Batch => answer::<BatchAnswer>(payload),
         OperationId::PutEntry => answer::<EntryInfo>(payload),
         OperationId::GetEntry => answer::<Entry>(payload),

@@ -137,7 +137,7 @@ fn remember_root(dir: &DataDir, source: RootSource, made: &mut Made) -> Result<(
     }
     let root = file.is_file().then_some(source);
     made.file(&path)?;
-    dir.write_config(&Config { root })
+    dir.write_config(&Config { root, ..Config::default() })
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {

@@ -97,7 +97,7 @@ fn list(connection: &Connection, args: &ListEntries, json: bool) -> Result<()> {
         return show::json(&Value::Array(entries.iter().map(info_json).collect()));
     }
     let line = |entry: &EntryInfo| {
-        let (id, kind, name) = (shown(&entry.id), kind_text(entry.kind), shown(&entry.name));
+        let (id, kind, name) = (show::tame(&entry.id), kind_text(entry.kind), show::tame(&entry.name));
         format!("{id}\t{kind}\t{}\t{name}\n", entry.revision)
     };
     files::print(entries.iter().map(line).collect::<String>().as_bytes())
@@ -109,13 +109,7 @@ fn delete(connection: &Connection, args: &DeleteEntry, json: bool) -> Result<()>
     if json {
         return show::json(&json!({"id": deleted.id, "revision": deleted.revision, "deleted": true}));
     }
-    files::print(format!("deleted {}\n", shown(&deleted.id)).as_bytes())
-}
-
-/// What others wrote, on a line of a terminal: control characters as escapes.
-fn shown(text: &str) -> String {
-    let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    text.chars().map(escape).collect()
+    files::print(format!("deleted {}\n", show::tame(&deleted.id)).as_bytes())
 }
 
 fn kind_text(kind: Option<KeyType>) -> String {
@@ -124,8 +118,8 @@ fn kind_text(kind: Option<KeyType>) -> String {
 
 fn lines(info: &EntryInfo) -> Vec<(&'static str, String)> {
     vec![
-        ("id", shown(&info.id)),
-        ("name", shown(&info.name)),
+        ("id", show::tame(&info.id)),
+        ("name", show::tame(&info.name)),
         ("type", kind_text(info.kind)),
         ("private half", if info.has_private { "yes" } else { "no" }.to_owned()),
         ("revision", info.revision.to_string()),

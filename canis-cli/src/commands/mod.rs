@@ -21,5 +21,6 @@ mod slot_transfer;
 pub(crate) mod softhsm;
 pub(crate) mod status;
 pub(crate) mod store;
+pub(crate) mod token;
 mod token_objects;
 pub(crate) mod transfer;

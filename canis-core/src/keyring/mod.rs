@@ -16,6 +16,7 @@ use quick_cache::OptionsBuilder;
 use quick_cache::sync::Cache;
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 pub(crate) mod change;
@@ -71,6 +72,8 @@ pub struct Keyring {
     searches: Cache<Asked, Arc<Answer>>,
     tokens: Mutex<Option<(u64, Arc<Vec<TokenInfo>>)>>,
     uses: Uses,
+    /// How often credentials were changed by this process.
+    credentials: AtomicU64,
     /// For refusals that must not tell by their time why they are.
     pub(crate) decoys: Decoys,
     /// Whose turn it is among those whose transactions met another one.
@@ -148,6 +151,7 @@ impl Keyring {
             searches: cache(search::KEPT),
             tokens: Mutex::new(None),
             uses: Uses::default(),
+            credentials: AtomicU64::new(0),
             decoys: Decoys::default(),
             losers: Mutex::new(()),
             store,
@@ -220,6 +224,16 @@ impl Keyring {
                 "this store has no root: the PKCS#11 module made it for itself",
             )),
         }
+    }
+
+    /// A number that grows whenever this process changes credentials. One load.
+    pub(crate) fn credentials_moment(&self) -> u64 {
+        self.credentials.load(Ordering::Acquire)
+    }
+
+    /// Credentials were changed.
+    pub(crate) fn credentials_changed(&self) {
+        self.credentials.fetch_add(1, Ordering::Release);
     }
 
     fn root_state(&self) -> RootState {

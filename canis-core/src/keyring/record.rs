@@ -118,17 +118,71 @@ record! {
     }
 }
 
-record! {
+/// A credential: a bearer token or a client certificate.
+#[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
+pub(crate) struct Token {
+    /// Which of them.
+    pub(crate) kind: CredentialKind,
+    /// A name for people.
+    pub(crate) name: String,
+    /// SHA-256: of a token's secret half, of a certificate's SubjectPublicKeyInfo.
+    pub(crate) hash: [u8; 32],
+    /// The capabilities' bits.
+    pub(crate) capabilities: u16,
+    /// When it was made.
+    pub(crate) created_at: i64,
+    /// When it ends.
+    pub(crate) expires_at: Option<i64>,
+}
+
+/// What a credential is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
+pub(crate) enum CredentialKind {
     /// A bearer token.
-    StoredToken, Token, "a token", {
-        /// SHA-256 of the secret half.
-        hash: [u8; 32],
-        /// The capabilities' bits.
-        capabilities: u16,
-        /// When it was made.
-        created_at: i64,
-        /// When it ends.
-        expires_at: Option<i64>,
+    Bearer,
+    /// A client certificate.
+    Certificate,
+}
+
+/// A bearer token as the first stores have it.
+#[derive(SchemaRead, SchemaWrite)]
+struct FirstToken {
+    hash: [u8; 32],
+    capabilities: u16,
+    created_at: i64,
+    expires_at: Option<i64>,
+}
+
+#[derive(SchemaRead, SchemaWrite)]
+enum StoredToken {
+    V1(FirstToken),
+    V2(Token),
+}
+
+impl Token {
+    /// The bytes.
+    pub(crate) fn encode(&self) -> Result<Vec<u8>> {
+        wincode::serialize(&StoredToken::V2(self.clone()))
+            .map_err(|e| Error::internal(format!("cannot write the record of a token: {e}")))
+    }
+
+    /// Reads all of `bytes`.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
+        match wincode::deserialize_exact(bytes) {
+            Ok(StoredToken::V1(FirstToken { hash, capabilities, created_at, expires_at })) => Ok(Token {
+                kind: CredentialKind::Bearer,
+                name: String::new(),
+                hash,
+                capabilities,
+                created_at,
+                expires_at,
+            }),
+            Ok(StoredToken::V2(record)) => Ok(record),
+            Err(_) => Err(Error::new(
+                ErrorCode::StoreFormat,
+                "the record of a token is of a format this CANIS does not know",
+            )),
+        }
     }
 }
 
@@ -256,15 +310,27 @@ mod tests {
 
     #[test]
     fn records_are_exact_and_in_bincodes_layout() {
-        let token = Token { hash: [7; 32], capabilities: 3, created_at: -1, expires_at: Some(5) };
+        let token = Token {
+            kind: CredentialKind::Certificate,
+            name: "ab".to_owned(),
+            hash: [7; 32],
+            capabilities: 3,
+            created_at: -1,
+            expires_at: Some(5),
+        };
         let bytes = token.encode().unwrap();
-        // bincode's legacy layout: u32 variant, fields in order, little endian, Option as one byte.
-        assert_eq!(&bytes[..4], [0, 0, 0, 0]);
-        assert_eq!(&bytes[4..36], [7; 32]);
-        assert_eq!(&bytes[36..38], [3, 0]);
-        assert_eq!(&bytes[38..46], [0xff; 8]);
-        assert_eq!(&bytes[46..], [1, 5, 0, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(Token::decode(&bytes), Ok(token));
+        // bincode's legacy layout: u32 variant, fields in order, little endian, u64 lengths, Option as one byte.
+        assert_eq!(&bytes[..8], [1, 0, 0, 0, 1, 0, 0, 0]);
+        assert_eq!(&bytes[8..18], [2, 0, 0, 0, 0, 0, 0, 0, b'a', b'b']);
+        assert_eq!(&bytes[18..50], [7; 32]);
+        assert_eq!(&bytes[50..52], [3, 0]);
+        assert_eq!(&bytes[52..60], [0xff; 8]);
+        assert_eq!(&bytes[60..], [1, 5, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(Token::decode(&bytes), Ok(token.clone()));
+        // As the first stores have it: the same from the hash on, of a bearer without a name.
+        let first = [&[0; 4], &bytes[18..]].concat();
+        let bearer = Token { kind: CredentialKind::Bearer, name: String::new(), ..token };
+        assert_eq!(Token::decode(&first), Ok(bearer));
         for cut in 0..bytes.len() {
             assert!(Token::decode(&bytes[..cut]).is_err());
         }

@@ -7,6 +7,7 @@ use crate::crypto::decoy::Decoys;
 use crate::store::Store;
 use crate::store::draft::Draft;
 use canis_proto::{ErrorCode, Result};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// How often the work is done anew because somebody else changed what it had read.
@@ -79,6 +80,7 @@ impl Keyring {
             searches: cache(CACHED),
             tokens: Mutex::new(None),
             uses: Uses::default(),
+            credentials: AtomicU64::new(self.credentials_moment()),
             decoys: Decoys::default(),
             losers: Mutex::new(()),
             store,

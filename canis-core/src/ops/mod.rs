@@ -1,8 +1,9 @@
 //! The operations, one file each (small ones of one kind together). Only these use keys.
 
 mod aes_gcm;
-mod authenticate;
+pub(crate) mod authenticate;
 mod create_key;
+mod credential;
 mod datakey;
 mod decrypt;
 mod derive;

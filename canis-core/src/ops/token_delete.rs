@@ -54,6 +54,7 @@ fn refuse_undeletable(keys: &[KeyRow]) -> Result<()> {
 impl Keyring {
     fn delete_token(&self, token: &TenantInfo) -> Result<()> {
         self.store.commit(&[Change::WipeTenant(token.id), Change::RemoveTenant(token.id, token.revision)])?;
+        self.credentials_changed();
         self.close_tenant(token.id);
         self.purge();
         Ok(())

@@ -76,7 +76,9 @@ impl Draft {
             Change::RemoveVersions(key) => {
                 notes.versions.extend(versions.iter().map(|row| ((*key, row.version), None)));
             }
-            Change::WipeTenant(_) | Change::RemoveTenant(..) => return Err(not_drafted()),
+            Change::RemoveToken(..) | Change::WipeTenant(_) | Change::RemoveTenant(..) => {
+                return Err(not_drafted());
+            }
         }
         notes.changes.push(change.clone());
         Ok(())

@@ -76,6 +76,10 @@ impl Tables {
                 let at = self.objects.iter().position(|r| r.id == *id && r.revision == *revision);
                 at.map(|at| drop(self.objects.remove(at))).ok_or_else(|| conflict("objects", &id.to_string()))
             }
+            Change::RemoveToken(id, revision) => {
+                let at = self.tokens.iter().position(|r| r.id == *id && r.revision == *revision);
+                at.map(|at| drop(self.tokens.remove(at))).ok_or_else(|| conflict("tokens", &id.to_string()))
+            }
             Change::RemoveEntry(id, revision) => {
                 let at = self.entries.iter().position(|r| r.id == *id && r.revision == *revision);
                 at.map(|at| drop(self.entries.remove(at)))

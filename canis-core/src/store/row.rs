@@ -67,10 +67,10 @@ pub struct PinRow {
     pub sealed: Vec<u8>,
 }
 
-/// A bearer token.
+/// A credential: a bearer token, or a client certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenRow {
-    /// Its id, the public half of the token.
+    /// Its id: the public half of a token, or made of a certificate's key.
     pub id: Id,
     /// The tenant it opens.
     pub tenant_id: Id,
@@ -290,6 +290,8 @@ pub enum Change {
     RemoveObject(Id, u64),
     /// Removes an entry that has this revision.
     RemoveEntry(Id, u64),
+    /// Removes a credential that has this revision.
+    RemoveToken(Id, u64),
     /// Removes every receipt, of any tenant, that expires at this moment or before.
     ForgetReceipts(i64),
     /// Removes every version of a key.

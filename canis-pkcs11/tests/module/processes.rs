@@ -215,7 +215,7 @@ fn a_store_with_a_root_is_opened_by_its_configuration() {
     let root = NewRoot::Keyfile { key: SecretBytes::copied_from(&[7; 32]) };
     setup::create(&directory, root, &[], default_provider(), Arc::new(SystemClock)).unwrap();
     let source = RootSource::Keyfile { file: home.path("root.key") };
-    directory.write_config(&Config { root: Some(source) }).unwrap();
+    directory.write_config(&Config { root: Some(source), ..Config::default() }).unwrap();
 
     let slot = home.tool(&["-L"]).matches("Slot ").count() - 1;
     let slot = slot.to_string();

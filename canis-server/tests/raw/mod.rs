@@ -5,13 +5,21 @@ use crate::harness::Shared;
 use canis_proto::frame::{self, FrameType, HEADER, Header};
 use canis_proto::message::{ClientHello, WireRequest, decode_error, encode_request};
 use canis_proto::{Error, ErrorCode};
+use rustls::client::WantsClientCert;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, ConfigBuilder, RootCertStore, StreamOwned};
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// How a client connects that trusts the server's CA.
+pub(crate) fn trusting(shared: &Shared) -> ConfigBuilder<ClientConfig, WantsClientCert> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(shared.deployment.ca()).unwrap()).unwrap();
+    ClientConfig::builder().with_root_certificates(roots)
+}
 
 /// An encrypted connection without any CANISP of its own.
 pub(crate) struct Raw(pub(crate) StreamOwned<ClientConnection, TcpStream>);
@@ -19,12 +27,15 @@ pub(crate) struct Raw(pub(crate) StreamOwned<ClientConnection, TcpStream>);
 impl Raw {
     /// After the TLS handshake, offering `alpn`.
     pub(crate) fn connect_offering(shared: &Shared, alpn: &[&[u8]]) -> io::Result<Self> {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(shared.deployment.ca()).unwrap()).unwrap();
-        let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        let mut config = trusting(shared).with_no_client_auth();
         config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+        Self::connect_by(shared, &Arc::new(config))
+    }
+
+    /// After the TLS handshake as `config` has it.
+    pub(crate) fn connect_by(shared: &Shared, config: &Arc<ClientConfig>) -> io::Result<Self> {
         let name = "localhost".try_into().unwrap();
-        let mut tls = ClientConnection::new(Arc::new(config), name).unwrap();
+        let mut tls = ClientConnection::new(Arc::clone(config), name).unwrap();
         let mut tcp = TcpStream::connect(&shared.server.addr)?;
         tcp.set_read_timeout(Some(Duration::from_secs(30)))?;
         while tls.is_handshaking() {
@@ -45,12 +56,21 @@ impl Raw {
 
     /// After HELLO both ways, with this token or none.
     pub(crate) fn greeted_as(shared: &Shared, token: Option<&str>) -> Self {
-        let mut raw = Self::connect(shared);
+        Self::connect(shared).greet(token)
+    }
+
+    /// After HELLO both ways on this connection.
+    pub(crate) fn greet(mut self, token: Option<&str>) -> Self {
+        self.hello(token);
+        assert_eq!(self.read().unwrap().0.kind, FrameType::Hello);
+        self
+    }
+
+    /// Says HELLO.
+    pub(crate) fn hello(&mut self, token: Option<&str>) {
         let hello =
             ClientHello { client: "raw".into(), token: token.map(Into::into), ..ClientHello::default() };
-        raw.frame(FrameType::Hello, 0, &hello.encode());
-        assert_eq!(raw.read().unwrap().0.kind, FrameType::Hello);
-        raw
+        self.frame(FrameType::Hello, 0, &hello.encode());
     }
 
     pub(crate) fn send(&mut self, bytes: &[u8]) {

@@ -49,6 +49,7 @@ fn apply(path: &Path, transaction: &Transaction<'_>, change: &Change) -> Result<
         Change::Put(Row::Entry(row)) => put(path, transaction, row, &row.id.to_string()),
         Change::ExpectTenant(id, revision) => expect_tenant(path, transaction, *id, *revision),
         Change::RemoveObject(id, revision) => remove(path, transaction, "objects", *id, *revision),
+        Change::RemoveToken(id, revision) => remove(path, transaction, "tokens", *id, *revision),
         Change::RemoveEntry(id, revision) => remove(path, transaction, "kv_entries", *id, *revision),
         Change::ForgetReceipts(now) => {
             execute(path, transaction, "DELETE FROM idempotency WHERE expires_at <= ?1", &[now]).map(drop)

@@ -1,0 +1,96 @@
+//! `canis token create`, `list`, `revoke`.
+
+use super::digest::hex;
+use crate::args::Connection;
+use crate::token_args::{CreateToken, Granted, ListTokens, RevokeToken, TokenCommand};
+use crate::{connect, files, show};
+use canis_proto::credential::{CreateCredential, CredentialInfo, ListCredentials, RevokeCredential};
+use canis_proto::{Capabilities, Capability, Result};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+pub(crate) fn run(connection: &Connection, command: &TokenCommand, json: bool) -> Result<()> {
+    match command {
+        TokenCommand::Create(args) => create(connection, args, json),
+        TokenCommand::List(args) => list(connection, args, json),
+        TokenCommand::Revoke(args) => revoke(connection, args, json),
+    }
+}
+
+fn create(connection: &Connection, args: &CreateToken, json: bool) -> Result<()> {
+    let certificate = match &args.certificate {
+        Some(path) => files::read(Some(path))?,
+        None => Zeroizing::default(),
+    };
+    let granted = args.capabilities.iter().fold(Capabilities::NONE, |all, one| match one {
+        Granted::All => Capabilities::ALL,
+        Granted::One(capability) => all.with(*capability),
+    });
+    let made = connect::open(connection)?.call(&CreateCredential {
+        tenant: args.tenant.as_str().into(),
+        capabilities: granted,
+        name: args.name.as_str().into(),
+        lifetime: args.lifetime,
+        certificate: certificate.as_slice().into(),
+    })?;
+    if json {
+        let mut told = info_json(&made.credential);
+        told["token"] = made.token.as_deref().map_or(Value::Null, Value::from);
+        return show::json(&told);
+    }
+    show::pairs(&lines(&made.credential))?;
+    match &made.token {
+        Some(token) => files::print(Zeroizing::new(format!("token         {token}\n")).as_bytes()),
+        None => Ok(()),
+    }
+}
+
+fn list(connection: &Connection, args: &ListTokens, json: bool) -> Result<()> {
+    let request = ListCredentials { tenant: args.tenant.as_str().into() };
+    let list = connect::open(connection)?.call(&request)?;
+    if json {
+        return show::json(&Value::Array(list.credentials.iter().map(info_json).collect()));
+    }
+    let line = |info: &CredentialInfo| {
+        let (name, ends) = (show::tame(&info.name), info.expires_at.map_or("never".to_owned(), show::time));
+        format!("{}\t{}\t{}\t{ends}\t{name}\n", info.id, info.kind, names(info.capabilities).join(","))
+    };
+    files::print(list.credentials.iter().map(line).collect::<String>().as_bytes())
+}
+
+fn revoke(connection: &Connection, args: &RevokeToken, json: bool) -> Result<()> {
+    let revoked = connect::open(connection)?.call(&RevokeCredential { id: args.id.as_str().into() })?;
+    if json {
+        return show::json(&json!({"id": revoked.id, "revoked": true}));
+    }
+    files::print(format!("revoked {}\n", revoked.id).as_bytes())
+}
+
+fn names(capabilities: Capabilities) -> Vec<&'static str> {
+    Capability::ALL.into_iter().filter(|one| capabilities.allows(*one)).map(Capability::name).collect()
+}
+
+fn lines(info: &CredentialInfo) -> Vec<(&'static str, String)> {
+    let mut lines = vec![
+        ("id", info.id.clone()),
+        ("kind", info.kind.clone()),
+        ("name", show::tame(&info.name)),
+        ("capabilities", names(info.capabilities).join(", ")),
+        ("created at", show::time(info.created_at)),
+        ("ends", info.expires_at.map_or("never".to_owned(), show::time)),
+    ];
+    lines.extend(info.spki_sha256.as_deref().map(|hash| ("key sha256", hex(hash))));
+    lines
+}
+
+fn info_json(info: &CredentialInfo) -> Value {
+    json!({
+        "id": info.id,
+        "kind": info.kind,
+        "name": info.name,
+        "capabilities": names(info.capabilities),
+        "created_at": show::time(info.created_at),
+        "expires_at": info.expires_at.map(show::time),
+        "spki_sha256": info.spki_sha256.as_deref().map(hex),
+    })
+}

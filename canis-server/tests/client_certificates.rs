@@ -1,0 +1,242 @@
+//! Clients that prove themselves by certificates (R61, R78): bound, foreign, expired, revoked, resumed.
+#![allow(clippy::unwrap_used)] // A test that cannot go on has failed.
+
+mod harness;
+mod raw;
+
+use canis_proto::credential::{CreateCredential, RevokeCredential};
+use canis_proto::frame::{self, FrameType};
+use canis_proto::message::{CreateKey, ListKeys, decode_error};
+use canis_proto::{Capabilities, Capability, ErrorCode, Interval, KeyType};
+use harness::{Deployment, Shared};
+use raw::{Raw, trusting};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, HandshakeKind};
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+use time::OffsetDateTime;
+
+/// A CA of clients.
+struct Authority(Issuer<'static, KeyPair>, String);
+
+impl Authority {
+    fn new(name: &str) -> Self {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let pem = params.self_signed(&key).unwrap().pem();
+        Authority(Issuer::new(params, key), pem)
+    }
+
+    /// A certificate of this key for so many seconds from now on.
+    fn sign(&self, key: &KeyPair, seconds: i64) -> Vec<u8> {
+        let mut params = CertificateParams::new(vec!["client.example".to_owned()]).unwrap();
+        params.not_before = OffsetDateTime::now_utc() - time::Duration::DAY;
+        params.not_after = OffsetDateTime::now_utc() + time::Duration::seconds(seconds);
+        params.signed_by(key, &self.0).unwrap().der().to_vec()
+    }
+}
+
+/// A server that asks for certificates of `authority`.
+fn asking(authority: &Authority, flags: &[&str]) -> Shared {
+    let deployment = Deployment::with_keyfile();
+    let file = deployment.folder.path().join("clients.pem");
+    fs::write(&file, &authority.1).unwrap();
+    let server = deployment.start_with(&[&["--client-ca", file.to_str().unwrap()], flags].concat());
+    assert_eq!(server.line(), "unsealed", "{}", server.log());
+    Shared { deployment, server }
+}
+
+/// How a client with this certificate connects; sessions are resumed among connections of one such.
+fn showing(shared: &Shared, certificate: &[u8], key: &KeyPair) -> Arc<ClientConfig> {
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let chain = vec![CertificateDer::from(certificate.to_vec())];
+    let mut config = trusting(shared).with_client_auth_cert(chain, key).unwrap();
+    config.alpn_protocols = vec![frame::ALPN.to_vec()];
+    Arc::new(config)
+}
+
+/// Lets the certificate stand for a caller; gives the credential's id. Asked by the server's socket.
+fn bind(shared: &Shared, certificate: &[u8], capabilities: Capabilities) -> Result<String, ErrorCode> {
+    let request = CreateCredential {
+        tenant: "".into(),
+        capabilities,
+        name: "".into(),
+        lifetime: Interval::NEVER,
+        certificate: certificate.into(),
+    };
+    let made = local(shared).call(&request).map_err(|error| error.code)?;
+    assert!(made.token.is_none() && made.credential.kind == "certificate");
+    Ok(made.credential.id.clone())
+}
+
+fn local(shared: &Shared) -> canis_client::Client {
+    let addr = format!("unix:{}", shared.deployment.data().display());
+    canis_client::Client::connect(&canis_client::Config::new(addr, Vec::new(), "none")).unwrap()
+}
+
+fn list() -> ListKeys<'static> {
+    ListKeys { prefix: "".into(), after: "".into(), limit: 0, include_deleted: false }
+}
+
+/// The connection is refused by an ERROR behind its handshake, or by TLS itself.
+fn refused(shared: &Shared, config: &Arc<ClientConfig>, token: Option<&str>) -> String {
+    let Ok(mut raw) = Raw::connect_by(shared, config) else { return "in the handshake".to_owned() };
+    raw.hello(token);
+    match raw.read() {
+        Err(error) => error.to_string(),
+        Ok((header, payload)) => {
+            let error = decode_error(&payload);
+            assert_eq!((header.kind, error.code), (FrameType::Error, ErrorCode::Unauthenticated), "{error}");
+            error.message
+        }
+    }
+}
+
+/// A certificate that is bound is a caller with the capabilities it was given, by its key; revoked, it is nobody at once.
+#[test]
+fn a_bound_certificate_is_a_caller() {
+    let authority = Authority::new("clients");
+    let shared = asking(&authority, &[]);
+    let key = KeyPair::generate().unwrap();
+    let certificate = authority.sign(&key, 3600);
+    let config = showing(&shared, &certificate, &key);
+    assert!(refused(&shared, &config, None).contains("stands for nobody"));
+    let id = bind(&shared, &certificate, Capabilities::NONE.with(Capability::List)).unwrap();
+    assert_eq!(
+        bind(&shared, &certificate, Capabilities::ALL),
+        Err(ErrorCode::Conflict),
+        "one key, one caller"
+    );
+    let mut client = Raw::connect_by(&shared, &config).unwrap().greet(None);
+    client.request(1, &list());
+    assert_eq!(client.read().unwrap().0.kind, FrameType::Response);
+    client.request(2, &CreateKey::new("k", KeyType::Ed25519));
+    assert_eq!(client.error(2).code, ErrorCode::PermissionDenied);
+    // Renewed, it is the same caller; the same names with another key are nobody.
+    let renewed = showing(&shared, &authority.sign(&key, 7200), &key);
+    Raw::connect_by(&shared, &renewed).unwrap().greet(None);
+    let other = KeyPair::generate().unwrap();
+    let namesake = showing(&shared, &authority.sign(&other, 3600), &other);
+    assert!(refused(&shared, &namesake, None).contains("stands for nobody"));
+    // A token that is shown beside it is who asks.
+    let mut bearer = Raw::connect_by(&shared, &config).unwrap().greet(Some(&shared.deployment.token));
+    bearer.request(1, &CreateKey::new("k", KeyType::Ed25519));
+    assert_eq!(bearer.read().unwrap().0.kind, FrameType::Response);
+    assert!(
+        refused(&shared, &config, Some("canis_wrong")).contains("token"),
+        "and a wrong one is not overlooked"
+    );
+    local(&shared).call(&RevokeCredential { id: id.as_str().into() }).unwrap();
+    client.request(3, &list());
+    assert_eq!(client.error(3).code, ErrorCode::Unauthenticated);
+    assert!(refused(&shared, &config, None).contains("stands for nobody"));
+    // Clients without certificates are as they were.
+    assert!(shared.client().call(&list()).is_ok());
+}
+
+/// Foreign, expired and self-made certificates do not get through the handshake, bound or not.
+#[test]
+fn certificates_that_are_not_good() {
+    let (authority, elsewhere) = (Authority::new("clients"), Authority::new("clients"));
+    let shared = asking(&authority, &[]);
+    let key = KeyPair::generate().unwrap();
+    let foreign = elsewhere.sign(&key, 3600);
+    bind(&shared, &foreign, Capabilities::ALL).unwrap();
+    let own = CertificateParams::new(vec!["client.example".to_owned()]).unwrap();
+    let cases = [
+        ("UnknownCA", foreign),
+        ("Expired", authority.sign(&key, -60)),
+        ("UnknownCA", own.self_signed(&key).unwrap().der().to_vec()),
+    ];
+    for (why, certificate) in cases {
+        let told = refused(&shared, &showing(&shared, &certificate, &key), Some(&shared.deployment.token));
+        assert!(told.contains(why) || told.contains("DecryptError"), "{why}: {told}");
+    }
+    // The very same key with a good certificate is the caller that was bound.
+    let good = showing(&shared, &authority.sign(&key, 3600), &key);
+    Raw::connect_by(&shared, &good).unwrap().greet(None);
+}
+
+/// Where a certificate is a must, a token alone is not enough; with any certificate of the CA it is.
+#[test]
+fn certificates_may_be_required() {
+    let authority = Authority::new("clients");
+    let shared = asking(&authority, &["--require-client-certificate"]);
+    let mut none = trusting(&shared).with_no_client_auth();
+    none.alpn_protocols = vec![frame::ALPN.to_vec()];
+    let told = refused(&shared, &Arc::new(none), Some(&shared.deployment.token));
+    assert!(told.contains("CertificateRequired"), "{told}");
+    let key = KeyPair::generate().unwrap();
+    let config = showing(&shared, &authority.sign(&key, 3600), &key);
+    let mut bearer = Raw::connect_by(&shared, &config).unwrap().greet(Some(&shared.deployment.token));
+    bearer.request(1, &list());
+    assert_eq!(bearer.read().unwrap().0.kind, FrameType::Response);
+}
+
+/// A session that is resumed is worth what its certificate is worth now: revoked, over, or of a CA that is gone.
+#[test]
+fn resumption_looks_again() {
+    let authority = Authority::new("clients");
+    let shared = asking(&authority, &[]);
+    let resumed = |config: &Arc<ClientConfig>| {
+        let raw = Raw::connect_by(&shared, config).unwrap();
+        raw.0.conn.handshake_kind() == Some(HandshakeKind::Resumed)
+    };
+    let client = |seconds| {
+        let key = KeyPair::generate().unwrap();
+        let certificate = authority.sign(&key, seconds);
+        let id = bind(&shared, &certificate, Capabilities::ALL).unwrap();
+        let config = showing(&shared, &certificate, &key);
+        // Ticket by ticket: each connection is given one and uses one up.
+        for _ in 0..3 {
+            Raw::connect_by(&shared, &config).unwrap().greet(None);
+        }
+        (id, config)
+    };
+    let (id, revoked) = client(3600);
+    let (_, kept) = client(3600);
+    let (_, over) = client(4);
+    assert!(resumed(&kept), "nothing was resumed: this test shows nothing");
+    local(&shared).call(&RevokeCredential { id: id.as_str().into() }).unwrap();
+    assert!(refused(&shared, &revoked, None).contains("stands for nobody"));
+    std::thread::sleep(Duration::from_secs(5));
+    assert!(refused(&shared, &over, None).contains("expired"), "{}", shared.server.log());
+    Raw::connect_by(&shared, &kept).unwrap().greet(None);
+    let another = Authority::new("others");
+    fs::write(shared.deployment.folder.path().join("clients.pem"), &another.1).unwrap();
+    shared.server.signal("HUP");
+    let began = std::time::Instant::now();
+    while !shared.server.log().contains("new connections get") {
+        assert!(began.elapsed() < Duration::from_secs(30));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(refused(&shared, &kept, None).contains("not accepted"));
+    assert!(refused(&shared, &kept, Some(&shared.deployment.token)).contains("not accepted"));
+}
+
+/// `canis.toml` says it as the flags do, and a requirement without a CA is a mistake.
+#[test]
+fn the_configuration_asks_for_certificates() {
+    let authority = Authority::new("clients");
+    let deployment = Deployment::with_keyfile();
+    let alone =
+        deployment.server_command("127.0.0.1:0").arg("--require-client-certificate").output().unwrap();
+    assert!(harness::failure(&alone, 3).contains("--client-ca"));
+    let file = deployment.folder.path().join("clients.pem");
+    let missing = deployment.server_command("127.0.0.1:0").arg("--client-ca").arg(&file).output().unwrap();
+    assert!(harness::failure(&missing, 3).contains("clients.pem"));
+    fs::write(&file, &authority.1).unwrap();
+    let config = deployment.data().join("canis.toml");
+    let tls =
+        format!("\n[tls]\nclient_ca = {:?}\nrequire_client_certificate = true\n", file.display().to_string());
+    fs::write(&config, fs::read_to_string(&config).unwrap() + &tls).unwrap();
+    let server = deployment.start();
+    let shared = Shared { deployment, server };
+    let mut none = trusting(&shared).with_no_client_auth();
+    none.alpn_protocols = vec![frame::ALPN.to_vec()];
+    assert!(refused(&shared, &Arc::new(none), None).contains("CertificateRequired"));
+}
