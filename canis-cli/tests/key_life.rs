@@ -37,6 +37,8 @@ impl Operation for Misspelt {
 }
 
 impl<'a> WireRequest<'a> for Misspelt {
+    const FIELDS: &'static [canis_proto::schema::Field] = &[];
+
     fn to_map(&self) -> Map<'_> {
         Map::new().with("name", "life/p").with("deletion_alowed", true)
     }

@@ -2,6 +2,7 @@
 
 use crate::fields::Fields;
 use crate::message::{WireAnswer, error_map};
+use crate::schema::{Field, FieldKind, Shape};
 use crate::value::{Map, Value};
 use crate::{Error, Id, Interval, KeyFormat, KeyState, KeyType, Result, Usage};
 use std::sync::Arc;
@@ -16,7 +17,22 @@ macro_rules! answer {
         #[derive(Clone, PartialEq, Eq)]
         pub struct $name { $($(#[doc = $fdoc])+ pub $field: $type,)+ }
 
+        impl $crate::schema::Kind for $name {
+            const KIND: $crate::schema::FieldKind =
+                <$name as $crate::message::WireAnswer>::SHAPE;
+        }
+
         impl $crate::message::WireAnswer for $name {
+            const SHAPE: $crate::schema::FieldKind = $crate::schema::FieldKind::Map(&$crate::schema::Shape {
+                name: stringify!($name),
+                fields: &[$($crate::schema::Field {
+                    name: stringify!($field),
+                    kind: <$type as $crate::schema::Kind>::KIND,
+                    required: !$crate::schema::spares(stringify!($take)),
+                }),+],
+                rest: None,
+            });
+
             fn to_map(&self) -> $crate::value::Map<'_> {
                 let map = $crate::value::Map::new();
                 $(let map = { let $it = &self.$field; map.with(stringify!($field), $write) };)+
@@ -33,6 +49,8 @@ pub(crate) use answer;
 
 /// Of what there is nothing to say but that it was done.
 impl WireAnswer for () {
+    const SHAPE: FieldKind = FieldKind::Map(&Shape { name: "Done", fields: &[], rest: None });
+
     fn to_map(&self) -> Map<'_> {
         Map::new()
     }
@@ -44,6 +62,12 @@ impl WireAnswer for () {
 
 /// The id of what was made.
 impl WireAnswer for Id {
+    const SHAPE: FieldKind = FieldKind::Map(&Shape {
+        name: "Made",
+        fields: &[Field { name: "id", kind: FieldKind::Bytes, required: true }],
+        rest: None,
+    });
+
     fn to_map(&self) -> Map<'_> {
         Map::new().with("id", &self.0[..])
     }
@@ -55,6 +79,15 @@ impl WireAnswer for Id {
 
 /// The id of what was made, and of its public half if it has one.
 impl WireAnswer for (Id, Option<Id>) {
+    const SHAPE: FieldKind = FieldKind::Map(&Shape {
+        name: "MadePair",
+        fields: &[
+            Field { name: "id", kind: FieldKind::Bytes, required: true },
+            Field { name: "public", kind: FieldKind::Bytes, required: false },
+        ],
+        rest: None,
+    });
+
     fn to_map(&self) -> Map<'_> {
         self.0.to_map().with_some("public", self.1.as_ref().map(|id| &id.0[..]))
     }
@@ -65,6 +98,8 @@ impl WireAnswer for (Id, Option<Id>) {
 }
 
 impl<T: WireAnswer> WireAnswer for Arc<T> {
+    const SHAPE: FieldKind = T::SHAPE;
+
     fn to_map(&self) -> Map<'_> {
         T::to_map(self)
     }
@@ -76,6 +111,12 @@ impl<T: WireAnswer> WireAnswer for Arc<T> {
 
 /// A list of what has fields.
 impl<T: WireAnswer> WireAnswer for Vec<T> {
+    const SHAPE: FieldKind = FieldKind::Map(&Shape {
+        name: "",
+        fields: &[Field { name: "items", kind: FieldKind::Array(&T::SHAPE), required: true }],
+        rest: None,
+    });
+
     fn to_map(&self) -> Map<'_> {
         Map::new().with("items", self.iter().map(|item| Value::Map(item.to_map())).collect::<Vec<_>>())
     }

@@ -18,6 +18,8 @@ impl Operation for Status {
 }
 
 impl<'a> WireRequest<'a> for Status {
+    const FIELDS: &'static [crate::schema::Field] = &[];
+
     fn to_map(&self) -> Map<'_> {
         Map::new()
     }

@@ -6,7 +6,7 @@
 
 use crate::fields::Fields;
 use crate::operation::{Operation, OperationId};
-use crate::schema::Field;
+use crate::schema::{Field, FieldKind};
 use crate::value::{Map, Value};
 use crate::{Error, ErrorCode, Result};
 use std::borrow::Cow;
@@ -27,7 +27,7 @@ pub use crate::transfer::{ExportKey, ImportKey, WrappingKey};
 /// A request that CANISP carries.
 pub trait WireRequest<'a>: Operation + Sized {
     /// Its arguments as a table.
-    const FIELDS: &'static [Field] = &[];
+    const FIELDS: &'static [Field];
     /// Its arguments.
     fn to_map(&self) -> Map<'_>;
     /// Reads its arguments.
@@ -39,6 +39,8 @@ pub trait WireRequest<'a>: Operation + Sized {
 
 /// An answer that CANISP carries.
 pub trait WireAnswer: Sized {
+    /// Its fields as a table.
+    const SHAPE: FieldKind;
     /// Its fields.
     fn to_map(&self) -> Map<'_>;
     /// Reads its fields.

@@ -17,6 +17,8 @@ impl crate::Operation for ListSlots {
 }
 
 impl<'a> WireRequest<'a> for ListSlots {
+    const FIELDS: &'static [crate::schema::Field] = &[];
+
     fn to_map(&self) -> Map<'_> {
         Map::new()
     }

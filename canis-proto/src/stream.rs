@@ -8,6 +8,7 @@ use crate::fields::Fields;
 use crate::message::{WireRequest, called, request};
 use crate::operation::{Operation, OperationId};
 use crate::parse;
+use crate::schema::{Field, Kind};
 use crate::value::{Map, Value};
 use crate::{Error, ErrorCode, HashName, Result, SignatureForm, SignatureScheme};
 use std::borrow::Cow;
@@ -154,6 +155,8 @@ impl Operation for HashStream {
 }
 
 impl<'a> WireRequest<'a> for HashStream {
+    const FIELDS: &'static [Field] = &[Field { name: "hash", kind: HashName::KIND, required: false }];
+
     fn to_map(&self) -> Map<'_> {
         Map::new().with("hash", self.hash.name())
     }

@@ -60,6 +60,8 @@ impl crate::Operation for WrappingKey {
 }
 
 impl<'a> crate::message::WireRequest<'a> for WrappingKey {
+    const FIELDS: &'static [crate::schema::Field] = &[];
+
     fn to_map(&self) -> crate::value::Map<'_> {
         crate::value::Map::new()
     }

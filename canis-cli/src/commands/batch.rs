@@ -70,7 +70,7 @@ fn to_value<'a>(name: &str, kind: Option<FieldKind>, value: &'a Json) -> Result<
             (_, Some(number)) => Value::from(number),
             _ => return Err(refused("is no integer")),
         },
-        Json::String(text) if kind == Some(FieldKind::Bytes) => {
+        Json::String(text) if matches!(kind, Some(FieldKind::Bytes)) => {
             Value::from(Base64::decode_vec(text).map_err(|_| refused("is not base64"))?)
         }
         Json::String(text) => Value::from(text.as_str()),

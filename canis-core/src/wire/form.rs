@@ -3,6 +3,7 @@
 
 use crate::secret::SecretBytes;
 use canis_proto::fields::Fields;
+use canis_proto::schema::{Field, FieldKind};
 use canis_proto::value::{Map, Value};
 use canis_proto::{Error, Id, Result};
 use std::borrow::Cow;
@@ -46,6 +47,11 @@ impl Place {
 
 /// What can stand in a field.
 pub(crate) trait Form<'a>: Sized {
+    /// The type of the value.
+    const KIND: FieldKind;
+    /// Whether the field may be left out.
+    const SPARED: bool = false;
+
     /// The value.
     fn write(&self) -> Value<'_>;
 
@@ -65,11 +71,23 @@ pub(crate) trait Form<'a>: Sized {
 
 /// What is a map.
 pub(crate) trait Mapped<'a>: Sized {
+    /// How it is described.
+    const KIND: FieldKind;
+
     /// Its fields.
     fn to_map(&self) -> Map<'_>;
 
     /// Reads its fields.
     fn from_fields(fields: &mut Fields<'a>, strict: bool) -> Result<Self>;
+}
+
+/// A field as a table's row; only the type of what `of` gives matters.
+pub(crate) const fn row<'s, 'a, S: 's, T: Form<'a> + 's, F: Fn(&'s S) -> Option<&'s T>>(
+    name: &'static str,
+    of: F,
+) -> Field {
+    std::mem::forget(of);
+    Field { name, kind: T::KIND, required: !T::SPARED }
 }
 
 /// Adds a field.
@@ -89,6 +107,13 @@ pub(crate) fn take<'a, T: Form<'a>>(fields: &mut Fields<'a>, place: Place) -> Re
 macro_rules! record {
     ($($type:ident $(<$life:lifetime>)? { $($field:ident),* })+) => {$(
         impl<'a> $crate::wire::form::Mapped<'a> for $type $(<$life>)? {
+            const KIND: canis_proto::schema::FieldKind =
+                canis_proto::schema::FieldKind::Map(&canis_proto::schema::Shape {
+                    name: concat!("P11", stringify!($type)),
+                    fields: &[$($crate::wire::form::row(stringify!($field), |it: &Self| Some(&it.$field)),)*],
+                    rest: None,
+                });
+
             fn to_map(&self) -> canis_proto::value::Map<'_> {
                 let map = canis_proto::value::Map::new();
                 $(let map = $crate::wire::form::put(map, stringify!($field), &self.$field);)*
@@ -117,6 +142,23 @@ macro_rules! choice {
         $($kind:literal => $variant:ident $(($one:ident))? $({ $($field:ident),* })?;)+
     })+) => {$(
         impl<'a> $crate::wire::form::Mapped<'a> for $type $(<$life>)? {
+            const KIND: canis_proto::schema::FieldKind =
+                canis_proto::schema::FieldKind::Choice(&canis_proto::schema::Choice {
+                    name: concat!("P11", stringify!($type)),
+                    kinds: &[$(($kind, &[
+                        $($crate::wire::form::row(stringify!($one), |it: &Self| match it {
+                            Self::$variant($one) => Some($one),
+                            #[allow(unreachable_patterns)] // of an enum with one variant
+                            _ => None,
+                        }),)?
+                        $($($crate::wire::form::row(stringify!($field), |it: &Self| match it {
+                            Self::$variant { $field, .. } => Some($field),
+                            #[allow(unreachable_patterns)] // of an enum with one variant
+                            _ => None,
+                        }),)*)?
+                    ]),)+],
+                });
+
             fn to_map(&self) -> canis_proto::value::Map<'_> {
                 match self {
                     $(Self::$variant $(($one))? $({ $($field),* })? => {
@@ -154,6 +196,8 @@ macro_rules! choice {
 macro_rules! mapped {
     ($type:ident $(<$life:lifetime>)?) => {
         impl<'a> $crate::wire::form::Form<'a> for $type $(<$life>)? {
+            const KIND: canis_proto::schema::FieldKind = <Self as $crate::wire::form::Mapped<'a>>::KIND;
+
             fn write(&self) -> canis_proto::value::Value<'_> {
                 canis_proto::value::Value::Map($crate::wire::form::Mapped::to_map(self))
             }
@@ -175,6 +219,12 @@ macro_rules! mapped {
 macro_rules! words {
     ($($type:ident { $($word:literal => $variant:path,)+ })+) => {$(
         impl<'a> $crate::wire::form::Form<'a> for $type {
+            const KIND: canis_proto::schema::FieldKind =
+                canis_proto::schema::FieldKind::Word(&canis_proto::schema::Words {
+                    name: concat!("P11", stringify!($type)),
+                    all: || vec![$($word,)+],
+                });
+
             fn write(&self) -> canis_proto::value::Value<'_> {
                 canis_proto::value::Value::from(match self { $($variant => $word,)+ })
             }
@@ -209,6 +259,8 @@ impl<'a> Taking<'_, 'a> {
 macro_rules! numbers {
     ($($type:ty, $expected:literal;)+) => {$(
         impl<'a> Form<'a> for $type {
+            const KIND: FieldKind = FieldKind::Integer;
+
             fn write(&self) -> Value<'_> {
                 Value::Integer(i128::from(*self))
             }
@@ -230,6 +282,8 @@ numbers! {
 
 /// A length. None is larger than what fits into 32 bits.
 impl<'a> Form<'a> for usize {
+    const KIND: FieldKind = FieldKind::Integer;
+
     fn write(&self) -> Value<'_> {
         Value::from(u32::try_from(*self).unwrap_or(u32::MAX))
     }
@@ -240,6 +294,9 @@ impl<'a> Form<'a> for usize {
 }
 
 impl<'a> Form<'a> for bool {
+    const KIND: FieldKind = FieldKind::Bool;
+    const SPARED: bool = true;
+
     fn write(&self) -> Value<'_> {
         Value::Bool(*self)
     }
@@ -261,6 +318,8 @@ impl<'a> Form<'a> for bool {
 }
 
 impl<'a> Form<'a> for Id {
+    const KIND: FieldKind = FieldKind::Bytes;
+
     fn write(&self) -> Value<'_> {
         Value::from(&self.0[..])
     }
@@ -271,6 +330,8 @@ impl<'a> Form<'a> for Id {
 }
 
 impl<'a> Form<'a> for String {
+    const KIND: FieldKind = FieldKind::Text;
+
     fn write(&self) -> Value<'_> {
         Value::from(self.as_str())
     }
@@ -284,6 +345,8 @@ impl<'a> Form<'a> for String {
 }
 
 impl<'a> Form<'a> for &'a str {
+    const KIND: FieldKind = FieldKind::Text;
+
     fn write(&self) -> Value<'_> {
         Value::from(*self)
     }
@@ -298,6 +361,9 @@ impl<'a> Form<'a> for &'a str {
 
 /// Bytes of a frame, which stay where they are.
 impl<'a> Form<'a> for &'a [u8] {
+    const KIND: FieldKind = FieldKind::Bytes;
+    const SPARED: bool = true;
+
     fn write(&self) -> Value<'_> {
         Value::from(*self)
     }
@@ -319,6 +385,9 @@ impl<'a> Form<'a> for &'a [u8] {
 }
 
 impl<'a> Form<'a> for Vec<u8> {
+    const KIND: FieldKind = FieldKind::Bytes;
+    const SPARED: bool = true;
+
     fn write(&self) -> Value<'_> {
         Value::from(self.as_slice())
     }
@@ -340,6 +409,8 @@ impl<'a> Form<'a> for Vec<u8> {
 }
 
 impl<'a, const LEN: usize> Form<'a> for [u8; LEN] {
+    const KIND: FieldKind = FieldKind::Bytes;
+
     fn write(&self) -> Value<'_> {
         Value::from(&self[..])
     }
@@ -354,6 +425,8 @@ impl<'a, const LEN: usize> Form<'a> for [u8; LEN] {
 }
 
 impl<'a, const LEN: usize> Form<'a> for &'a [u8; LEN] {
+    const KIND: FieldKind = FieldKind::Bytes;
+
     fn write(&self) -> Value<'_> {
         Value::from(&self[..])
     }
@@ -365,6 +438,8 @@ impl<'a, const LEN: usize> Form<'a> for &'a [u8; LEN] {
 }
 
 impl<'a> Form<'a> for SecretBytes {
+    const KIND: FieldKind = FieldKind::Bytes;
+
     fn write(&self) -> Value<'_> {
         Value::from(self.expose())
     }
@@ -375,6 +450,8 @@ impl<'a> Form<'a> for SecretBytes {
 }
 
 impl<'a> Form<'a> for Zeroizing<Vec<u8>> {
+    const KIND: FieldKind = FieldKind::Bytes;
+
     fn write(&self) -> Value<'_> {
         Value::from(self.as_slice())
     }
@@ -395,6 +472,9 @@ fn secret<'v>(place: Place, value: &'v Value<'_>) -> Result<&'v [u8]> {
 }
 
 impl<'a, T: Form<'a>> Form<'a> for Option<T> {
+    const KIND: FieldKind = T::KIND;
+    const SPARED: bool = true;
+
     fn write(&self) -> Value<'_> {
         self.as_ref().map_or(Value::Null, T::write)
     }
@@ -413,6 +493,8 @@ impl<'a, T: Form<'a>> Form<'a> for Option<T> {
 }
 
 impl<'a, T: Form<'a>> Form<'a> for Arc<T> {
+    const KIND: FieldKind = T::KIND;
+
     fn write(&self) -> Value<'_> {
         T::write(self)
     }
@@ -423,6 +505,9 @@ impl<'a, T: Form<'a>> Form<'a> for Arc<T> {
 }
 
 impl<'a, T: Form<'a>> Form<'a> for Vec<T> {
+    const KIND: FieldKind = FieldKind::Array(&T::KIND);
+    const SPARED: bool = true;
+
     fn write(&self) -> Value<'_> {
         Value::Array(self.iter().map(T::write).collect())
     }
@@ -444,6 +529,8 @@ impl<'a, T: Form<'a>> Form<'a> for Vec<T> {
 }
 
 impl<'a, T: Form<'a> + Clone> Form<'a> for Cow<'a, [T]> {
+    const KIND: FieldKind = FieldKind::Array(&T::KIND);
+
     fn write(&self) -> Value<'_> {
         Value::Array(self.iter().map(T::write).collect())
     }

@@ -8,4 +8,4 @@ mod schemes;
 #[cfg(test)]
 mod tests;
 
-pub use requests::AtToken;
+pub use requests::{AtToken, described};

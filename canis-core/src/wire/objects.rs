@@ -9,6 +9,7 @@ use crate::secret::SecretBytes;
 use crate::token::{LoginState, Pin, PinState, Role, TokenInfo};
 use canis_proto::fields::Fields;
 use canis_proto::message::WireAnswer;
+use canis_proto::schema::{Field, FieldKind, Shape, Words};
 use canis_proto::value::{Map, Value};
 use canis_proto::{Error, ErrorCode, KeyType, Result, Usage};
 
@@ -56,8 +57,30 @@ choice! {
     }
 }
 
+const OBJECT: Shape = Shape {
+    name: "P11Object",
+    fields: &[
+        Field { name: "object", kind: FieldKind::Bytes, required: true },
+        Field { name: "revision", kind: FieldKind::Integer, required: true },
+        Field { name: "session", kind: FieldKind::Integer, required: false },
+        Field { name: "shows", kind: FieldKind::Bytes, required: false },
+        Field { name: "version", kind: FieldKind::Integer, required: false },
+    ],
+    rest: shape(&<Content as Mapped<'_>>::KIND),
+};
+
+/// The shape of what is a map of one kind.
+const fn shape(kind: &FieldKind) -> Option<&'static Shape> {
+    match kind {
+        FieldKind::Map(shape) => Some(shape),
+        _ => None,
+    }
+}
+
 /// An object that was read: the key that it shows is the server's affair, but for there being one.
 impl<'a> Mapped<'a> for Object {
+    const KIND: FieldKind = FieldKind::Map(&OBJECT);
+
     fn to_map(&self) -> Map<'_> {
         let map = self.content.to_map().with("object", &self.id.0[..]).with("revision", self.revision);
         let map = super::form::put(map, "session", &self.session);
@@ -84,6 +107,8 @@ impl<'a> Mapped<'a> for Object {
 
 /// An object within a page is the bytes of its map: a page holds more values than one payload may.
 impl<'a> Form<'a> for Object {
+    const KIND: FieldKind = FieldKind::Encoded(&OBJECT);
+
     fn write(&self) -> Value<'_> {
         Value::from(Mapped::to_map(self).encode())
     }
@@ -103,6 +128,15 @@ record! {
 
 /// Only the code and the text of why a row was left out.
 impl<'a> Form<'a> for Error {
+    const KIND: FieldKind = FieldKind::Map(&Shape {
+        name: "P11Refused",
+        fields: &[
+            Field { name: "code", kind: FieldKind::Integer, required: true },
+            Field { name: "message", kind: FieldKind::Text, required: true },
+        ],
+        rest: None,
+    });
+
     fn write(&self) -> Value<'_> {
         Value::Map(Map::new().with("code", self.code.number()).with("message", self.message.as_str()))
     }
@@ -116,6 +150,11 @@ impl<'a> Form<'a> for Error {
 }
 
 impl<'a> Form<'a> for KeyType {
+    const KIND: FieldKind = FieldKind::Word(&Words {
+        name: "KeyType",
+        all: || KeyType::ALL.iter().map(|one| one.name()).collect(),
+    });
+
     fn write(&self) -> Value<'_> {
         Value::from(self.name())
     }
@@ -130,6 +169,8 @@ impl<'a> Form<'a> for KeyType {
 
 /// A set of usages, as its bits.
 impl<'a> Form<'a> for Usage {
+    const KIND: FieldKind = FieldKind::Integer;
+
     fn write(&self) -> Value<'_> {
         Value::from(u16::from(self.bits()))
     }
@@ -142,6 +183,8 @@ impl<'a> Form<'a> for Usage {
 }
 
 impl<'a> Form<'a> for Pin<'a> {
+    const KIND: FieldKind = FieldKind::Bytes;
+
     fn write(&self) -> Value<'_> {
         Value::from(self.expose())
     }
@@ -154,6 +197,9 @@ impl<'a> Form<'a> for Pin<'a> {
 /// The attributes that are kept as they came: `[type, value]` each, by ascending type, none twice. They are searched by
 /// halving, so that one out of order could be there for one reader and not for another.
 impl<'a> Form<'a> for Vec<(u64, Vec<u8>)> {
+    const KIND: FieldKind = FieldKind::Array(&FieldKind::Numbered);
+    const SPARED: bool = true;
+
     fn write(&self) -> Value<'_> {
         fn one((kind, value): &(u64, Vec<u8>)) -> Value<'_> {
             Value::Array(vec![Value::from(*kind), Value::from(value.as_slice())])
@@ -189,6 +235,8 @@ impl<'a> Form<'a> for Vec<(u64, Vec<u8>)> {
 macro_rules! answers {
     ($($type:ident,)+) => {$(
         impl WireAnswer for $type {
+            const SHAPE: FieldKind = <$type as Mapped<'_>>::KIND;
+
             fn to_map(&self) -> Map<'_> {
                 Mapped::to_map(self)
             }

@@ -9,6 +9,7 @@ use crate::object::{
 use crate::token::{ChangePin, EndApplication, InitToken, InitUserPin, ListTokens, Login, Logout, ShowLogin};
 use canis_proto::fields::Fields;
 use canis_proto::message::WireRequest;
+use canis_proto::schema::{self, Described, Field, FieldKind};
 use canis_proto::value::Map;
 use canis_proto::{Id, Operation, OperationId, Result};
 
@@ -26,6 +27,9 @@ impl<R: Operation> Operation for AtToken<R> {
 }
 
 impl<'a, R: WireRequest<'a>> WireRequest<'a> for AtToken<R> {
+    /// `token` stands beside them.
+    const FIELDS: &'static [Field] = R::FIELDS;
+
     fn to_map(&self) -> Map<'_> {
         put(self.request.to_map(), "token", &self.token)
     }
@@ -36,11 +40,20 @@ impl<'a, R: WireRequest<'a>> WireRequest<'a> for AtToken<R> {
     }
 }
 
+const fn fields(kind: &FieldKind) -> &'static [Field] {
+    match kind {
+        FieldKind::Map(shape) => shape.fields,
+        _ => &[],
+    }
+}
+
 macro_rules! requests {
     ($($name:ident $(<$life:lifetime>)? { $($field:ident),* })+) => {
         record! { $($name $(<$life>)? { $($field),* })+ }
 
         $(impl<'a> WireRequest<'a> for $name $(<$life>)? {
+            const FIELDS: &'static [Field] = fields(&<Self as Mapped<'a>>::KIND);
+
             fn to_map(&self) -> Map<'_> {
                 Mapped::to_map(self)
             }
@@ -83,6 +96,8 @@ requests! {
 macro_rules! bare {
     ($($name:ident,)+) => {$(
         impl<'a> WireRequest<'a> for $name {
+            const FIELDS: &'static [Field] = &[];
+
             fn to_map(&self) -> Map<'_> {
                 Map::new()
             }
@@ -94,3 +109,42 @@ macro_rules! bare {
     )+};
 }
 bare! { ListTokens, Logout, ShowLogin, EndApplication, }
+
+/// What an operation of PKCS#11 takes and gives, and whether its arguments also name a `token`; none for others.
+#[must_use]
+pub fn described(id: OperationId) -> Option<(Described, bool)> {
+    let at = |described| Some((described, true));
+    let alone = |described| Some((described, false));
+    match id {
+        OperationId::ListTokens => alone(schema::of::<ListTokens>()),
+        OperationId::InitToken => alone(schema::of::<InitToken<'_>>()),
+        OperationId::EndSession => alone(schema::of::<EndSession>()),
+        OperationId::EndApplication => alone(schema::of::<EndApplication>()),
+        OperationId::InitUserPin => at(schema::of::<InitUserPin<'_>>()),
+        OperationId::ChangePin => at(schema::of::<ChangePin<'_>>()),
+        OperationId::Login => at(schema::of::<Login<'_>>()),
+        OperationId::Logout => at(schema::of::<Logout>()),
+        OperationId::ShowLogin => at(schema::of::<ShowLogin>()),
+        OperationId::CreateObject => at(schema::of::<CreateObject>()),
+        OperationId::GenerateObjects => at(schema::of::<GenerateObjects>()),
+        OperationId::FindObjects => at(schema::of::<FindPage<'_>>()),
+        OperationId::ReadObject => at(schema::of::<ReadObject>()),
+        OperationId::UpdateObject => at(schema::of::<UpdateObject>()),
+        OperationId::DestroyObject => at(schema::of::<DestroyObject>()),
+        OperationId::CopyObject => at(schema::of::<CopyObject>()),
+        OperationId::ImportObject => at(schema::of::<ImportObject>()),
+        OperationId::ExportObject => at(schema::of::<ExportObject>()),
+        OperationId::WrapKey => at(schema::of::<WrapKey<'_>>()),
+        OperationId::UnwrapKey => at(schema::of::<UnwrapKey<'_>>()),
+        OperationId::DeriveKey => at(schema::of::<DeriveKey<'_>>()),
+        OperationId::DerivePassword => at(schema::of::<DerivePassword<'_>>()),
+        OperationId::OpenKey => at(schema::of::<OpenNamed>()),
+        OperationId::ConfirmUse => at(schema::of::<ConfirmNamed<'_>>()),
+        OperationId::UseToSign => at(schema::of::<SignNamed<'_>>()),
+        OperationId::UseToVerify => at(schema::of::<VerifyNamed<'_>>()),
+        OperationId::UseToRecover => at(schema::of::<RecoverNamed<'_>>()),
+        OperationId::UseToEncrypt => at(schema::of::<EncryptNamed<'_>>()),
+        OperationId::UseToDecrypt => at(schema::of::<DecryptNamed<'_>>()),
+        _ => None,
+    }
+}

@@ -6,6 +6,7 @@ use crate::crypto::{BLOCK, BlockMode, Hash, Iv, Oaep, SignScheme};
 use crate::object::{
     CipherScheme, Derivation, Derived, GcmIv, Inside, MacScheme, MacWith, Prf, Salt, SignWith, Wrapping,
 };
+use canis_proto::schema::FieldKind;
 use canis_proto::value::Value;
 use canis_proto::{Family, Result};
 
@@ -118,6 +119,8 @@ record! {
 }
 
 impl<'a> Form<'a> for Iv {
+    const KIND: FieldKind = FieldKind::Bytes;
+
     fn write(&self) -> Value<'_> {
         Value::from(self.as_slice())
     }
