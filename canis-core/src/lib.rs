@@ -3,6 +3,7 @@
 #![cfg_attr(not(test), warn(clippy::expect_used, clippy::panic, clippy::unreachable, clippy::unimplemented))]
 
 mod application;
+mod at_once;
 mod caller;
 pub mod clock;
 mod core;
@@ -22,6 +23,7 @@ pub mod token;
 pub mod wire;
 
 pub use application::Application;
+pub use at_once::at_once;
 pub use caller::Caller;
 pub use core::{Core, Resource, Run};
 pub use crypto::default_provider;

@@ -1,6 +1,7 @@
 //! The contract of the store seam, run for every filling.
 #![allow(clippy::unwrap_used)] // a failed unwrap is the test's failure
 
+use canis_core::store::at_hand::AtHand;
 use canis_core::store::memory::MemoryStore;
 use canis_core::store::sqlite::SqliteStore;
 use canis_core::store::{
@@ -12,6 +13,7 @@ use canis_proto::{ErrorCode, Id};
 /// Runs `test` on a fresh store of each kind.
 fn on_every_store(test: impl Fn(&dyn Store)) {
     test(&MemoryStore::new());
+    test(&AtHand(MemoryStore::new()));
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("canis.dat");
     SqliteStore::create(&path, &[]).unwrap();

@@ -403,6 +403,28 @@ impl OperationId {
                 | O::ExportObject
         )
     }
+
+    /// Whether it changes nothing but counts of uses and is short as a rule, so that it may be begun, given up because it
+    /// would have to wait, and begun again elsewhere.
+    #[must_use]
+    pub const fn may_begin_twice(self) -> bool {
+        use OperationId as O;
+        matches!(
+            self,
+            O::Status
+                | O::PublicKey
+                | O::Encrypt
+                | O::Decrypt
+                | O::Sign
+                | O::Verify
+                | O::MakeDataKey
+                | O::Mac
+                | O::VerifyMac
+                | O::Derive
+                | O::Random
+                | O::HashData
+        )
+    }
 }
 
 /// Something that can be asked of a keeper of keys, in its own process or over CANISP.
@@ -425,6 +447,7 @@ mod tests {
             assert_eq!(row.id.row().name, row.name);
             assert!(numbers.insert(row.id as u16));
             assert!(!(row.id.changes() && row.id.repeats()), "{}", row.name);
+            assert!(!row.id.may_begin_twice() || row.id.repeats(), "{}", row.name);
         }
         assert!(
             Capability::ALL.iter().all(|c| Capabilities::ALL.allows(*c) && !Capabilities::NONE.allows(*c))

@@ -17,6 +17,9 @@ pub const STREAM_START: &[u8] = b"canis:s1:";
 /// The longest first line of a streamed ciphertext in bytes, its newline included; generous.
 pub const MAX_STREAM_HEADER: usize = 4096;
 
+/// More than the rest of a text form: its start, its version and its colons.
+const AROUND: usize = 32;
+
 const PREFIX: &str = "canis";
 const FORMAT: &str = "v1";
 const STREAM_FORMAT: &str = "s1";
@@ -47,7 +50,11 @@ impl Sealed {
 
     fn written(&self, format: &str) -> String {
         let (name, base64) = (escaped(&self.name), Base64::encode_string(&self.bytes));
-        format!("{PREFIX}:{format}:{name}:{}:{base64}", self.version)
+        let mut text = String::with_capacity(AROUND + name.len() + base64.len());
+        // Writing into a String cannot fail.
+        let _ = write!(text, "{PREFIX}:{format}:{name}:{}:", self.version);
+        text.push_str(&base64);
+        text
     }
 
     /// Reads the text form; exactly what [`Sealed::to_text`] writes, with an optional newline at the end.

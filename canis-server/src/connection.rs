@@ -1,4 +1,5 @@
-//! One connection from TLS handshake to close: a reader here, a writer task ([`Outbox`]), a task per request.
+//! One connection from TLS handshake to close: a reader here, which also answers what it can at once, a writer task
+//! ([`Outbox`]), a task for each request that has to wait.
 
 use crate::budget::Budget;
 use crate::frames::{End, FrameReader};
@@ -8,19 +9,20 @@ use crate::outbox::{Outbox, Permits};
 use crate::session::{Credential, Session};
 use crate::stream::Streaming;
 use crate::tls::Acceptor;
+use crate::wiped::Wiped;
 use crate::{limits, local, request};
 use canis_core::secret::SecretBytes;
 use canis_proto::frame::{ALPN, FrameType, Header, MAX_DATA, MAX_HELLO, MAX_OPEN, MAX_PAYLOAD};
 use canis_proto::message::{ClientHello, ServerHello};
 use canis_proto::{Cost, Error, ErrorCode, Result};
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::server::TlsStream;
 use tracing::{Instrument, info};
-use zeroize::Zeroizing;
 
 /// A connection that was accepted.
 pub(crate) enum Link {
@@ -121,6 +123,8 @@ struct Connection {
     in_flight: Arc<InFlight>,
     budget: Budget,
     since: Instant,
+    /// When something came last.
+    heard: Instant,
 }
 
 impl Connection {
@@ -132,6 +136,7 @@ impl Connection {
             session: Arc::new(Session::new(Credential::None)),
             in_flight: Arc::default(),
             since: Instant::now(),
+            heard: Instant::now(),
         }
     }
 
@@ -142,9 +147,22 @@ impl Connection {
         if let Err(end) = self.greet(reader, credential).await {
             return end;
         }
+        let (server, outbox) = (Arc::clone(&self.server), self.outbox.clone());
+        let (mut draining, mut closed) = (pin!(server.draining()), pin!(outbox.closed()));
+        let mut patience = pin!(sleep(self.patience()));
         loop {
-            if let Err(end) = self.step(reader).await {
+            let next = tokio::select! {
+                biased;
+                () = &mut draining => Err(End::GoAway(Error::new(ErrorCode::Unavailable, "the server is stopping"))),
+                () = &mut closed => Err(End::Lost("the peer does not read".into())),
+                more = reader.more() => self.turn(reader, more).await,
+                () = &mut patience => self.is_patient(),
+            };
+            if let Err(end) = next {
                 return end;
+            }
+            if patience.is_elapsed() {
+                patience.as_mut().reset(Instant::now() + self.patience());
             }
         }
     }
@@ -189,9 +207,26 @@ impl Connection {
         self.server.pool.run(share, Cost::Short, move || session.authenticate(&core).map(drop)).await
     }
 
+    /// Does what has come together asks for, and then lets others have their turn.
+    async fn turn<R>(&mut self, reader: &mut FrameReader<R>, more: Result<(), End>) -> Result<(), End>
+    where
+        R: AsyncRead + Unpin,
+    {
+        more?;
+        self.heard = Instant::now();
+        while reader.holds_more() {
+            self.step(reader).await?;
+            if self.heard.elapsed() > limits::TURN {
+                tokio::task::yield_now().await;
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
     /// Reads one frame and does what it asks.
     async fn step<R: AsyncRead + Unpin>(&self, reader: &mut FrameReader<R>) -> Result<(), End> {
-        let first = self.frame_begins(reader).await?;
+        let first = reader.first_byte().await?;
         let header = reader.header(first, MAX_PAYLOAD).await?;
         let Header { kind, request: id, .. } = header;
         match kind {
@@ -199,25 +234,25 @@ impl Connection {
             FrameType::Request => self.request(reader, header).await,
             FrameType::Open => self.open(reader, header).await,
             FrameType::Data => {
-                let bytes = bounded(reader, header, 1, MAX_DATA).await?;
+                let bytes = reader.bounded(header, 1, MAX_DATA).await?;
                 self.in_flight.data(id, &bytes).map_err(End::Refused)
             }
             FrameType::End => {
-                bounded(reader, header, 0, 0).await?;
+                reader.bounded(header, 0, 0).await?;
                 self.in_flight.end(id).map_err(End::Refused)
             }
             FrameType::Credit => {
-                let bytes = bounded(reader, header, 4, 4).await?;
+                let bytes = reader.bounded(header, 4, 4).await?;
                 let bytes = bytes.first_chunk().copied().map_or(0, u32::from_be_bytes);
                 self.in_flight.credit(id, bytes).map_err(End::Refused)
             }
             FrameType::Cancel => {
-                bounded(reader, header, 0, 0).await?;
+                reader.bounded(header, 0, 0).await?;
                 self.in_flight.cancel(id);
                 Ok(())
             }
             FrameType::Ping => {
-                let payload = bounded(reader, header, 0, limits::PING).await?;
+                let payload = reader.bounded(header, 0, limits::PING).await?;
                 self.outbox.send(FrameType::Pong, id, &payload, Permits::new()).await;
                 Ok(())
             }
@@ -228,31 +263,29 @@ impl Connection {
         }
     }
 
-    /// Waits for a frame, for the server's end, for the writer's, or for too long.
-    async fn frame_begins<R: AsyncRead + Unpin>(&self, reader: &mut FrameReader<R>) -> Result<u8, End> {
-        loop {
-            let known = self.session.is_authenticated();
-            let wait =
-                if known { limits::IDLE } else { limits::STRANGER.saturating_sub(self.since.elapsed()) };
-            tokio::select! {
-                biased;
-                () = self.server.draining() => {
-                    return Err(End::GoAway(Error::new(ErrorCode::Unavailable, "the server is stopping")));
-                }
-                () = self.outbox.closed() => return Err(End::Lost("the peer does not read".into())),
-                () = tokio::time::sleep(wait), if wait.is_zero() => {}
-                first = reader.first_byte() => return first,
-                () = tokio::time::sleep(wait) => {}
-            }
-            if !known && !self.session.is_authenticated() {
-                let why = format!("{} s without a token that is known", limits::STRANGER.as_secs());
-                return Err(End::GoAway(Error::new(ErrorCode::Unauthenticated, why)));
-            }
-            if self.budget.is_idle() {
-                let why = format!("nothing was asked for {} s", limits::IDLE.as_secs());
-                return Err(End::GoAway(Error::new(ErrorCode::Unavailable, why)));
-            }
+    /// How long nothing may come from now on.
+    fn patience(&self) -> Duration {
+        match self.session.is_authenticated() {
+            false => limits::STRANGER.saturating_sub(self.since.elapsed()),
+            true if self.budget.is_idle() => limits::IDLE.saturating_sub(self.heard.elapsed()),
+            true => limits::IDLE,
         }
+    }
+
+    /// Whether there is any patience left.
+    fn is_patient(&self) -> Result<(), End> {
+        let why = match (self.patience().is_zero(), self.session.is_authenticated()) {
+            (false, _) => return Ok(()),
+            (true, false) => {
+                let why = format!("{} s without a token that is known", limits::STRANGER.as_secs());
+                Error::new(ErrorCode::Unauthenticated, why)
+            }
+            (true, true) => {
+                let why = format!("nothing was asked for {} s", limits::IDLE.as_secs());
+                Error::new(ErrorCode::Unavailable, why)
+            }
+        };
+        Err(End::GoAway(why))
     }
 
     async fn request<R: AsyncRead + Unpin>(
@@ -261,16 +294,22 @@ impl Connection {
         header: Header,
     ) -> Result<(), End> {
         let Header { request: id, length, .. } = header;
-        let arrived = tokio::time::Instant::now();
-        let cancelled = self.in_flight.request(id).map_err(End::Refused)?;
+        let arrived = self.heard;
+        self.in_flight.check_free(id).map_err(End::Refused)?;
         if let Err(error) = self.known_if_large(length).await {
             reader.discard(length).await?;
-            self.in_flight.answered(id);
             self.outbox.answer(id, Err(error), Permits::new()).await;
             return Ok(());
         }
         let paid = self.budget.pay_for(&self.session, length).await?;
         let payload = reader.payload(length).await?;
+        if let Some(result) = request::run_at_once(&self.server, &self.session, &payload) {
+            let len = result.as_ref().map_or(0, |answer| answer.len());
+            let permits = self.budget.pay_for_answer(&self.session, paid, len).await?;
+            self.outbox.answer(id, result, permits).await;
+            return Ok(());
+        }
+        let cancelled = self.in_flight.request(id).map_err(End::Refused)?;
         let (server, session, outbox) =
             (Arc::clone(&self.server), Arc::clone(&self.session), self.outbox.clone());
         let (budget, in_flight) = (self.budget.clone(), Arc::clone(&self.in_flight));
@@ -300,7 +339,7 @@ impl Connection {
             self.outbox.answer(id, Err(error), Permits::new()).await;
             return Ok(());
         }
-        let payload = bounded(reader, header, 0, MAX_OPEN).await?;
+        let payload = reader.bounded(header, 0, MAX_OPEN).await?;
         let place = vec![self.budget.place().await?];
         let (server, session) = (Arc::clone(&self.server), Arc::clone(&self.session));
         let streaming = Streaming { server, session, inbox, outbox: self.outbox.clone(), id };
@@ -343,25 +382,11 @@ impl Connection {
     }
 }
 
-async fn read_hello<R: AsyncRead + Unpin>(reader: &mut FrameReader<R>) -> Result<Zeroizing<Vec<u8>>, End> {
+async fn read_hello<R: AsyncRead + Unpin>(reader: &mut FrameReader<R>) -> Result<Wiped, End> {
     let first = reader.first_byte().await?;
     let header = reader.header(first, MAX_HELLO).await?;
     if header.kind != FrameType::Hello {
         return Err(refusal("the first frame must be HELLO"));
-    }
-    reader.payload(header.length).await
-}
-
-/// The payload of a frame that has from `least` to `most` bytes.
-async fn bounded<R: AsyncRead + Unpin>(
-    reader: &mut FrameReader<R>,
-    header: Header,
-    least: u32,
-    most: u32,
-) -> Result<Zeroizing<Vec<u8>>, End> {
-    if !(least..=most).contains(&header.length) {
-        let (kind, length) = (header.kind, header.length);
-        return Err(refusal(format!("a {kind:?} frame has {least} to {most} bytes, not {length}")));
     }
     reader.payload(header.length).await
 }

@@ -8,6 +8,7 @@ use crate::tls::{ClientTrust, Tls};
 use crate::{limits, timer, unseal};
 use canis_core::clock::SystemClock;
 use canis_core::datadir::{DataDir, TlsConfig};
+use canis_core::store::at_hand::AtHand;
 use canis_core::{Core, default_provider};
 use canis_proto::{Error, ErrorCode, Result};
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -27,7 +28,8 @@ use tracing::{error, info, warn};
 pub fn run(options: Options) -> Result<()> {
     let dir = DataDir::new(options.data);
     let _lock = dir.lock()?;
-    let core = Arc::new(Core::open(Arc::new(dir.open_store()?), default_provider(), Arc::new(SystemClock))?);
+    let core =
+        Arc::new(Core::open(Arc::new(AtHand(dir.open_store()?)), default_provider(), Arc::new(SystemClock))?);
     if !core.has_root() {
         return Err(Error::new(
             ErrorCode::StoreFormat,

@@ -21,14 +21,14 @@ use zeroize::Zeroizing;
 
 pub(crate) type Handler = for<'a> fn(&Core, &Session, Map<'a>) -> Result<Zeroizing<Vec<u8>>>;
 
-/// The operation that `payload` asks for, and in how many milliseconds it must have begun.
-pub(crate) fn asked(payload: &[u8]) -> Result<(OperationId, Option<u32>)> {
-    decode_request(payload).map(|asked| (asked.operation, asked.deadline))
+/// What `payload` asks for.
+pub(crate) fn asked(payload: &[u8]) -> Result<Asked<'_>> {
+    decode_request(payload)
 }
 
-/// Runs the request in `payload` and gives its answer's payload.
-pub(crate) fn answer(core: &Core, session: &Session, payload: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
-    let Asked { operation: id, args, idempotency_key, .. } = decode_request(payload)?;
+/// Runs a request and gives its answer's payload.
+pub(crate) fn answer(core: &Core, session: &Session, asked: Asked<'_>) -> Result<Zeroizing<Vec<u8>>> {
+    let Asked { operation: id, args, idempotency_key, .. } = asked;
     let Some(handler) = handler(id) else {
         return Err(Error::new(
             ErrorCode::UnknownOperation,

@@ -1,13 +1,13 @@
 //! Frames as they come in: length checked before memory is taken, time bounded once a frame has begun.
 
 use crate::limits;
+use crate::wiped::{Wiped, wipe};
 use canis_proto::frame::{HEADER, Header, MAGIC};
 use canis_proto::{Error, ErrorCode};
 use std::io;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::{Instant, timeout, timeout_at};
-use zeroize::Zeroizing;
 
 /// Why a connection ends.
 #[derive(Debug)]
@@ -28,23 +28,82 @@ impl From<io::Error> for End {
     }
 }
 
+/// Bytes that are read at once; larger payloads are read to where they belong. Every connection has so many, even an
+/// idle one.
+const TOGETHER: usize = 4 << 10;
+
 /// Reads frames from the peer's half of a connection.
 pub(crate) struct FrameReader<R> {
     stream: R,
+    /// What has come together; that from `taken` to `came` is still to be taken.
+    held: Wiped,
+    taken: usize,
+    came: usize,
 }
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
     pub(crate) fn new(stream: R) -> Self {
-        FrameReader { stream }
+        FrameReader { stream, held: Wiped::zeros(TOGETHER), taken: 0, came: 0 }
+    }
+
+    /// Whether something has come that was not taken.
+    pub(crate) fn holds_more(&self) -> bool {
+        self.taken < self.came
+    }
+
+    /// Waits until something has come that was not taken. Dropping this future loses nothing.
+    pub(crate) async fn more(&mut self) -> Result<(), End> {
+        if self.holds_more() {
+            return Ok(());
+        }
+        wipe(&mut self.held[..self.came]);
+        (self.taken, self.came) = (0, 0);
+        self.came = self.stream.read(&mut self.held).await?;
+        if self.came == 0 { Err(End::Closed) } else { Ok(()) }
     }
 
     /// Waits for a frame to begin. Dropping this future loses nothing.
     pub(crate) async fn first_byte(&mut self) -> Result<u8, End> {
-        let mut byte = [0];
-        match self.stream.read(&mut byte).await? {
-            0 => Err(End::Closed),
-            _ => Ok(byte[0]),
+        self.more().await?;
+        self.taken += 1;
+        Ok(self.held[self.taken - 1])
+    }
+
+    /// Takes up to so many bytes of what has come.
+    fn take(&mut self, most: usize) -> &[u8] {
+        let from = self.taken;
+        self.taken = self.came.min(from + most);
+        &self.held[from..self.taken]
+    }
+
+    /// Fills `out`: with what has come, and then from the stream.
+    async fn exact(&mut self, out: &mut [u8]) -> Result<(), End> {
+        let (at_hand, rest) = out.split_at_mut(out.len().min(self.came - self.taken));
+        at_hand.copy_from_slice(self.take(at_hand.len()));
+        if rest.len() >= TOGETHER {
+            return in_time(self.stream.read_exact(rest)).await.map(drop);
         }
+        self.rest(rest).await
+    }
+
+    /// Fills `out` from the stream and holds what comes with it.
+    async fn rest(&mut self, mut out: &mut [u8]) -> Result<(), End> {
+        if out.is_empty() {
+            return Ok(());
+        }
+        let end = Instant::now() + limits::FRAME;
+        while !out.is_empty() {
+            match timeout_at(end, self.more()).await {
+                Ok(Err(End::Closed)) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+                Ok(more) => more?,
+                Err(_) => return Err(late()),
+            }
+            let came = self.take(out.len());
+            let (now, later) = out.split_at_mut(came.len());
+            now.copy_from_slice(came);
+            out = later;
+        }
+        Ok(())
     }
 
     /// The rest of the header that began with `first`.
@@ -53,25 +112,28 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         header[0] = first;
         // What is no CANISP is refused at its first byte: the other eleven may never come.
         if first == MAGIC {
-            in_time(limits::FRAME, self.stream.read_exact(&mut header[1..])).await?;
+            self.exact(&mut header[1..]).await?;
         }
         Header::decode(&header, max_payload).map_err(End::Refused)
     }
 
     /// A payload whose length has been checked and paid for.
-    pub(crate) async fn payload(&mut self, length: u32) -> Result<Zeroizing<Vec<u8>>, End> {
-        let mut payload = Zeroizing::new(vec![0; length as usize]);
+    pub(crate) async fn payload(&mut self, length: u32) -> Result<Wiped, End> {
+        let mut payload = Wiped::zeros(length as usize);
         if length > limits::LARGE {
-            self.large(&mut payload).await?;
+            let at_hand = self.take(payload.len());
+            payload[..at_hand.len()].copy_from_slice(at_hand);
+            let have = at_hand.len();
+            self.large(&mut payload, have).await?;
         } else {
-            in_time(limits::FRAME, self.stream.read_exact(&mut payload)).await?;
+            self.exact(&mut payload).await?;
         }
         Ok(payload)
     }
 
-    /// Fills `payload`, which must come at a rate: what it has paid for, others wait for.
-    async fn large(&mut self, payload: &mut [u8]) -> Result<(), End> {
-        let (began, mut have) = (Instant::now(), 0);
+    /// Fills `payload` from `have` on, which must come at a rate: what it has paid for, others wait for.
+    async fn large(&mut self, payload: &mut [u8], mut have: usize) -> Result<(), End> {
+        let began = Instant::now();
         while have < payload.len() {
             let earned = Duration::from_secs_f64(have as f64 / f64::from(limits::LARGE_RATE));
             let read =
@@ -89,11 +151,22 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Ok(())
     }
 
+    /// The payload of a frame that has from `least` to `most` bytes.
+    pub(crate) async fn bounded(&mut self, header: Header, least: u32, most: u32) -> Result<Wiped, End> {
+        if !(least..=most).contains(&header.length) {
+            let (kind, length) = (header.kind, header.length);
+            let why = format!("a {kind:?} frame has {least} to {most} bytes, not {length}");
+            return Err(End::Refused(Error::new(ErrorCode::ProtocolError, why)));
+        }
+        self.payload(header.length).await
+    }
+
     /// Reads a payload away without keeping it.
     pub(crate) async fn discard(&mut self, length: u32) -> Result<(), End> {
-        let mut payload = (&mut self.stream).take(u64::from(length));
-        let copied = in_time(limits::FRAME, tokio::io::copy(&mut payload, &mut tokio::io::sink())).await?;
-        if copied < u64::from(length) { Err(End::Lost("the frame ended early".into())) } else { Ok(()) }
+        let length = u64::from(length) - self.take(length as usize).len() as u64;
+        let mut payload = (&mut self.stream).take(length);
+        let copied = in_time(tokio::io::copy(&mut payload, &mut tokio::io::sink())).await?;
+        if copied < length { Err(End::Lost("the frame ended early".into())) } else { Ok(()) }
     }
 
     /// Reads until the peer closes.
@@ -103,14 +176,17 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     }
 }
 
-async fn in_time<T>(limit: Duration, read: impl Future<Output = io::Result<T>>) -> Result<T, End> {
-    match timeout(limit, read).await {
+async fn in_time<T>(read: impl Future<Output = io::Result<T>>) -> Result<T, End> {
+    match timeout(limits::FRAME, read).await {
         Ok(done) => Ok(done?),
-        Err(_) => Err(End::Refused(Error::new(
-            ErrorCode::ProtocolError,
-            format!("a frame was begun and not finished within {} s", limit.as_secs()),
-        ))),
+        Err(_) => Err(late()),
     }
+}
+
+fn late() -> End {
+    let limit = limits::FRAME.as_secs();
+    let why = format!("a frame was begun and not finished within {limit} s");
+    End::Refused(Error::new(ErrorCode::ProtocolError, why))
 }
 
 #[cfg(test)]

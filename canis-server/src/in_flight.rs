@@ -26,6 +26,14 @@ impl InFlight {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Refuses an id that is in use.
+    ///
+    /// # Errors
+    /// `protocol_error`.
+    pub(crate) fn check_free(&self, id: u32) -> Result<()> {
+        if self.entries().contains_key(&id) { Err(in_use(id)) } else { Ok(()) }
+    }
+
     /// A request begins. What it gets resolves when the client takes it back.
     ///
     /// # Errors

@@ -26,3 +26,4 @@ mod stream_dispatch;
 mod timer;
 mod tls;
 mod unseal;
+mod wiped;

@@ -45,6 +45,8 @@ pub const FRAME: Duration = Duration::from_secs(60);
 pub const LARGE_START: Duration = Duration::from_secs(5);
 /// See [`LARGE_START`].
 pub const LARGE_RATE: u32 = 256 << 10;
+/// For the requests of one connection that have come together and are answered at once, before others are looked at.
+pub const TURN: Duration = Duration::from_millis(1);
 /// Without a frame and with nothing in flight.
 pub const IDLE: Duration = Duration::from_secs(600);
 /// A stream that waits for its peer.

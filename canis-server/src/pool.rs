@@ -69,9 +69,14 @@ impl Pool {
         };
         match tokio::task::spawn_blocking(work).await {
             Ok(result) => result,
-            Err(_) => Err(Error::internal("the operation failed unexpectedly; the server's log says more")),
+            Err(_) => Err(failed_unexpectedly()),
         }
     }
+}
+
+/// The work panicked.
+pub(crate) fn failed_unexpectedly() -> Error {
+    Error::internal("the operation failed unexpectedly; the server's log says more")
 }
 
 #[cfg(test)]

@@ -1,37 +1,55 @@
 //! One request from its payload to its answer's, and what the log says of it.
 
 use crate::dispatch;
+use crate::limits;
 use crate::listener::Server;
+use crate::pool::failed_unexpectedly;
 use crate::session::Session;
+use crate::wiped::Wiped;
+use canis_core::at_once;
 use canis_proto::{Blame, Error, ErrorCode, OperationId, Result};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, info, warn};
-use zeroize::Zeroizing;
+
+/// The answer to the request in `payload`, if that takes no waiting: its key is in memory, and it is computed in
+/// microseconds. `None` says to [`run`] it.
+pub(crate) fn run_at_once(server: &Server, session: &Session, payload: &[u8]) -> Option<Result<Wiped>> {
+    if payload.len() > limits::LARGE as usize {
+        return None;
+    }
+    let asked = match dispatch::asked(payload) {
+        Ok(asked) if asked.operation.may_begin_twice() && asked.deadline != Some(0) => asked,
+        Ok(_) | Err(_) => return None,
+    };
+    let operation = asked.operation;
+    // A panic is to stay in its request, as it does on a thread of the pool.
+    let work = AssertUnwindSafe(|| at_once(|| dispatch::answer(&server.core, session, asked)));
+    let result = catch_unwind(work).unwrap_or_else(|_| Some(Err(failed_unexpectedly())))?;
+    log(Some(operation), &result);
+    Some(result.map(Wiped::from))
+}
 
 /// Runs the request in `payload`, which began to come at `arrived`, unless it is taken back or its deadline comes before
 /// a thread is free for it.
 pub(crate) async fn run(
     server: &Server,
     session: Arc<Session>,
-    payload: Zeroizing<Vec<u8>>,
+    payload: Wiped,
     arrived: Instant,
     cancelled: oneshot::Receiver<()>,
-) -> Result<Zeroizing<Vec<u8>>> {
-    let asked = dispatch::asked(&payload);
+) -> Result<Wiped> {
+    let asked = dispatch::asked(&payload).map(|asked| (asked.operation, asked.deadline));
     let name = asked.as_ref().ok().map(|(id, _)| *id);
     let core = Arc::clone(&server.core);
     let result = match asked {
         Err(error) => Err(error),
-        // The one operation that needs neither store nor key: it answers even when every thread is busy.
-        Ok((OperationId::Status, _)) if session.is_authenticated() => {
-            dispatch::answer(&core, &session, &payload)
-        }
         Ok((id, deadline)) => {
             let share = Arc::clone(session.share(&server.shares));
-            let work = move || dispatch::answer(&core, &session, &payload);
+            let work = move || dispatch::answer(&core, &session, dispatch::asked(&payload)?).map(Wiped::from);
             let over = over(cancelled, deadline.map(|limit| arrived + Duration::from_millis(limit.into())));
             server.pool.run_unless(over, &share, id.row().cost, work).await
         }

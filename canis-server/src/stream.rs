@@ -8,6 +8,7 @@ use crate::listener::Server;
 use crate::outbox::{Outbox, Permits};
 use crate::session::Session;
 use crate::stream_dispatch::{self, Flow};
+use crate::wiped::Wiped;
 use canis_proto::frame::{FrameType, MAX_DATA};
 use canis_proto::stream::decode_open;
 use canis_proto::{Error, ErrorCode, OperationId, Result};
@@ -39,10 +40,7 @@ enum Step {
 
 impl Streaming {
     /// The operation that the OPEN in `payload` asks for, and what came of it.
-    pub(crate) async fn run(
-        &self,
-        payload: Zeroizing<Vec<u8>>,
-    ) -> (Option<OperationId>, Result<Zeroizing<Vec<u8>>>) {
+    pub(crate) async fn run(&self, payload: Wiped) -> (Option<OperationId>, Result<Wiped>) {
         let (operation, credit, deadline) = match decode_open(&payload) {
             Ok(open) => (open.operation, open.credit, open.deadline),
             Err(error) => return (None, Err(error)),
@@ -59,10 +57,10 @@ impl Streaming {
                 timeout(Duration::from_millis(limit.into()), work).await.unwrap_or_else(|_| Err(over()))
             }
         };
-        (Some(operation), result)
+        (Some(operation), result.map(Wiped::from))
     }
 
-    async fn flow(&self, operation: OperationId, payload: Zeroizing<Vec<u8>>) -> Result<Zeroizing<Vec<u8>>> {
+    async fn flow(&self, operation: OperationId, payload: Wiped) -> Result<Zeroizing<Vec<u8>>> {
         let share = self.session.share(&self.server.shares);
         let place = async {
             let part = share.streams.acquire().await?;

@@ -1,6 +1,7 @@
 //! `sign` with the current version, `verify` with the one in the signature.
 
 use super::decrypt::made_by;
+use crate::at_once::may_take_long;
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::crypto::{Hash, MAX_DIGEST, Provider, SignScheme, digest_info, ecdsa_der};
@@ -30,6 +31,7 @@ impl Run for Sign<'_> {
         let ReadyMaterial::Pair { private, .. } = &ready.material else {
             return Err(Error::internal("a signing key without a pair"));
         };
+        may_take_long(key.kind)?;
         let (how, input) = prepare(keyring.provider, scheme, &self.message, self.prehashed)?;
         let mut signature = vec![0; private.signature_len()];
         let len = private.sign(how, &input, &mut signature)?;

@@ -5,6 +5,7 @@
 
 use canis_proto::{Error, ErrorCode, Id, Result};
 
+pub mod at_hand;
 pub(crate) mod draft;
 pub mod memory;
 mod row;
