@@ -28,14 +28,14 @@ fn the_python_client_works() {
         let mut python = Command::new(python());
         python.arg("-B").current_dir(PACKAGE).env("PYTHONPATH", PACKAGE);
         python.env("CANIS_ADDR", server.addr()).env("CANIS_CACERT", server.ca());
-        python.env("CANIS_TOKEN", &site.token);
+        python.env("CANIS_TOKEN", &site.token).env("CANIS_DATA", site.data());
         python
     };
     let tested = run(python().args(["-m", "pytest", "-q", "tests"]), b"").ok().text();
     assert!(tested.contains(" passed") && !tested.contains("skipped"), "{tested}");
 
     let examples = files("examples");
-    assert_eq!(examples.len(), 3);
+    assert_eq!(examples.len(), 4);
     for example in examples {
         let said = run(python().arg(&example), b"").ok().text();
         assert!(!said.is_empty(), "{} says nothing", example.display());

@@ -1,12 +1,10 @@
 """Client of the CANIS key-management server.
 
-    from canis import Client
-
-    with Client("keys.example:7443", ca_file="ca.pem", token=token) as canis:
-        sealed = canis.encrypt("orders", b"4111 1111 1111 1111", context=b"order 17")
+    with canis.Client("keys.example:7443", ca_file="ca.pem", token=token) as keys:
+        sealed = keys.encrypt("orders", b"4111 1111 1111 1111", context=b"order 17")
 """
 
 from .client import Client, Key
-from .errors import CanisError, ConnectionLost
+from .wire import CanisError, ConnectionLost
 
 __all__ = ["CanisError", "Client", "ConnectionLost", "Key"]

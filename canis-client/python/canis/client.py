@@ -1,79 +1,59 @@
-"""One connection to a server: HELLO, then one request at a time, from any thread."""
-
-from __future__ import annotations
+"""The operations of a server, over a connection that is made when it is needed, for any thread."""
 
 import os
-import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
-from typing import Any, Self, TypedDict, cast
-from urllib.parse import urlsplit
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any, BinaryIO, Self, TypeVar, cast
 
-from .errors import CanisError, ConnectionLost
-from .wire import Kind, decode, encode, frame, protocol_error, read_frame
+from .connection import Connection
+from .wire import CanisError, ConnectionLost, encode
 
-PORT = 7443
-FIRST_FRAME = 1 << 16
-# The server lets go of a connection after 600 s without a request; a new one is made before it may be doing that.
-IDLE = 300.0
-
-
-class Key(TypedDict):
-    """A key's metadata (docs/canisp.md, section 6). Times are microseconds since 1970-01-01 UTC."""
-
-    name: str
-    id: str
-    tenant: str
-    kind: str
-    state: str
-    usage: int
-    current_version: int
-    min_decryption_version: int
-    min_encryption_version: int
-    deletion_allowed: bool
-    exportable: bool
-    allow_plaintext_backup: bool
-    versions: list[dict[str, Any]]
-    created_at: int
-    updated_at: int
-    interval: str
-    retain_versions: int
-    destroy_at: int | None
-    next_rotation_at: int | None
+T = TypeVar("T")
+# Changes carry an idempotency key, so that the server knows one that comes again (docs/canisp.md, section 7).
+CHANGES = frozenset(
+    "key.create key.update key.activate key.disable key.enable key.destroy key.cancel-destroy key.rotate key.import "
+    "kv.put kv.delete".split()
+)
+# What must not be asked twice when it is not known whether it has happened; everything else reads or computes.
+ONCE = ("batch", "slot.", "credential.", "token.", "object.")
+PAUSE = 0.1
+# A key's metadata (docs/canisp.md, section 7). Times are microseconds since 1970-01-01 UTC.
+Key = dict[str, Any]
 
 
-class Client:
+class Client(AbstractContextManager["Client"]):
     """Connects when it is first used, and anew after the connection was lost.
 
-    `address` is `host`, `host:port` or `[v6]:port`; `ca_file` holds the only certificate authorities that are trusted (PEM);
-    `timeout` is how long to wait for the next bytes, in seconds. Every method raises `CanisError` when the server
-    refuses, and `ConnectionLost` when it cannot be known whether it did.
+    `address` is `host`, `host:port`, `[v6]:port` or `unix:DIRECTORY`, or several with commas between: the first that answers
+    is taken. `ca_file` holds the only authorities that are trusted, `certificate` the client's own and its key (PEM).
+    `timeout` is how long to wait for the next bytes, `retry_for` how long a lost request is sent again, in seconds. Every
+    method raises `CanisError` when the server refuses, and `ConnectionLost` when it cannot be known whether it did.
     """
 
-    def __init__(self, address: str, *, ca_file: str, token: str | None = None, timeout: float = 120.0) -> None:
-        self.address = address
-        self._token = token
-        self._timeout = timeout
+    def __init__(
+        self, address: str, *, ca_file: str | None = None, token: str | None = None, certificate: str | None = None,
+        timeout: float = 120.0, retry_for: float = 3.0,
+    ) -> None:  # fmt: skip
+        self._addresses, self._token = address.split(","), token
+        self._timeout, self._retry_for = timeout, retry_for
         self._lock = threading.Lock()
-        self._stream: ssl.SSLSocket | None = None
-        self._used = 0.0
-        self._last_request = 0
-        self._longest = FIRST_FRAME
+        self._connection: Connection | None = None
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._tls.minimum_version = ssl.TLSVersion.TLSv1_3
-        self._tls.load_verify_locations(ca_file)
+        if ca_file is not None:
+            self._tls.load_verify_locations(ca_file)
+        if certificate is not None:
+            self._tls.load_cert_chain(certificate)
         self._tls.set_alpn_protocols(["canisp/1"])
 
     @classmethod
     def from_environment(cls) -> Self:
         """As CANIS_ADDR, CANIS_CACERT and CANIS_TOKEN say, which the program `canis` reads too."""
-        address, ca_file = os.environ.get("CANIS_ADDR", "127.0.0.1"), os.environ["CANIS_CACERT"]
+        address, ca_file = os.environ.get("CANIS_ADDR", "127.0.0.1"), os.environ.get("CANIS_CACERT")
         return cls(address, ca_file=ca_file, token=os.environ.get("CANIS_TOKEN"))
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -85,10 +65,20 @@ class Client:
 
     def call(self, op: str, **args: Any) -> dict[str, Any]:
         """Asks for any operation by its name and arguments; an argument that is None has its default."""
-        given = {name: value for name, value in args.items() if value is not None}
-        payload = encode({"op": op, "args": given})
-        with self._lock:
-            return self._exchange(payload)
+        request = _request(op, args) | {"deadline": max(1, int(self._timeout * 1000))}
+        if change := op in CHANGES or (op == "batch" and args.get("atomic") is True):
+            request["idempotency_key"] = os.urandom(16)
+        payload = encode(request)
+        return self._ask(lambda connection: connection.request(payload), change or not op.startswith(ONCE))
+
+    def stream(self, op: str, source: BinaryIO, sink: BinaryIO | None = None, **args: Any) -> dict[str, Any]:
+        """The same for data of any length, which `source` gives; what comes of them is written into `sink`."""
+        return self._ask(lambda connection: connection.stream(_request(op, args), source, sink), False)
+
+    def batch(self, *operations: dict[str, Any], atomic: bool = False) -> list[dict[str, Any] | CanisError]:
+        """Runs operations in order: `op`, and its arguments beside it. Each has its own answer or error."""
+        results = self.call("batch", operations=list(operations), atomic=atomic)["results"]
+        return [CanisError.read(one["error"]) if one.get("error") else one["result"] for one in results]
 
     def status(self) -> dict[str, Any]:
         """The server's version, and whether it is sealed and why; answered without a token too."""
@@ -98,52 +88,26 @@ class Client:
 
     def create_key(self, name: str, kind: str, **config: Any) -> Key:
         """Makes a key of type `kind`, `aes256-gcm` for example; `config` as `key.create` takes it."""
-        return self._key("key.create", name=name, kind=kind, **config)
+        return self.call("key.create", name=name, kind=kind, **config)
 
     def keys(self, prefix: str = "") -> Iterator[Key]:
         """All keys whose names begin with `prefix`, in the order of names; asked for page by page."""
-        after = ""
-        while True:
-            page = self.call("key.list", prefix=prefix, after=after)
+        page: dict[str, Any] = {"more": True, "keys": [{"name": ""}]}
+        while page["more"]:
+            page = self.call("key.list", prefix=prefix, after=page["keys"][-1]["name"])
             yield from page["keys"]
-            if not page["more"]:
-                return
-            after = page["keys"][-1]["name"]
 
     def key(self, name: str) -> Key:
         """A key's metadata with its newest versions."""
-        return self._key("key.show", name=name)
-
-    def update_key(self, name: str, **config: Any) -> Key:
-        """Changes what `config` names, as `key.update` takes it."""
-        return self._key("key.update", name=name, **config)
+        return self.call("key.show", name=name)
 
     def rotate_key(self, name: str) -> int:
         """Gives the key a new version, and its number back."""
         return cast(int, self.call("key.rotate", name=name)["version"])
 
-    def activate_key(self, name: str) -> Key:
-        """Makes a created key usable."""
-        return self._key("key.activate", name=name)
-
-    def disable_key(self, name: str) -> Key:
-        """From now on the key decrypts and verifies only."""
-        return self._key("key.disable", name=name)
-
-    def enable_key(self, name: str) -> Key:
-        """Makes a disabled key usable again."""
-        return self._key("key.enable", name=name)
-
-    def destroy_key(self, name: str, delay: str | None = None) -> Key:
-        """Destroys a disabled key, now or after `delay` (`7d`)."""
-        return self._key("key.destroy", name=name, delay=delay)
-
     def public_key(self, name: str, version: int = 0) -> bytes:
         """A version's public key, the current one's if 0: SubjectPublicKeyInfo in DER."""
         return cast(bytes, self.call("key.public", name=name, version=version)["spki"])
-
-    def _key(self, op: str, **args: Any) -> Key:
-        return cast(Key, self.call(op, **args))
 
     # Uses of keys
 
@@ -166,106 +130,45 @@ class Client:
         return made["plaintext"], made["ciphertext"]
 
     def sign(self, name: str, message: bytes, **options: Any) -> str:
-        """The signature, `canis:v1:…`; its base64 part is the one that other programs verify. Options: `scheme`,
-        `prehashed`, `form`, `version`."""
+        """The signature, `canis:v1:…`, as base64 behind the last colon; options: `scheme`, `prehashed`, `form`, `version`."""
         return cast(str, self.call("sign", name=name, message=message, **options)["signature"])
 
     def verify(self, name: str, message: bytes, signature: str, **options: Any) -> bool:
         """Whether the signature is right; `scheme`, `prehashed` and `form` as they were given to `sign`."""
         return cast(bool, self.call("verify", name=name, message=message, signature=signature, **options)["valid"])
 
-    def mac(self, name: str, message: bytes, hash: str = "sha256") -> str:
-        """HMAC, `canis:v1:…`."""
-        return cast(str, self.call("mac", name=name, message=message, hash=hash)["mac"])
-
-    def verify_mac(self, name: str, message: bytes, mac: str, hash: str = "sha256") -> bool:
-        """Whether the MAC is right."""
-        return cast(bool, self.call("verify-mac", name=name, message=message, mac=mac, hash=hash)["valid"])
-
-    def derive(self, name: str, *, peer: bytes = b"", salt: bytes = b"", info: bytes = b"", length: int = 32) -> bytes:
-        """Bytes by HKDF from the key, or from the secret that it shares with `peer` (SubjectPublicKeyInfo)."""
-        return cast(bytes, self.call("derive", name=name, peer=peer, salt=salt, info=info, length=length)["key"])
-
-    def random(self, length: int) -> bytes:
-        """1 to 65536 random bytes."""
-        return cast(bytes, self.call("random", length=length)["bytes"])
-
     # The connection
 
-    def _exchange(self, payload: bytes) -> dict[str, Any]:
-        stream = self._connected()
-        if len(payload) > self._longest:
-            raise CanisError(6, "too_large", f"a request has at most {self._longest} bytes; send less at a time")
-        self._last_request = self._last_request % 0xFFFFFFFF + 1
-        request = self._last_request
-        try:
-            stream.sendall(frame(Kind.REQUEST, request, payload))
-            return self._answer(stream, request)
-        except OSError as error:
-            self._drop()
-            raise ConnectionLost(self.address, error) from error
-        except CanisError as error:
-            if error.name == "protocol_error":
-                self._drop()
-            raise
+    def _ask(self, ask: Callable[[Connection], T], again: bool) -> T:
+        until, lost = time.monotonic() + self._retry_for, False
+        with self._lock:
+            while True:
+                try:
+                    return ask(self._connected())
+                except CanisError as error:
+                    lost |= isinstance(error, ConnectionLost)
+                    if error.name != "unavailable" or not (again and lost) or time.monotonic() > until:
+                        raise
+                time.sleep(PAUSE)
 
-    def _answer(self, stream: ssl.SSLSocket, request: int) -> dict[str, Any]:
-        ending = False
-        while True:
-            kind, id, answer = read_frame(stream, self._longest)
-            if kind == Kind.GOAWAY:
-                # What is in flight is still answered; the next request goes over a new connection.
-                ending = True
-                continue
-            if kind == Kind.PING:
-                stream.sendall(frame(Kind.PONG, id, answer))
-                continue
-            if ending or (kind == Kind.ERROR and id == 0):
-                self._drop()
-            if kind == Kind.ERROR and id in (0, request):
-                raise CanisError.read(decode(answer))
-            if kind != Kind.RESPONSE or id != request:
-                raise protocol_error(f"the server sends a frame of type {kind} that nothing asked for")
-            return decode(answer)
-
-    def _connected(self) -> ssl.SSLSocket:
-        if time.monotonic() - self._used > IDLE:
-            self._drop()
-        self._used = time.monotonic()
-        if self._stream is None:
-            address = urlsplit(f"//{self.address}")
+    def _connected(self) -> Connection:
+        if self._connection is not None and self._connection.is_usable():
+            return self._connection
+        self._drop()
+        for address in self._addresses:
             try:
-                self._stream = self._greet(address.hostname or "", address.port or PORT)
-            except OSError as error:
-                raise CanisError(70, "unavailable", f"cannot reach {self.address}: {error}") from error
-        return self._stream
-
-    def _greet(self, host: str, port: int) -> ssl.SSLSocket:
-        plain = socket.create_connection((host, port), timeout=self._timeout)
-        try:
-            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            stream = self._tls.wrap_socket(plain, server_hostname=host)
-        except BaseException:
-            plain.close()
-            raise
-        try:
-            hello: dict[str, Any] = {"client": "canis-python/0.1.0"}
-            if self._token is not None:
-                hello["token"] = self._token
-            stream.sendall(frame(Kind.HELLO, 0, encode(hello)))
-            kind, _, answer = read_frame(stream, FIRST_FRAME)
-            fields = decode(answer)
-            if kind in (Kind.ERROR, Kind.GOAWAY):
-                raise CanisError.read(fields)
-            if kind != Kind.HELLO or stream.selected_alpn_protocol() != "canisp/1":
-                raise protocol_error(f"what listens at {self.address} does not speak CANISP")
-            self._longest = fields["max_payload"]
-            return stream
-        except BaseException:
-            stream.close()
-            raise
+                self._connection = Connection(address.strip(), self._tls, self._token, self._timeout)
+                break
+            except CanisError as error:
+                if error.name != "unavailable" or address == self._addresses[-1]:
+                    raise
+        return cast(Connection, self._connection)
 
     def _drop(self) -> None:
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+
+def _request(op: str, args: dict[str, Any]) -> dict[str, Any]:
+    return {"op": op, "args": {name: value for name, value in args.items() if value is not None}}

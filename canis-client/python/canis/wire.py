@@ -1,35 +1,37 @@
-"""Frames and values of CANISP/1 (docs/canisp.md, sections 2 and 3)."""
-
-from __future__ import annotations
+"""Frames, values and errors of CANISP/1 (docs/canisp.md, sections 2, 3 and 8)."""
 
 import enum
 import io
 import struct
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import cbor2
 
-from .errors import CanisError
-
 HEADER = struct.Struct(">BBBBII")
-MAGIC = 0xCA
-VERSION = 1
+MAGIC, VERSION = 0xCA, 1
+
+Kind = enum.IntEnum("Kind", "HELLO REQUEST RESPONSE ERROR PING PONG GOAWAY DATA END CREDIT CANCEL OPEN")
 
 
-class Kind(enum.IntEnum):
-    """The types of frames that this client speaks."""
+class CanisError(Exception):
+    """The server's answer to a request that failed. Programs act on `name` or `code`; `message` is for people."""
 
-    HELLO = 1
-    REQUEST = 2
-    RESPONSE = 3
-    ERROR = 4
-    PING = 5
-    PONG = 6
-    GOAWAY = 7
+    def __init__(self, code: int, name: str, message: str) -> None:
+        super().__init__(f"{message} ({name})")
+        self.code, self.name, self.message = code, name, message
+
+    @classmethod
+    def read(cls, fields: dict[str, Any]) -> Self:
+        """The error that a map holds: the payload of ERROR, or `error` of an item."""
+        return cls(fields["code"], fields["name"], fields["message"])
+
+
+class ConnectionLost(CanisError):
+    """The connection ended before the answer came: whether the operation has happened is not known."""
 
 
 class Stream(Protocol):
-    """What frames are read from: a TLS socket."""
+    """What frames are read from: a socket."""
 
     def recv(self, size: int, /) -> bytes: ...
 
@@ -38,7 +40,7 @@ def protocol_error(message: str) -> CanisError:
     return CanisError(5, "protocol_error", message)
 
 
-def frame(kind: Kind, request: int, payload: bytes) -> bytes:
+def frame(kind: int, request: int, payload: bytes) -> bytes:
     """A whole frame."""
     return HEADER.pack(MAGIC, VERSION, kind, 0, request, len(payload)) + payload
 

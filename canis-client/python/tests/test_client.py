@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import io
+import json
 import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
-from canis import CanisError, Client
-from canis.wire import decode, encode, read_frame
+from canis import CanisError, Client, ConnectionLost
+from canis.wire import Kind, decode, encode, frame, read_frame
+
+VECTORS = Path(__file__).parents[3] / "tests/vectors/canisp.json"
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +55,7 @@ def test_large_values_and_limits(canis: Client) -> None:
     large = bytes(8 << 20)
     assert canis.decrypt("py/large", canis.encrypt("py/large", large)) == large
     refused("too_large", canis.encrypt, "py/large", bytes(17 << 20))
-    assert canis.random(65536) != canis.random(65536)
+    assert canis.call("random", length=65536) != canis.call("random", length=65536)
 
 
 @pytest.mark.parametrize("kind", ["rsa-2048", "ecdsa-p256", "ecdsa-p521", "ed25519"])
@@ -62,25 +69,27 @@ def test_sign(canis: Client, kind: str) -> None:
 
 def test_macs_and_derivation(canis: Client) -> None:
     canis.create_key("py/mac", "generic")
-    mac = canis.mac("py/mac", b"message", "sha512")
-    assert canis.verify_mac("py/mac", b"message", mac, "sha512")
-    assert not canis.verify_mac("py/mac", b"another", mac, "sha512")
+    mac = canis.call("mac", name="py/mac", message=b"message", hash="sha512")["mac"]
+    assert canis.call("verify-mac", name="py/mac", message=b"message", mac=mac, hash="sha512")["valid"]
+    assert not canis.call("verify-mac", name="py/mac", message=b"another", mac=mac, hash="sha512")["valid"]
     for name in ("py/x1", "py/x2"):
         canis.create_key(name, "x25519")
-    one = canis.derive("py/x1", peer=canis.public_key("py/x2"), info=b"test")
-    assert one == canis.derive("py/x2", peer=canis.public_key("py/x1"), info=b"test") and len(one) == 32
+    one, two = (
+        canis.call("derive", name=f"py/{own}", peer=canis.public_key(f"py/{other}"), info=b"test")["key"]
+        for own, other in [("x1", "x2"), ("x2", "x1")]
+    )
+    assert one == two and len(one) == 32
 
 
 def test_the_life_of_a_key(canis: Client) -> None:
     assert canis.create_key("py/life", "ed25519", activate=False)["state"] == "created"
     refused("operation_not_allowed", canis.sign, "py/life", b"")
-    assert canis.activate_key("py/life")["state"] == "active"
-    assert canis.disable_key("py/life")["state"] == "disabled"
-    assert canis.enable_key("py/life")["state"] == "active"
-    assert canis.update_key("py/life", interval="30d")["interval"] == "30d"
-    canis.disable_key("py/life")
-    assert canis.destroy_key("py/life", delay="7d")["destroy_at"]
-    canis.destroy_key("py/life")
+    for change, state in [("activate", "active"), ("disable", "disabled"), ("enable", "active")]:
+        assert canis.call(f"key.{change}", name="py/life")["state"] == state
+    assert canis.call("key.update", name="py/life", interval="30d")["interval"] == "30d"
+    canis.call("key.disable", name="py/life")
+    assert canis.call("key.destroy", name="py/life", delay="7d")["destroy_at"]
+    canis.call("key.destroy", name="py/life")
     refused("key_destroyed", canis.key, "py/life")
 
 
@@ -134,6 +143,109 @@ def test_another_authority_is_refused() -> None:
         assert "certificate" in refused("unavailable", client.status).message.lower()
 
 
+class Way:
+    """A way to the server that can be cut just before an answer arrives."""
+
+    def __init__(self) -> None:
+        self.cut = self.hold = False
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self) -> None:
+        host, port = os.environ["CANIS_ADDR"].split(":")
+        while True:
+            near, far = self.listener.accept()[0], socket.create_connection((host, int(port)))
+            for source, sink, back in [(near, far, False), (far, near, True)]:
+                threading.Thread(target=self.carry, args=(source, sink, back), daemon=True).start()
+
+    def carry(self, source: socket.socket, sink: socket.socket, back: bool) -> None:
+        with contextlib.suppress(OSError):
+            while part := source.recv(1 << 16):
+                if back and self.cut:
+                    self.cut = False
+                    break
+                if not (back and self.hold):
+                    sink.sendall(part)
+        for end in (source, sink):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+
+def test_changes_happen_once() -> None:
+    """R65: the answer is lost after the change has happened; the client asks again, and it has happened once."""
+    way = Way()
+    ca_file, token = os.environ["CANIS_CACERT"], os.environ["CANIS_TOKEN"]
+    with Client(way.address, ca_file=ca_file, token=token, timeout=20.0) as client:
+        client.create_key("py/once", "aes256-gcm")
+        for version in (2, 3, 4):
+            way.cut = True
+            assert client.rotate_key("py/once") == version
+        way.cut = True
+        assert client.key("py/once")["current_version"] == 4
+        way.cut = True
+        with pytest.raises(ConnectionLost):
+            client.call("slot.list")
+        assert client.status()["sealed"] is False
+
+
+def test_silence_ends() -> None:
+    way = Way()
+    arguments = {"ca_file": os.environ["CANIS_CACERT"], "token": os.environ["CANIS_TOKEN"]}
+    with Client(way.address, timeout=0.3, **arguments) as client:  # type: ignore[arg-type]
+        client.status()
+        way.hold = True
+        assert "may have happened" in refused("deadline_exceeded", client.status).message
+        way.hold = False
+        assert client.status()["sealed"] is False
+
+
+def test_the_next_address_is_taken(canis: Client) -> None:
+    addresses = f"127.0.0.1:1, {os.environ['CANIS_ADDR']}"
+    with Client(addresses, ca_file=os.environ["CANIS_CACERT"]) as client:
+        assert client.status()["version"] == canis.status()["version"]
+
+
+def test_the_socket_of_this_host() -> None:
+    with Client(f"unix:{os.environ['CANIS_DATA']}") as client:
+        assert client.create_key("py/local", "aes256-gcm")["name"] == "py/local"
+
+
+def test_batch(canis: Client) -> None:
+    canis.create_key("py/batch", "aes256-gcm")
+    sealed, failed = canis.batch(
+        {"op": "encrypt", "name": "py/batch", "plaintext": b"x"},
+        {"op": "decrypt", "key": "py/none", "ciphertext": "canis:v1:py/none:1:AAAA"},
+    )
+    assert isinstance(sealed, dict) and canis.decrypt("py/batch", sealed["ciphertext"]) == b"x"
+    assert isinstance(failed, CanisError) and failed.name == "key_not_found"
+    rotate = {"op": "key.rotate", "name": "py/batch"}
+    assert [one["version"] for one in canis.batch(rotate, rotate, atomic=True) if isinstance(one, dict)] == [2, 3]
+    refused("key_not_found", canis.batch, rotate, {"op": "key.rotate", "name": "py/none"}, atomic=True)
+    assert canis.key("py/batch")["current_version"] == 3
+
+
+def test_streams(canis: Client) -> None:
+    canis.create_key("py/stream", "aes256-gcm")
+    plain = os.urandom(3_000_001)
+    sealed, opened = io.BytesIO(), io.BytesIO()
+    assert canis.stream("encrypt", io.BytesIO(plain), sealed, name="py/stream")["bytes"] == sealed.tell()
+    sealed.seek(0)
+    header = sealed.readline().decode().rstrip()
+    assert canis.stream("decrypt", sealed, opened, name="py/stream", header=header)["bytes"] == len(plain)
+    assert opened.getvalue() == plain
+    digest = canis.stream("hash", io.BytesIO(plain))["digest"]
+    assert digest == hashlib.sha256(plain).digest()
+    canis.create_key("py/stream-sign", "ecdsa-p256")
+    signature = canis.stream("sign", io.BytesIO(plain), name="py/stream-sign")["signature"]
+    assert canis.stream("verify", io.BytesIO(plain), name="py/stream-sign", signature=signature)["valid"]
+    # Refused at once or in the middle: the connection goes on.
+    refused("key_not_found", canis.stream, "encrypt", io.BytesIO(plain), io.BytesIO(), name="py/none")
+    spoilt = io.BytesIO(sealed.getvalue().split(b"\n", 1)[1][:-1])
+    refused("decryption_failed", canis.stream, "decrypt", spoilt, io.BytesIO(), name="py/stream", header=header)
+    assert canis.status()["sealed"] is False
+
+
 class Bytes:
     """A peer that sends these bytes and closes."""
 
@@ -158,3 +270,14 @@ def test_values_have_one_encoding() -> None:
     assert decode(encode(value)) == value
     for wrong in ("a1617801ff", "a261620161610 2".replace(" ", ""), "a161781801", "bf617801ff", "01", "a1", "a1617801" + "00"):
         refused("protocol_error", decode, bytes.fromhex(wrong))
+
+
+def test_the_frames_of_the_document() -> None:
+    """R77: every frame of docs/canisp.md is read, and written again byte by byte."""
+    binary = (Kind.PING, Kind.PONG, Kind.DATA, Kind.END, Kind.CREDIT, Kind.CANCEL)
+    for vector in json.loads(VECTORS.read_text()):
+        sent = bytes.fromhex(vector["frame"])
+        if not vector["what"].startswith("s1 "):
+            kind, request, payload = read_frame(Bytes(sent), 1 << 24)
+            again = payload if kind in binary else encode(decode(payload))
+            assert frame(kind, request, again) == sent, vector["what"]
