@@ -201,3 +201,35 @@ pub(crate) fn spend(room: u32, bytes: usize) -> Result<u32> {
 pub(crate) fn broken(why: impl Into<String>) -> Error {
     Error::new(ErrorCode::ProtocolError, why)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A stream whose peer neither sends nor takes anything ends by its time, in either direction; one that goes on,
+    /// however slowly, does not.
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_stands_still_ends() {
+        let inbox = Inbox::new();
+        let began = tokio::time::Instant::now();
+        let stood = inbox.next(&mut Buffer::default()).await.map(|_| ());
+        assert_eq!(stood.map_err(|error| error.code), Err(ErrorCode::DeadlineExceeded));
+        assert_eq!(began.elapsed(), limits::STREAM_IDLE);
+        let stood = inbox.spend(1).await.map(|_| ());
+        assert_eq!(stood.map_err(|error| error.code), Err(ErrorCode::DeadlineExceeded));
+        assert_eq!(began.elapsed(), 2 * limits::STREAM_IDLE);
+        let peer = async {
+            for _ in 0..5 {
+                tokio::time::sleep(limits::STREAM_IDLE * 9 / 10).await;
+                inbox.grant(1);
+                inbox.data(b"x").unwrap();
+            }
+        };
+        let server = async {
+            for _ in 0..5 {
+                inbox.next(&mut Buffer::default()).await.unwrap();
+            }
+        };
+        tokio::join!(peer, server);
+    }
+}
