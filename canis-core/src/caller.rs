@@ -16,6 +16,8 @@ pub struct Caller {
     owner: bool,
     /// Whether it came from the store's own host, as the user that the store belongs to or as root.
     host: bool,
+    /// The one token that it may see through PKCS#11; `None` sees all of them.
+    only: Option<Id>,
 }
 
 impl Caller {
@@ -29,6 +31,7 @@ impl Caller {
             token: None,
             owner: false,
             host: false,
+            only: None,
         }
     }
 
@@ -41,7 +44,30 @@ impl Caller {
             token: Some(token),
             owner: false,
             host: false,
+            only: Some(tenant),
         }
+    }
+
+    /// The same with a PKCS#11 application, looking at one token.
+    pub(crate) fn at_token(&self, application: &Arc<Application>, token: Id) -> Self {
+        Caller { tenant: Some(token), application: Some(Arc::clone(application)), ..self.clone() }
+    }
+
+    /// The same with a PKCS#11 application, looking at the slots.
+    #[must_use]
+    pub fn at_slots(&self, application: &Arc<Application>) -> Self {
+        Caller { application: Some(Arc::clone(application)), ..self.clone() }
+    }
+
+    /// Whether a token is there for it.
+    pub(crate) fn sees(&self, token: Id) -> bool {
+        self.only.is_none_or(|only| only == token)
+    }
+
+    /// The credential that it came with; nobody else has the same.
+    #[must_use]
+    pub fn credential(&self) -> Id {
+        self.identity()
     }
 
     /// The owner of the store, who opened it here with a root's credential; see [`crate::Core::owner`].
@@ -53,6 +79,7 @@ impl Caller {
             token: None,
             owner: true,
             host: true,
+            only: None,
         }
     }
 
@@ -65,6 +92,7 @@ impl Caller {
             token: None,
             owner,
             host: true,
+            only: None,
         }
     }
 
@@ -77,6 +105,7 @@ impl Caller {
             token: None,
             owner: false,
             host: false,
+            only: None,
         }
     }
 
@@ -90,6 +119,7 @@ impl Caller {
             token: None,
             owner: false,
             host: false,
+            only: None,
         }
     }
 
@@ -103,12 +133,13 @@ impl Caller {
             token: None,
             owner: false,
             host: false,
+            only: None,
         }
     }
 
-    /// The same, come from the store's own host.
+    /// The same, come from the store's own host: it sees every token, as a module in its process would.
     pub(crate) fn on_host(self) -> Self {
-        Caller { host: true, ..self }
+        Caller { host: true, only: None, ..self }
     }
 
     /// Whether it came from the store's own host and may say what code runs there.

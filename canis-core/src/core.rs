@@ -160,6 +160,23 @@ impl Core {
         Arc::default()
     }
 
+    /// The caller with its application, looking at one token.
+    ///
+    /// # Errors
+    /// `tenant_not_found` for a token that is not there, or not there for this caller; `sealed`.
+    pub fn at_token(&self, caller: &Caller, application: &Arc<Application>, token: Id) -> Result<Caller> {
+        let there = caller.sees(token) && self.keyring.token_list()?.iter().any(|info| info.id == token);
+        if !there {
+            return Err(Error::new(ErrorCode::TenantNotFound, format!("there is no token {token}")));
+        }
+        Ok(caller.at_token(application, token))
+    }
+
+    /// Ends an application that nobody will come back to.
+    pub fn end_application(&self, application: &Application) {
+        self.keyring.end_application(application);
+    }
+
     /// Runs an operation if the caller may.
     ///
     /// # Errors

@@ -22,7 +22,7 @@ mod stream;
 pub mod token;
 pub mod wire;
 
-pub use application::Application;
+pub use application::{Application, Room};
 pub use at_once::at_once;
 pub use caller::Caller;
 pub use core::{Core, Resource, Run};

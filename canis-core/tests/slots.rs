@@ -29,7 +29,7 @@ impl Guarded {
         let opened = fresh_at(default_provider(), Arc::<TestClock>::clone(&clock));
         let request = InitSlot { token: "guarded".into(), so_pin: SO.into(), pin: Some(USER.into()) };
         opened.core.call(&opened.caller, request).map(drop).unwrap();
-        let tokens = opened.core.call(&opened.caller, ListTokens).unwrap();
+        let tokens = opened.core.call(&opened.core.operator(), ListTokens).unwrap();
         let id = tokens.iter().find(|token| token.label == "guarded").unwrap().id;
         Guarded { opened, clock, id }
     }

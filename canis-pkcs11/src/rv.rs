@@ -91,7 +91,7 @@ const fn code(code: ErrorCode) -> CK_RV {
         E::KeySensitive => CKR_TEMPLATE_INCONSISTENT,
         E::AttributeReadOnly => CKR_ATTRIBUTE_READ_ONLY,
         E::Cancelled => CKR_FUNCTION_CANCELED,
-        E::StoreFull => CKR_DEVICE_MEMORY,
+        E::StoreFull | E::LimitReached => CKR_DEVICE_MEMORY,
         // No server can be reached: it may come back, like a token that was taken out.
         E::Unavailable => CKR_DEVICE_REMOVED,
         // Nobody but a server asks for a credential, which no PIN replaces.

@@ -114,6 +114,8 @@ codes! {
     LoginRequired = 27, "login_required", Policy;
     /// The key is limited to other mechanisms.
     MechanismNotAllowed = 28, "mechanism_not_allowed", Policy;
+    /// The caller holds as much as one may hold here; the text says of what.
+    LimitReached = 29, "limit_reached", Policy;
     /// The key's usage or state forbids this operation.
     OperationNotAllowed = 30, "operation_not_allowed", State;
     /// A limit set on the key forbids this version.

@@ -1,8 +1,8 @@
 //! HELLO, the first frame of each side.
 
-use crate::Result;
 use crate::fields::Fields;
 use crate::value::Map;
+use crate::{Error, Result};
 use std::borrow::Cow;
 
 /// The length of an application's secret, in bytes.
@@ -42,6 +42,9 @@ impl<'a> ClientHello<'a> {
             token: fields.optional("token")?,
             application: fields.optional("application")?,
         };
+        if hello.application.as_ref().is_some_and(|secret| secret.len() != APPLICATION) {
+            return Err(Error::invalid(format!("the secret of an application has {APPLICATION} bytes")));
+        }
         fields.ignore_rest();
         Ok(hello)
     }

@@ -278,65 +278,65 @@ operations! {
     VerifyStore = 31, "store.verify", Some(C::Admin), Long, false;
 
     /// Make a token, or wipe one (C_InitToken).
-    InitToken = 32, "token.init", Some(C::Admin), Long, false;
+    InitToken = 32, "token.init", Some(C::Admin), Long, true;
     /// Remove a token with everything on it; asked on the store's own host.
     DeleteToken = 52, "token.delete", Some(C::Admin), Long, false;
     /// Set the user PIN as security officer (C_InitPIN).
-    InitUserPin = 33, "token.init-pin", None, Long, false;
+    InitUserPin = 33, "token.init-pin", None, Long, true;
     /// Log in with a PIN (C_Login).
-    Login = 34, "token.login", None, Long, false;
+    Login = 34, "token.login", None, Long, true;
     /// Change one's own PIN (C_SetPIN).
-    ChangePin = 47, "token.change-pin", None, Long, false;
+    ChangePin = 47, "token.change-pin", None, Long, true;
     /// Log out (C_Logout).
-    Logout = 48, "token.logout", None, Short, false;
+    Logout = 48, "token.logout", None, Short, true;
     /// The tokens there are (C_GetSlotList, C_GetTokenInfo).
-    ListTokens = 35, "token.list", None, Long, false;
+    ListTokens = 35, "token.list", None, Long, true;
     /// Who is logged in to a token (C_GetSessionInfo).
-    ShowLogin = 67, "token.role", None, Short, false;
+    ShowLogin = 67, "token.role", None, Short, true;
     /// End a PKCS#11 application (C_Finalize).
-    EndApplication = 68, "application.end", None, Long, false;
+    EndApplication = 68, "application.end", None, Long, true;
     /// Destroy the objects of a session (C_CloseSession).
-    EndSession = 66, "object.end-session", None, Short, false;
+    EndSession = 66, "object.end-session", None, Short, true;
     /// Make an object from its attributes (C_CreateObject).
-    CreateObject = 36, "object.create", Some(C::Create), Long, false;
+    CreateObject = 36, "object.create", Some(C::Create), Long, true;
     /// Make a key or a key pair and its objects (C_GenerateKey, C_GenerateKeyPair).
-    GenerateObjects = 37, "object.generate", Some(C::Create), Long, false;
+    GenerateObjects = 37, "object.generate", Some(C::Create), Long, true;
     /// Find objects by label, id and class (C_FindObjects).
-    FindObjects = 38, "object.find", Some(C::Read), Long, false;
+    FindObjects = 38, "object.find", Some(C::Read), Long, true;
     /// Read an object (C_GetAttributeValue).
-    ReadObject = 39, "object.read", Some(C::Read), Long, false;
+    ReadObject = 39, "object.read", Some(C::Read), Long, true;
     /// Change an object's attributes (C_SetAttributeValue).
-    UpdateObject = 40, "object.update", Some(C::Update), Long, false;
+    UpdateObject = 40, "object.update", Some(C::Update), Long, true;
     /// Destroy an object (C_DestroyObject).
-    DestroyObject = 41, "object.destroy", Some(C::Delete), Long, false;
+    DestroyObject = 41, "object.destroy", Some(C::Delete), Long, true;
     /// Open an object's key for one use (C_SignInit and its like).
-    OpenKey = 46, "object.open", Some(C::Read), Long, false;
+    OpenKey = 46, "object.open", Some(C::Read), Long, true;
     /// Let an object's key out, wrapped by another (C_WrapKey); also needs `encrypt`.
-    WrapKey = 60, "object.wrap", Some(C::Export), Long, false;
+    WrapKey = 60, "object.wrap", Some(C::Export), Long, true;
     /// Bring a wrapped key in as an object (C_UnwrapKey); also needs `decrypt`.
-    UnwrapKey = 61, "object.unwrap", Some(C::Import), Long, false;
+    UnwrapKey = 61, "object.unwrap", Some(C::Import), Long, true;
     /// Make an object's key from another one (C_DeriveKey); also needs `create`.
-    DeriveKey = 62, "object.derive", Some(C::Decrypt), Long, false;
+    DeriveKey = 62, "object.derive", Some(C::Decrypt), Long, true;
     /// Make an object's key from a password (C_GenerateKey by PBKDF2).
-    DerivePassword = 63, "object.derive-password", Some(C::Create), Long, false;
+    DerivePassword = 63, "object.derive-password", Some(C::Create), Long, true;
     /// Give the PIN for one use of a key (C_Login as CKU_CONTEXT_SPECIFIC).
-    ConfirmUse = 64, "object.confirm", None, Long, false;
+    ConfirmUse = 64, "object.confirm", None, Long, true;
     /// Encrypt with an object's key and the caller's mechanism.
-    UseToEncrypt = 42, "object.encrypt", Some(C::Encrypt), Short, false;
+    UseToEncrypt = 42, "object.encrypt", Some(C::Encrypt), Short, true;
     /// Decrypt with an object's key and the caller's mechanism.
-    UseToDecrypt = 43, "object.decrypt", Some(C::Decrypt), Short, false;
+    UseToDecrypt = 43, "object.decrypt", Some(C::Decrypt), Short, true;
     /// Sign with an object's key and the caller's mechanism.
-    UseToSign = 44, "object.sign", Some(C::Sign), Short, false;
+    UseToSign = 44, "object.sign", Some(C::Sign), Short, true;
     /// Verify with an object's key and the caller's mechanism.
-    UseToVerify = 45, "object.verify", Some(C::Verify), Short, false;
+    UseToVerify = 45, "object.verify", Some(C::Verify), Short, true;
     /// Verify a signature and take out of it what it signs (C_VerifyRecover).
-    UseToRecover = 65, "object.recover", Some(C::Verify), Short, false;
+    UseToRecover = 65, "object.recover", Some(C::Verify), Short, true;
     /// Bring a private or secret key in from its parts (C_CreateObject).
-    ImportObject = 49, "object.import", Some(C::Import), Long, false;
+    ImportObject = 49, "object.import", Some(C::Import), Long, true;
     /// Give a key's material in plain, if it may leave so (C_GetAttributeValue).
-    ExportObject = 50, "object.export", Some(C::Export), Long, false;
+    ExportObject = 50, "object.export", Some(C::Export), Long, true;
     /// Copy an object (C_CopyObject).
-    CopyObject = 51, "object.copy", Some(C::Create), Long, false;
+    CopyObject = 51, "object.copy", Some(C::Create), Long, true;
 }
 
 impl OperationId {
@@ -391,6 +391,8 @@ impl OperationId {
                 | O::ListSlots
                 | O::ExportFromSlot
                 | O::ListTokens
+                | O::ShowLogin
+                | O::EndSession
                 | O::FindObjects
                 | O::ReadObject
                 | O::OpenKey

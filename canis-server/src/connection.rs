@@ -178,13 +178,18 @@ impl Connection {
         let hello = ClientHello::decode(&payload).map_err(End::Refused)?;
         info!(client = canis_proto::quote(&hello.client), token = hello.token.is_some(), "hello");
         let token = hello.token.as_deref().map(|token| SecretBytes::copied_from(token.as_bytes()));
-        self.session = Arc::new(Session::new(token.map_or(credential, Credential::Token)));
+        let session = Session::new(token.map_or(credential, Credential::Token));
+        self.session = Arc::new(match &hello.application {
+            Some(secret) => session.naming(secret, &self.server.applications),
+            None => session,
+        });
         if self.session.has_credential() {
             match self.authenticate().await {
                 Err(error) if error.code == ErrorCode::Unauthenticated => {
                     tokio::time::sleep(limits::WRONG_TOKEN).await;
                     return Err(End::Refused(error));
                 }
+                Err(error) if error.code == ErrorCode::LimitReached => return Err(End::Refused(error)),
                 // Sealed or without its store, the server still says so in answer to `status`.
                 Ok(()) | Err(_) => {}
             }
@@ -194,7 +199,7 @@ impl Connection {
             max_payload: MAX_PAYLOAD,
             max_in_flight: limits::IN_FLIGHT,
             max_streams: limits::STREAMS,
-            resumed: None,
+            resumed: self.session.resumed(),
         };
         self.outbox.send(FrameType::Hello, 0, &hello.encode(), Permits::new()).await;
         Ok(())
@@ -204,7 +209,7 @@ impl Connection {
         let (session, core) = (Arc::clone(&self.session), Arc::clone(&self.server.core));
         // Whoever it turns out to be, until then it is a stranger.
         let share = self.server.shares.strangers();
-        self.server.pool.run(share, Cost::Short, move || session.authenticate(&core).map(drop)).await
+        self.server.pool.run(share, Cost::Short, move || session.begin(&core)).await
     }
 
     /// Does what has come together asks for, and then lets others have their turn.

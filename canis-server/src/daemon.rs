@@ -56,9 +56,14 @@ pub fn run(options: Options) -> Result<()> {
         let listeners = Listeners { tcp: listen(options.listen).await?, local: local.ok() };
         let (drain, drained) = watch::channel(false);
         let unsealing = tokio::spawn(unseal::run(Arc::clone(&core), source, drained.clone()));
-        let timers =
-            [tokio::spawn(timer::run(Arc::clone(&core))), tokio::spawn(timer::count(Arc::clone(&core)))];
-        serve(Server::new(Arc::clone(&core), tls, drained), listeners, signals, &drain).await;
+        let server = Server::new(Arc::clone(&core), tls, drained);
+        let applications = Arc::clone(&server.applications);
+        let timers = [
+            tokio::spawn(timer::run(Arc::clone(&core))),
+            tokio::spawn(timer::count(Arc::clone(&core))),
+            tokio::spawn(timer::end_applications(Arc::clone(&core), applications)),
+        ];
+        serve(server, listeners, signals, &drain).await;
         // A library in the middle of a call does not like its process to end; one that hangs is not waited for.
         let _ = tokio::time::timeout(limits::ROOT_END, unsealing).await;
         timers.iter().for_each(tokio::task::JoinHandle::abort);

@@ -2,6 +2,7 @@
 
 use crate::batch;
 use crate::session::Session;
+use crate::token_dispatch;
 use canis_core::{Core, Once, Run};
 use canis_proto::credential::{CreateCredential, ListCredentials, RevokeCredential};
 use canis_proto::fields::Fields;
@@ -102,7 +103,7 @@ pub(crate) fn handler(id: OperationId) -> Option<Handler> {
         OperationId::DecryptAesGcm => |core, session, args| run::<DecryptAesGcm<'_>>(core, session, args),
         OperationId::Sign => |core, session, args| run::<Sign<'_>>(core, session, args),
         OperationId::Verify => |core, session, args| run::<Verify<'_>>(core, session, args),
-        _ => return None,
+        other => return token_dispatch::handler(other),
     };
     Some(handler)
 }

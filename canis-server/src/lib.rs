@@ -4,6 +4,7 @@
 #![cfg_attr(not(test), warn(clippy::expect_used, clippy::panic, clippy::unreachable, clippy::unimplemented))]
 #![forbid(unsafe_code)]
 
+mod applications;
 pub mod args;
 mod batch;
 mod budget;
@@ -25,5 +26,6 @@ mod stream;
 mod stream_dispatch;
 mod timer;
 mod tls;
+mod token_dispatch;
 mod unseal;
 mod wiped;

@@ -34,6 +34,20 @@ pub const STREAM_WINDOW: u32 = 512 << 10;
 /// The largest payload of PING.
 pub const PING: u32 = 64;
 
+/// PKCS#11 applications of one credential at a time, connected or not. A host is one, and each of its forks that uses
+/// keys. When there are more, those go that were left longest ago.
+pub const APPLICATIONS: usize = 256;
+/// The same of all credentials.
+pub const ALL_APPLICATIONS: usize = 2048;
+/// Bytes that the session objects of one application may take; each counts 4096 besides its attributes and its value.
+pub const SESSION_OBJECTS: usize = 16 << 20;
+/// The same of one credential.
+pub const CREDENTIAL_SESSION_OBJECTS: usize = 64 << 20;
+/// The same of all credentials.
+pub const ALL_SESSION_OBJECTS: usize = 256 << 20;
+/// How long an application that nobody is connected to waits for its host.
+pub const APPLICATION_LINGER: Duration = Duration::from_secs(60);
+
 /// For the TLS handshake.
 pub const HANDSHAKE: Duration = Duration::from_secs(10);
 /// From the handshake to a complete HELLO.

@@ -1,5 +1,6 @@
 //! Accepting connections, and letting go of them.
 
+use crate::applications::Applications;
 use crate::connection::{self, Link};
 use crate::limits;
 use crate::local::LocalListener;
@@ -20,6 +21,8 @@ pub(crate) struct Server {
     pub(crate) core: Arc<Core>,
     pub(crate) tls: Tls,
     pub(crate) pool: Pool,
+    /// The PKCS#11 applications.
+    pub(crate) applications: Arc<Applications>,
     /// Bytes of large requests and answers in flight on all connections.
     pub(crate) large: Arc<Semaphore>,
     /// The same of small ones.
@@ -39,6 +42,7 @@ impl Server {
         Server {
             core,
             tls,
+            applications: Applications::new(),
             large: Arc::new(Semaphore::new(limits::LARGE_BYTES as usize)),
             small: Arc::new(Semaphore::new(limits::SMALL_BYTES as usize)),
             shares: Shares::new(pool.lane_width()),

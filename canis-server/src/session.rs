@@ -1,13 +1,15 @@
 //! Who a connection speaks for.
 
+use crate::applications::{Applications, Attached};
 use crate::limits;
 use crate::share::{Share, Shares};
 use crate::tls::Shown;
 use canis_core::secret::SecretBytes;
-use canis_core::{Caller, Core};
+use canis_core::{Application, Caller, Core};
 use canis_proto::{Error, ErrorCode, OperationId, Result};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Instant;
+use zeroize::Zeroizing;
 
 /// By what a connection says who it is.
 pub(crate) enum Credential {
@@ -26,6 +28,11 @@ pub(crate) struct Session {
     credential: Credential,
     known: RwLock<Option<Known>>,
     share: OnceLock<Arc<Share>>,
+    /// The secret of the PKCS#11 application, if the connection named one, and where it is found.
+    named: Option<(Zeroizing<Vec<u8>>, Arc<Applications>)>,
+    attached: OnceLock<Attached>,
+    /// Held while the application is looked for, so that the connection counts once.
+    attaching: Mutex<()>,
 }
 
 /// A caller, and until when the credential need not be looked at again.
@@ -39,7 +46,68 @@ struct Known {
 impl Session {
     /// A connection that showed this, not yet checked.
     pub(crate) fn new(credential: Credential) -> Self {
-        Session { credential, known: RwLock::default(), share: OnceLock::new() }
+        Session {
+            credential,
+            known: RwLock::default(),
+            share: OnceLock::new(),
+            named: None,
+            attached: OnceLock::new(),
+            attaching: Mutex::default(),
+        }
+    }
+
+    /// The same with the secret of the application that it named.
+    pub(crate) fn naming(self, secret: &[u8], applications: &Arc<Applications>) -> Self {
+        Session { named: Some((Zeroizing::new(secret.to_vec()), Arc::clone(applications))), ..self }
+    }
+
+    /// Whether its application was there before; `None` if it named none.
+    pub(crate) fn resumed(&self) -> Option<bool> {
+        self.named.as_ref().map(|_| self.attached.get().is_some_and(|attached| attached.resumed))
+    }
+
+    /// The caller and its application, for the operations of PKCS#11.
+    ///
+    /// # Errors
+    /// As [`Self::authenticate`]; `operation_not_allowed` if HELLO named none; `limit_reached`.
+    pub(crate) fn application(&self, core: &Core) -> Result<(Caller, &Arc<Application>)> {
+        let caller = self.authenticate(core)?;
+        if let Some(attached) = self.attached.get() {
+            return Ok((caller, attached.application()));
+        }
+        let Some((secret, applications)) = &self.named else {
+            return Err(Error::new(
+                ErrorCode::OperationNotAllowed,
+                "this is asked by a PKCS#11 application; name one in HELLO",
+            ));
+        };
+        let _turn = self.attaching.lock().unwrap_or_else(PoisonError::into_inner);
+        let attached = match self.attached.get() {
+            Some(attached) => attached,
+            None => {
+                let attached = applications.attach(core, &caller, secret)?;
+                self.attached.get_or_init(|| attached)
+            }
+        };
+        Ok((caller, attached.application()))
+    }
+
+    /// Finds the caller, and the application that it named.
+    ///
+    /// # Errors
+    /// As above.
+    pub(crate) fn begin(&self, core: &Core) -> Result<()> {
+        match self.named {
+            Some(_) => self.application(core).map(drop),
+            None => self.authenticate(core).map(drop),
+        }
+    }
+
+    /// The application's host is done with it.
+    pub(crate) fn end_application(&self) {
+        if let Some(attached) = self.attached.get() {
+            attached.end();
+        }
     }
 
     /// Whether there is something to check.

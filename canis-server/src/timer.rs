@@ -1,10 +1,12 @@
 //! What schedules ask for: looks every second for keys whose rotation or planned destruction is due; and every few
 //! seconds the counts of uses are written.
 
+use crate::applications::Applications;
 use crate::limits;
 use canis_core::{Core, DueReport};
 use canis_proto::{Error, ErrorCode, Result};
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::time::MissedTickBehavior;
 use tracing::{error, info, warn};
 
@@ -35,6 +37,18 @@ pub(crate) async fn count(core: Arc<Core>) {
         if let Ok(Err(error)) = tokio::task::spawn_blocking(move || core.write_uses()).await {
             warn!(%error, "the counts of uses wait in memory");
         }
+    }
+}
+
+/// Ends the PKCS#11 applications that nobody came back to.
+pub(crate) async fn end_applications(core: Arc<Core>, applications: Arc<Applications>) {
+    let mut ticks = tokio::time::interval(limits::DUE);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let (core, applications) = (Arc::clone(&core), Arc::clone(&applications));
+        // One that panics has said so; the next second looks again.
+        let _ = tokio::task::spawn_blocking(move || applications.end_left(&core, Instant::now())).await;
     }
 }
 

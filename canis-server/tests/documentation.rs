@@ -1,10 +1,22 @@
-//! docs/canisp.md is normative, so it must be true: its hex blocks decode and its tables are the code's (R77).
+//! docs/canisp.md and docs/canisp-pkcs11.md are normative, so they must be true: its hex blocks decode and its tables are the code's (R77).
 #![allow(clippy::unwrap_used)] // A test that cannot go on has failed.
 
 mod harness;
 
 use canis_core::crypto::chunks::{Opener, Sealer};
+use canis_core::crypto::private_parts::PrivateParts;
 use canis_core::crypto::providers;
+use canis_core::object::{
+    ConfirmNamed, CopyObject, CreateObject, DecryptNamed, DeriveKey, DerivePassword, DestroyObject,
+    EncryptNamed, EndSession, ExportObject, FindPage, FoundPage, GenerateObjects, ImportObject, Object,
+    OpenNamed, OpenedKey, ReadObject, RecoverNamed, Recovered, SignNamed, UnwrapKey, UpdateObject, Used,
+    VerifyNamed, WrapKey, Wrapped,
+};
+use canis_core::token::{
+    ChangePin, EndApplication, InitToken, InitUserPin, ListTokens, Login, LoginState, Logout, ShowLogin,
+    TokenInfo,
+};
+use canis_core::wire::AtToken;
 use canis_proto::answer::{
     AesGcmSealed, BatchAnswer, DataKey, Decrypted, Derived, Digest, Encrypted, Entry, EntryDeleted,
     EntryInfo, EntryList, ExportedKey, KeyInfo, KeyList, MacMade, PublicKeyInfo, RandomBytes, Rewrapped,
@@ -33,11 +45,11 @@ use canis_proto::stream::{
     VerifyMacStream, VerifyStream, decode_open, encode_open,
 };
 use canis_proto::value::{Map, Value};
-use canis_proto::{ErrorCode, HashName, KeyFormat, KeyType, OperationId, PublicObject, SignatureScheme};
+use canis_proto::{ErrorCode, HashName, Id, KeyFormat, KeyType, OperationId, PublicObject, SignatureScheme};
 use canis_server::limits;
 use std::collections::BTreeSet;
 
-const TEXT: &str = include_str!("../../docs/canisp.md");
+const TEXT: &str = concat!(include_str!("../../docs/canisp.md"), include_str!("../../docs/canisp-pkcs11.md"));
 
 /// The hex blocks: what each claims to be, and its bytes.
 fn blocks() -> Vec<(String, Vec<u8>)> {
@@ -132,7 +144,7 @@ fn request_again(payload: &[u8]) -> (OperationId, Vec<u8>) {
         OperationId::ImportToSlot => request::<ImportToSlot<'_>>(args),
         OperationId::ExportFromSlot => request::<ExportFromSlot<'_>>(args),
         OperationId::DeleteSlot => request::<DeleteSlot<'_>>(args),
-        other => panic!("CANISP does not carry {}", other.row().name),
+        other => token_request_again(other, args),
     };
     (id, again)
 }
@@ -181,6 +193,76 @@ fn answer_again(id: OperationId, payload: &[u8]) -> Vec<u8> {
         OperationId::GetEntry => answer::<Entry>(payload),
         OperationId::ListEntries => answer::<EntryList>(payload),
         OperationId::DeleteEntry => answer::<EntryDeleted>(payload),
+        other => token_answer_again(other, payload),
+    }
+}
+
+fn token_request_again(id: OperationId, args: Map<'_>) -> Vec<u8> {
+    match id {
+        OperationId::ListTokens => request::<ListTokens>(args),
+        OperationId::InitToken => request::<InitToken<'_>>(args),
+        OperationId::EndSession => request::<EndSession>(args),
+        OperationId::EndApplication => request::<EndApplication>(args),
+        OperationId::InitUserPin => request::<AtToken<InitUserPin<'_>>>(args),
+        OperationId::ChangePin => request::<AtToken<ChangePin<'_>>>(args),
+        OperationId::Login => request::<AtToken<Login<'_>>>(args),
+        OperationId::Logout => request::<AtToken<Logout>>(args),
+        OperationId::ShowLogin => request::<AtToken<ShowLogin>>(args),
+        OperationId::CreateObject => request::<AtToken<CreateObject>>(args),
+        OperationId::GenerateObjects => request::<AtToken<GenerateObjects>>(args),
+        OperationId::FindObjects => request::<AtToken<FindPage<'_>>>(args),
+        OperationId::ReadObject => request::<AtToken<ReadObject>>(args),
+        OperationId::UpdateObject => request::<AtToken<UpdateObject>>(args),
+        OperationId::DestroyObject => request::<AtToken<DestroyObject>>(args),
+        OperationId::CopyObject => request::<AtToken<CopyObject>>(args),
+        OperationId::ImportObject => request::<AtToken<ImportObject>>(args),
+        OperationId::ExportObject => request::<AtToken<ExportObject>>(args),
+        OperationId::WrapKey => request::<AtToken<WrapKey<'_>>>(args),
+        OperationId::UnwrapKey => request::<AtToken<UnwrapKey<'_>>>(args),
+        OperationId::DeriveKey => request::<AtToken<DeriveKey<'_>>>(args),
+        OperationId::DerivePassword => request::<AtToken<DerivePassword<'_>>>(args),
+        OperationId::OpenKey => request::<AtToken<OpenNamed>>(args),
+        OperationId::ConfirmUse => request::<AtToken<ConfirmNamed<'_>>>(args),
+        OperationId::UseToSign => request::<AtToken<SignNamed<'_>>>(args),
+        OperationId::UseToVerify => request::<AtToken<VerifyNamed<'_>>>(args),
+        OperationId::UseToRecover => request::<AtToken<RecoverNamed<'_>>>(args),
+        OperationId::UseToEncrypt => request::<AtToken<EncryptNamed<'_>>>(args),
+        OperationId::UseToDecrypt => request::<AtToken<DecryptNamed<'_>>>(args),
+        other => panic!("CANISP does not carry {}", other.row().name),
+    }
+}
+
+fn token_answer_again(id: OperationId, payload: &[u8]) -> Vec<u8> {
+    match id {
+        OperationId::ListTokens => answer::<Vec<TokenInfo>>(payload),
+        OperationId::ShowLogin => answer::<LoginState>(payload),
+        OperationId::InitUserPin
+        | OperationId::ChangePin
+        | OperationId::Login
+        | OperationId::Logout
+        | OperationId::EndSession
+        | OperationId::EndApplication
+        | OperationId::UpdateObject
+        | OperationId::DestroyObject
+        | OperationId::ConfirmUse => answer::<()>(payload),
+        OperationId::InitToken
+        | OperationId::CreateObject
+        | OperationId::CopyObject
+        | OperationId::ImportObject
+        | OperationId::UnwrapKey
+        | OperationId::DeriveKey
+        | OperationId::DerivePassword => answer::<Id>(payload),
+        OperationId::GenerateObjects => answer::<(Id, Option<Id>)>(payload),
+        OperationId::FindObjects => answer::<FoundPage>(payload),
+        OperationId::ReadObject => answer::<Object>(payload),
+        OperationId::ExportObject => answer::<PrivateParts>(payload),
+        OperationId::WrapKey => answer::<Wrapped>(payload),
+        OperationId::OpenKey => answer::<OpenedKey>(payload),
+        OperationId::UseToVerify => answer::<Verified>(payload),
+        OperationId::UseToRecover => answer::<Recovered>(payload),
+        OperationId::UseToSign | OperationId::UseToEncrypt | OperationId::UseToDecrypt => {
+            answer::<Used>(payload)
+        }
         other => panic!("CANISP does not carry {}", other.row().name),
     }
 }
@@ -318,6 +400,12 @@ fn tables_are_the_codes() {
     KeyType::ALL.iter().for_each(|kind| says(format!("`{kind}`")));
     HashName::ALL.iter().for_each(|hash| says(format!("`{hash}`")));
     PublicObject::ALL.iter().for_each(|what| says(format!("`{what}`")));
+    says(format!("has at most {} applications", limits::APPLICATIONS));
+    says(format!("all together have at most {}", limits::ALL_APPLICATIONS));
+    says(format!("An application ends {} s after", limits::APPLICATION_LINGER.as_secs()));
+    says(format!("objects of one application take at most {} bytes", limits::SESSION_OBJECTS));
+    says(format!("those of a credential {}", limits::CREDENTIAL_SESSION_OBJECTS));
+    says(format!("those of all {}", limits::ALL_SESSION_OBJECTS));
     says(format!("| payload | {MAX_PAYLOAD} bytes |"));
     says(format!("| requests in flight, a connection | {} |", limits::IN_FLIGHT));
     says(format!("| request bytes in flight, a connection | {} |", limits::IN_FLIGHT_BYTES));

@@ -1,9 +1,11 @@
 //! A PKCS#11 application: who is logged in where, and the objects that live in its sessions.
 
 use self::opened::OpenedKeys;
+use self::room::Taken;
 use crate::keyring::ready::ReadyKey;
 use crate::keyring::role::Roles;
 use crate::object::{KeyHandle, NamedKey, Object};
+use crate::secret::SecretBytes;
 use crate::token::Role;
 use canis_proto::{Error, ErrorCode, Id, Result};
 use std::collections::{HashMap, HashSet};
@@ -11,6 +13,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 mod opened;
+mod room;
+
+pub use room::Room;
 
 /// One application's state; it is gone with the value.
 pub struct Application {
@@ -21,6 +26,8 @@ pub struct Application {
     epoch: AtomicU64,
     /// The store's generation under which every token that is logged in to was last found to be the same token.
     settled: AtomicU64,
+    /// What its session objects may take.
+    room: Arc<Room>,
 }
 
 /// No generation: the tokens must be looked at.
@@ -36,7 +43,19 @@ fn next_epoch() -> u64 {
 
 impl Default for Application {
     fn default() -> Self {
+        Application::within(Arc::default())
+    }
+}
+
+/// What a session object takes besides its attributes and its value, in bytes: itself, and a key made ready.
+const OBJECT: usize = 4096;
+
+impl Application {
+    /// An application whose session objects take no more memory than there is room.
+    #[must_use]
+    pub fn within(room: Arc<Room>) -> Self {
         Application {
+            room,
             login: Mutex::default(),
             state: Mutex::default(),
             epoch: AtomicU64::new(next_epoch()),
@@ -72,6 +91,8 @@ pub(crate) struct SessionObject {
     pub(crate) object: Arc<Object>,
     /// A private or secret key's material.
     pub(crate) ready: Option<Arc<ReadyKey>>,
+    /// The memory that it is said to take.
+    taken: Arc<Taken>,
 }
 
 impl Application {
@@ -208,22 +229,34 @@ impl Application {
 
     /// Adds one. A private one needs the user's login still to last.
     pub(crate) fn add(&self, token: Id, object: Object, ready: Option<Arc<ReadyKey>>) -> Result<()> {
-        object.content.check_size()?;
+        let taken = self.take(&object, ready.as_deref())?;
         let mut state = self.state();
         if object.content.needs_login() && state.role(token) != Some(Role::User) {
             return Err(Error::new(ErrorCode::LoginRequired, "the login ended meanwhile"));
         }
         state.made += 1;
         let number = state.made;
-        state.objects.insert(object.id, SessionObject { number, token, object: Arc::new(object), ready });
+        state
+            .objects
+            .insert(object.id, SessionObject { number, token, object: Arc::new(object), ready, taken });
         Ok(())
     }
 
     /// Replaces one's attributes.
-    pub(crate) fn replace(&self, object: Object) {
-        if let Some(old) = self.change().objects.get_mut(&object.id) {
+    pub(crate) fn replace(&self, object: Object) -> Result<()> {
+        let mut state = self.change();
+        if let Some(old) = state.objects.get_mut(&object.id) {
+            old.taken = self.take(&object, old.ready.as_deref())?;
             old.object = Arc::new(object);
         }
+        Ok(())
+    }
+
+    /// Takes the memory for an object, if its attributes are none too large.
+    fn take(&self, object: &Object, ready: Option<&ReadyKey>) -> Result<Arc<Taken>> {
+        object.content.check_size()?;
+        let value = ready.and_then(|ready| ready.value.as_ref()).map_or(0, SecretBytes::len);
+        self.room.take(OBJECT + object.content.size() + value).map(Arc::new)
     }
 
     /// Destroys one.

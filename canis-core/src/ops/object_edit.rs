@@ -35,8 +35,7 @@ impl Run for UpdateObject {
         };
         let noted = keyring.role_of_change(caller, &old, &new)?;
         if new.session.is_some() {
-            application.replace(new);
-            return Ok(());
+            return application.replace(new);
         }
         let mut changes = keyring.expecting(token, [Change::Put(keyring.object_row(token, &new)?)]);
         changes.extend(noted);
@@ -100,6 +99,9 @@ fn check_change(old: &Content, new: &Content, role: Option<Role>) -> Result<()> 
     }
     if old.class != new.class || old.private != new.private {
         return refuse("CKA_CLASS or CKA_PRIVATE");
+    }
+    if !old.copyable && new.copyable {
+        return refuse("CKA_COPYABLE false");
     }
     if old.limits() != new.limits() {
         return refuse("the mechanisms and templates that a key is limited to");

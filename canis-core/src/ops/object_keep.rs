@@ -3,6 +3,7 @@
 //! Every way by which a key comes to be ends here: generated, brought from outside, unwrapped, derived, copied.
 
 use super::create_key::NewMaterial;
+use super::object_import::secret_class;
 use super::object_role::granted_roles;
 use crate::caller::Caller;
 use crate::crypto::Provider;
@@ -69,6 +70,10 @@ impl NewKey {
         public: Option<Content>,
     ) -> Result<Self> {
         let kind = made.kind;
+        if secret.class != secret_class(kind) || public.as_ref().is_some_and(|p| p.class != Class::PublicKey)
+        {
+            return Err(Error::invalid(format!("CKA_CLASS does not fit a key of type {kind}")));
+        }
         let mut secret = computed(secret, origin, kind, &made.spki)?;
         if !kind.is_asymmetric() {
             secret.note_secret(provider, kind, made.material.expose())?;

@@ -22,9 +22,13 @@ impl Run for ListTokens {
         Resource::Token
     }
 
-    fn run(self, keyring: &Keyring, _: &Caller) -> Result<Arc<Vec<TokenInfo>>> {
+    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Arc<Vec<TokenInfo>>> {
         keyring.store.poll()?;
-        keyring.token_list()
+        let tokens = keyring.token_list()?;
+        if tokens.iter().all(|token| caller.sees(token.id)) {
+            return Ok(tokens);
+        }
+        Ok(Arc::new(tokens.iter().filter(|token| caller.sees(token.id)).cloned().collect()))
     }
 }
 
@@ -35,7 +39,11 @@ impl Run for InitToken<'_> {
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Id> {
         check(self.slot, self.label)?;
-        match keyring.tenants()?.into_iter().find(|t| t.record.slot == self.slot) {
+        let there = keyring.tenants()?.into_iter().find(|t| t.record.slot == self.slot);
+        if !caller.sees(there.as_ref().map_or(Id::STORE, |t| t.id)) {
+            return Err(Error::new(ErrorCode::TenantNotFound, format!("there is no slot {}", self.slot)));
+        }
+        match there {
             None => keyring.make_token(self.slot, self.label, &self.so_pin, None),
             Some(old) => keyring.wipe_token(&self, &old, caller),
         }
