@@ -113,7 +113,7 @@ fn bad_requests_leave_the_connection_alone() {
         (doubled, ErrorCode::ProtocolError),
         (Map::new().encode(), ErrorCode::InvalidArgument),
         (op("fly", Map::new()), ErrorCode::UnknownOperation),
-        (op("token.init", Map::new()), ErrorCode::UnknownOperation),
+        (op("token.delete", Map::new()), ErrorCode::UnknownOperation),
         (op("key.show", Map::new()), ErrorCode::InvalidArgument),
         (op("key.show", Map::new().with("name", 5u32)), ErrorCode::InvalidArgument),
         (op("key.show", Map::new().with("name", "absent")), ErrorCode::KeyNotFound),
