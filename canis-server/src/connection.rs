@@ -85,7 +85,12 @@ async fn refuse_plaintext(mut tcp: TcpStream) -> String {
 }
 
 /// Speaks CANISP with a peer that is known by `credential` unless it shows a token, or says why that is not done.
-async fn converse<S>(server: Arc<Server>, stream: S, credential: Credential, refusal: Option<Error>) -> String
+pub(crate) async fn converse<S>(
+    server: Arc<Server>,
+    stream: S,
+    credential: Credential,
+    refusal: Option<Error>,
+) -> String
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {

@@ -12,6 +12,8 @@ mod connection;
 pub mod daemon;
 mod dispatch;
 mod frames;
+#[cfg(any(fuzzing, test))]
+pub mod fuzzing;
 mod in_flight;
 mod inbox;
 pub mod limits;
