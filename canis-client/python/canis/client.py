@@ -27,16 +27,18 @@ class Client(AbstractContextManager["Client"]):
     """Connects when it is first used, and anew after the connection was lost.
 
     `address` is `host`, `host:port`, `[v6]:port` or `unix:DIRECTORY`, or several with commas between: the first that answers
-    is taken. `ca_file` holds the only authorities that are trusted, `certificate` the client's own and its key (PEM).
+    is taken. `ca_file` holds the only authorities that are trusted, `certificate` the client's own and its key (PEM),
+    `application` the secret of a PKCS#11 application.
     `timeout` is how long to wait for the next bytes, `retry_for` how long a lost request is sent again, in seconds. Every
     method raises `CanisError` when the server refuses, and `ConnectionLost` when it cannot be known whether it did.
     """
 
     def __init__(
         self, address: str, *, ca_file: str | None = None, token: str | None = None, certificate: str | None = None,
-        timeout: float = 120.0, retry_for: float = 3.0,
+        application: bytes | None = None, timeout: float = 120.0, retry_for: float = 3.0,
     ) -> None:  # fmt: skip
-        self._addresses, self._token = address.split(","), token
+        self._addresses = address.split(",")
+        self._hello = {"token": token, "application": application}
         self._timeout, self._retry_for = timeout, retry_for
         self._lock = threading.Lock()
         self._connection: Connection | None = None
@@ -154,7 +156,7 @@ class Client(AbstractContextManager["Client"]):
         self._drop()
         for address in self._addresses:
             try:
-                self._connection = Connection(address.strip(), self._tls, self._token, self._timeout)
+                self._connection = Connection(address.strip(), self._tls, self._hello, self._timeout)
                 break
             except CanisError as error:
                 if error.name != "unavailable" or address == self._addresses[-1]:

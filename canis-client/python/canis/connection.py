@@ -19,7 +19,7 @@ IDLE = 300.0
 class Connection:
     """To a server that proved itself by its certificate, or by the socket that `unix:PATH` leads to."""
 
-    def __init__(self, address: str, tls: ssl.SSLContext, token: str | None, timeout: float) -> None:
+    def __init__(self, address: str, tls: ssl.SSLContext, hello: dict[str, Any], timeout: float) -> None:
         self._address, self._timeout = address, timeout
         self._longest, self._last, self._used, self._ending = PIECE, 0, time.monotonic(), False
         try:
@@ -27,8 +27,7 @@ class Connection:
         except OSError as error:
             raise CanisError(70, "unavailable", f"cannot reach {address}: {error}") from error
         with self._guarded():
-            hello = {"client": "canis-python/0.1.0"} | ({} if token is None else {"token": token})
-            self._send(Kind.HELLO, 0, encode(hello))
+            self._send(Kind.HELLO, 0, encode({"client": "canis-python/0.1.0"} | hello))
             self._longest = decode(self._next(0, Kind.HELLO)[1])["max_payload"]
 
     def is_usable(self) -> bool:
