@@ -36,7 +36,7 @@ pub(crate) struct Settings {
     pub(crate) keys: Keys,
     /// The servers, and how a server of this host is worked with.
     pub(crate) servers: Servers,
-    /// The label or id of the one token that is shown; all of them if missing.
+    /// The label or serial number of the one token that is shown; all of them if missing.
     pub(crate) tenant: Option<String>,
     /// Where the log goes.
     pub(crate) log: Option<Target>,

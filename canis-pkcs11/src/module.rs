@@ -29,7 +29,7 @@ pub(crate) struct Module {
     pub(crate) states: States,
     /// What the host was told about the slots.
     pub(crate) slot_events: SlotEvents,
-    /// The one token that is shown, by its label or id; all of them if missing.
+    /// The one token that is shown, by its label or serial number; all of them if missing.
     pub(crate) tenant: Option<String>,
     /// Types of keys that searches leave out.
     pub(crate) hidden: Vec<KeyType>,

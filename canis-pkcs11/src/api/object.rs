@@ -54,7 +54,7 @@ pub(crate) fn handle_of(
         });
         if let Err(closed) = kept {
             // The session was closed while the object was made; it must not live on without it.
-            module.keeper()?.end_session(place.token.id, tag);
+            module.keeper()?.end_session(tag);
             module.handles.forget(handle);
             return Err(closed);
         }

@@ -43,7 +43,7 @@ pub(crate) fn close(module: &Module, handle: CK_SESSION_HANDLE) -> Result {
     let keeper = module.keeper()?;
     // Of one without objects nothing is told, so that every thread's keys stay ready.
     if !session.objects.is_empty() {
-        keeper.end_session(session.token.id, session_tag(handle));
+        keeper.end_session(session_tag(handle));
     }
     for object in &session.objects {
         module.handles.forget(*object);

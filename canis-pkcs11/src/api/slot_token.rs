@@ -54,8 +54,13 @@ pub(crate) fn look(module: &Module, slot: CK_SLOT_ID) -> Result<Slot> {
 pub(crate) fn tokens(module: &Module) -> Result<Arc<Vec<TokenInfo>>> {
     let tokens = module.keeper()?.tokens()?;
     let Some(tenant) = &module.tenant else { return Ok(tokens) };
-    let is_shown = |token: &&TokenInfo| token.label == *tenant || token.id.to_string() == *tenant;
+    let is_shown = |token: &&TokenInfo| token.label == *tenant || serial(token) == *tenant;
     Ok(Arc::new(tokens.iter().filter(is_shown).cloned().collect()))
+}
+
+/// The serial number: the first half of the id.
+fn serial(token: &TokenInfo) -> String {
+    token.id.to_string().chars().filter(|c| *c != '-').take(16).collect()
 }
 
 /// The slot after the last token's: the empty one, where the host may make a token.
@@ -87,12 +92,11 @@ pub(crate) fn token_info(module: &Module, slot: CK_SLOT_ID) -> Result<CK_TOKEN_I
         Slot::Empty => None,
     };
     let (read_only, read_write) = token.as_ref().map_or((0, 0), |token| module.opened.counts(token.id));
-    let serial = token.as_ref().map(|token| token.id.to_string().replace('-', "")).unwrap_or_default();
     Ok(CK_TOKEN_INFO {
         label: padded(token.as_ref().map_or("", |token| &token.label)),
         manufacturerID: padded(MANUFACTURER),
         model: padded("CANIS"),
-        serialNumber: padded(serial.get(..16).unwrap_or_default()),
+        serialNumber: padded(&token.as_ref().map(serial).unwrap_or_default()),
         flags: token_flags(token.as_ref()),
         ulMaxSessionCount: CK_EFFECTIVELY_INFINITE,
         ulSessionCount: read_only + read_write,

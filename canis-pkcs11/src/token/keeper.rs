@@ -200,10 +200,10 @@ impl Keeper {
     }
 
     /// Destroys the objects of a session.
-    pub(crate) fn end_session(&self, token: Id, session: u64) {
+    pub(crate) fn end_session(&self, session: u64) {
         match self {
             Keeper::Embedded(embedded) => embedded.application.end_session(session),
-            Keeper::Remote(remote) => remote.end_session(token, session),
+            Keeper::Remote(remote) => remote.end_session(session),
         }
     }
 

@@ -92,6 +92,7 @@ impl ReadyKey {
     }
 
     /// Whether it may be used as it is: nothing has changed since it was opened, as far as is known here.
+    #[inline]
     pub(crate) fn is_current(&self, keeper: &Keeper) -> bool {
         match (self.opened(), keeper) {
             (OpenedKey::Embedded(here), Keeper::Embedded(embedded)) => {
@@ -113,6 +114,7 @@ impl ReadyKey {
     }
 
     /// What is to be confirmed by a PIN before its next use, if that must be.
+    #[inline]
     pub(crate) fn unconfirmed(&self) -> Option<Unconfirmed> {
         match self.opened() {
             OpenedKey::Embedded(here) => {
@@ -123,6 +125,7 @@ impl ReadyKey {
     }
 
     /// Signs, in one piece; `out` has room for the signature.
+    #[inline]
     pub(crate) fn sign(
         &self,
         keeper: &Keeper,
@@ -175,6 +178,7 @@ impl ReadyKey {
     }
 
     /// Encrypts, in one piece; `out` is as long as [`CipherScheme::encrypted_len`] says.
+    #[inline]
     pub(crate) fn encrypt(
         &self,
         keeper: &Keeper,
@@ -192,6 +196,7 @@ impl ReadyKey {
     }
 
     /// Decrypts, in one piece; `out` is as long as [`CipherScheme::decrypted_len`] says.
+    #[inline]
     pub(crate) fn decrypt(
         &self,
         keeper: &Keeper,
@@ -209,10 +214,12 @@ impl ReadyKey {
     }
 
     /// The key as its keeper has it.
+    #[inline]
     pub(super) fn opened(&self) -> &OpenedKey {
         &self.0.key
     }
 
+    #[inline]
     fn facts(&self) -> &KeyFacts {
         match self.opened() {
             OpenedKey::Embedded(here) => here.key.facts(),

@@ -1,14 +1,16 @@
 //! The module of this process, and C programs that load it.
 
-pub(crate) use crate::home::{Home, PIN, SO_PIN, library, said, succeed};
+pub(crate) use crate::home::{Home, PIN, SO_PIN, embedded_only, is_remote, library, said, succeed};
+use canis_tests::{Site, binary};
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error, RvError};
 use cryptoki::session::{Session, UserType};
 use cryptoki::slot::Slot;
 use cryptoki::types::AuthPin;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Compiles a C program of this directory.
 pub(crate) fn compile(home: &Home, name: &str) -> PathBuf {
@@ -31,11 +33,32 @@ fn own_directory() -> PathBuf {
     all.join(std::process::id().to_string())
 }
 
+/// Runs a server until this process ends: then nobody holds the other end of its standard input any more. What a static
+/// holds would not be dropped.
+const UNTIL_THE_END: &str =
+    r#"home=$1; shift; "$@" >"$home/said" 2>&1 & cat >/dev/null; kill -9 $!; wait; rm -rf "$home""#;
+
+/// A directory that a server holds as long as this process lives.
+fn served_directory() -> PathBuf {
+    let site = Box::leak(Box::new(Site::with_keyfile()));
+    let mut command = Command::new("sh");
+    command.args(["-c", UNTIL_THE_END, "sh"]).arg(site.file("")).arg(binary("canis-server"));
+    command.arg("--data").arg(site.data()).args(["--listen", "127.0.0.1:0"]);
+    let server = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    std::mem::forget(server);
+    let begin = Instant::now();
+    while !std::fs::read_to_string(site.file("said")).is_ok_and(|said| said.contains("unsealed")) {
+        assert!(begin.elapsed() < Duration::from_secs(60), "the server does not start");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    site.data()
+}
+
 /// The module of this process, initialised once, with a store of its own.
 pub(crate) fn module() -> &'static Pkcs11 {
     static MODULE: OnceLock<Pkcs11> = OnceLock::new();
     MODULE.get_or_init(|| {
-        let data = own_directory();
+        let data = if is_remote() { served_directory() } else { own_directory() };
         // SAFETY: tests that start programs read the environment through the same lock of the standard library, and
         // the module reads it only within `initialize` below.
         unsafe { std::env::set_var("CANIS_DATA", &data) };

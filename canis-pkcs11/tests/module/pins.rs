@@ -20,12 +20,16 @@ impl Clock for Hours {
     }
 }
 
-/// Another program on the home's store, looking at its one token.
+/// Another program on the home's store, looking at its last token.
 fn neighbour(home: &Home) -> (Core, Caller) {
     let store = DataDir::new(home.path("data")).open_store().unwrap();
     let core = Core::open(Arc::new(store), default_provider(), Arc::new(Hours::default())).unwrap();
+    if core.has_root() {
+        let source = DataDir::new(home.path("data")).read_config().unwrap().root.unwrap();
+        core.unseal(&source.credential().unwrap()).unwrap();
+    }
     let application = core.application();
-    let token = core.call(&Caller::pkcs11_slots(&application), ListTokens).unwrap()[0].id;
+    let token = core.call(&Caller::pkcs11_slots(&application), ListTokens).unwrap().last().unwrap().id;
     let caller = Caller::pkcs11(&application, token);
     (core, caller)
 }
@@ -83,7 +87,8 @@ fn the_user_pin_wears_out_and_is_given_anew() {
 fn the_so_pin_wears_out_at_c_init_token() {
     let home = Home::with_token("worn");
     home.tool_as_user(&["--keypairgen", "--key-type", "EC:prime256v1", "--label", "kept"]);
-    let init = |so_pin| ["--init-token", "--slot", "0", "--label", "anew", "--so-pin", so_pin];
+    let slot = home.slot(0);
+    let init = |so_pin| ["--init-token", "--slot", &slot, "--label", "anew", "--so-pin", so_pin];
     refused(&home, &init("87654321"), "CKR_PIN_INCORRECT");
     assert!(flags(&home).contains("SO PIN count low") && !flags(&home).contains("final"), "{}", flags(&home));
     wear(&home, Role::So, 8);
@@ -110,7 +115,7 @@ fn a_key_that_must_stay_keeps_its_token() {
         let change = UpdateKey { deletion_allowed: Some(allowed), ..UpdateKey::new("forever") };
         core.call(&caller, change).unwrap();
     };
-    let init = ["--init-token", "--slot", "0", "--label", "anew", "--so-pin", SO_PIN];
+    let init = ["--init-token", "--slot", &home.slot(0), "--label", "anew", "--so-pin", SO_PIN];
     allow(false);
     refused(&home, &init, "0x1b"); // CKR_ACTION_PROHIBITED, newer than the program
     assert!(home.tool_as_user(&["-O"]).contains("Private Key Object") && home.tool(&["-L"]).contains("kept"));

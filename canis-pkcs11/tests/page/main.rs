@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used)] // A test that cannot go on has failed.
 
 mod attributes;
+mod differences;
 mod functions;
 #[allow(dead_code)] // Shared with the other tests of the module; this one starts few programs.
 #[path = "../module/home.rs"]

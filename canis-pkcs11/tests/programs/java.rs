@@ -4,10 +4,11 @@ use crate::home::{Home, PIN, library, succeed};
 use crate::service::bounded;
 use std::process::Command;
 
-/// A token in slot 0, and the file by which Java finds it.
+/// A token, and the file by which Java finds it.
 fn home() -> Home {
     let home = Home::with_token("java");
-    let configuration = format!("name = canis\nlibrary = {}\nslot = 0\n", library().display());
+    let (module, slot) = (library(), home.slot(0));
+    let configuration = format!("name = canis\nlibrary = {}\nslot = {slot}\n", module.display());
     std::fs::write(home.path("pkcs11.cfg"), configuration).unwrap();
     home
 }

@@ -7,7 +7,7 @@ use canis_core::object::{
     SignNamed, SignWith, Used, VerifyNamed,
 };
 use canis_core::secret::SecretBytes;
-use canis_proto::{Error, Id, Result, Usage};
+use canis_proto::{Error, ErrorCode, Id, Result, Usage};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -54,7 +54,7 @@ impl Remote {
         mechanism: u64,
         anew: bool,
     ) -> Result<OpenedThere> {
-        let changes = self.known.changes();
+        let changes = self.door.known.changes();
         let opening = anew.then(|| self.next_opening());
         let key = NamedKey { object, usage, mechanism, opening };
         let facts = self.call(token, OpenNamed { key })?.facts;
@@ -63,7 +63,7 @@ impl Remote {
 
     /// Whether nothing has changed here since it was opened. What others have changed is told by its use.
     pub(in crate::token) fn is_current(&self, key: &OpenedThere) -> bool {
-        key.changes == self.known.changes()
+        key.changes == self.door.known.changes()
     }
 
     pub(in crate::token) fn confirm(&self, token: Id, wanting: &WantsPin, pin: &SecretBytes) -> Result<()> {
@@ -80,7 +80,7 @@ impl Remote {
         out: &mut [u8],
     ) -> Result<usize> {
         key.spend();
-        put(&self.call(key.token, SignNamed { key: key.key, scheme, input })?, out)
+        put(&used(self.call(key.token, SignNamed { key: key.key, scheme, input }))?, out)
     }
 
     pub(in crate::token) fn verify(
@@ -90,7 +90,7 @@ impl Remote {
         input: &[u8],
         signature: &[u8],
     ) -> Result<bool> {
-        Ok(self.call(key.token, VerifyNamed { key: key.key, scheme, input, signature })?.valid)
+        Ok(used(self.call(key.token, VerifyNamed { key: key.key, scheme, input, signature }))?.valid)
     }
 
     pub(in crate::token) fn recover(
@@ -99,7 +99,7 @@ impl Remote {
         scheme: SignScheme,
         signature: &[u8],
     ) -> Result<Option<Vec<u8>>> {
-        Ok(self.call(key.token, RecoverNamed { key: key.key, scheme, signature })?.signed)
+        Ok(used(self.call(key.token, RecoverNamed { key: key.key, scheme, signature }))?.signed)
     }
 
     pub(in crate::token) fn encrypt(
@@ -109,7 +109,7 @@ impl Remote {
         input: &[u8],
         out: &mut [u8],
     ) -> Result<usize> {
-        put(&self.call(key.token, EncryptNamed { key: key.key, cipher, input })?, out)
+        put(&used(self.call(key.token, EncryptNamed { key: key.key, cipher, input }))?, out)
     }
 
     pub(in crate::token) fn decrypt(
@@ -120,8 +120,16 @@ impl Remote {
         out: &mut [u8],
     ) -> Result<usize> {
         key.spend();
-        put(&self.call(key.token, DecryptNamed { key: key.key, cipher, input })?, out)
+        put(&used(self.call(key.token, DecryptNamed { key: key.key, cipher, input }))?, out)
     }
+}
+
+/// The outcome of a use. A key that is gone is told here, not when an operation with it is begun.
+pub(super) fn used<T>(outcome: Result<T>) -> Result<T> {
+    outcome.map_err(|error| match error.code {
+        ErrorCode::ObjectNotFound => Error::new(ErrorCode::KeyNotFound, error.message),
+        _ => error,
+    })
 }
 
 /// Puts what the server gave where the host wants it.

@@ -6,7 +6,7 @@ use crate::session::lock;
 use canis_core::object::{Content, Object};
 use canis_core::secret::SecretBytes;
 use canis_core::token::{LoginState, Role, TokenInfo};
-use canis_proto::{Id, OperationId, Result};
+use canis_proto::{Error, ErrorCode, Id, OperationId, Result};
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -51,6 +51,8 @@ struct State {
     ended: HashMap<Id, Ended>,
     /// Tokens whose login is to be made anew.
     returning: HashSet<Id>,
+    /// Tokens whose login the server has forgotten, until the next one.
+    forgotten: HashSet<Id>,
 }
 
 /// Whether an operation may make untrue what was shown, or what an opened key was opened for.
@@ -66,7 +68,6 @@ pub(super) fn changes(operation: OperationId) -> bool {
             | O::ConfirmUse
             | O::UpdateObject
             | O::DestroyObject
-            | O::EndSession
     )
 }
 
@@ -177,6 +178,7 @@ impl Known {
     pub(super) fn logged_in(&self, token: Id, role: Role, pin: &SecretBytes) {
         let mut state = lock(&self.state);
         state.ended.remove(&token);
+        state.forgotten.remove(&token);
         state.logins.insert(token, role);
         if self.keep_pin && role == Role::User {
             state.pins.insert(token, Arc::new(SecretBytes::copied_from(pin.expose())));
@@ -189,6 +191,7 @@ impl Known {
         state.logins.remove(&token);
         state.pins.remove(&token);
         state.returning.remove(&token);
+        state.forgotten.remove(&token);
     }
 
     /// Notes another PIN.
@@ -201,23 +204,33 @@ impl Known {
         }
     }
 
-    /// The server has forgotten this host: all logins have ended. Gives the tokens to which a PIN was kept.
-    pub(super) fn begin_anew(&self) -> Vec<Id> {
+    /// The server has forgotten this host: all logins have ended.
+    pub(super) fn begin_anew(&self) {
         self.change();
         let mut state = lock(&self.state);
         let logins: Vec<_> = state.logins.drain().map(|(token, _)| token).collect();
         for token in logins {
             state.ended.insert(token, Ended::Forgotten);
+            state.forgotten.insert(token);
             if state.pins.contains_key(&token) {
                 state.returning.insert(token);
             }
         }
-        state.returning.iter().copied().collect()
     }
 
-    /// The PIN that is kept for a token.
-    pub(super) fn pin(&self, token: Id) -> Option<Arc<SecretBytes>> {
-        lock(&self.state).pins.get(&token).map(Arc::clone)
+    /// The logins that are to be made anew, and the PINs that were kept for that.
+    pub(super) fn to_be_restored(&self) -> Vec<(Id, Arc<SecretBytes>)> {
+        let state = lock(&self.state);
+        let pins = |token: &Id| state.pins.get(token).map(|pin| (*token, Arc::clone(pin)));
+        state.returning.iter().filter_map(pins).collect()
+    }
+
+    /// What a refusal means where the server has forgotten the login: what it does not show may only need one.
+    pub(super) fn explained(&self, token: Id, error: Error) -> Error {
+        if error.code == ErrorCode::ObjectNotFound && lock(&self.state).forgotten.contains(&token) {
+            return Error::new(ErrorCode::LoginRequired, "the server has forgotten the login; log in again");
+        }
+        error
     }
 
     /// A login was made anew.
@@ -225,6 +238,7 @@ impl Known {
         let mut state = lock(&self.state);
         if state.returning.remove(&token) {
             state.ended.remove(&token);
+            state.forgotten.remove(&token);
             state.logins.insert(token, Role::User);
         }
     }

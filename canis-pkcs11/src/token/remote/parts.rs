@@ -2,14 +2,13 @@
 //! be cut is kept and sent in one.
 
 use super::Remote;
-use super::key::{OpenedThere, put};
+use super::door::Door;
+use super::key::{OpenedThere, put, used};
 use crate::message::Kept;
-use canis_client::Shared;
 use canis_core::crypto::{BLOCK, BlockMode, Blocks, Chain, CipherStream, Direction, Iv};
 use canis_core::object::{
     CipherScheme, CipherUse, DecryptNamed, EncryptNamed, MacScheme, NamedKey, SignWith,
 };
-use canis_core::wire::AtToken;
 use canis_proto::{Error, ErrorCode, Id, Result};
 use std::sync::Arc;
 
@@ -18,7 +17,7 @@ const PIECE: usize = 1 << 20;
 
 /// Blocks that the server runs, request by request.
 struct RemoteBlocks {
-    line: Arc<Shared>,
+    door: Arc<Door>,
     token: Id,
     key: NamedKey,
     chain: Chain,
@@ -33,7 +32,7 @@ impl Remote {
         mode: BlockMode,
     ) -> Result<CipherStream> {
         let blocks = RemoteBlocks {
-            line: Arc::clone(&self.line),
+            door: Arc::clone(&self.door),
             token: key.token,
             key: key.key,
             chain: mode.chain(),
@@ -60,15 +59,11 @@ impl RemoteBlocks {
             Chain::Cbc(iv) => BlockMode::Cbc { iv },
             Chain::Ctr(counter) => BlockMode::Ctr { counter, bits: 128 },
         });
-        let used = match self.direction {
-            Direction::Encrypt => {
-                self.line.call(&AtToken { token, request: EncryptNamed { key, cipher, input } })
-            }
-            Direction::Decrypt => {
-                self.line.call(&AtToken { token, request: DecryptNamed { key, cipher, input } })
-            }
-        }?;
-        if put(&used, out)? != out.len() {
+        let outcome = match self.direction {
+            Direction::Encrypt => self.door.call(token, EncryptNamed { key, cipher, input }),
+            Direction::Decrypt => self.door.call(token, DecryptNamed { key, cipher, input }),
+        };
+        if put(&used(outcome)?, out)? != out.len() {
             return Err(Error::internal("the server gave less than there must be"));
         }
         let ciphertext = if self.direction == Direction::Encrypt { &*out } else { input };

@@ -9,7 +9,7 @@ static atomic_int stop;
 static void *caller(void *unused) {
     unsigned char buffer[64];
     while (!stop) {
-        ulong_t session = 0, rv = CALL(OPEN_SESSION, 0UL, 4UL, NULL, NULL, &session);
+        ulong_t session = 0, rv = CALL(OPEN_SESSION, p11_slot(), 4UL, NULL, NULL, &session);
         if (rv == 0) rv = CALL(RANDOM, session, buffer, 64UL);
         if (rv == 0) rv = CALL(CLOSE_SESSION, session);
         if (rv && rv != 0x190 && rv != 0xb3) OK(rv);

@@ -35,7 +35,7 @@ static void child(ulong_t parents_session) {
     OK(CALL(INITIALIZE, NULL));
     IS(CALL(RANDOM, parents_session, buffer, 16UL), 0xb3);
     ulong_t session;
-    OK(CALL(OPEN_SESSION, 0UL, 6UL, NULL, NULL, &session));
+    OK(CALL(OPEN_SESSION, p11_slot(), 6UL, NULL, NULL, &session));
     IS(CALL(FIND_INIT, session, NULL, 0UL), 0);
     OK(CALL(CLOSE_SESSION, session));
     p11_sign(p11_session());

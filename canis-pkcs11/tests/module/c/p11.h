@@ -34,10 +34,16 @@ static void p11_load(const char *path) {
     p11 = (void **)(list + sizeof(void *));
 }
 
-/* A R/W session with the first token, logged in as user. */
+/* The slot of the token. */
+__attribute__((unused)) static ulong_t p11_slot(void) {
+    const char *given = getenv("CANIS_TEST_SLOT");
+    return given ? strtoul(given, NULL, 10) : 0;
+}
+
+/* A R/W session with the token, logged in as user. */
 __attribute__((unused)) static ulong_t p11_session(void) {
     ulong_t session;
-    OK(CALL(OPEN_SESSION, 0UL, 6UL, NULL, NULL, &session));
+    OK(CALL(OPEN_SESSION, p11_slot(), 6UL, NULL, NULL, &session));
     ulong_t rv = CALL(LOGIN, session, 1UL, "1234", 4UL);
     if (rv != 0x100) OK(rv);
     return session;

@@ -12,7 +12,7 @@ static void *racer(void *unused) {
     pthread_barrier_wait(&barrier);
     rv = CALL(INITIALIZE, NULL);
     if (rv == 0) first++; else if (rv == 0x191) already++; else OK(rv);
-    OK(CALL(OPEN_SESSION, 0UL, 4UL, NULL, NULL, &session));
+    OK(CALL(OPEN_SESSION, p11_slot(), 4UL, NULL, NULL, &session));
     OK(CALL(RANDOM, session, buffer, 16UL));
     OK(CALL(CLOSE_SESSION, session));
     return unused;
