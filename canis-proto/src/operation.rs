@@ -389,7 +389,7 @@ impl OperationId {
                 | O::GetEntry
                 | O::ListEntries
                 | O::ListSlots
-                | O::ExportFromSlot
+                | O::ListCredentials
                 | O::ListTokens
                 | O::ShowLogin
                 | O::EndSession

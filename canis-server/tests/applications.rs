@@ -6,7 +6,7 @@ mod harness;
 mod raw;
 
 use canis_client::{Client, Config};
-use canis_core::crypto::SignScheme;
+use canis_core::crypto::{BlockMode, SignScheme};
 use canis_core::object::{
     CipherScheme, Class, ConfirmNamed, Content, CreateObject, DestroyObject, EncryptNamed, EndSession,
     FindPage, GenerateObjects, KeyFacts, NamedKey, OpenNamed, ReadObject, SignNamed, SignWith, Used, Wanted,
@@ -29,8 +29,14 @@ const USER: &[u8] = b"user-pin";
 const SO: &[u8] = b"so-pin";
 /// CKM_ECDSA.
 const ECDSA: u64 = 0x1041;
+/// CKM_ECDSA_SHA256.
+const ECDSA_SHA256: u64 = 0x1044;
 /// CKM_AES_GCM.
 const AES_GCM: u64 = 0x1087;
+/// CKM_AES_ECB.
+const AES_ECB: u64 = 0x1081;
+/// CKA_ALLOWED_MECHANISMS.
+const ALLOWED_MECHANISMS: u64 = 0x4000_0600;
 
 /// A server whose token `default` has a user PIN, and a second token that no bearer sees.
 struct Site {
@@ -409,6 +415,46 @@ fn claims_and_pages() {
     site.at(&mut host, DestroyObject { object: made[4] }).unwrap();
     let gone = site.at(&mut host, FindPage { wanted, after: Some(made[4]) });
     assert_eq!(code(gone), ErrorCode::Conflict);
+}
+
+/// A key that is limited to a mechanism is used by no scheme of another, whatever the request calls it.
+#[test]
+fn a_mechanism_is_no_pretext() {
+    let site = Site::new();
+    let mut host = site.user(15);
+    let limited = |class, kind, mechanism: u64| {
+        let mut content = content(class, kind);
+        content.attributes.push((ALLOWED_MECHANISMS, mechanism.to_le_bytes().to_vec()));
+        content
+    };
+    let secret = limited(Class::SecretKey, KeyType::Aes256, AES_GCM);
+    let make = GenerateObjects { kind: KeyType::Aes256, len: 0, session: Some(1), secret, public: None };
+    let (object, _) = site.at(&mut host, make).unwrap();
+    let key = NamedKey { object, usage: Usage::ENCRYPT, mechanism: AES_GCM, opening: None };
+    let (ecb, gcm) = (CipherScheme::Blocks(BlockMode::Ecb), CipherScheme::AesGcm { iv: &[1; 12], aad: b"" });
+    let mut encrypt = |mechanism, cipher| {
+        let key = NamedKey { mechanism, ..key };
+        site.at(&mut host, EncryptNamed { key, cipher, input: &[0; 16] }).map(drop)
+    };
+    assert_eq!(encrypt(AES_GCM, gcm), Ok(()));
+    for mechanism in [AES_GCM, AES_ECB] {
+        assert_eq!(encrypt(mechanism, ecb).unwrap_err().code, ErrorCode::MechanismNotAllowed);
+    }
+
+    let kind = KeyType::EcdsaP256;
+    let secret = limited(Class::PrivateKey, kind, ECDSA_SHA256);
+    let public = Some(content(Class::PublicKey, kind));
+    let make = GenerateObjects { kind, len: 0, session: Some(1), secret, public };
+    let (object, _) = site.at(&mut host, make).unwrap();
+    let mut sign = |mechanism, digest: &[u8]| {
+        let key = NamedKey { mechanism, ..to_sign(object, None) };
+        let request = SignNamed { key, scheme: SignWith::Pair(SignScheme::Ecdsa), input: digest };
+        site.at(&mut host, request).map(drop)
+    };
+    assert_eq!(sign(ECDSA_SHA256, &[7; 32]), Ok(()));
+    for (mechanism, len) in [(ECDSA_SHA256, 20), (ECDSA_SHA256, 48), (ECDSA, 32)] {
+        assert_eq!(sign(mechanism, &vec![7; len]).unwrap_err().code, ErrorCode::MechanismNotAllowed);
+    }
 }
 
 /// A batch asks for them as for any other operation, each by itself.

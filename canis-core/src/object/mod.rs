@@ -27,6 +27,7 @@ mod defaults;
 mod derive;
 mod limits;
 pub(crate) mod mechanism;
+pub(crate) mod mechanism_scheme;
 mod named;
 mod profile;
 mod record;

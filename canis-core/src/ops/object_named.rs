@@ -4,6 +4,7 @@ use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::crypto::{GCM_TAG, MAX_DIGEST};
 use crate::keyring::Keyring;
+use crate::object::mechanism_scheme::agree;
 use crate::object::{
     CipherScheme, ConfirmNamed, ConfirmUse, DecryptNamed, EncryptNamed, EndSession, FindObjects, FindPage,
     FoundPage, KeyHandle, NamedKey, OpenNamed, OpenedKey, RecoverNamed, Recovered, SignNamed, SignWith,
@@ -73,6 +74,7 @@ impl Run for SignNamed<'_> {
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Used> {
         let (scheme, input) = (self.scheme, self.input);
+        agree(scheme.is_of(self.key.mechanism, input))?;
         let key = &*keyring.named(caller, &self.key, &[Usage::SIGN, Usage::RECOVER])?;
         let room = match scheme {
             SignWith::Pair(_) => key.facts.signature_len(),
@@ -89,6 +91,7 @@ impl Run for VerifyNamed<'_> {
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Verified> {
         let (scheme, input, signature) = (self.scheme, self.input, self.signature);
+        agree(scheme.is_of(self.key.mechanism, input))?;
         let key = &*keyring.named(caller, &self.key, &[Usage::VERIFY])?;
         let valid = UseToVerify { key, scheme, input, signature }.run(keyring, caller)?;
         Ok(Verified { valid })
@@ -102,6 +105,7 @@ impl Run for RecoverNamed<'_> {
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Recovered> {
         let (scheme, signature) = (self.scheme, self.signature);
+        agree(SignWith::Pair(scheme).is_of(self.key.mechanism, signature))?;
         let key = &*keyring.named(caller, &self.key, &[Usage::RECOVER])?;
         let signed = UseToRecover { key, scheme, signature }.run(keyring, caller)?;
         Ok(Recovered { signed })
@@ -116,6 +120,7 @@ impl Run for EncryptNamed<'_> {
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Used> {
         let (cipher, input) = (self.cipher, self.input);
         check_tag(&cipher)?;
+        agree(cipher.is_of(self.key.mechanism))?;
         let key = &*keyring.named(caller, &self.key, &[Usage::ENCRYPT])?;
         let room = cipher.encrypted_len(input.len(), key.facts.block_len()).ok_or_else(unfit_length)?;
         filled(room, |out| UseToEncrypt { key, cipher, input, out }.run(keyring, caller))
@@ -130,6 +135,7 @@ impl Run for DecryptNamed<'_> {
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Used> {
         let (cipher, input) = (self.cipher, self.input);
         check_tag(&cipher)?;
+        agree(cipher.is_of(self.key.mechanism))?;
         let key = &*keyring.named(caller, &self.key, &[Usage::DECRYPT])?;
         let (room, _) = cipher.decrypted_len(input.len(), key.facts.block_len()).ok_or_else(unfit_length)?;
         filled(room, |out| UseToDecrypt { key, cipher, input, out }.run(keyring, caller))
