@@ -6,6 +6,7 @@
 
 use crate::{ENTRY_PREFIX, EntryId, Error, ErrorCode, KeyName, Result};
 use base64ct::{Base64, Encoding};
+use std::borrow::Cow;
 use std::fmt::Write;
 
 /// The highest key version; the schema's column is a signed 32-bit integer.
@@ -39,22 +40,13 @@ impl Sealed {
     /// The text form.
     #[must_use]
     pub fn to_text(&self) -> String {
-        self.written(FORMAT)
+        sealed_text(&self.name, self.version, &self.bytes)
     }
 
     /// The first line of a streamed ciphertext, without its newline; the bytes are what its keys are derived by.
     #[must_use]
     pub fn to_stream_header(&self) -> String {
-        self.written(STREAM_FORMAT)
-    }
-
-    fn written(&self, format: &str) -> String {
-        let (name, base64) = (escaped(&self.name), Base64::encode_string(&self.bytes));
-        let mut text = String::with_capacity(AROUND + name.len() + base64.len());
-        // Writing into a String cannot fail.
-        let _ = write!(text, "{PREFIX}:{format}:{name}:{}:", self.version);
-        text.push_str(&base64);
-        text
+        written(STREAM_FORMAT, &self.name, self.version, &self.bytes)
     }
 
     /// Reads the text form; exactly what [`Sealed::to_text`] writes, with an optional newline at the end.
@@ -95,13 +87,31 @@ impl Sealed {
     }
 }
 
+/// The text form of what a version of a key has made.
+#[must_use]
+pub fn sealed_text(name: &str, version: u32, bytes: &[u8]) -> String {
+    written(FORMAT, name, version, bytes)
+}
+
+fn written(format: &str, name: &str, version: u32, bytes: &[u8]) -> String {
+    let (name, base64) = (escaped(name), Base64::encode_string(bytes));
+    let mut text = String::with_capacity(AROUND + name.len() + base64.len());
+    // Writing into a String cannot fail.
+    let _ = write!(text, "{PREFIX}:{format}:{name}:{version}:");
+    text.push_str(&base64);
+    text
+}
+
 /// What may stand unescaped: every character of the names of keys.
 fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'/')
 }
 
-fn escaped(name: &str) -> String {
-    name.bytes().fold(String::with_capacity(name.len()), |mut text, byte| {
+fn escaped(name: &str) -> Cow<'_, str> {
+    if name.bytes().all(is_plain) {
+        return Cow::Borrowed(name);
+    }
+    Cow::Owned(name.bytes().fold(String::with_capacity(name.len()), |mut text, byte| {
         if is_plain(byte) {
             text.push(char::from(byte));
         } else {
@@ -109,7 +119,7 @@ fn escaped(name: &str) -> String {
             let _ = write!(text, "%{byte:02X}");
         }
         text
-    })
+    }))
 }
 
 /// Only what [`escaped`] writes: one name, one spelling.

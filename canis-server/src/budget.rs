@@ -22,11 +22,14 @@ pub(crate) struct Budget {
     bytes: Arc<Semaphore>,
 }
 
+/// Bytes of the connection, of its tenant and of the server.
+type Bytes = [OwnedSemaphorePermit; 3];
+
 /// What a request has paid.
 pub(crate) struct Paid {
     /// Its place in line; its answer's, too.
     place: OwnedSemaphorePermit,
-    bytes: Permits,
+    bytes: Bytes,
     /// How many bytes they are.
     amount: u32,
 }
@@ -75,17 +78,17 @@ impl Budget {
             drop(bytes);
             bytes = self.pay_for_bytes(session, amount).await?;
         }
-        bytes.push(place);
-        Ok(bytes)
+        let [of_connection, of_tenant, of_server] = bytes.map(Some);
+        Ok(Permits::of([Some(place), of_connection, of_tenant, of_server]))
     }
 
-    async fn pay_for_bytes(&self, session: &Session, amount: u32) -> Result<Permits, End> {
+    async fn pay_for_bytes(&self, session: &Session, amount: u32) -> Result<Bytes, End> {
         let share = session.share(&self.server.shares);
         let (of_tenant, of_server) = match amount > limits::LARGE {
             true => (&share.large, &self.server.large),
             false => (&share.small, &self.server.small),
         };
-        Ok(vec![
+        Ok([
             take(&self.bytes, amount.min(limits::IN_FLIGHT_BYTES)).await?,
             take(of_tenant, amount.min(limits::TENANT_LARGE_BYTES)).await?,
             take(of_server, amount.min(limits::LARGE_BYTES)).await?,

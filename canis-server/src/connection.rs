@@ -1,14 +1,14 @@
 //! One connection from TLS handshake to close: a reader here, which also answers what it can at once, a writer task
 //! ([`Outbox`]), a task for each request that has to wait.
 
-use crate::budget::Budget;
+use crate::budget::{Budget, Paid};
 use crate::frames::{End, FrameReader};
+use crate::handshake::handshake;
 use crate::in_flight::InFlight;
 use crate::listener::Server;
 use crate::outbox::{Outbox, Permits};
 use crate::session::{Credential, Session};
 use crate::stream::Streaming;
-use crate::tls::Acceptor;
 use crate::wiped::Wiped;
 use crate::{limits, local, request};
 use canis_core::secret::SecretBytes;
@@ -18,10 +18,9 @@ use canis_proto::{Cost, Error, ErrorCode, Result};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, sleep, timeout};
-use tokio_rustls::server::TlsStream;
 use tracing::{Instrument, info};
 
 /// A connection that was accepted.
@@ -58,30 +57,6 @@ pub(crate) async fn serve(server: Arc<Server>, link: Link) -> String {
             converse(server, tls, credential, refusal).await
         }
     }
-}
-
-async fn handshake(acceptor: &Acceptor, tcp: TcpStream) -> Result<TlsStream<TcpStream>, String> {
-    tcp.set_nodelay(true).map_err(|error| error.to_string())?;
-    let shake = async {
-        let mut first = [0];
-        if tcp.peek(&mut first).await.is_ok_and(|n| n == 1) && first[0].is_ascii_uppercase() {
-            return Err(refuse_plaintext(tcp).await);
-        }
-        acceptor.tls.accept(tcp).await.map_err(|error| error.to_string())
-    };
-    timeout(limits::HANDSHAKE, shake).await.map_err(|_| "not finished in time".to_owned())?
-}
-
-/// A TLS record starts with a small number, every HTTP method with a capital letter.
-async fn refuse_plaintext(mut tcp: TcpStream) -> String {
-    const ANSWER: &[u8] =
-        b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n\
-        This port speaks CANISP over TLS 1.3, not plaintext.\n";
-    // Whether the answer arrives is the peer's business.
-    let _ = tcp.write_all(ANSWER).await;
-    let _ = tcp.shutdown().await;
-    let _ = timeout(limits::LINGER, FrameReader::new(tcp).discard_all()).await;
-    "plaintext on the TLS port".to_owned()
 }
 
 /// Speaks CANISP with a peer that is known by `credential` unless it shows a token, or says why that is not done.
@@ -312,12 +287,17 @@ impl Connection {
             return Ok(());
         }
         let paid = self.budget.pay_for(&self.session, length).await?;
+        let run_at_once = |payload: &[u8]| request::run_at_once(&self.server, &self.session, payload);
+        let tried = reader.at_hand(length).map(run_at_once);
+        if let Some(Some(result)) = tried {
+            reader.pass(length);
+            return self.answer(id, result, paid).await;
+        }
         let payload = reader.payload(length).await?;
-        if let Some(result) = request::run_at_once(&self.server, &self.session, &payload) {
-            let len = result.as_ref().map_or(0, |answer| answer.len());
-            let permits = self.budget.pay_for_answer(&self.session, paid, len).await?;
-            self.outbox.answer(id, result, permits).await;
-            return Ok(());
+        if tried.is_none()
+            && let Some(result) = run_at_once(&payload)
+        {
+            return self.answer(id, result, paid).await;
         }
         let cancelled = self.in_flight.request(id).map_err(End::Refused)?;
         let (server, session, outbox) =
@@ -332,6 +312,13 @@ impl Connection {
             outbox.answer(id, result, permits).await;
         };
         tokio::spawn(work.in_current_span());
+        Ok(())
+    }
+
+    async fn answer(&self, id: u32, result: Result<Wiped>, paid: Paid) -> Result<(), End> {
+        let len = result.as_ref().map_or(0, |answer| answer.len());
+        let permits = self.budget.pay_for_answer(&self.session, paid, len).await?;
+        self.outbox.answer(id, result, permits).await;
         Ok(())
     }
 
@@ -350,7 +337,7 @@ impl Connection {
             return Ok(());
         }
         let payload = reader.bounded(header, 0, MAX_OPEN).await?;
-        let place = vec![self.budget.place().await?];
+        let place = self.budget.place().await?.into();
         let (server, session) = (Arc::clone(&self.server), Arc::clone(&self.session));
         let streaming = Streaming { server, session, inbox, outbox: self.outbox.clone(), id };
         let in_flight = Arc::clone(&self.in_flight);

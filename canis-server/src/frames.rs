@@ -69,6 +69,16 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Ok(self.held[self.taken - 1])
     }
 
+    /// The next `length` bytes, if they have come already.
+    pub(crate) fn at_hand(&self, length: u32) -> Option<&[u8]> {
+        self.held[self.taken..self.came].get(..length as usize)
+    }
+
+    /// Takes so many bytes that were at hand.
+    pub(crate) fn pass(&mut self, length: u32) {
+        self.take(length as usize);
+    }
+
     /// Takes up to so many bytes of what has come.
     fn take(&mut self, most: usize) -> &[u8] {
         let from = self.taken;

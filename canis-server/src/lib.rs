@@ -14,6 +14,7 @@ mod dispatch;
 mod frames;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
+mod handshake;
 mod in_flight;
 mod inbox;
 pub mod limits;

@@ -13,8 +13,27 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-/// The places that a request holds until its answer is written.
-pub(crate) type Permits = Vec<OwnedSemaphorePermit>;
+/// What a frame holds until it is written: its place, and bytes of three limits at most.
+#[derive(Default)]
+pub(crate) struct Permits([Option<OwnedSemaphorePermit>; 4]);
+
+impl Permits {
+    /// None.
+    pub(crate) fn new() -> Self {
+        Permits::default()
+    }
+
+    /// These.
+    pub(crate) fn of(permits: [Option<OwnedSemaphorePermit>; 4]) -> Self {
+        Permits(permits)
+    }
+}
+
+impl From<OwnedSemaphorePermit> for Permits {
+    fn from(permit: OwnedSemaphorePermit) -> Self {
+        Permits([Some(permit), None, None, None])
+    }
+}
 
 /// Frames that are written at once: one large one, or small ones of so many bytes in all.
 const TOGETHER: usize = 64 << 10;
@@ -24,19 +43,19 @@ struct Bundle {
     /// Wiped when written: answers may hold a plaintext.
     bytes: Wiped,
     frames: usize,
-    permits: Permits,
+    permits: Vec<OwnedSemaphorePermit>,
 }
 
 impl Bundle {
     fn with_room(room: usize) -> Self {
-        Bundle { bytes: Wiped::with_room(room), frames: 0, permits: Permits::new() }
+        Bundle { bytes: Wiped::with_room(room), frames: 0, permits: Vec::new() }
     }
 
     fn add(&mut self, header: &[u8; HEADER], payload: &[u8], permits: Permits) {
         self.bytes.append(header);
         self.bytes.append(payload);
         self.frames += 1;
-        permits.into_iter().for_each(|permit| self.hold(permit));
+        permits.0.into_iter().flatten().for_each(|permit| self.hold(permit));
     }
 
     /// Permits of one kind become one, so that they are given back together.
@@ -138,8 +157,13 @@ impl Outbox {
     pub(crate) async fn send(&self, kind: FrameType, request: u32, payload: &[u8], permits: Permits) {
         let shared = &self.0.0;
         // A writer that has gone means the peer has; the reader learns it by `closed`.
-        let Ok(room) = shared.room.acquire().await else { return };
-        room.forget();
+        match shared.room.try_acquire() {
+            Ok(room) => room.forget(),
+            Err(_) => match shared.room.acquire().await {
+                Ok(room) => room.forget(),
+                Err(_) => return,
+            },
+        }
         // A payload beyond 4 GiB cannot be built: every answer is checked against the limit first.
         let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
         shared.push(&Header { kind, request, length }.encode(), payload, permits);
@@ -215,8 +239,8 @@ mod tests {
         let (outbox, writer) = Outbox::new(ours);
         let places = Arc::new(Semaphore::new(2));
         for id in [1, 2] {
-            let permits = vec![Arc::clone(&places).acquire_owned().await.unwrap()];
-            outbox.answer(id, Ok(bytes(7, TOGETHER)), permits).await;
+            let permit = Arc::clone(&places).acquire_owned().await.unwrap();
+            outbox.answer(id, Ok(bytes(7, TOGETHER)), permit.into()).await;
         }
         outbox.closed().await;
         writer.await.unwrap();
@@ -245,8 +269,8 @@ mod tests {
         let places = Arc::new(Semaphore::new(10));
         let sizes = [1, 2, TOGETHER + 1, 3];
         for (id, size) in (1..).zip(sizes) {
-            let permits = vec![Arc::clone(&places).acquire_owned().await.unwrap()];
-            outbox.answer(id, Ok(bytes(id as u8, size)), permits).await;
+            let permit = Arc::clone(&places).acquire_owned().await.unwrap();
+            outbox.answer(id, Ok(bytes(id as u8, size)), permit.into()).await;
         }
         let bundles: Vec<usize> = outbox.0.0.waiting().bundles.iter().map(|bundle| bundle.frames).collect();
         assert_eq!((bundles, places.available_permits()), (vec![2, 1, 1], 6));

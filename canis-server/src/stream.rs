@@ -132,7 +132,7 @@ impl Streaming {
             let (now, later) = bytes.split_at(part);
             let permit = Arc::clone(unwritten).acquire_many_owned(part as u32).await;
             let permit = permit.map_err(|_| Error::internal("the limits are closed"))?;
-            self.outbox.send(FrameType::Data, self.id, now, vec![permit]).await;
+            self.outbox.send(FrameType::Data, self.id, now, permit.into()).await;
             bytes = later;
         }
         Ok(())

@@ -9,6 +9,7 @@ use super::tenant::OpenTenant;
 use crate::secret::SecretBytes;
 use crate::store::{KeyRow, Row, VersionRow};
 use canis_proto::{ENTRY_PREFIX, Error, ErrorCode, Id, KeyState, KeyType, Result, Usage};
+use quick_cache::Equivalent;
 use std::sync::Arc;
 
 /// A key's metadata, authenticated.
@@ -24,6 +25,16 @@ pub(crate) struct Key {
     entry: bool,
     /// The store's generation before the row was read; a later commit makes it stale.
     generation: u64,
+}
+
+/// What a key is looked up by: hashes as `(Id, String)` does.
+#[derive(Hash)]
+struct Named<'a>(Id, &'a str);
+
+impl Equivalent<(Id, String)> for Named<'_> {
+    fn equivalent(&self, (tenant, name): &(Id, String)) -> bool {
+        self.0 == *tenant && self.1 == name
+    }
 }
 
 fn place(tenant: Id, id: Id, revision: u64) -> Place<'static> {
@@ -61,15 +72,14 @@ impl Keyring {
         name: &str,
         read: impl FnOnce(u64) -> Result<Key>,
     ) -> Result<Arc<Key>> {
-        let cached = (tenant.id, name.to_owned());
         let generation = self.store.generation();
-        if let Some(key) = self.keys.get(&cached)
+        if let Some(key) = self.keys.get(&Named(tenant.id, name))
             && key.generation == generation
         {
             return Ok(key);
         }
         let key = Arc::new(read(generation)?);
-        self.keys.insert(cached, Arc::clone(&key));
+        self.keys.insert((tenant.id, name.to_owned()), Arc::clone(&key));
         Ok(key)
     }
 

@@ -10,7 +10,7 @@ use crate::keyring::tenant::OpenTenant;
 use crate::object::mechanism;
 use canis_proto::answer::Encrypted;
 use canis_proto::message::Encrypt;
-use canis_proto::text::Sealed;
+use canis_proto::text::sealed_text;
 use canis_proto::value::Value;
 use canis_proto::{Error, ErrorCode, Result, Usage};
 
@@ -56,8 +56,7 @@ impl Keyring {
             }
         };
         self.used(key, version);
-        let name = key.record.name.clone();
-        Ok(Sealed { name, version, bytes }.to_text())
+        Ok(sealed_text(&key.record.name, version, &bytes))
     }
 }
 

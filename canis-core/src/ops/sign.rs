@@ -11,7 +11,7 @@ use crate::keyring::ready::ReadyMaterial;
 use crate::object::mechanism;
 use canis_proto::answer::{Signed, Verified};
 use canis_proto::message::{Sign, Verify};
-use canis_proto::text::Sealed;
+use canis_proto::text::{Sealed, sealed_text};
 use canis_proto::{Error, ErrorCode, Family, Result, SignatureForm, SignatureScheme, Usage};
 use std::borrow::Cow;
 
@@ -41,8 +41,7 @@ impl Run for Sign<'_> {
             _ => signature,
         };
         keyring.used(&key, version);
-        let name = key.record.name.clone();
-        Ok(Signed { signature: Sealed { name, version, bytes }.to_text() })
+        Ok(Signed { signature: sealed_text(&key.record.name, version, &bytes) })
     }
 }
 
