@@ -104,8 +104,33 @@ pub(crate) fn check_size(request: &[u8], server: &ServerHello) -> Result<()> {
     ))
 }
 
+/// What TLS says of a client's certificate (RFC 8446, section 6.2); it comes when the client has finished its handshake.
+fn refuses_certificate(alert: AlertDescription) -> bool {
+    use AlertDescription as Alert;
+    matches!(
+        alert,
+        Alert::CertificateRequired
+            | Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::AccessDenied
+            | Alert::DecryptError
+    )
+}
+
 /// The connection broke while frames were exchanged.
 pub(crate) fn lost(config_addr: &str, error: &io::Error) -> Error {
+    let tls = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>());
+    if let Some(rustls::Error::AlertReceived(alert)) = tls
+        && refuses_certificate(*alert)
+    {
+        let why =
+            format!("the server at {config_addr} refuses this client's certificate, or wants one: {alert:?}");
+        return Error::new(ErrorCode::Unauthenticated, why);
+    }
     let message = match error.kind() {
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
             format!("the server at {config_addr} closed the connection")
@@ -113,7 +138,7 @@ pub(crate) fn lost(config_addr: &str, error: &io::Error) -> Error {
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
             format!("the server at {config_addr} did not answer in time")
         }
-        _ => match error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
+        _ => match tls {
             Some(rustls::Error::AlertReceived(alert)) => {
                 format!("the server at {config_addr} ended the connection: TLS alert {alert:?}")
             }

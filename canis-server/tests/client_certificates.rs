@@ -4,6 +4,7 @@
 mod harness;
 mod raw;
 
+use canis_client::{Certificate, Client, Config};
 use canis_proto::credential::{CreateCredential, RevokeCredential};
 use canis_proto::frame::{self, FrameType};
 use canis_proto::message::{CreateKey, ListKeys, decode_error};
@@ -17,6 +18,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 use time::OffsetDateTime;
+use zeroize::Zeroizing;
 
 /// A CA of clients.
 struct Authority(Issuer<'static, KeyPair>, String);
@@ -33,10 +35,14 @@ impl Authority {
 
     /// A certificate of this key for so many seconds from now on.
     fn sign(&self, key: &KeyPair, seconds: i64) -> Vec<u8> {
+        self.certify(key, seconds).der().to_vec()
+    }
+
+    fn certify(&self, key: &KeyPair, seconds: i64) -> rcgen::Certificate {
         let mut params = CertificateParams::new(vec!["client.example".to_owned()]).unwrap();
         params.not_before = OffsetDateTime::now_utc() - time::Duration::DAY;
         params.not_after = OffsetDateTime::now_utc() + time::Duration::seconds(seconds);
-        params.signed_by(key, &self.0).unwrap().der().to_vec()
+        params.signed_by(key, &self.0).unwrap()
     }
 }
 
@@ -73,9 +79,9 @@ fn bind(shared: &Shared, certificate: &[u8], capabilities: Capabilities) -> Resu
     Ok(made.credential.id.clone())
 }
 
-fn local(shared: &Shared) -> canis_client::Client {
+fn local(shared: &Shared) -> Client {
     let addr = format!("unix:{}", shared.deployment.data().display());
-    canis_client::Client::connect(&canis_client::Config::new(addr, Vec::new(), "none")).unwrap()
+    Client::connect(&Config::new(addr, Vec::new(), "none")).unwrap()
 }
 
 fn list() -> ListKeys<'static> {
@@ -239,4 +245,35 @@ fn the_configuration_asks_for_certificates() {
     let mut none = trusting(&shared).with_no_client_auth();
     none.alpn_protocols = vec![frame::ALPN.to_vec()];
     assert!(refused(&shared, &Arc::new(none), None).contains("CertificateRequired"));
+}
+
+/// The clients of this project show the certificate of their configuration, and are told when it is not wanted.
+#[test]
+fn our_clients_show_certificates() {
+    let authority = Authority::new("clients");
+    let shared = asking(&authority, &["--require-client-certificate"]);
+    let key = KeyPair::generate().unwrap();
+    let certificate = authority.certify(&key, 3600);
+    bind(&shared, certificate.der(), Capabilities::NONE.with(Capability::List)).unwrap();
+    let config = |certificate: Option<&rcgen::Certificate>| {
+        let certificate = certificate.map(|certificate| Certificate {
+            chain_pem: certificate.pem().into_bytes(),
+            key_pem: Zeroizing::new(key.serialize_pem().into_bytes()),
+            source: "the test".to_owned(),
+        });
+        Config { token: None, certificate, ..shared.deployment.config(&shared.server) }
+    };
+    Client::connect(&config(Some(&certificate))).unwrap().call(&list()).unwrap();
+    let canis = canis_client::Shared::new(&config(Some(&certificate))).unwrap();
+    canis.call(&list()).unwrap();
+    canis.disconnect();
+    // Resumed, it is still shown.
+    canis.call(&list()).unwrap();
+    let foreign = Authority::new("others").certify(&key, 3600);
+    for unwanted in [None, Some(&foreign)] {
+        let error = Client::connect(&config(unwanted)).err().unwrap();
+        assert_eq!(error.code, ErrorCode::Unauthenticated, "{error}");
+        let error = canis_client::Shared::new(&config(unwanted)).unwrap().call(&list()).err().unwrap();
+        assert_eq!(error.code, ErrorCode::Unauthenticated, "{error}");
+    }
 }
