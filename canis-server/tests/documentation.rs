@@ -297,6 +297,11 @@ fn hex_blocks_decode() {
         if what.starts_with("s1") {
             continue;
         }
+        if what.starts_with("refused ") {
+            let refused = Map::decode(&bytes).map(|_| ()).unwrap_err();
+            assert_eq!(refused.code, ErrorCode::ProtocolError, "{what}");
+            continue;
+        }
         let (header, payload) = split(&bytes);
         let (kind, operation) = what.split_once(' ').unwrap_or((&what, ""));
         let (expected, again) = match kind {
@@ -451,6 +456,18 @@ fn tables_are_the_codes() {
         limits::STRANGER.as_secs()
     ));
     says(format!("| draining after SIGTERM | {} s |", limits::DRAIN.as_secs()));
+}
+
+/// What may be sent again without a key stands in the text as in the code.
+#[test]
+fn repeatable_operations_are_the_codes() {
+    let paragraph =
+        TEXT.split("\n\n").find(|text| text.starts_with("What reads or computes may be asked again"));
+    let said: BTreeSet<&str> =
+        paragraph.unwrap().split('`').skip(1).step_by(2).filter(|one| *one != "batch").collect();
+    let pkcs11 = |name: &str| name.starts_with("token.") || name.starts_with("object.");
+    let rows = TABLE.iter().filter(|row| row.wire && row.id.repeats() && !pkcs11(row.name));
+    assert_eq!(said, rows.map(|row| row.name).collect());
 }
 
 /// R77: strings, integers, maps and arrays of maps cross in one value, and back.

@@ -19,7 +19,6 @@ CHANGES = frozenset(
 )
 # What must not be asked twice when it is not known whether it has happened; everything else reads or computes.
 ONCE = ("batch", "slot.", "credential.", "token.", "object.")
-PAUSE = 0.1
 # A key's metadata (docs/canisp.md, section 7). Times are microseconds since 1970-01-01 UTC.
 Key = dict[str, Any]
 
@@ -111,8 +110,6 @@ class Client(AbstractContextManager["Client"]):
         """A version's public key, the current one's if 0: SubjectPublicKeyInfo in DER."""
         return cast(bytes, self.call("key.public", name=name, version=version)["spki"])
 
-    # Uses of keys
-
     def encrypt(self, name: str, plaintext: bytes, context: bytes = b"") -> str:
         """The ciphertext, `canis:v1:…`; decrypting it needs the same `context`."""
         return cast(str, self.call("encrypt", name=name, plaintext=plaintext, context=context)["ciphertext"])
@@ -151,7 +148,7 @@ class Client(AbstractContextManager["Client"]):
                     lost |= isinstance(error, ConnectionLost)
                     if error.name != "unavailable" or not (again and lost) or time.monotonic() > until:
                         raise
-                time.sleep(PAUSE)
+                time.sleep(0.1)
 
     def _connected(self) -> Connection:
         if self._connection is not None and self._connection.is_usable():

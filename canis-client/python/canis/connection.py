@@ -31,7 +31,6 @@ class Connection:
             self._longest = decode(self._next(0, Kind.HELLO)[1])["max_payload"]
 
     def is_usable(self) -> bool:
-        """Whether the server has neither said that it ends, nor may be doing so."""
         return not self._ending and time.monotonic() - self._used < IDLE
 
     def close(self) -> None:

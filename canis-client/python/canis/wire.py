@@ -3,7 +3,7 @@
 import enum
 import io
 import struct
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, cast
 
 import cbor2
 
@@ -31,8 +31,6 @@ class ConnectionLost(CanisError):
 
 
 class Stream(Protocol):
-    """What frames are read from: a socket."""
-
     def recv(self, size: int, /) -> bytes: ...
 
 
@@ -57,21 +55,26 @@ def read_frame(stream: Stream, longest: int) -> tuple[int, int, bytes]:
 
 def encode(value: dict[str, Any]) -> bytes:
     """The one encoding of a map (RFC 8949, section 4.2.1)."""
-    encoded: bytes = cbor2.dumps(value, canonical=True)
-    return encoded
+    return cbor2.dumps(value, canonical=True)
 
 
 def decode(payload: bytes) -> dict[str, Any]:
     """The map that a payload holds. Encoded again it is the same bytes: so it had its one encoding, and nothing after."""
     try:
         value = cbor2.CBORDecoder(io.BytesIO(payload)).decode()
-        strict = isinstance(value, dict) and encode(value) == payload
+        strict = isinstance(value, dict) and _plain(value) and encode(value) == payload
     except (cbor2.CBORError, RecursionError, TypeError, ValueError, OverflowError):
         strict = False
     if not strict:
         raise protocol_error("the server sends a payload that is not in the deterministic encoding")
-    fields: dict[str, Any] = value
-    return fields
+    return cast(dict[str, Any], value)
+
+
+def _plain(value: object) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _plain(one) for key, one in value.items())
+    known = value is None or isinstance(value, (bytes, str)) or (isinstance(value, int) and -1 << 63 <= value < 1 << 64)
+    return all(map(_plain, value)) if isinstance(value, list) else known
 
 
 def _exactly(stream: Stream, length: int) -> bytes:
