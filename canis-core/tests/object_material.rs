@@ -89,7 +89,7 @@ fn an_imported_key_has_no_history() {
     let mut derives = content(Class::PrivateKey, "k", Usage::ENCRYPT);
     assert_eq!(code(import(&token, None, derives.clone())), ErrorCode::OperationNotSupported);
     derives.class = Class::SecretKey;
-    assert_eq!(code(import(&token, None, derives)), ErrorCode::Internal);
+    assert_eq!(code(import(&token, None, derives)), ErrorCode::InvalidArgument);
     let short = PrivateParts::Secret { kind: KeyType::Aes256, value: SecretBytes::zeroed(31) };
     let content = content(Class::SecretKey, "a", Usage::NONE);
     let request = ImportObject { parts: short, session: None, content };

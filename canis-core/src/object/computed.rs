@@ -7,7 +7,7 @@ use canis_proto::{Error, Family, KeyType, Result};
 /// CKA_CHECK_VALUE.
 const CHECK_VALUE: u64 = 0x90;
 /// CKA_VALUE_LEN; eight bytes, lowest first. Kept where the type does not tell it.
-const VALUE_LEN: u64 = 0x161;
+pub(crate) const VALUE_LEN: u64 = 0x161;
 
 impl Content {
     /// Notes what is computed from a secret key of `kind`.

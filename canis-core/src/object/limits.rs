@@ -84,7 +84,11 @@ impl Content {
             0x0170 => flag(self.modifiable),
             0x0171 => flag(self.copyable),
             0x0172 => flag(self.destroyable),
-            _ => self.kept(kind).map(Cow::Borrowed).or_else(|| self.key.as_ref()?.value(kind)),
+            // What is known of the key counts, not what somebody put beside it.
+            _ => {
+                let known = self.key.as_ref().and_then(|facts| facts.value(kind));
+                known.or_else(|| self.kept(kind).map(Cow::Borrowed))
+            }
         }
     }
 }

@@ -37,6 +37,7 @@ mod stream;
 mod transfer;
 mod wrap;
 
+pub(crate) use computed::VALUE_LEN;
 pub use derive::{Derivation, DeriveKey, DerivePassword, Derived, LEAST_DERIVED, Prf, Salt};
 pub use limits::template_attributes;
 pub(crate) use limits::{DERIVE_TEMPLATE, UNWRAP_TEMPLATE, WRAP_TEMPLATE};

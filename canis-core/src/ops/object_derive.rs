@@ -2,12 +2,12 @@
 
 use super::create_key::NewMaterial;
 use super::object_derived_bytes::{Bases, unfit_length};
-use super::object_keep::{Heritage, NewKey, Origin, require_fit};
+use super::object_keep::{Heritage, NewKey, Origin, no_facts, require_fit};
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
 use crate::object::{
-    Content, CreateObject, Derivation, DeriveKey, DerivePassword, Derived, KeyFacts, MAX_SECRET, Salt,
+    Class, Content, CreateObject, Derivation, DeriveKey, DerivePassword, Derived, KeyFacts, MAX_SECRET, Salt,
 };
 use crate::secret::SecretBytes;
 use canis_proto::{Capability, Error, ErrorCode, Family, Id, KeyType, Result};
@@ -58,6 +58,11 @@ impl Run for DeriveKey<'_> {
             Derived::Data { .. } if heritage.sensitive || !heritage.extractable => Err(weaker()),
             Derived::Data { .. } => {
                 let mut content = self.content;
+                if content.class != Class::Data || content.kept(CKA_VALUE).is_some() {
+                    return Err(Error::invalid(
+                        "derived bytes become the value of a data object, and its only one",
+                    ));
+                }
                 let at = content.attributes.partition_point(|(kind, _)| *kind < CKA_VALUE);
                 content.attributes.insert(at, (CKA_VALUE, bytes.expose().to_vec()));
                 require_fit(&content, self.session, from.all().filter_map(|base| base.template.as_deref()))?;
@@ -91,7 +96,7 @@ fn heritage(base: &KeyFacts, other: Option<&KeyFacts>) -> Heritage {
 /// A key from a secret key promises no less than that. What two parties agree on is a new secret, no part of a private
 /// key: its attributes are the caller's (PKCS#11 3.1, section 6.3.17).
 fn inherit(mut content: Content, base: &Heritage, how: &Derivation<'_>) -> Result<Content> {
-    let facts = content.key.as_mut().ok_or_else(|| Error::internal("a key object without facts"))?;
+    let facts = content.key.as_mut().ok_or_else(no_facts)?;
     if !matches!(how, Derivation::Agree { .. }) {
         if (base.sensitive && !facts.sensitive) || (!base.extractable && facts.extractable) {
             return Err(weaker());

@@ -171,7 +171,8 @@ impl Bases {
     fn joined(&self, parts: &[Part<'_>; 2], len: Option<usize>) -> Result<SecretBytes> {
         let whole = parts[0].len()? + parts[1].len()?;
         let len = len.unwrap_or(whole);
-        if len > whole {
+        // More than any key has would take locked memory for nothing.
+        if len > whole || whole > 2 * MAX_SECRET {
             return Err(unfit_length());
         }
         let mut left = len;

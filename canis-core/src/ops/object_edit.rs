@@ -4,7 +4,7 @@ use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
 use crate::keyring::key_record::KeyRecord;
-use crate::object::{Content, DestroyObject, KeyFacts, Object, UpdateObject};
+use crate::object::{Content, DestroyObject, KeyFacts, Object, UpdateObject, VALUE_LEN};
 use crate::store::{Change, ObjectQuery};
 use crate::token::Role;
 use canis_proto::{Error, ErrorCode, Id, Result, Usage};
@@ -105,6 +105,9 @@ fn check_change(old: &Content, new: &Content, role: Option<Role>) -> Result<()> 
     }
     if old.limits() != new.limits() {
         return refuse("the mechanisms and templates that a key is limited to");
+    }
+    if old.key.is_some() && old.kept(VALUE_LEN) != new.kept(VALUE_LEN) {
+        return refuse("CKA_VALUE_LEN");
     }
     match (&old.key, &new.key) {
         (None, None) if !old.is_trusted() && new.is_trusted() && role != Some(Role::So) => {

@@ -20,7 +20,7 @@ impl Run for GenerateObjects {
         keyring.require_login(caller, true)?;
         let kind = self.kind;
         if self.public.is_some() != kind.is_asymmetric() {
-            return Err(Error::internal("a pair has a public half, a secret key has none"));
+            return Err(Error::invalid("a pair has a public half, a secret key has none"));
         }
         let made = NewMaterial::draw(keyring.provider, kind, self.len)?;
         let new = NewKey::new(keyring.provider, &Origin::Generated, made, self.secret, self.public)?;
@@ -44,6 +44,9 @@ impl Run for CreateObject {
                 ErrorCode::OperationNotSupported,
                 format!("a {} cannot be brought in from outside yet; generate it here", content.class.noun()),
             ));
+        }
+        if (content.class == Class::PublicKey) != content.key.is_some() {
+            return Err(Error::invalid("a public key says what kind of key it is, and no other object does"));
         }
         keyring.require_login(caller, content.private)?;
         if content.is_trusted() && keyring.logged_in(caller)? != Some(Role::So) {

@@ -17,7 +17,7 @@ impl Run for ImportObject {
         keyring.require_login(caller, true)?;
         let (kind, material) = self.parts.into_material()?;
         if self.content.class != secret_class(kind) {
-            return Err(Error::internal(format!("a {} is not of type {kind}", self.content.class.noun())));
+            return Err(Error::invalid(format!("a {} is not of type {kind}", self.content.class.noun())));
         }
         let made = NewMaterial::given(keyring.provider, kind, material)?;
         let claimed = self.content.key.as_ref().map(|facts| facts.spki.as_slice()).unwrap_or_default();

@@ -168,8 +168,9 @@ pub(super) fn require_fit<'t>(
     ))
 }
 
-fn no_facts() -> Error {
-    Error::internal("a key object without facts")
+/// A request that says nothing of the key that it wants.
+pub(super) fn no_facts() -> Error {
+    Error::invalid("an object that shows a key says what kind of key it is")
 }
 
 impl Keyring {

@@ -1,7 +1,7 @@
 //! `object.unwrap`: a wrapped key comes in.
 
 use super::create_key::NewMaterial;
-use super::object_keep::{NewKey, Origin};
+use super::object_keep::{NewKey, Origin, no_facts};
 use super::object_unwrap_malleable::{confine, refuse_cutting};
 use super::object_wrap::{Means, unfit};
 use crate::caller::Caller;
@@ -36,7 +36,7 @@ impl Run for UnwrapKey<'_> {
         // Whatever is wrong with what came out, one answer says no more than that it is wrong.
         let made = opened.key(keyring, self.inside).ok_or_else(wrong_wrapping)?;
         let value = keyring.fingerprint_of(&tenant, &made);
-        let facts = content.key.as_mut().ok_or_else(|| Error::internal("a key object without facts"))?;
+        let facts = content.key.as_mut().ok_or_else(no_facts)?;
         keyring.keep_promises(&tenant, value, made.kind, facts)?;
         if facts.sensitive {
             keyring.unwrap_as_key(caller, &tenant, means.value)?;

@@ -1,6 +1,7 @@
 //! Unwrapping what anybody can alter: PKCS#1 v1.5 and CBC with padding, by the policy `legacy`. Whoever alters a wrapping
 //! learns nothing about the key in it, neither from what the answer is nor from how long it takes.
 
+use super::object_keep::no_facts;
 use super::object_unwrap::{Opened, private};
 use super::object_wrap::{Means, unfit};
 use crate::crypto::{BLOCK, BlockMode, CipherKey, CipherStream, Direction, Iv, padding};
@@ -14,7 +15,7 @@ use subtle::{ConditionallySelectable, ConstantTimeEq};
 /// What comes out of a wrapping that anybody can alter may be part of another key: it stays inside, and nothing more is
 /// made of it that could be compared.
 pub(super) fn confine(content: &mut Content) -> Result<()> {
-    let facts = content.key.as_mut().ok_or_else(|| Error::internal("a key object without facts"))?;
+    let facts = content.key.as_mut().ok_or_else(no_facts)?;
     if !facts.sensitive || facts.extractable {
         return Err(Error::new(
             ErrorCode::KeySensitive,

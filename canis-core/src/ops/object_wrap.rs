@@ -6,7 +6,7 @@ use super::wrap_strength;
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::crypto::{
-    AesKey, BLOCK, BlockMode, CipherStream, Direction, GCM_NONCE, Iv, KeyWrap, rsa_aes_wrap,
+    AesKey, BLOCK, BlockMode, CipherStream, Direction, GCM_NONCE, GCM_TAG, Iv, KeyWrap, rsa_aes_wrap,
 };
 use crate::keyring::Keyring;
 use crate::keyring::role::{Grant, Roles};
@@ -104,7 +104,13 @@ impl Leaving<'_> {
                 Err(Error::invalid("AES Key Wrap takes 16 bytes or more, a whole number of 8"))
             }
             Wrapping::AesKw | Wrapping::AesKwp => Ok(kwp),
+            Wrapping::AesGcm { tag, .. } if *tag > GCM_TAG => {
+                Err(Error::invalid(format!("a tag has at most {GCM_TAG} bytes, not {tag}")))
+            }
             Wrapping::AesGcm { tag, .. } => Ok(len + tag),
+            Wrapping::RsaAes { bits, .. } if ![128, 192, 256].contains(bits) => {
+                Err(Error::invalid(format!("an AES key has 128, 192 or 256 bits, not {bits}")))
+            }
             Wrapping::AesCbcPad { .. } => Ok((len / BLOCK + 1) * BLOCK),
             Wrapping::RsaAes { .. } => Ok(block + kwp),
             Wrapping::RsaOaep(oaep) if len + 2 * oaep.hash.len() + 2 > block => Err(too_long()),
