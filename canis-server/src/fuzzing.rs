@@ -9,6 +9,7 @@ use canis_core::clock::SystemClock;
 use canis_core::datadir::DataDir;
 use canis_core::root::Credential as Root;
 use canis_core::secret::SecretBytes;
+use canis_core::store::at_hand::AtHand;
 use canis_core::{Core, default_provider};
 use canis_proto::credential::CreateCredential;
 use canis_proto::frame::{FrameType, frame};
@@ -22,8 +23,8 @@ use zeroize::Zeroizing;
 
 /// A server without a door to the network, and a bearer who may use its keys.
 pub struct Door {
-    server: Arc<Server>,
-    token: Zeroizing<String>,
+    pub(crate) server: Arc<Server>,
+    pub(crate) token: Zeroizing<String>,
     _drain: watch::Sender<bool>,
 }
 
@@ -45,7 +46,8 @@ impl Door {
     /// Those of the store.
     pub fn new(dir: &Path, root: &[u8]) -> Result<Self> {
         let dir = DataDir::new(dir);
-        let core = Core::open(Arc::new(dir.open_store()?), default_provider(), Arc::new(SystemClock))?;
+        let core =
+            Core::open(Arc::new(AtHand(dir.open_store()?)), default_provider(), Arc::new(SystemClock))?;
         core.unseal(&Root::Keyfile(SecretBytes::copied_from(root)))?;
         let administrator = core.administrator()?;
         let kinds = [KeyType::Aes256, KeyType::Ed25519, KeyType::EcdsaP256, KeyType::Generic];
@@ -100,7 +102,7 @@ impl Door {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use canis_core::root::NewRoot;
     use canis_core::setup;
@@ -111,7 +113,8 @@ mod tests {
     /// The frames of docs/canisp.md.
     const FRAMES: &str = include_str!("../../tests/vectors/canisp.json");
 
-    fn door(path: &Path) -> Door {
+    /// One over a store that it makes.
+    pub(crate) fn door(path: &Path) -> Door {
         let dir = DataDir::new(path);
         let root = NewRoot::Keyfile { key: SecretBytes::copied_from(&[9; 32]) };
         setup::create(&dir, root, &[], default_provider(), Arc::new(SystemClock)).unwrap();

@@ -92,3 +92,42 @@ pub(crate) fn log<T>(operation: Option<OperationId>, result: &Result<T>) {
         _ => info!(operation, code, "request refused"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fuzzing::tests::door;
+    use crate::session::Credential;
+    use canis_core::secret::SecretBytes;
+    use canis_proto::message::{Encrypt, ShowKey, Terms, encode_request, encode_request_on};
+
+    /// R95: once its caller and its key are known, a request is answered where it was read, which asks nothing of the
+    /// store: neither for the key nor for the credential. What waits, is large or comes too late is not.
+    #[test]
+    fn a_key_at_hand_is_used_where_the_request_was_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let door = door(folder.path());
+        let token = SecretBytes::copied_from(door.token.as_bytes());
+        let session = Session::new(Credential::Token(token));
+        let tried = |payload: &[u8]| run_at_once(&door.server, &session, payload).map(|done| done.is_ok());
+        let waited = |payload: &[u8]| {
+            let asked = dispatch::asked(payload).unwrap();
+            dispatch::answer(&door.server.core, &session, asked).map(drop).unwrap();
+        };
+        let encrypt = Encrypt::new("a", &b"plain"[..]);
+        let payload = encode_request(&encrypt);
+        assert_eq!(tried(&payload), None, "neither caller nor key is known");
+        (0..2).for_each(|_| waited(&payload));
+        assert_eq!(tried(&payload), Some(true));
+        let show = encode_request(&ShowKey { name: "a".into(), before_version: 0 });
+        let large = encode_request(&Encrypt::new("a", vec![7; limits::LARGE as usize]));
+        for payload in [&show, &large] {
+            waited(payload);
+            assert_eq!(tried(payload), None);
+        }
+        let late = Terms { deadline: Some(0), ..Terms::default() };
+        assert_eq!(tried(&encode_request_on(&encrypt, late)), None);
+        assert_eq!(tried(b"nothing"), None);
+        assert_eq!(tried(&payload), Some(true));
+    }
+}
