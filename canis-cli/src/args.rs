@@ -5,6 +5,7 @@ use crate::bench::args::BenchCommand;
 use crate::key_args::{ApplyKeys, CreateKey, DestroyKey, ListKeys, RotateKey, UpdateKey};
 use crate::kv_args::KvCommand;
 use crate::policy_args::PolicyCommand;
+use crate::root_args::RootCommand;
 use crate::slot_args::SlotCommand;
 use crate::token_args::TokenCommand;
 use crate::transfer_args::{ExportKey, ImportFile, ImportKey, ImportPkcs12, ImportSoftHsm, WrappingKey};
@@ -61,6 +62,11 @@ pub(crate) enum Command {
     Slot {
         #[command(subcommand)]
         command: SlotCommand,
+    },
+    /// Look after what opens the store: its root slots, any one of which does.
+    Root {
+        #[command(subcommand)]
+        command: RootCommand,
     },
     /// Look after a data directory's store.
     Store {
@@ -198,14 +204,20 @@ pub(crate) struct Local {
 #[derive(Args, Clone)]
 pub(crate) struct RootFile {
     /// Open the store with the passphrase in this file.
-    #[arg(long, value_name = "F", requires = "data", conflicts_with_all = ["keyfile", "hsm_pin_file"])]
+    #[arg(long, value_name = "F", requires = "data", group = "opener")]
     pub(crate) passphrase_file: Option<PathBuf>,
     /// Open the store with the 32 bytes in this file.
-    #[arg(long, value_name = "F", requires = "data", conflicts_with = "hsm_pin_file")]
+    #[arg(long, value_name = "F", requires = "data", group = "opener")]
     pub(crate) keyfile: Option<PathBuf>,
     /// Open the store with the HSM's PIN in this file.
-    #[arg(long, value_name = "F", requires = "data")]
+    #[arg(long, value_name = "F", requires = "data", group = "opener")]
     pub(crate) hsm_pin_file: Option<PathBuf>,
+    /// Open the store with the shares in these files, one a line. Repeatable.
+    #[arg(long, value_name = "F", requires = "data", group = "opener")]
+    pub(crate) share_file: Vec<PathBuf>,
+    /// Open the store with the recipient's private key in this file.
+    #[arg(long, value_name = "F", requires = "data", group = "opener")]
+    pub(crate) recipient_key: Option<PathBuf>,
     /// The HSM's PKCS#11 module, if not the one that canis.toml names.
     #[arg(long, value_name = "PATH", requires = "hsm_pin_file")]
     pub(crate) module: Option<PathBuf>,

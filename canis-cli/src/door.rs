@@ -10,6 +10,7 @@ use canis_core::datadir::{DataDir, DirLock};
 use canis_core::{Caller, Core, Run, default_provider};
 use canis_proto::message::{Status, WireAnswer, WireRequest};
 use canis_proto::{Error, ErrorCode, Result};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// An open door.
@@ -66,6 +67,18 @@ impl Door {
             Company::Nobody => dir.lock()?,
         };
         let core = local::open_dir(&dir, &place.root)?;
+        Ok(Door::Store { operator: core.operator(), core: Box::new(core), _lock: lock })
+    }
+
+    /// Opens the door to a store as it lies there, unsealed only if a server has done so.
+    pub(crate) fn open_sealed(connection: &Connection, data: Option<&PathBuf>) -> Result<Self> {
+        let Some(path) = data else { return connect::open(connection).map(Door::at) };
+        let dir = DataDir::new(path);
+        if dir.is_locked() {
+            return server_of(&dir, connection).map(Door::at);
+        }
+        let lock = dir.share()?;
+        let core = local::open_sealed(&dir)?;
         Ok(Door::Store { operator: core.operator(), core: Box::new(core), _lock: lock })
     }
 

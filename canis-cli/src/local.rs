@@ -1,8 +1,10 @@
 //! Opening a store of this machine without a server, as its owner.
 
 use crate::args::{Local, RootFile};
+use crate::root_credential;
 use canis_core::clock::SystemClock;
 use canis_core::datadir::{DataDir, RootFlags};
+use canis_core::root::Credential;
 use canis_core::{Core, default_provider};
 use canis_proto::{Error, ErrorCode, Result};
 use std::sync::Arc;
@@ -14,21 +16,37 @@ pub(crate) fn open(local: &Local) -> Result<Core> {
 
 /// The same.
 pub(crate) fn open_dir(dir: &DataDir, root: &RootFile) -> Result<Core> {
-    let core = Core::open(Arc::new(dir.open_store()?), default_provider(), Arc::new(SystemClock))?;
+    let core = open_sealed(dir)?;
     if core.has_root() {
-        let source = dir.read_config()?.root_source(flags(root))?;
-        let Some(source) = source else {
-            return Err(Error::new(
-                ErrorCode::Sealed,
-                "no root credential is configured; give --passphrase-file, --keyfile or --hsm-pin-file",
-            ));
-        };
-        core.unseal(&source.credential()?)?;
+        core.unseal(&credential(dir, root)?)?;
     }
     Ok(core)
 }
 
+/// The store of a data directory as it lies there.
+pub(crate) fn open_sealed(dir: &DataDir) -> Result<Core> {
+    Core::open(Arc::new(dir.open_store()?), default_provider(), Arc::new(SystemClock))
+}
+
+/// What the flags lead to, else `canis.toml`.
+pub(crate) fn credential(dir: &DataDir, root: &RootFile) -> Result<Credential> {
+    if !root.share_file.is_empty() {
+        return root_credential::shares(&root.share_file).map(Credential::Shares);
+    }
+    if let Some(file) = &root.recipient_key {
+        return root_credential::recipient_key(file).map(Credential::Recipient);
+    }
+    let source = dir.read_config()?.root_source(flags(root))?.ok_or_else(|| {
+        Error::new(
+            ErrorCode::Sealed,
+            "no root credential is configured; give --passphrase-file, --keyfile, --hsm-pin-file, --share-file or \
+             --recipient-key",
+        )
+    })?;
+    source.credential()
+}
+
 fn flags(root: &RootFile) -> RootFlags {
-    let RootFile { passphrase_file, keyfile, hsm_pin_file, module } = root.clone();
+    let RootFile { passphrase_file, keyfile, hsm_pin_file, module, .. } = root.clone();
     RootFlags { passphrase_file, keyfile, pin_file: hsm_pin_file, module }
 }

@@ -16,11 +16,14 @@ mod key_args;
 mod key_file;
 mod kv_args;
 mod local;
+mod new_root;
 mod pin;
 mod policy_args;
 mod progress;
 mod prompt;
 mod rollback;
+mod root_args;
+mod root_credential;
 mod secret_file;
 mod show;
 mod slot_args;
@@ -61,6 +64,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
     match command {
         Command::Init(args) => commands::init::run(args, json)?,
         Command::Slot { command } => commands::slot::run(&connection, &command, json)?,
+        Command::Root { command } => commands::root::run(&connection, &command, json)?,
         Command::Store { command: StoreCommand::Verify(args) } => {
             return commands::store::verify(&args, json);
         }

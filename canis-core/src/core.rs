@@ -9,7 +9,7 @@ use crate::object::{KeyHandle, Since};
 use crate::root::Credential;
 use crate::store::Store;
 use crate::token::Role;
-use canis_proto::{ENTRY_PREFIX, Error, ErrorCode, Id, Operation, Result};
+use canis_proto::{Cost, ENTRY_PREFIX, Error, ErrorCode, Id, Operation, OperationId, Result};
 use std::fmt;
 use std::sync::Arc;
 
@@ -112,7 +112,7 @@ impl Core {
     /// # Errors
     /// `unauthenticated`, alike for every kind of wrong token; `sealed`.
     pub fn authenticate(&self, token: &str) -> Result<Caller> {
-        self.keyring.authenticate(token)
+        self.keyring.rereading(|| self.keyring.authenticate(token))
     }
 
     /// The caller that a client certificate (DER) stands for, which its bearer has proved to be his own.
@@ -120,7 +120,7 @@ impl Core {
     /// # Errors
     /// `unauthenticated` if it stands for nobody or its time is over; `sealed`.
     pub fn authenticate_certificate(&self, certificate: &[u8]) -> Result<Caller> {
-        self.keyring.authenticate_certificate(certificate)
+        self.keyring.rereading(|| self.keyring.authenticate_certificate(certificate))
     }
 
     /// A number that grows whenever this process makes or revokes a credential: who has authenticated somebody before
@@ -183,6 +183,9 @@ impl Core {
     /// `permission_denied` naming capability and resource, and those of the operation.
     pub fn call<R: Run>(&self, caller: &Caller, request: R) -> Result<R::Answer> {
         allow(caller, &request)?;
+        // What is short writes nothing; who replaces the root key waits for the others.
+        let writes = R::ID.row().cost == Cost::Long && R::ID != OperationId::RotateRootKey;
+        let _steady = writes.then(|| self.keyring.steady_root()).transpose()?;
         request.run(&self.keyring, caller)
     }
 

@@ -3,7 +3,7 @@
 use crate::clock::Clock;
 use crate::crypto::{Provider, selftest};
 use crate::datadir::DataDir;
-use crate::keyring::record::StoreFacts;
+use crate::keyring::record::{RootKeyFacts, StoreFacts};
 use crate::keyring::seal::{fresh_id, fresh_key};
 use crate::keyring::store_rows::sealed_fact;
 use crate::keyring::tenant::{Protection, new_tenant};
@@ -46,12 +46,14 @@ pub fn create(
     dir.refuse_existing_store()?;
     let (store, facts) = facts(provider, &*clock)?;
     let root_key = fresh_key(provider)?;
-    let slot = new_slot(provider, store, root, &root_key)?;
-    let keys = RootKeys::new(provider, &root_key)?;
+    let slot = new_slot(provider, store, root, &root_key, clock.now_micros())?;
+    let keys = RootKeys::new(provider, root_key)?;
+    let root_key_facts = RootKeyFacts { number: 1, created_at: clock.now_micros() };
     // Rows are sealed by a keyring, and a keyring stands on a store: the rows gather in memory first.
     let draft: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let mut first = vec![Change::Put(facts), Change::Put(Row::RootSlot(slot))];
     draft.commit(&first)?;
+    first.push(Change::Put(Keyring::root_key_fact(&keys, 1, &root_key_facts)?));
     let tenant = new_tenant(provider, Some(&keys), DEFAULT_TENANT, 0, Protection::Root, clock.now_micros())?;
     for (name, secret) in secrets {
         first.push(Change::Put(sealed_fact(&keys, name, secret)?));

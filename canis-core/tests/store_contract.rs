@@ -5,8 +5,8 @@ use canis_core::store::at_hand::AtHand;
 use canis_core::store::memory::MemoryStore;
 use canis_core::store::sqlite::SqliteStore;
 use canis_core::store::{
-    Change, EntryRow, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, ReceiptRow, RoleRow, Row, Store,
-    TenantRow, TokenRow, UNSAID, UseRow, VersionRow,
+    Change, EntryRow, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, ReceiptRow, RoleRow, RootSlotRow, Row,
+    Store, TenantRow, TokenRow, UNSAID, UseRow, VersionRow,
 };
 use canis_proto::{ErrorCode, Id};
 
@@ -200,6 +200,50 @@ fn objects_by_label_id_class_and_key() {
         store.commit(&[Change::RemoveObject(id(2), 9)]).unwrap_err();
         store.commit(&[Change::RemoveObject(id(2), 1)]).unwrap();
         assert_eq!(store.object(id(2)).unwrap(), None);
+    });
+}
+
+/// Root slots go by revision, and never twice.
+#[test]
+fn root_slots_are_removed() {
+    on_every_store(|store| {
+        let slot = |revision| RootSlotRow { id: id(1), kind: "keyfile".into(), revision, body: vec![1] };
+        store.commit(&[Change::Put(Row::RootSlot(slot(1)))]).unwrap();
+        store.commit(&[Change::Put(Row::RootSlot(slot(2)))]).unwrap();
+        assert_eq!(store.commit(&[Change::RemoveRootSlot(id(1), 1)]).unwrap_err().code, ErrorCode::Conflict);
+        assert_eq!(store.root_slots().unwrap(), [slot(2)]);
+        store.commit(&[Change::RemoveRootSlot(id(1), 2)]).unwrap();
+        assert!(store.root_slots().unwrap().is_empty());
+        store.commit(&[Change::RemoveRootSlot(id(1), 2)]).unwrap_err();
+    });
+}
+
+/// What is sealed anew keeps its revision; a row of another revision, or of a table that stands under no root key, is
+/// left as it is.
+#[test]
+fn rows_are_sealed_anew() {
+    on_every_store(|store| {
+        let fact =
+            |revision, body: &[u8]| Row::Meta(MetaRow { name: "fact".into(), revision, body: body.to_vec() });
+        let tenant = |sealed: &[u8]| TenantRow {
+            id: id(7),
+            name: "t".into(),
+            slot: 0,
+            revision: 1,
+            sealed: sealed.to_vec(),
+        };
+        let anew = |sealed: &[u8]| Change::Reseal(Row::Tenant(tenant(sealed)));
+        store.commit(&[Change::Put(fact(1, b"old")), Change::Put(Row::Tenant(tenant(b"old")))]).unwrap();
+        let stale = store.commit(&[anew(b"new"), Change::Reseal(fact(2, b"new"))]).unwrap_err();
+        assert_eq!(stale.code, ErrorCode::Conflict);
+        assert_eq!(store.tenant(id(7)).unwrap(), Some(tenant(b"old")));
+        store.commit(&[anew(b"new"), Change::Reseal(fact(1, b"new"))]).unwrap();
+        assert_eq!(store.tenant(id(7)).unwrap(), Some(tenant(b"new")));
+        assert_eq!(
+            store.meta("fact").unwrap().map(|row| (row.revision, row.body)),
+            Some((1, b"new".to_vec()))
+        );
+        store.commit(&[Change::Reseal(Row::Key(key(1, id(8), "k")))]).unwrap_err();
     });
 }
 

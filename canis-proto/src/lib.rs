@@ -23,6 +23,7 @@ pub mod message;
 mod name;
 pub mod operation;
 mod parse;
+pub mod root;
 pub mod schema;
 mod signature;
 pub mod slot;

@@ -274,6 +274,18 @@ operations! {
     ListCredentials = 141, "credential.list", Some(C::Admin), Long, true;
     /// Take a token or a certificate's rights away.
     RevokeCredential = 142, "credential.revoke", Some(C::Admin), Long, true;
+    /// The root slots.
+    ListRoots = 130, "root.list", Some(C::Admin), Long, true;
+    /// Add a root slot.
+    AddRoot = 131, "root.add", Some(C::Admin), Long, true;
+    /// Remove a root slot.
+    RemoveRoot = 132, "root.remove", Some(C::Admin), Long, true;
+    /// Try a credential on the root slots.
+    TestRoot = 133, "root.test", Some(C::Admin), Long, true;
+    /// Wrap a slot's root key anew.
+    RotateRoot = 134, "root.rotate", Some(C::Admin), Long, true;
+    /// Give the store a new root key.
+    RotateRootKey = 135, "root.rotate-key", Some(C::Admin), Long, true;
     /// Open every row and name those that were changed by other hands; asked on the store's own host.
     VerifyStore = 31, "store.verify", Some(C::Admin), Long, false;
 

@@ -5,6 +5,7 @@ use crate::credential::CredentialInfo;
 use crate::fields::Fields;
 use crate::fields::FromValue;
 use crate::message::{WireAnswer, read_error};
+use crate::root::RootSlotInfo;
 use crate::signature::SignatureScheme;
 use crate::slot::{PinInfo, SlotInfo};
 use crate::value::{Map, Value};
@@ -157,6 +158,10 @@ pub(crate) fn credentials(fields: &mut Fields<'_>, key: &str) -> Result<Vec<Cred
 
 pub(crate) fn slots(fields: &mut Fields<'_>, key: &str) -> Result<Vec<SlotInfo>> {
     list(fields, key, "a slot")
+}
+
+pub(crate) fn root_slots(fields: &mut Fields<'_>, key: &str) -> Result<Vec<RootSlotInfo>> {
+    list(fields, key, "a root slot")
 }
 
 pub(crate) fn pin_info(fields: &mut Fields<'_>, key: &str) -> Result<PinInfo> {

@@ -7,6 +7,7 @@ use crate::message::{
     ListKeys, Mac, MakeDataKey, PublicKey, PutEntry, Random, Rewrap, RotateKey, ShowKey, Sign, Status,
     UpdateKey, Verify, VerifyMac, WireAnswer, WireRequest, WrappingKey,
 };
+use crate::root::{AddRoot, ListRoots, RemoveRoot, RotateRoot, RotateRootKey, TestRoot};
 use crate::slot::{DeleteSlot, ExportFromSlot, ImportToSlot, InitSlot, ListSlots, SetSlotPin, UnlockSlot};
 use crate::stream::{
     DecryptStream, EncryptStream, HashStream, MacStream, SignStream, VerifyMacStream, VerifyStream,
@@ -211,12 +212,13 @@ pub fn described(id: OperationId) -> Option<Described> {
         };
     }
     table! {
-        ActivateKey<'_>, Batch<'_>, CancelDestroyKey<'_>, CreateCredential<'_>, CreateKey<'_>, Decrypt<'_>,
+        ActivateKey<'_>, AddRoot<'_>, Batch<'_>, CancelDestroyKey<'_>, CreateCredential<'_>, CreateKey<'_>, Decrypt<'_>,
         DecryptAesGcm<'_>, DeleteEntry<'_>, DeleteSlot<'_>, Derive<'_>, DestroyKey<'_>, DisableKey<'_>, EnableKey<'_>, Encrypt<'_>,
         EncryptAesGcm<'_>, ExportFromSlot<'_>, ExportKey<'_>, GetEntry<'_>, HashData<'_>, ImportKey<'_>,
-        ImportToSlot<'_>, InitSlot<'_>, ListCredentials<'_>, ListEntries<'_>, ListKeys<'_>, ListSlots, Mac<'_>,
-        MakeDataKey<'_>, PublicKey<'_>, PutEntry<'_>, Random, RevokeCredential<'_>, Rewrap<'_>, RotateKey<'_>,
-        SetSlotPin<'_>, ShowKey<'_>, Sign<'_>, Status, UnlockSlot<'_>, UpdateKey<'_>, Verify<'_>, VerifyMac<'_>,
+        ImportToSlot<'_>, InitSlot<'_>, ListCredentials<'_>, ListEntries<'_>, ListKeys<'_>, ListRoots, ListSlots, Mac<'_>,
+        MakeDataKey<'_>, PublicKey<'_>, PutEntry<'_>, Random, RemoveRoot<'_>, RevokeCredential<'_>, Rewrap<'_>, RotateKey<'_>, RotateRoot<'_>,
+        RotateRootKey<'_>,
+        SetSlotPin<'_>, ShowKey<'_>, Sign<'_>, Status, TestRoot<'_>, UnlockSlot<'_>, UpdateKey<'_>, Verify<'_>, VerifyMac<'_>,
         WrappingKey,
     }
 }

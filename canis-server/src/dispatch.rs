@@ -13,6 +13,7 @@ use canis_proto::message::{
     ListKeys, Mac, MakeDataKey, PublicKey, PutEntry, Random, Rewrap, RotateKey, ShowKey, Sign, Status,
     UpdateKey, Verify, VerifyMac, WireAnswer, WireRequest, WrappingKey, decode_request,
 };
+use canis_proto::root::{AddRoot, ListRoots, RemoveRoot, RotateRoot, RotateRootKey, TestRoot};
 use canis_proto::slot::{
     DeleteSlot, ExportFromSlot, ImportToSlot, InitSlot, ListSlots, SetSlotPin, UnlockSlot,
 };
@@ -97,6 +98,14 @@ pub(crate) fn handler(id: OperationId) -> Option<Handler> {
         OperationId::ImportToSlot => |core, session, args| run::<ImportToSlot<'_>>(core, session, args),
         OperationId::ExportFromSlot => |core, session, args| run::<ExportFromSlot<'_>>(core, session, args),
         OperationId::DeleteSlot => |core, session, args| run::<DeleteSlot<'_>>(core, session, args),
+        OperationId::ListRoots => |core, session, args| run::<ListRoots>(core, session, args),
+        OperationId::AddRoot => |core, session, args| aside(|| run::<AddRoot<'_>>(core, session, args)),
+        OperationId::RemoveRoot => |core, session, args| run::<RemoveRoot<'_>>(core, session, args),
+        OperationId::TestRoot => |core, session, args| aside(|| run::<TestRoot<'_>>(core, session, args)),
+        OperationId::RotateRoot => |core, session, args| aside(|| run::<RotateRoot<'_>>(core, session, args)),
+        OperationId::RotateRootKey => {
+            |core, session, args| aside(|| run::<RotateRootKey<'_>>(core, session, args))
+        }
         OperationId::Encrypt => encrypt,
         OperationId::Decrypt => |core, session, args| run::<Decrypt<'_>>(core, session, args),
         OperationId::EncryptAesGcm => encrypt_aes_gcm,
@@ -114,6 +123,13 @@ where
     R::Answer: WireAnswer,
 {
     call(core, session, parse::<R>(args)?)
+}
+
+/// Runs `work` on a thread that has wholly ended when this returns: it may call an HSM's library, which must not leave
+/// its state in a thread of the pool (see [`crate::unseal`]).
+fn aside<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    let failed = || Error::internal("the call of the root failed unexpectedly; the server's log says more");
+    std::thread::scope(|scope| scope.spawn(work).join()).unwrap_or_else(|_| Err(failed()))
 }
 
 fn encrypt(core: &Core, session: &Session, args: Map<'_>) -> Result<Zeroizing<Vec<u8>>> {

@@ -36,6 +36,10 @@ use canis_proto::message::{
     encode_request_once,
 };
 use canis_proto::operation::TABLE;
+use canis_proto::root::{
+    AddRoot, ListRoots, RemoveRoot, RootKeyRotated, RootList, RootRemoved, RootSlotInfo, RotateRoot,
+    RotateRootKey, TestRoot,
+};
 use canis_proto::slot::{
     DeleteSlot, ExportFromSlot, ImportToSlot, InitSlot, ListSlots, SetSlotPin, SlotDeleted, SlotList,
     SlotObject, SlotObjects, SlotToken, UnlockSlot,
@@ -144,6 +148,12 @@ fn request_again(payload: &[u8]) -> (OperationId, Vec<u8>) {
         OperationId::ImportToSlot => request::<ImportToSlot<'_>>(args),
         OperationId::ExportFromSlot => request::<ExportFromSlot<'_>>(args),
         OperationId::DeleteSlot => request::<DeleteSlot<'_>>(args),
+        OperationId::ListRoots => request::<ListRoots>(args),
+        OperationId::AddRoot => request::<AddRoot<'_>>(args),
+        OperationId::RemoveRoot => request::<RemoveRoot<'_>>(args),
+        OperationId::TestRoot => request::<TestRoot<'_>>(args),
+        OperationId::RotateRoot => request::<RotateRoot<'_>>(args),
+        OperationId::RotateRootKey => request::<RotateRootKey<'_>>(args),
         other => token_request_again(other, args),
     };
     (id, again)
@@ -178,6 +188,12 @@ fn answer_again(id: OperationId, payload: &[u8]) -> Vec<u8> {
         OperationId::ImportToSlot => answer::<SlotObjects>(payload),
         OperationId::ExportFromSlot => answer::<SlotObject>(payload),
         OperationId::DeleteSlot => answer::<SlotDeleted>(payload),
+        OperationId::ListRoots => answer::<RootList>(payload),
+        OperationId::AddRoot | OperationId::TestRoot | OperationId::RotateRoot => {
+            answer::<RootSlotInfo>(payload)
+        }
+        OperationId::RemoveRoot => answer::<RootRemoved>(payload),
+        OperationId::RotateRootKey => answer::<RootKeyRotated>(payload),
         OperationId::ListKeys => answer::<KeyList>(payload),
         OperationId::PublicKey => answer::<PublicKeyInfo>(payload),
         OperationId::Encrypt => answer::<Encrypted>(payload),

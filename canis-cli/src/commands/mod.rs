@@ -15,6 +15,8 @@ pub(crate) mod mac;
 pub(crate) mod pkcs12;
 pub(crate) mod policy;
 pub(crate) mod rewrap;
+pub(crate) mod root;
+mod root_key;
 pub(crate) mod signing;
 pub(crate) mod slot;
 mod slot_transfer;

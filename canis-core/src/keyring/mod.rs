@@ -7,7 +7,6 @@ use crate::crypto::Provider;
 use crate::crypto::decoy::Decoys;
 use crate::crypto::xaes::XaesKey;
 use crate::object::KeyHandle;
-use crate::root::{Credential, open_slot};
 use crate::secret::SecretBytes;
 use crate::store::Store;
 use crate::token::TokenInfo;
@@ -30,6 +29,8 @@ pub(crate) mod ready;
 pub(crate) mod receipt;
 pub(crate) mod record;
 pub(crate) mod role;
+pub(crate) mod root_key;
+mod roots;
 mod schedule;
 pub(crate) mod seal;
 mod search;
@@ -78,6 +79,12 @@ pub struct Keyring {
     pub(crate) decoys: Decoys,
     /// Whose turn it is among those whose transactions met another one.
     losers: Mutex<()>,
+    /// Whose turn it is among those who remove root slots.
+    roots: Mutex<()>,
+    /// Taken alone by who replaces the root key, and shared by who writes what stands under it.
+    root_gate: RwLock<()>,
+    /// Grows when the root key begins to be replaced, and when that is over.
+    root_turns: AtomicU64,
 }
 
 /// Whether the root key is at hand.
@@ -93,17 +100,20 @@ enum RootState {
 
 /// What the root key opens; one HKDF label each (docs/storage.md).
 pub(crate) struct RootKeys {
+    /// The root key itself, for root slots that are added.
+    pub(crate) root_key: SecretBytes,
     pub(crate) rows: RowSealer,
     pub(crate) tenant_wrap: XaesKey,
     pub(crate) pin_outer: XaesKey,
 }
 
 impl RootKeys {
-    pub(crate) fn new(provider: &'static Provider, root_key: &SecretBytes) -> Result<Self> {
+    pub(crate) fn new(provider: &'static Provider, root_key: SecretBytes) -> Result<Self> {
         Ok(RootKeys {
-            rows: RowSealer::new(provider, root_key)?,
-            tenant_wrap: derive_xaes(provider, root_key, "canis/v1/tenant-wrap")?,
-            pin_outer: derive_xaes(provider, root_key, "canis/v1/pin-outer")?,
+            rows: RowSealer::new(provider, &root_key)?,
+            tenant_wrap: derive_xaes(provider, &root_key, "canis/v1/tenant-wrap")?,
+            pin_outer: derive_xaes(provider, &root_key, "canis/v1/pin-outer")?,
+            root_key,
         })
     }
 }
@@ -154,6 +164,9 @@ impl Keyring {
             credentials: AtomicU64::new(0),
             decoys: Decoys::default(),
             losers: Mutex::new(()),
+            roots: Mutex::new(()),
+            root_gate: RwLock::new(()),
+            root_turns: AtomicU64::new(0),
             store,
             provider,
             clock,
@@ -183,26 +196,6 @@ impl Keyring {
     /// Says why it is sealed.
     pub(crate) fn set_sealed_reason(&self, reason: String) {
         *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = reason;
-    }
-
-    /// Opens the store with the first slot of the credential's kind that it fits.
-    pub(crate) fn unseal(&self, credential: &Credential) -> Result<()> {
-        let slots = self.store.root_slots()?;
-        let mut refusal = Error::invalid(format!(
-            "the store has no {} root; its roots are: {}",
-            credential.kind(),
-            slots.iter().map(|s| s.kind.as_str()).collect::<Vec<_>>().join(", ")
-        ));
-        for slot in slots.iter().filter(|s| s.kind == credential.kind()) {
-            match open_slot(self.provider, self.store_id(), slot, credential) {
-                Ok(key) => {
-                    self.hold_root(RootKeys::new(self.provider, &key)?);
-                    return Ok(());
-                }
-                Err(error) => refusal = error,
-            }
-        }
-        Err(refusal)
     }
 
     /// Holds the root's keys from now on.

@@ -4,11 +4,11 @@
 //! carries two tags: the tenant's MAC (zeros until somebody logged in wrote it) and the store's. The tenant's is
 //! checked whenever the tenant is open.
 
-use super::Keyring;
 use super::record::ObjectRecord;
 use super::seal::Place;
 use super::store_rows::agree;
 use super::tenant::OpenTenant;
+use super::{Keyring, RootKeys};
 use crate::caller::Caller;
 use crate::object::{Class, Content, KeyHandle, Object, Since};
 use crate::store::{ObjectRow, Row, UNSAID};
@@ -152,6 +152,18 @@ impl Keyring {
 }
 
 /// The number of a family in the clear column (docs/storage.md, section 7).
+/// A public object's row with the store's tag of another root key; `None` for one whose tag does not fit the old one,
+/// which stays refused.
+pub(super) fn retagged(row: ObjectRow, old: &RootKeys, new: &RootKeys) -> Option<ObjectRow> {
+    let place = place(row.tenant_id, row.id, row.version, row.revision);
+    let (tenants, stores) = row.seal.split_at_checked(NO_TAG.len())?;
+    if !old.rows.tag_fits(&place, &row.body, stores) {
+        return None;
+    }
+    let seal = [tenants, &new.rows.tag(&place, &row.body)].concat();
+    Some(ObjectRow { seal, ..row })
+}
+
 pub(crate) const fn family_number(family: Option<Family>) -> u8 {
     match family {
         None => 0,

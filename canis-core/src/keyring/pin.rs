@@ -55,6 +55,11 @@ fn context(tenant: Id, role: Role, what: &str) -> Vec<u8> {
         .encode()
 }
 
+/// What the root's wrap around a PIN slot is bound to.
+pub(super) fn outer_context(tenant: Id, role: Role) -> Vec<u8> {
+    context(tenant, role, "canis/v1/pin-outer")
+}
+
 impl Keyring {
     /// What can be said about a PIN without knowing it.
     pub(crate) fn pin_state(&self, tenant: Id, role: Role) -> Result<PinState> {
@@ -115,10 +120,9 @@ impl Keyring {
         let held: &[u8] = if protection == Protection::Root { &[] } else { key.expose() };
         let inner = stretched.seal_to_vec(&context(tenant, role, "canis/v1/pin"), held)?;
         let sealed = match protection {
-            Protection::RootAndPin => self
-                .root_keys()?
-                .pin_outer
-                .seal_to_vec(&context(tenant, role, "canis/v1/pin-outer"), &inner)?,
+            Protection::RootAndPin => {
+                self.root_keys()?.pin_outer.seal_to_vec(&outer_context(tenant, role), &inner)?
+            }
             Protection::Root | Protection::Pin => inner,
         };
         let record = Pin { salt, memory: MEMORY_KIB, passes: PASSES, sealed, failures: 0, not_before: 0 };
@@ -180,8 +184,7 @@ impl Keyring {
         let outer = match tenant.protection {
             Protection::RootAndPin => {
                 let keys = self.root_keys()?;
-                let context = context(tenant.id, role, "canis/v1/pin-outer");
-                Some(open_secret(&keys.pin_outer, &context, &record.sealed)?)
+                Some(open_secret(&keys.pin_outer, &outer_context(tenant.id, role), &record.sealed)?)
             }
             Protection::Root | Protection::Pin => None,
         };
@@ -203,7 +206,7 @@ impl Keyring {
     }
 }
 
-fn pin_place(tenant: Id, role: Role, id: Id, revision: u64) -> seal::Place<'static> {
+pub(super) fn pin_place(tenant: Id, role: Role, id: Id, revision: u64) -> seal::Place<'static> {
     seal::Place { version: u32::from(role as u8), ..place("pins", tenant, id, revision) }
 }
 

@@ -23,10 +23,7 @@ impl Keyring {
     pub(crate) fn seal_store_row(&self, place: &Place<'_>, record: &[u8]) -> Result<Vec<u8>> {
         let mut row = Vec::with_capacity(record.len() + 41);
         match self.root_state() {
-            RootState::Open(keys) => {
-                row.push(SEALED);
-                row.extend(keys.rows.seal(place, record)?);
-            }
+            RootState::Open(keys) => return sealed_row(&keys, place, record),
             RootState::Rootless => {
                 row.push(CHECKSUMMED);
                 row.extend(checksum(self.provider, place, record));
@@ -40,7 +37,7 @@ impl Keyring {
     /// Reads a store row back; a row protected in another way than the store's is refused.
     pub(crate) fn open_store_row(&self, place: &Place<'_>, row: &[u8]) -> Result<Vec<u8>> {
         match (self.root_state(), row.split_first()) {
-            (RootState::Open(keys), Some((&SEALED, sealed))) => keys.rows.open(place, sealed),
+            (RootState::Open(keys), _) => opened_row(&keys, place, row),
             (RootState::Rootless, Some((&CHECKSUMMED, rest))) => match rest.split_first_chunk::<32>() {
                 Some((sum, record)) if checksum(self.provider, place, record).ct_eq(sum).into() => {
                     Ok(record.to_vec())
@@ -74,13 +71,26 @@ impl Keyring {
     }
 }
 
+/// A store row under these root keys.
+pub(super) fn sealed_row(keys: &RootKeys, place: &Place<'_>, record: &[u8]) -> Result<Vec<u8>> {
+    Ok([&[SEALED][..], &keys.rows.seal(place, record)?].concat())
+}
+
+/// What such a row says.
+pub(super) fn opened_row(keys: &RootKeys, place: &Place<'_>, row: &[u8]) -> Result<Vec<u8>> {
+    match row.split_first() {
+        Some((&SEALED, sealed)) => keys.rows.open(place, sealed),
+        _ => Err(place.tampered()),
+    }
+}
+
 /// A fact that holds a secret. `meta` rows have names in place of ids.
 pub(crate) fn sealed_fact(keys: &RootKeys, name: &str, secret: &SecretBytes) -> Result<Row> {
     let body = keys.rows.seal(&fact_place(name, 1), secret.expose())?;
     Ok(Row::Meta(MetaRow { name: name.to_owned(), revision: 1, body }))
 }
 
-fn fact_place(name: &str, revision: u64) -> Place<'_> {
+pub(super) fn fact_place(name: &str, revision: u64) -> Place<'_> {
     Place { tenant: Id::STORE, table: "meta", row: Id::STORE, version: 0, kind: name, revision }
 }
 

@@ -68,7 +68,7 @@ pub(crate) struct TenantInfo {
 }
 
 /// What the wrapped tenant key is bound to.
-fn wrap_context(tenant: Id) -> Vec<u8> {
+pub(super) fn wrap_context(tenant: Id) -> Vec<u8> {
     Value::Array(vec![Value::from("canis/v1/tenant-key"), Value::from(&tenant.0[..])]).encode()
 }
 
@@ -116,18 +116,17 @@ impl Keyring {
         if let Some(tenant) = self.tenant_if_open(id) {
             return Ok(tenant);
         }
-        let info = self.tenant_info(id)?;
-        match info.protection {
-            Protection::Root => {
-                let keys = self.root_keys()?;
-                let key = unwrap_by_root(&keys, &info)?;
-                self.admit(&info, key)
+        let (info, key) = self.rereading(|| {
+            let info = self.tenant_info(id)?;
+            match info.protection {
+                Protection::Root => unwrap_by_root(&*self.root_keys()?, &info).map(|key| (info, key)),
+                Protection::RootAndPin | Protection::Pin => Err(Error::new(
+                    ErrorCode::TenantLocked,
+                    format!("token `{}` opens with its PIN only; log in to it first", info.record.name),
+                )),
             }
-            Protection::RootAndPin | Protection::Pin => Err(Error::new(
-                ErrorCode::TenantLocked,
-                format!("token `{}` opens with its PIN only; log in to it first", info.record.name),
-            )),
-        }
+        })?;
+        self.admit(&info, key)
     }
 
     /// The tenant, if its key is at hand.
@@ -213,7 +212,7 @@ impl Keyring {
     }
 }
 
-fn unwrap_by_root(keys: &RootKeys, info: &TenantInfo) -> Result<SecretBytes> {
+pub(super) fn unwrap_by_root(keys: &RootKeys, info: &TenantInfo) -> Result<SecretBytes> {
     open_secret(&keys.tenant_wrap, &wrap_context(info.id), &info.record.wrapped_key)
         .map_err(|_| place("tenants", Id::STORE, info.id, info.revision).tampered())
 }

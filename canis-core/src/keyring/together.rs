@@ -23,6 +23,7 @@ impl Core {
     /// # Errors
     /// Those of `work`; `conflict` if others are always faster; those of the store.
     pub fn together<T>(&self, mut work: impl FnMut(&Core) -> Result<T>) -> Result<T> {
+        let _steady = self.keyring.steady_root()?;
         let mut waited = None;
         for _ in 0..TRIES {
             let draft = Arc::new(Draft::over(Arc::clone(&self.keyring.store)));
@@ -83,6 +84,9 @@ impl Keyring {
             credentials: AtomicU64::new(self.credentials_moment()),
             decoys: Decoys::default(),
             losers: Mutex::new(()),
+            roots: Mutex::new(()),
+            root_gate: RwLock::new(()),
+            root_turns: AtomicU64::new(0),
             store,
             provider: self.provider,
             clock: Arc::clone(&self.clock),

@@ -40,6 +40,7 @@ mod object_unwrap_malleable;
 mod object_use;
 mod object_wrap;
 mod rewrap;
+mod root;
 mod rotate;
 mod sign;
 mod slot;

@@ -1,18 +1,18 @@
 //! Roots of trust: what wraps the root key. A store has several root slots; any one opens it.
 
-use crate::crypto::Provider;
-use crate::keyring::record::{RootParameters, RootSlot};
-use crate::keyring::seal::{commitment, fresh_id};
 use crate::secret::SecretBytes;
-use crate::store::RootSlotRow;
-use canis_proto::value::Value;
-use canis_proto::{Error, ErrorCode, Id, Result};
+use canis_proto::{Id, Result};
 use std::path::PathBuf;
-use subtle::ConstantTimeEq;
 
 mod hsm;
 mod keyfile;
 mod passphrase;
+mod recipient;
+mod shares;
+mod slot;
+
+pub use shares::{Share, Split};
+pub(crate) use slot::{SlotView, hsm_of, is_weak, new_slot, open_slot, recipient_of, remade_slot};
 
 /// Something that can wrap the root key. `context` is bound as associated data and must be the same at both calls.
 pub(crate) trait Root {
@@ -40,6 +40,10 @@ pub enum Credential {
         /// The user PIN of the token.
         pin: SecretBytes,
     },
+    /// Shares of one split, as many as it takes.
+    Shares(Vec<Share>),
+    /// The private key of a recipient, PKCS#8 DER.
+    Recipient(SecretBytes),
 }
 
 /// A root slot to be made.
@@ -65,6 +69,22 @@ pub enum NewRoot {
         /// The token's user PIN.
         pin: SecretBytes,
     },
+    /// Shares, which were dealt by [`Split::deal`] where they are handed out.
+    Shares {
+        /// The 32 bytes that they come to.
+        secret: SecretBytes,
+        /// Their split.
+        split: Id,
+        /// How many are needed.
+        threshold: u8,
+        /// The hash of each, in the order of their numbers.
+        hashes: Vec<[u8; 32]>,
+    },
+    /// A public X25519 key whose private half lies elsewhere.
+    Recipient {
+        /// SubjectPublicKeyInfo DER.
+        spki: Vec<u8>,
+    },
 }
 
 impl Credential {
@@ -74,101 +94,21 @@ impl Credential {
             Credential::Passphrase(_) => passphrase::KIND,
             Credential::Keyfile(_) => keyfile::KIND,
             Credential::Hsm { .. } => hsm::KIND,
+            Credential::Shares(_) => shares::KIND,
+            Credential::Recipient(_) => recipient::KIND,
         }
     }
 }
 
-/// Wraps `root_key` by a new root and returns the slot's row.
-///
-/// # Errors
-/// `invalid_argument` for a credential that is too weak, `root_unavailable`, `root_credential_wrong`.
-pub(crate) fn new_slot(
-    provider: &'static Provider,
-    store: Id,
-    new: NewRoot,
-    root_key: &SecretBytes,
-) -> Result<RootSlotRow> {
-    let (parameters, credential) = parameters(provider, new)?;
-    let kind = credential.kind();
-    let root = root(provider, &parameters, &credential)?;
-    if let (RootParameters::Hsm { token, key }, Credential::Hsm { module, pin }) = (&parameters, &credential)
-    {
-        hsm::ensure_key(module, token, key, pin)?;
-    }
-    let id = fresh_id(provider)?;
-    let sealed = root.seal(root_key, &context(store, id, kind))?;
-    drop(root);
-    let record = RootSlot { parameters, sealed, commitment: commitment(provider, root_key)? };
-    Ok(RootSlotRow { id, kind: kind.to_owned(), revision: 1, body: record.encode()? })
-}
-
-/// Opens `slot` with `credential`.
-pub(crate) fn open_slot(
-    provider: &'static Provider,
-    store: Id,
-    slot: &RootSlotRow,
-    credential: &Credential,
-) -> Result<SecretBytes> {
-    let record = RootSlot::decode(&slot.body)?;
-    let root = root(provider, &record.parameters, credential)?;
-    let key = root.open(&record.sealed, &context(store, slot.id, &slot.kind))?;
-    if bool::from(commitment(provider, &key)?.ct_eq(&record.commitment)) {
-        Ok(key)
-    } else {
-        Err(Error::new(
-            ErrorCode::StoreTampered,
-            format!("root slot {} opens to another key than it was made for; it is refused", slot.id),
-        ))
-    }
-}
-
-/// What a wrapped root key is bound to. The store's id stands here and nowhere else at rest, so that rows can move
-/// to another store together with their root slots.
-fn context(store: Id, slot: Id, kind: &str) -> Vec<u8> {
-    let parts = [
-        Value::from("canis/v1/root"),
-        Value::from(&store.0[..]),
-        Value::from(&slot.0[..]),
-        Value::from(kind),
-    ];
-    Value::Array(parts.to_vec()).encode()
-}
-
-fn parameters(provider: &Provider, new: NewRoot) -> Result<(RootParameters, Credential)> {
-    match new {
-        NewRoot::Passphrase { passphrase } => {
-            if passphrase.len() < passphrase::SHORTEST {
-                return Err(Error::invalid(format!(
-                    "the passphrase has {} bytes; it must have at least {}",
-                    passphrase.len(),
-                    passphrase::SHORTEST
-                )));
-            }
-            Ok((passphrase::parameters(provider)?, Credential::Passphrase(passphrase)))
+impl NewRoot {
+    /// The kind of slot it makes.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            NewRoot::Passphrase { .. } => passphrase::KIND,
+            NewRoot::Keyfile { .. } => keyfile::KIND,
+            NewRoot::Hsm { .. } => hsm::KIND,
+            NewRoot::Shares { .. } => shares::KIND,
+            NewRoot::Recipient { .. } => recipient::KIND,
         }
-        NewRoot::Keyfile { key } => Ok((RootParameters::Keyfile, Credential::Keyfile(key))),
-        NewRoot::Hsm { module, token_label, key_label, pin } => {
-            let parameters = RootParameters::Hsm { token: token_label, key: key_label };
-            Ok((parameters, Credential::Hsm { module, pin }))
-        }
-    }
-}
-
-fn root<'a>(
-    provider: &'static Provider,
-    parameters: &'a RootParameters,
-    credential: &'a Credential,
-) -> Result<Box<dyn Root + 'a>> {
-    match (parameters, credential) {
-        (RootParameters::Passphrase { salt, memory, passes }, Credential::Passphrase(passphrase)) => {
-            Ok(Box::new(passphrase::PassphraseRoot::new(provider, passphrase, salt, *memory, *passes)?))
-        }
-        (RootParameters::Keyfile, Credential::Keyfile(key)) => {
-            Ok(Box::new(keyfile::KeyfileRoot::new(provider, key)?))
-        }
-        (RootParameters::Hsm { token, key }, Credential::Hsm { module, pin }) => {
-            Ok(Box::new(hsm::HsmRoot { provider, module, token, key, pin }))
-        }
-        _ => Err(Error::invalid("this credential is not of the slot's kind")),
     }
 }

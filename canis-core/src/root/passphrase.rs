@@ -13,7 +13,7 @@ use canis_proto::{Error, ErrorCode, Result};
 
 pub(super) const KIND: &str = "passphrase";
 /// The shortest passphrase taken, in bytes.
-pub(super) const SHORTEST: usize = 8;
+const SHORTEST: usize = 8;
 
 const MEMORY_KIB: u32 = 256 * 1024;
 const PASSES: u32 = 3;
@@ -28,6 +28,22 @@ pub(super) fn parameters(provider: &Provider) -> Result<RootParameters> {
     let mut salt = [0; 16];
     provider.random.fill(&mut salt)?;
     Ok(RootParameters::Passphrase { salt, memory: MEMORY_KIB, passes: PASSES })
+}
+
+/// Refuses a passphrase that a list of guesses would find.
+pub(super) fn check_length(passphrase: &SecretBytes) -> Result<()> {
+    if passphrase.len() >= SHORTEST {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "the passphrase has {} bytes; it must have at least {SHORTEST}",
+        passphrase.len()
+    )))
+}
+
+/// Whether a guess costs less than it would in a slot made today.
+pub(super) fn is_weak(memory: u32, passes: u32) -> bool {
+    memory < MEMORY_KIB || passes < PASSES
 }
 
 impl PassphraseRoot {

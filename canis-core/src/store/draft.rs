@@ -76,7 +76,11 @@ impl Draft {
             Change::RemoveVersions(key) => {
                 notes.versions.extend(versions.iter().map(|row| ((*key, row.version), None)));
             }
-            Change::RemoveToken(..) | Change::WipeTenant(_) | Change::RemoveTenant(..) => {
+            Change::RemoveToken(..)
+            | Change::WipeTenant(_)
+            | Change::RemoveTenant(..)
+            | Change::RemoveRootSlot(..)
+            | Change::Reseal(_) => {
                 return Err(not_drafted());
             }
         }

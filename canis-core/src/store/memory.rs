@@ -2,7 +2,7 @@
 
 use super::{
     Change, EntryRow, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, ReceiptRow, RoleRow, RootSlotRow, Row,
-    Store, TenantRow, TokenRow, Turn, UNSAID, UseRow, VersionRow, conflict,
+    Store, TenantRow, TokenRow, Turn, UNSAID, UseRow, VersionRow, conflict, under_no_root_key,
 };
 use canis_proto::{Error, ErrorCode, Id, Result};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -64,13 +64,32 @@ fn put<T: Clone>(
     Ok(())
 }
 
+/// Replaces the one row that is the same.
+fn replace<T: Clone>(
+    table: &str,
+    rows: &mut [T],
+    row: &T,
+    same: impl Fn(&T) -> bool,
+    id: &str,
+) -> Result<()> {
+    let place = rows.iter_mut().find(|r| same(r)).ok_or_else(|| conflict(table, id))?;
+    *place = row.clone();
+    Ok(())
+}
+
 impl Tables {
     fn apply(&mut self, change: &Change) -> Result<()> {
         match change {
             Change::Put(row) => self.put(row),
+            Change::Reseal(row) => self.reseal(row),
             Change::ExpectTenant(id, revision) => {
                 let there = self.tenants.iter().any(|r| r.id == *id && r.revision == *revision);
                 if there { Ok(()) } else { Err(conflict("tenants", &id.to_string())) }
+            }
+            Change::RemoveRootSlot(id, revision) => {
+                let at = self.root_slots.iter().position(|r| r.id == *id && r.revision == *revision);
+                at.map(|at| drop(self.root_slots.remove(at)))
+                    .ok_or_else(|| conflict("root_slots", &id.to_string()))
             }
             Change::RemoveObject(id, revision) => {
                 let at = self.objects.iter().position(|r| r.id == *id && r.revision == *revision);
@@ -117,6 +136,31 @@ impl Tables {
                 let at = self.tenants.iter().position(|r| r.id == *id && r.revision == *revision);
                 at.map(|at| drop(self.tenants.remove(at))).ok_or_else(|| conflict("tenants", &id.to_string()))
             }
+        }
+    }
+
+    fn reseal(&mut self, row: &Row) -> Result<()> {
+        match row {
+            Row::Meta(r) => {
+                replace("meta", &mut self.meta, r, |o| o.name == r.name && o.revision == r.revision, &r.name)
+            }
+            Row::Tenant(r) => {
+                let same = |o: &TenantRow| o.id == r.id && o.revision == r.revision;
+                replace("tenants", &mut self.tenants, r, same, &r.id.to_string())
+            }
+            Row::Pin(r) => {
+                let same = |o: &PinRow| o.id == r.id && o.revision == r.revision;
+                replace("pins", &mut self.pins, r, same, &r.id.to_string())
+            }
+            Row::Token(r) => {
+                let same = |o: &TokenRow| o.id == r.id && o.revision == r.revision;
+                replace("tokens", &mut self.tokens, r, same, &r.id.to_string())
+            }
+            Row::Object(r) => {
+                let same = |o: &ObjectRow| o.id == r.id && o.revision == r.revision;
+                replace("objects", &mut self.objects, r, same, &r.id.to_string())
+            }
+            _ => Err(under_no_root_key()),
         }
     }
 

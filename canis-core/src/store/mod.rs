@@ -121,6 +121,11 @@ impl Turn {
     }
 }
 
+/// A row of a table that a new root key does not touch was to be sealed anew.
+pub(crate) fn under_no_root_key() -> Error {
+    Error::internal("a row that does not stand under the root key was to be sealed anew")
+}
+
 /// Two writers met: the row is not what the change was computed from.
 pub(crate) fn conflict(table: &str, id: &str) -> Error {
     Error::new(

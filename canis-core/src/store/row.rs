@@ -29,7 +29,7 @@ impl MetaRow {
 pub struct RootSlotRow {
     /// Its id.
     pub id: Id,
-    /// `passphrase`, `keyfile` or `hsm`.
+    /// `passphrase`, `keyfile`, `hsm`, `shares` or `recipient`.
     pub kind: String,
     /// Counts changes, from 1.
     pub revision: u64,
@@ -283,9 +283,13 @@ pub enum Row {
 pub enum Change {
     /// Writes a row.
     Put(Row),
+    /// Writes a row in place of one of the same revision: what it says stays, what it is sealed under changes.
+    Reseal(Row),
     /// Fails the transaction unless the tenant still has this revision: what was sealed under a tenant key must not be
     /// written when the tenant was wiped meanwhile and has another key.
     ExpectTenant(Id, u64),
+    /// Removes a root slot that has this revision.
+    RemoveRootSlot(Id, u64),
     /// Removes an object that has this revision.
     RemoveObject(Id, u64),
     /// Removes an entry that has this revision.

@@ -2,7 +2,7 @@
 
 use super::connection::explain;
 use super::table::Table;
-use crate::store::{Change, KeyRow, MetaRow, Row, UseRow, conflict};
+use crate::store::{Change, KeyRow, MetaRow, Row, UseRow, conflict, under_no_root_key};
 use canis_proto::{Error, ErrorCode, Id, Result};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params_from_iter};
 use std::path::Path;
@@ -47,7 +47,14 @@ fn apply(path: &Path, transaction: &Transaction<'_>, change: &Change) -> Result<
         Change::Put(Row::Role(row)) => put(path, transaction, row, &row.id.to_string()),
         Change::Put(Row::Receipt(row)) => put(path, transaction, row, &row.id.to_string()),
         Change::Put(Row::Entry(row)) => put(path, transaction, row, &row.id.to_string()),
+        Change::Reseal(Row::Meta(row)) => reseal(path, transaction, row, &row.name),
+        Change::Reseal(Row::Tenant(row)) => reseal(path, transaction, row, &row.id.to_string()),
+        Change::Reseal(Row::Pin(row)) => reseal(path, transaction, row, &row.id.to_string()),
+        Change::Reseal(Row::Token(row)) => reseal(path, transaction, row, &row.id.to_string()),
+        Change::Reseal(Row::Object(row)) => reseal(path, transaction, row, &row.id.to_string()),
+        Change::Reseal(_) => Err(under_no_root_key()),
         Change::ExpectTenant(id, revision) => expect_tenant(path, transaction, *id, *revision),
+        Change::RemoveRootSlot(id, revision) => remove(path, transaction, "root_slots", *id, *revision),
         Change::RemoveObject(id, revision) => remove(path, transaction, "objects", *id, *revision),
         Change::RemoveToken(id, revision) => remove(path, transaction, "tokens", *id, *revision),
         Change::RemoveEntry(id, revision) => remove(path, transaction, "kv_entries", *id, *revision),
@@ -140,6 +147,24 @@ fn put<T: Table>(path: &Path, transaction: &Transaction<'_>, row: &T, id: &str) 
             columns.len() + 1
         )
     };
+    let mut statement = transaction.prepare_cached(&sql).map_err(|e| explain(path, &e))?;
+    let changed = statement.execute(params_from_iter(values)).map_err(|e| explain(path, &e))?;
+    if changed == 1 { Ok(()) } else { Err(conflict(T::NAME, id)) }
+}
+
+/// Replaces the row of the same revision.
+fn reseal<T: Table>(path: &Path, transaction: &Transaction<'_>, row: &T, id: &str) -> Result<()> {
+    let columns = T::COLUMNS;
+    let marks = (1..=columns.len()).map(|n| format!("?{n}")).collect::<Vec<_>>().join(", ");
+    let mut values = row.values();
+    values.push(rusqlite::types::Value::Integer(i64::try_from(row.revision()).unwrap_or(i64::MAX)));
+    let sql = format!(
+        "UPDATE {} SET ({}) = ({marks}) WHERE {} = ?1 AND revision = ?{}",
+        T::NAME,
+        columns.join(", "),
+        columns[0],
+        columns.len() + 1
+    );
     let mut statement = transaction.prepare_cached(&sql).map_err(|e| explain(path, &e))?;
     let changed = statement.execute(params_from_iter(values)).map_err(|e| explain(path, &e))?;
     if changed == 1 { Ok(()) } else { Err(conflict(T::NAME, id)) }
