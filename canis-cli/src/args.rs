@@ -48,6 +48,12 @@ pub(crate) struct Connection {
     /// A file that holds the token; CANIS_TOKEN holds it otherwise.
     #[arg(long, global = true, value_name = "F")]
     pub(crate) token_file: Option<PathBuf>,
+    /// A client certificate, PEM, by which the client proves itself instead of a token or besides it.
+    #[arg(long, global = true, value_name = "F", env = "CANIS_CLIENT_CERT")]
+    pub(crate) client_cert: Option<PathBuf>,
+    /// Its private key, PEM.
+    #[arg(long, global = true, value_name = "F", env = "CANIS_CLIENT_KEY")]
+    pub(crate) client_key: Option<PathBuf>,
     /// How long a change whose connection was lost is sent again until it is answered; it happens once all the same. Or
     /// `never`.
     #[arg(long, global = true, value_name = "SPAN", env = "CANIS_RETRY_FOR", default_value = "3s")]

@@ -2,7 +2,7 @@
 
 use crate::args::{Connection, wrong_usage};
 use crate::secret_file;
-use canis_client::{Client, Config};
+use canis_client::{Certificate, Client, Config};
 use canis_proto::{Error, Result};
 use std::fs;
 use std::time::Duration;
@@ -25,6 +25,13 @@ pub(crate) fn open(connection: &Connection) -> Result<Client> {
         Error::invalid(format!("cannot read the CA certificate {}: {error}", path.display()))
     })?;
     config.ca_source = path.display().to_string();
+    config.certificate = match (&connection.client_cert, &connection.client_key) {
+        (Some(chain), Some(key)) => {
+            Some(Certificate::read(&chain.display().to_string(), &key.display().to_string())?)
+        }
+        (None, None) => None,
+        _ => wrong_usage("a client certificate goes with its key: give --client-cert and --client-key"),
+    };
     Client::connect(&config)
 }
 

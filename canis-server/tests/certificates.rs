@@ -10,6 +10,7 @@ use canis_proto::message::Status;
 use harness::{Deployment, Server, shared};
 use std::fs;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Waits until the log says it so many times.
@@ -46,6 +47,49 @@ fn certificates_are_exchanged() {
     assert_eq!(server.stop().code(), Some(0));
 }
 
+/// SIGHUP by the dozen, with files that are whole and files that are not, while clients come, work and go: none of them
+/// notices.
+#[test]
+fn certificates_are_read_again_under_load() {
+    let deployment = Deployment::with_keyfile();
+    let server = deployment.start();
+    let (stop, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let config = deployment.config(&server);
+    std::thread::scope(|scope| {
+        for lasting in [true, true, false, false] {
+            let (stop, answered, config) = (&stop, &answered, &config);
+            scope.spawn(move || {
+                let mut client = Client::connect(config).unwrap();
+                while !stop.load(Ordering::Relaxed) {
+                    assert!(!client.call(&Status).unwrap().sealed);
+                    answered.fetch_add(1, Ordering::Relaxed);
+                    if !lasting {
+                        client = Client::connect(config).unwrap();
+                    }
+                }
+            });
+        }
+        let file = deployment.data().join("server.pem");
+        let whole = fs::read(&file).unwrap();
+        for round in 1..=12 {
+            let before = answered.load(Ordering::Relaxed);
+            let broken = round % 3 == 0;
+            fs::write(&file, if broken { b"no certificate" } else { &whole[..] }).unwrap();
+            server.signal("HUP");
+            let (done, times) = match broken {
+                true => ("stays as it was", round / 3),
+                false => ("new connections get", round - round / 3),
+            };
+            wait_for(&server, done, times);
+            while answered.load(Ordering::Relaxed) < before + 20 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(server.stop().code(), Some(0));
+}
+
 /// openssl resumes a session by its ticket, on another connection, and is offered no early data.
 #[test]
 fn sessions_are_resumed() {
@@ -62,8 +106,12 @@ fn sessions_are_resumed() {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         let mut child = openssl.spawn().unwrap();
-        // The ticket comes behind the handshake.
-        std::thread::sleep(Duration::from_secs(2));
+        // The ticket comes behind the handshake; openssl writes it when it comes, and goes on as long as it is given input.
+        let began = Instant::now();
+        while fs::metadata(&ticket).map_or(0, |file| file.len()) == 0 {
+            assert!(began.elapsed() < Duration::from_secs(30), "no ticket came");
+            std::thread::sleep(Duration::from_millis(20));
+        }
         drop(child.stdin.take());
         String::from_utf8_lossy(&child.wait_with_output().unwrap().stdout).into_owned()
     };

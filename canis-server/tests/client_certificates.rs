@@ -5,6 +5,7 @@ mod harness;
 mod raw;
 
 use canis_client::{Certificate, Client, Config};
+use canis_core::format::pem;
 use canis_proto::credential::{CreateCredential, RevokeCredential};
 use canis_proto::frame::{self, FrameType};
 use canis_proto::message::{CreateKey, ListKeys, decode_error};
@@ -222,6 +223,33 @@ fn resumption_looks_again() {
     }
     assert!(refused(&shared, &kept, None).contains("not accepted"));
     assert!(refused(&shared, &kept, Some(&shared.deployment.token)).contains("not accepted"));
+}
+
+/// The program `canis` shows a certificate by its flags, and by its environment.
+#[test]
+fn the_program_shows_a_certificate() {
+    let authority = Authority::new("clients");
+    let shared = asking(&authority, &["--require-client-certificate"]);
+    let key = KeyPair::generate().unwrap();
+    let certificate = authority.sign(&key, 3600);
+    bind(&shared, &certificate, Capabilities::NONE.with(Capability::List)).unwrap();
+    let (cert_file, key_file) = (
+        shared.deployment.folder.path().join("client.pem"),
+        shared.deployment.folder.path().join("client.key"),
+    );
+    fs::write(&cert_file, pem::encode("CERTIFICATE", &certificate).as_bytes()).unwrap();
+    fs::write(&key_file, key.serialize_pem()).unwrap();
+    let mut flags = shared.deployment.canis(&shared.server);
+    flags.env_remove("CANIS_TOKEN").args(["key", "list", "--client-cert"]).arg(&cert_file);
+    harness::failure(&flags.output().unwrap(), 2);
+    harness::stdout(&flags.arg("--client-key").arg(&key_file).output().unwrap());
+    let mut environment = shared.deployment.canis(&shared.server);
+    environment
+        .env("CANIS_CLIENT_CERT", &cert_file)
+        .env("CANIS_CLIENT_KEY", &key_file)
+        .env_remove("CANIS_TOKEN");
+    let refused = environment.args(["random", "8"]).output().unwrap();
+    assert!(harness::failure(&refused, 3).contains("permission_denied"));
 }
 
 /// `canis.toml` says it as the flags do, and a requirement without a CA is a mistake.

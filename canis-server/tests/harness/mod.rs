@@ -3,6 +3,7 @@
 #![allow(dead_code)] // Each test file uses its own part of it.
 
 use canis_client::{Client, Config};
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
@@ -207,10 +208,15 @@ impl Server {
         memory(self.pid(), "VmHWM:")
     }
 
-    /// Sends the signal of this name.
+    /// Sends the signal of this name, at once: to start a program for it takes its time on a busy machine.
     pub(crate) fn signal(&self, name: &str) {
-        let status = Command::new("kill").args(["-s", name, &self.pid().to_string()]).status().unwrap();
-        assert!(status.success());
+        let signal = match name {
+            "TERM" => Signal::TERM,
+            "INT" => Signal::INT,
+            "HUP" => Signal::HUP,
+            other => panic!("SIG{other}"),
+        };
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// Waits until it ends by itself.
