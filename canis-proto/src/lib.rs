@@ -5,6 +5,7 @@
 mod aes_gcm;
 pub mod answer;
 pub mod batch;
+mod capability;
 mod choices;
 pub mod credential;
 mod crypt;
@@ -35,6 +36,7 @@ mod usage;
 mod uses;
 pub mod value;
 
+pub use capability::{Capabilities, Capability};
 pub use choices::{AgreementKdf, HashName, PublicObject, SignatureForm};
 pub use entry::{ENTRY_PREFIX, EntryId, MAX_ENTRY_NAME, MAX_HALF, MAX_IDENTIFIER};
 pub use error::{Blame, Error, ErrorCode, Result};
@@ -43,7 +45,7 @@ pub use interval::Interval;
 pub use key::{Family, KeyType};
 pub use key_format::KeyFormat;
 pub use name::{KeyName, MAX_NAME};
-pub use operation::{Capabilities, Capability, Cost, Operation, OperationId};
+pub use operation::{Cost, Operation, OperationId};
 pub use signature::SignatureScheme;
 pub use state::KeyState;
 pub use usage::Usage;

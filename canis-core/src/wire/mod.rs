@@ -3,6 +3,7 @@
 
 mod form;
 mod objects;
+mod plain;
 mod requests;
 mod schemes;
 #[cfg(test)]

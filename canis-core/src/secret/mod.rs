@@ -7,14 +7,16 @@
 //! Unsafe lives here because the kernel's memory calls are unsafe; see each SAFETY line.
 #![allow(unsafe_code)] // One of the rooms that may (ARCHITECTURE.md): memory cannot be locked in safe Rust.
 
+mod mapping;
+mod region;
+
+use mapping::{Mapping, PAGE};
+use region::{SLOT, Slot, take_slot};
 use std::alloc::{Layout, handle_alloc_error};
-use std::ptr::{NonNull, null_mut};
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::ptr::NonNull;
+use std::sync::atomic::Ordering;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
-
-/// Memory is locked page by page; what has pages of its own frees no other when it is unlocked.
-const PAGE: usize = 4096;
 
 /// Secret bytes: mlock'ed, excluded from core dumps, wiped on drop. No `Clone`, no way into `Debug`.
 pub struct SecretBytes {
@@ -36,16 +38,11 @@ unsafe impl Send for SecretBytes {}
 // SAFETY: a shared SecretBytes only gives out shared slices.
 unsafe impl Sync for SecretBytes {}
 
-static NOT_LOCKED: AtomicBool = AtomicBool::new(false);
-
 /// Whether some secret could not be locked into memory (RLIMIT_MEMLOCK too small); the server warns about it.
 #[must_use]
 pub fn some_secret_is_swappable() -> bool {
-    NOT_LOCKED.load(Ordering::Relaxed)
+    mapping::NOT_LOCKED.load(Ordering::Relaxed)
 }
-
-/// Whether the process keeps to itself; see [`keep_process_private`].
-static PRIVATE: AtomicBool = AtomicBool::new(false);
 
 /// Keeps other processes out of this one: no core dumps, no debugger but root's, and secrets in memory that root cannot
 /// read either, where the kernel has such (memfd_secret(2), from Linux 5.14 on). For programs of CANIS, at their start;
@@ -60,7 +57,7 @@ pub fn keep_process_private() -> std::io::Result<()> {
         libc::setrlimit(libc::RLIMIT_CORE, &raw const none) == 0
             && libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) == 0
     };
-    PRIVATE.store(true, Ordering::Relaxed);
+    region::PRIVATE.store(true, Ordering::Relaxed);
     if done { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 
@@ -155,170 +152,10 @@ impl Drop for SecretBytes {
     }
 }
 
-/// Fresh pages between two that nobody can touch.
-struct Mapping {
-    start: NonNull<u8>,
-    /// The length without the guards, whole pages.
-    size: usize,
-}
-
-impl Mapping {
-    /// Room for `len` zero bytes, locked and left out of core dumps; `hidden` asks for memory that even root and the
-    /// kernel cannot read, where there is such. `None` when nothing can be mapped.
-    fn of(len: usize, hidden: bool) -> Option<Self> {
-        let size = len.max(1).checked_next_multiple_of(PAGE)?;
-        let whole = size.checked_add(2 * PAGE)?;
-        let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        // SAFETY: asks for addresses of the kernel's choice.
-        let guards = unsafe { libc::mmap(null_mut(), whole, libc::PROT_NONE, kind, -1, 0) };
-        if guards == libc::MAP_FAILED {
-            return None;
-        }
-        // SAFETY: the second of the pages that were just mapped.
-        let start = unsafe { guards.cast::<u8>().add(PAGE) };
-        let mapping = Mapping { start: NonNull::new(start)?, size };
-        // SAFETY: pages of the mapping, which is ours, without the guards.
-        if unsafe { hidden && hide(start, size) || protect(start, size) } {
-            return Some(mapping);
-        }
-        mapping.unmap();
-        None
-    }
-
-    /// Gives the pages back. What they held has been wiped.
-    fn unmap(&self) {
-        // SAFETY: `of` mapped these pages together with their guards, and whoever owned them is done with them.
-        unsafe { libc::munmap(self.start.as_ptr().sub(PAGE).cast(), self.size + 2 * PAGE) };
-    }
-}
-
-/// Puts memory of memfd_secret(2) in place of reserved pages: it is mapped here and nowhere else, not even in the
-/// kernel's own map, and cannot be swapped. `false` where the kernel or the limit on locked memory says no.
-///
-/// # Safety
-/// The caller owns the `size` bytes at `start`, which are whole pages.
-unsafe fn hide(start: *mut u8, size: usize) -> bool {
-    let Ok(len) = libc::off_t::try_from(size) else { return false };
-    let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_FIXED);
-    // SAFETY: by the caller; the file is ours from its making to its closing, and the mapping keeps its memory.
-    unsafe {
-        let made = libc::syscall(libc::SYS_memfd_secret, libc::O_CLOEXEC);
-        let Ok(file) = libc::c_int::try_from(made) else { return false };
-        if file < 0 {
-            return false;
-        }
-        let mapped = libc::ftruncate(file, len) == 0
-            && libc::mmap(start.cast(), size, access, kind, file, 0) != libc::MAP_FAILED;
-        libc::close(file);
-        // A child would share it; it gets nothing there.
-        mapped && libc::madvise(start.cast(), size, libc::MADV_DONTFORK) == 0
-    }
-}
-
-/// Makes reserved pages usable and locks them, and keeps them out of core dumps and forked children: a child would hold a
-/// copy that is neither locked nor ever wiped; it gets zeros. What cannot be locked is reported by
-/// [`some_secret_is_swappable`]. `false` when there is no memory.
-///
-/// # Safety
-/// The caller owns the `size` bytes at `start`, which are whole pages.
-unsafe fn protect(start: *mut u8, size: usize) -> bool {
-    // SAFETY: by the caller; the calls only change how the kernel treats the range.
-    unsafe {
-        if libc::mprotect(start.cast(), size, libc::PROT_READ | libc::PROT_WRITE) != 0 {
-            return false;
-        }
-        if libc::mlock(start.cast(), size) != 0 {
-            NOT_LOCKED.store(true, Ordering::Relaxed);
-        }
-        libc::madvise(start.cast(), size, libc::MADV_DONTDUMP);
-        libc::madvise(start.cast(), size, libc::MADV_WIPEONFORK);
-    }
-    true
-}
-
-/// What a slot holds: the private key of every curve in PKCS#8, and all symmetric keys but the longest.
-const SLOT: usize = 256;
-/// Slots of a region: one for each bit of a word. The first holds the region's mark.
-const SLOTS: usize = 64;
-/// How many regions there can be; secrets beyond them have pages of their own.
-const REGIONS: usize = 1024;
-
-/// Slots that were mapped and locked together. Regions stay for as long as the process lives, and are found without a
-/// lock, so that a fork in another thread leaves none held in the child.
-struct Region {
-    /// Null until the region is mapped.
-    start: AtomicPtr<u8>,
-    /// A bit for each slot that is taken.
-    taken: AtomicU64,
-}
-
-static POOL: [Region; REGIONS] =
-    [const { Region { start: AtomicPtr::new(null_mut()), taken: AtomicU64::new(1) } }; REGIONS];
-
-/// No region below this one has a free slot, as far as is known.
-static FIRST: AtomicUsize = AtomicUsize::new(0);
-
-/// A taken slot.
-struct Slot {
-    region: usize,
-    number: u32,
-}
-
-impl Slot {
-    /// Its bytes are zero again.
-    fn give_back(&self) {
-        POOL[self.region].taken.fetch_and(!(1 << self.number), Ordering::Release);
-        FIRST.fetch_min(self.region, Ordering::Relaxed);
-    }
-}
-
-/// A slot of zero bytes; `None` when all are taken or no more memory can be mapped.
-fn take_slot() -> Option<(Slot, NonNull<u8>)> {
-    for (number, region) in POOL.iter().enumerate().skip(FIRST.load(Ordering::Relaxed)) {
-        let Some(start) = region.opened()? else { continue };
-        let free = |taken: u64| (taken != u64::MAX).then(|| taken | (taken + 1));
-        if let Ok(before) = region.taken.fetch_update(Ordering::Acquire, Ordering::Relaxed, free) {
-            FIRST.store(number, Ordering::Relaxed);
-            let slot = before.trailing_ones();
-            // SAFETY: a region has room for SLOTS slots, and the number of a bit is below that.
-            return Some((Slot { region: number, number: slot }, unsafe { start.add(slot as usize * SLOT) }));
-        }
-    }
-    None
-}
-
-impl Region {
-    /// Its memory, mapped if it is not yet; `None` inside for one that a parent process left, which is not locked here.
-    /// `None` outside when nothing can be mapped.
-    fn opened(&self) -> Option<Option<NonNull<u8>>> {
-        let start = match NonNull::new(self.start.load(Ordering::Acquire)) {
-            Some(start) => start,
-            None => self.open()?,
-        };
-        // SAFETY: the first slot is only ever reached as this atomic; regions are never unmapped.
-        let marked = unsafe { AtomicU8::from_ptr(start.as_ptr()) }.load(Ordering::Relaxed) == 1;
-        Some(marked.then_some(start))
-    }
-
-    fn open(&self) -> Option<NonNull<u8>> {
-        let mine = Mapping::of(SLOTS * SLOT, PRIVATE.load(Ordering::Relaxed))?;
-        let start = mine.start;
-        // SAFETY: the pages are ours. The mark is gone in a child, where they are zero.
-        unsafe { start.write(1) };
-        match self.start.compare_exchange(null_mut(), start.as_ptr(), Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => Some(start),
-            Err(other) => {
-                // Another thread was first, so nobody has seen these pages.
-                mine.unmap();
-                NonNull::new(other)
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use region::SLOTS;
     use std::collections::BTreeMap;
 
     #[test]
@@ -402,43 +239,6 @@ mod tests {
             }
             assert!(some_secret_is_swappable() || flags.split(' ').any(|one| one == "lo"), "{len}: {flags}");
         }
-    }
-
-    /// Running over either end of a secret's pages is an end of the process, not of somebody else's secret.
-    #[test]
-    fn pages_that_nobody_can_touch_lie_around() {
-        let secret = SecretBytes::zeroed(2 * PAGE);
-        let (before, behind) = (secret.expose().as_ptr().wrapping_sub(1), secret.expose().as_ptr_range().end);
-        for guard in [before, behind] {
-            // SAFETY: the child reads one byte of its own address space, or ends by it.
-            let child = unsafe { libc::fork() };
-            if child == 0 {
-                // SAFETY: as above; the child is gone afterwards either way.
-                unsafe { libc::_exit(i32::from(guard.read_volatile())) };
-            }
-            let mut status = 0;
-            // SAFETY: a live place for the answer.
-            assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
-            assert!(libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGSEGV, "{status:x}");
-        }
-    }
-
-    /// What is hidden is there for this process and for no reader of its memory, root or not.
-    #[test]
-    fn hidden_memory_is_read_by_nobody_else() {
-        use std::io::{Read, Seek, SeekFrom};
-        let Some(hidden) = Mapping::of(PAGE, true) else { panic!("no memory") };
-        // SAFETY: a page that is ours.
-        unsafe { hidden.start.write(7) };
-        let mut memory = std::fs::File::open("/proc/self/mem").unwrap();
-        memory.seek(SeekFrom::Start(hidden.start.as_ptr().addr() as u64)).unwrap();
-        let read = memory.read_exact(&mut [0]);
-        // SAFETY: as above.
-        assert_eq!(unsafe { hidden.start.read() }, 7);
-        hidden.unmap();
-        // SAFETY: asks whether there is such memory, and closes it.
-        let there = unsafe { libc::close(libc::syscall(libc::SYS_memfd_secret, 0) as libc::c_int) } == 0;
-        assert_eq!(read.is_err(), there, "{read:?}");
     }
 
     /// A child finds zeros where the parent's secrets are, and its own are in memory that is its own.
