@@ -215,7 +215,17 @@ def objects(at: Callable[..., dict[str, Any]], pin: bytes) -> None:
     at("object.destroy", object=copy)
 
 
-@pytest.mark.parametrize("work", [look, live, use, carry, keep, slots, credentials, streams, pkcs11])
+def roots(canis: Checked) -> None:
+    first = canis.call("root.list")["slots"][0]["slot"]
+    kept, gone = (canis.call("root.add", kind="keyfile", secret=bytes([n]) * 32)["slot"] for n in (1, 2))
+    assert canis.call("root.test", kind="keyfile", secret=bytes([1]) * 32)["slot"] == kept
+    canis.call("root.rotate", slot=gone, kind="keyfile", secret=bytes([3]) * 32)
+    canis.call("root.remove", slot=gone)
+    credential = {"slot": kept, "kind": "keyfile", "secret": bytes([1]) * 32}
+    assert len(canis.call("root.rotate-key", keep=[credential], drop=[first])["slots"]) == 1
+
+
+@pytest.mark.parametrize("work", [look, live, use, carry, keep, slots, credentials, streams, pkcs11, roots])
 def test_operations(canis: Checked, work: Callable[[Checked], None]) -> None:
     work(canis)
 
