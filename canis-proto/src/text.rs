@@ -1,11 +1,14 @@
 //! The text form of ciphertexts and signatures: `canis:v1:<key name>:<version>:<base64>`, and the first line of a
 //! streamed ciphertext, which is the same with `s1`.
 //!
+//! What stands there is public, so that its base64 need not take the same time for all bytes, as it does for keys.
+//!
 //! Names of keys stand as they are. What operations call an entry of the key-value store, `kv:<identifier>`, stands
 //! percent-encoded (RFC 3986, section 2.1), because an identifier may hold any text.
 
 use crate::{ENTRY_PREFIX, EntryId, Error, ErrorCode, KeyName, Result};
-use base64ct::{Base64, Encoding};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use std::borrow::Cow;
 use std::fmt::Write;
 
@@ -82,7 +85,7 @@ impl Sealed {
         }
         let name = parse_name(name)?;
         let version = parse_version(version)?;
-        let bytes = Base64::decode_vec(base64).map_err(|_| malformed("its last part is not base64"))?;
+        let bytes = STANDARD.decode(base64).map_err(|_| malformed("its last part is not base64"))?;
         Ok(Sealed { name, version, bytes })
     }
 }
@@ -94,11 +97,11 @@ pub fn sealed_text(name: &str, version: u32, bytes: &[u8]) -> String {
 }
 
 fn written(format: &str, name: &str, version: u32, bytes: &[u8]) -> String {
-    let (name, base64) = (escaped(name), Base64::encode_string(bytes));
-    let mut text = String::with_capacity(AROUND + name.len() + base64.len());
+    let name = escaped(name);
+    let mut text = String::with_capacity(AROUND + name.len() + bytes.len().div_ceil(3) * 4);
     // Writing into a String cannot fail.
     let _ = write!(text, "{PREFIX}:{format}:{name}:{version}:");
-    text.push_str(&base64);
+    STANDARD.encode_string(bytes, &mut text);
     text
 }
 
