@@ -9,6 +9,7 @@ mod bench;
 mod certificates;
 mod commands;
 mod connect;
+mod crypt_args;
 mod door;
 mod files;
 mod input;

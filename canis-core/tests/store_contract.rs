@@ -1,14 +1,17 @@
 //! The contract of the store seam, run for every filling.
 #![allow(clippy::unwrap_used)] // a failed unwrap is the test's failure
 
+mod rows;
+
 use canis_core::store::at_hand::AtHand;
 use canis_core::store::memory::MemoryStore;
 use canis_core::store::sqlite::SqliteStore;
 use canis_core::store::{
     Change, EntryRow, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, ReceiptRow, RoleRow, RootSlotRow, Row,
-    Store, TenantRow, TokenRow, UNSAID, UseRow, VersionRow,
+    Store, TenantRow, TokenRow, UNSAID, UseRow,
 };
 use canis_proto::{ErrorCode, Id};
+use rows::{id, key, object, tenant, version};
 
 /// Runs `test` on a fresh store of each kind.
 fn on_every_store(test: impl Fn(&dyn Store)) {
@@ -18,58 +21,6 @@ fn on_every_store(test: impl Fn(&dyn Store)) {
     let path = dir.path().join("canis.dat");
     SqliteStore::create(&path, &[]).unwrap();
     test(&SqliteStore::open(&path).unwrap());
-}
-
-fn id(n: u8) -> Id {
-    Id([n; 16])
-}
-
-fn tenant(n: u8) -> Change {
-    let (id, slot) = (id(n), u32::from(n));
-    Change::Put(Row::Tenant(TenantRow { id, name: format!("t{n}"), slot, revision: 1, sealed: vec![n] }))
-}
-
-fn key(n: u8, tenant_id: Id, name: &str) -> KeyRow {
-    KeyRow {
-        id: id(n),
-        tenant_id,
-        name: name.into(),
-        key_type: "aes256-gcm".into(),
-        current_version: 1,
-        min_decryption_version: 1,
-        min_encryption_version: 0,
-        deletion_allowed: true,
-        exportable: false,
-        created_at: -5,
-        updated_at: i64::MAX,
-        deleted_at: None,
-        state: "active".into(),
-        due_at: None,
-        revision: 1,
-        sealed: vec![0, 255],
-    }
-}
-
-fn version(n: u8, key_id: Id, version: u32) -> Change {
-    let row = VersionRow { id: id(n), key_id, version, encrypted_material: vec![n], created_at: 1 };
-    Change::Put(Row::Version(row))
-}
-
-fn object(n: u8, tenant_id: Id, label: &[u8]) -> ObjectRow {
-    ObjectRow {
-        id: id(n),
-        tenant_id,
-        class: n % 5,
-        private: n.is_multiple_of(2),
-        label: label.into(),
-        cka_id: vec![n],
-        key_id: (n > 10).then_some(id(1)),
-        version: 0,
-        family: n % 3,
-        revision: 1,
-        body: vec![1, 2, 3],
-        seal: vec![],
-    }
 }
 
 #[test]

@@ -2,151 +2,30 @@
 //! tested through the module.
 #![allow(clippy::unwrap_used)] // A test that cannot go on has failed.
 
+mod application;
 mod harness;
 mod raw;
 
-use canis_client::{Client, Config};
+use application::{
+    AES_ECB, AES_GCM, ALLOWED_MECHANISMS, ECDSA, ECDSA_SHA256, SO, Site, USER, code, content, note, secret,
+    to_sign,
+};
+use canis_client::Client;
 use canis_core::crypto::{BlockMode, SignScheme};
 use canis_core::object::{
     CipherScheme, Class, ConfirmNamed, Content, CreateObject, DestroyObject, EncryptNamed, EndSession,
-    FindPage, GenerateObjects, KeyFacts, NamedKey, OpenNamed, ReadObject, SignNamed, SignWith, Used, Wanted,
+    FindPage, GenerateObjects, NamedKey, OpenNamed, ReadObject, SignNamed, SignWith, Wanted,
 };
-use canis_core::secret::SecretBytes;
 use canis_core::token::{EndApplication, InitToken, ListTokens, Login, Logout, Role, ShowLogin};
 use canis_core::wire::AtToken;
 use canis_proto::batch::item;
-use canis_proto::credential::{CreateCredential, RevokeCredential};
+use canis_proto::credential::RevokeCredential;
 use canis_proto::frame::FrameType;
-use canis_proto::message::{Batch, ClientHello, WireAnswer, WireRequest};
-use canis_proto::slot::{SetSlotPin, UnlockSlot};
-use canis_proto::{Capabilities, Capability, ErrorCode, Id, Interval, KeyType, Result, Usage};
-use harness::{Deployment, Server};
+use canis_proto::message::{Batch, ClientHello};
+use canis_proto::slot::UnlockSlot;
+use canis_proto::{ErrorCode, Id, KeyType, Usage};
 use raw::Raw;
 use std::sync::Arc;
-use zeroize::Zeroizing;
-
-const USER: &[u8] = b"user-pin";
-const SO: &[u8] = b"so-pin";
-/// CKM_ECDSA.
-const ECDSA: u64 = 0x1041;
-/// CKM_ECDSA_SHA256.
-const ECDSA_SHA256: u64 = 0x1044;
-/// CKM_AES_GCM.
-const AES_GCM: u64 = 0x1087;
-/// CKM_AES_ECB.
-const AES_ECB: u64 = 0x1081;
-/// CKA_ALLOWED_MECHANISMS.
-const ALLOWED_MECHANISMS: u64 = 0x4000_0600;
-
-/// A server whose token `default` has a user PIN, and a second token that no bearer sees.
-struct Site {
-    deployment: Deployment,
-    server: Server,
-    /// A bearer that may only look and verify.
-    limited: String,
-    limited_id: String,
-    default: Id,
-    other: Id,
-}
-
-impl Site {
-    fn new() -> Self {
-        let deployment = Deployment::with_keyfile();
-        let server = deployment.start();
-        let mut client = deployment.client(&server);
-        let limited = CreateCredential {
-            tenant: "".into(),
-            capabilities: Capabilities::NONE.with(Capability::Read),
-            name: "limited".into(),
-            lifetime: Interval::default(),
-            certificate: b""[..].into(),
-        };
-        let limited = client.call(&limited).unwrap();
-        client.call(&SetSlotPin { token: "default".into(), pin: USER.into() }).map(drop).unwrap();
-        let (limited, limited_id) = (limited.token.clone().unwrap(), limited.credential.id.clone());
-        let mut site = Site { deployment, server, limited, limited_id, default: Id::STORE, other: Id::STORE };
-        let mut local = site.local(1);
-        site.default = local.call(&ListTokens).unwrap()[0].id;
-        site.other = local.call(&InitToken { slot: 7, label: "other", so_pin: secret(SO).into() }).unwrap();
-        site
-    }
-
-    fn config(&self, token: &str, application: u8) -> Config {
-        let mut config = self.deployment.config(&self.server);
-        config.token = Some(Zeroizing::new(token.to_owned()));
-        config.application = Some(Zeroizing::new([application; 32]));
-        config
-    }
-
-    /// A connection of an application of the bearer who may do everything.
-    fn host(&self, application: u8) -> Client {
-        Client::connect(&self.config(&self.deployment.token, application)).unwrap()
-    }
-
-    /// The same of the server's own user, by the socket.
-    fn local(&self, application: u8) -> Client {
-        let address = format!("unix:{}", self.deployment.data().display());
-        let mut config = Config::new(address, Vec::new(), "");
-        config.application = Some(Zeroizing::new([application; 32]));
-        Client::connect(&config).unwrap()
-    }
-
-    /// A host whose user is logged in.
-    fn user(&self, application: u8) -> Client {
-        let mut host = self.host(application);
-        self.log_in(&mut host, USER).unwrap();
-        host
-    }
-
-    fn at<'a, R>(&self, client: &mut Client, request: R) -> Result<R::Answer>
-    where
-        R: WireRequest<'a>,
-        R::Answer: WireAnswer,
-    {
-        client.call(&AtToken { token: self.default, request })
-    }
-
-    fn log_in(&self, client: &mut Client, pin: &[u8]) -> Result<()> {
-        self.at(client, Login { role: Role::User, pin: secret(pin).into() })
-    }
-
-    fn role(&self, client: &mut Client) -> Option<Role> {
-        self.at(client, ShowLogin).unwrap().role
-    }
-
-    /// A key pair for ECDSA.
-    fn pair(&self, client: &mut Client, session: Option<u64>, always_authenticate: bool) -> Id {
-        let mut private = content(Class::PrivateKey, KeyType::EcdsaP256);
-        private.key.as_mut().unwrap().always_authenticate = always_authenticate;
-        let public = Some(content(Class::PublicKey, KeyType::EcdsaP256));
-        let pair = GenerateObjects { kind: KeyType::EcdsaP256, len: 0, session, secret: private, public };
-        self.at(client, pair).unwrap().0
-    }
-
-    fn sign(&self, client: &mut Client, key: NamedKey) -> Result<Used> {
-        self.at(client, SignNamed { key, scheme: SignWith::Pair(SignScheme::Ecdsa), input: &[7; 32] })
-    }
-}
-
-fn secret(bytes: &[u8]) -> SecretBytes {
-    SecretBytes::copied_from(bytes)
-}
-
-fn content(class: Class, kind: KeyType) -> Content {
-    Content::new(class, Some(KeyFacts::new(class, kind, Vec::new())))
-}
-
-fn note(bytes: usize) -> Content {
-    Content { attributes: vec![(0x11, vec![7; bytes])], ..Content::new(Class::Data, None) }
-}
-
-fn to_sign(object: Id, opening: Option<u64>) -> NamedKey {
-    NamedKey { object, usage: Usage::SIGN, mechanism: ECDSA, opening }
-}
-
-fn code<T>(result: Result<T>) -> ErrorCode {
-    result.map(drop).unwrap_err().code
-}
 
 /// R64: a host that comes back finds its login and its session's objects; one that said that it is done does not.
 #[test]

@@ -1,6 +1,7 @@
 //! `canis encrypt` and `canis decrypt`. What is long goes through the server as a stream, in constant memory.
 
-use crate::args::{self, Connection, Crypt};
+use crate::args::Connection;
+use crate::crypt_args::{self, Crypt};
 use crate::files::{self, Readers, Sink};
 use crate::input::{Ciphertext, Input, TEXT};
 use crate::{connect, show};
@@ -14,8 +15,8 @@ use serde_json::json;
 use std::io::Read;
 use zeroize::Zeroizing;
 
-pub(crate) fn encrypt(connection: &Connection, args: &args::Encrypt, json: bool) -> Result<()> {
-    let args::Encrypt { crypt, key_version: version, stream } = args;
+pub(crate) fn encrypt(connection: &Connection, args: &crypt_args::Encrypt, json: bool) -> Result<()> {
+    let crypt_args::Encrypt { crypt, key_version: version, stream } = args;
     let most = if *stream { 0 } else { TEXT };
     match Input::open(crypt.input.as_deref(), most)? {
         Input::Whole(plaintext) if !stream => encrypt_whole(connection, args, &plaintext, json),
@@ -34,7 +35,12 @@ pub(crate) fn encrypt(connection: &Connection, args: &args::Encrypt, json: bool)
     }
 }
 
-fn encrypt_whole(connection: &Connection, args: &args::Encrypt, plaintext: &[u8], json: bool) -> Result<()> {
+fn encrypt_whole(
+    connection: &Connection,
+    args: &crypt_args::Encrypt,
+    plaintext: &[u8],
+    json: bool,
+) -> Result<()> {
     let (args, version) = (&args.crypt, args.key_version);
     let request = Encrypt {
         name: args.name.as_str().into(),

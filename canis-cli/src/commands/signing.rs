@@ -1,6 +1,7 @@
 //! `canis sign` and `canis verify`.
 
-use crate::args::{self, Connection};
+use crate::args::Connection;
+use crate::crypt_args;
 use crate::files::{self, Readers};
 use crate::input::{Input, REQUEST};
 use crate::{connect, show};
@@ -17,7 +18,7 @@ use std::process::ExitCode;
 /// What `canis verify` ends with when the signature is wrong.
 pub(super) const INVALID: u8 = 1;
 
-pub(crate) fn sign(connection: &Connection, args: &args::Sign, json: bool) -> Result<()> {
+pub(crate) fn sign(connection: &Connection, args: &crypt_args::Sign, json: bool) -> Result<()> {
     let input = Input::open(args.input.as_deref(), REQUEST)?;
     let (scheme, form) = (scheme(args.scheme.as_deref())?, args.options.form);
     let (name, version, prehashed) = (args.name.as_str(), args.key_version, args.options.prehashed);
@@ -53,7 +54,7 @@ pub(crate) fn sign(connection: &Connection, args: &args::Sign, json: bool) -> Re
     if args.out.is_none() { files::print(&content) } else { Ok(()) }
 }
 
-pub(crate) fn verify(connection: &Connection, args: &args::Verify, json: bool) -> Result<ExitCode> {
+pub(crate) fn verify(connection: &Connection, args: &crypt_args::Verify, json: bool) -> Result<ExitCode> {
     let signature = signature(&args.signature)?;
     let input = Input::open(args.input.as_deref(), REQUEST)?;
     let (scheme, form) = (scheme(args.scheme.as_deref())?, args.options.form);

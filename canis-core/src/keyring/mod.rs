@@ -30,6 +30,7 @@ pub(crate) mod receipt;
 pub(crate) mod record;
 pub(crate) mod role;
 pub(crate) mod root_key;
+pub(crate) mod root_record;
 mod roots;
 mod schedule;
 pub(crate) mod seal;

@@ -6,7 +6,7 @@
 use super::Root;
 use crate::crypto::Provider;
 use crate::crypto::xaes::XaesKey;
-use crate::keyring::record::RootParameters;
+use crate::keyring::root_record::RootParameters;
 use crate::keyring::seal::{open_secret, xaes_key};
 use crate::secret::SecretBytes;
 use canis_proto::{Error, ErrorCode, Result};

@@ -4,7 +4,7 @@ use super::shares::{Share, SplitFacts};
 use super::{Credential, NewRoot, Root, hsm, keyfile, passphrase, recipient, shares};
 use crate::crypto::Provider;
 use crate::crypto::public_parts::PublicParts;
-use crate::keyring::record::{RootParameters, RootSlot};
+use crate::keyring::root_record::{RootParameters, RootSlot};
 use crate::keyring::seal::{commitment, fresh_id};
 use crate::secret::SecretBytes;
 use crate::store::RootSlotRow;

@@ -2,7 +2,7 @@
 
 use crate::harness::{refused, token, user_session};
 use crate::keys;
-use crate::raw::{attribute, call, functions, interface, mechanism, symbol};
+use crate::raw::{attribute, call, mechanism};
 use cryptoki::error::RvError;
 use cryptoki::mechanism::Mechanism;
 use pkcs11_sys::*;
@@ -13,52 +13,6 @@ const HUGE: CK_ULONG = CK_ULONG::MAX;
 /// A byte string for a C function.
 fn bytes(text: &[u8]) -> (*mut CK_BYTE, CK_ULONG) {
     (text.as_ptr().cast_mut(), text.len() as CK_ULONG)
-}
-
-#[test]
-fn interfaces_are_the_ones_asked_for() {
-    let name = Some(&b"PKCS 11\0"[..]);
-    for (name, version, flags, wanted) in [
-        (None, None, 0, Some((3, 0))),
-        (name, None, 0, Some((3, 0))),
-        (name, Some((3, 0)), 0, Some((3, 0))),
-        (name, Some((2, 40)), 0, Some((2, 40))),
-        (name, Some((3, 2)), 0, None),
-        (Some(&b"Vendor NSS Module Interface\0"[..]), None, 0, None),
-        (None, None, CKF_INTERFACE_FORK_SAFE, None),
-    ] {
-        let (rv, found) = interface(name, version, flags);
-        let version = (rv == CKR_OK).then(|| {
-            // SAFETY: every function list begins with its version.
-            let version = unsafe { *(*found).pFunctionList.cast::<CK_VERSION>() };
-            (version.major, version.minor)
-        });
-        assert_eq!(version, wanted, "rv {rv:x}");
-    }
-    assert_eq!(call!(C_GetInterface(null_mut(), null_mut(), null_mut(), 0)), CKR_ARGUMENTS_BAD);
-    let mut count = 0;
-    assert_eq!(call!(C_GetInterfaceList(null_mut(), &mut count)), CKR_OK);
-    assert_eq!(count, 2);
-    assert_eq!(call!(C_GetInterfaceList(null_mut(), null_mut())), CKR_ARGUMENTS_BAD);
-    assert_eq!(call!(C_GetFunctionList(null_mut())), CKR_ARGUMENTS_BAD);
-    assert!(symbol("C_GetFunctionList").is_some() && symbol("C_Sign").is_none());
-}
-
-/// No place of either list is empty.
-#[test]
-fn lists_have_no_holes() {
-    fn places<T>(list: &T) -> &[usize] {
-        let words = size_of::<T>() / size_of::<usize>();
-        // SAFETY: the list is a version, padded to a pointer's size, and pointers.
-        let all = unsafe { std::slice::from_raw_parts(std::ptr::from_ref(list).cast::<usize>(), words) };
-        &all[1..]
-    }
-    let new = places(functions());
-    assert!(new.len() == 92 && !new.contains(&0));
-    let mut list = null_mut();
-    assert_eq!(call!(C_GetFunctionList(&mut list)), CKR_OK);
-    // SAFETY: the module's 2.40 list.
-    assert_eq!(places(unsafe { &*list }), &new[..68]);
 }
 
 #[test]

@@ -4,9 +4,9 @@
 use crate::client::{
     Client, bytes, gcm, gcm_drawn, how, no, number, oaep_sha256, open_secret, plain, secret, with, yes,
 };
+use crate::every_mechanism::{LEGACY, listed};
 use crate::harness::{Home, said, user_session};
 use crate::legacy::{is_on, run_again};
-use crate::mechanisms::{LEGACY, listed};
 use crate::raw::{call, mechanism};
 use crate::wrap::{hex, rsa_wrapper, wrapper};
 use pkcs11_sys::*;

@@ -1,9 +1,9 @@
 //! Random sequences of calls, right and wrong: nothing crashes, no defect is reported, and an operation is active exactly
 //! when the standard says so. `PROPTEST_CASES` sets how many are tried.
 
+use crate::every_mechanism::listed;
 use crate::harness::user_session;
 use crate::keys;
-use crate::mechanisms::listed;
 use crate::raw::{attribute, call};
 use cryptoki::mechanism::Mechanism;
 use cryptoki::object::Attribute;
