@@ -67,7 +67,7 @@ impl Door {
             Company::Nobody => dir.lock()?,
         };
         let core = local::open_dir(&dir, &place.root)?;
-        Ok(Door::Store { operator: core.operator(), core: Box::new(core), _lock: lock })
+        Ok(Door::Store { operator: core.operator().from(local::origin()), core: Box::new(core), _lock: lock })
     }
 
     /// Opens the door to a store as it lies there, unsealed only if a server has done so.
@@ -79,7 +79,7 @@ impl Door {
         }
         let lock = dir.share()?;
         let core = local::open_sealed(&dir)?;
-        Ok(Door::Store { operator: core.operator(), core: Box::new(core), _lock: lock })
+        Ok(Door::Store { operator: core.operator().from(local::origin()), core: Box::new(core), _lock: lock })
     }
 
     fn at(server: Client) -> Self {

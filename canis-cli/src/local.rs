@@ -5,9 +5,14 @@ use crate::root_credential;
 use canis_core::clock::SystemClock;
 use canis_core::datadir::{DataDir, RootFlags};
 use canis_core::root::Credential;
-use canis_core::{Core, default_provider};
+use canis_core::{Core, Door, Origin, default_provider};
 use canis_proto::{Error, ErrorCode, Result};
 use std::sync::Arc;
+
+/// Where this program's own requests come from.
+pub(crate) fn origin() -> Origin {
+    Origin::local(Door::Program, rustix::process::geteuid().as_raw())
+}
 
 /// The unsealed store of a data directory.
 pub(crate) fn open(local: &Local) -> Result<Core> {

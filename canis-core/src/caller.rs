@@ -1,6 +1,7 @@
 //! Who asks: a bearer of a token, a PKCS#11 application, or nobody yet.
 
 use crate::application::Application;
+use crate::origin::{Door, Origin, Proof};
 use canis_proto::{Capabilities, Capability, Error, ErrorCode, Id, Result};
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ pub struct Caller {
     host: bool,
     /// The one token that it may see through PKCS#11; `None` sees all of them.
     only: Option<Id>,
+    origin: Origin,
+    proof: Proof,
 }
 
 impl Caller {
@@ -32,31 +35,51 @@ impl Caller {
             owner: false,
             host: false,
             only: None,
+            origin: Origin::OWN,
+            proof: Proof::Nothing,
         }
     }
 
-    /// The bearer of a token.
-    pub(crate) fn bearer(token: Id, tenant: Id, capabilities: Capabilities) -> Self {
+    /// The bearer of a credential, which `proof` is.
+    pub(crate) fn bearer(token: Id, tenant: Id, capabilities: Capabilities, proof: Proof) -> Self {
         Caller {
             tenant: Some(tenant),
             capabilities,
-            application: None,
             token: Some(token),
-            owner: false,
-            host: false,
             only: Some(tenant),
+            proof,
+            ..Caller::anonymous()
         }
+    }
+
+    /// The same, who came from there. Whoever lets somebody in says so.
+    #[must_use]
+    pub fn from(self, origin: Origin) -> Self {
+        Caller { origin, ..self }
+    }
+
+    /// Where it came from.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// How it has proved who it is.
+    #[must_use]
+    pub fn proof(&self) -> Proof {
+        self.proof
     }
 
     /// The same with a PKCS#11 application, looking at one token.
     pub(crate) fn at_token(&self, application: &Arc<Application>, token: Id) -> Self {
-        Caller { tenant: Some(token), application: Some(Arc::clone(application)), ..self.clone() }
+        Caller { tenant: Some(token), ..self.at_slots(application) }
     }
 
     /// The same with a PKCS#11 application, looking at the slots.
     #[must_use]
     pub fn at_slots(&self, application: &Arc<Application>) -> Self {
-        Caller { application: Some(Arc::clone(application)), ..self.clone() }
+        let origin = Origin { door: Door::Pkcs11Remote, ..self.origin };
+        Caller { application: Some(Arc::clone(application)), origin, ..self.clone() }
     }
 
     /// Whether a token is there for it.
@@ -72,68 +95,39 @@ impl Caller {
 
     /// The owner of the store, who opened it here with a root's credential; see [`crate::Core::owner`].
     pub(crate) fn owner(token: Id) -> Self {
-        Caller {
-            tenant: Some(token),
-            capabilities: Capabilities::ALL,
-            application: None,
-            token: None,
-            owner: true,
-            host: true,
-            only: None,
-        }
+        Caller { tenant: Some(token), ..Caller::operator(true) }
     }
 
     /// Who looks after a store in a process of his own, at no token in particular; see [`crate::Core::operator`].
     pub(crate) fn operator(owner: bool) -> Self {
         Caller {
-            tenant: None,
             capabilities: Capabilities::ALL,
-            application: None,
-            token: None,
             owner,
             host: true,
-            only: None,
+            proof: if owner { Proof::Root } else { Proof::Pin },
+            ..Caller::anonymous()
         }
     }
 
     /// The server's own timer, which does in every tenant what schedules ask for.
     pub(crate) fn timer() -> Self {
-        Caller {
-            tenant: None,
-            capabilities: Capabilities::ALL,
-            application: None,
-            token: None,
-            owner: false,
-            host: false,
-            only: None,
-        }
+        Caller { capabilities: Capabilities::ALL, proof: Proof::Own, ..Caller::anonymous() }
     }
 
     /// A PKCS#11 application looking at one token. What it may do depends on who is logged in.
     #[must_use]
     pub fn pkcs11(application: &Arc<Application>, token: Id) -> Self {
-        Caller {
-            tenant: Some(token),
-            capabilities: Capabilities::ALL,
-            application: Some(Arc::clone(application)),
-            token: None,
-            owner: false,
-            host: false,
-            only: None,
-        }
+        Caller { tenant: Some(token), ..Caller::pkcs11_slots(application) }
     }
 
     /// A PKCS#11 application looking at the slots, at no token in particular.
     #[must_use]
     pub fn pkcs11_slots(application: &Arc<Application>) -> Self {
         Caller {
-            tenant: None,
             capabilities: Capabilities::ALL,
             application: Some(Arc::clone(application)),
-            token: None,
-            owner: false,
-            host: false,
-            only: None,
+            proof: Proof::Pin,
+            ..Caller::anonymous()
         }
     }
 

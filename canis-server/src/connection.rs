@@ -7,14 +7,17 @@ use crate::handshake::handshake;
 use crate::in_flight::InFlight;
 use crate::listener::Server;
 use crate::outbox::{Outbox, Permits};
-use crate::session::{Credential, Session};
+use crate::session::{Credential, Peer, Session};
 use crate::stream::Streaming;
 use crate::wiped::Wiped;
 use crate::{limits, local, request};
+use canis_core::policy::Source;
 use canis_core::secret::SecretBytes;
+use canis_core::{Door, Origin};
 use canis_proto::frame::{ALPN, FrameType, Header, MAX_DATA, MAX_HELLO, MAX_OPEN, MAX_PAYLOAD};
 use canis_proto::message::{ClientHello, ServerHello};
 use canis_proto::{Cost, Error, ErrorCode, Result};
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,8 +28,8 @@ use tracing::{Instrument, info};
 
 /// A connection that was accepted.
 pub(crate) enum Link {
-    /// By TCP; it is to speak TLS.
-    Tcp(TcpStream),
+    /// By TCP, from this address; it is to speak TLS.
+    Tcp(TcpStream, IpAddr),
     /// By the Unix socket.
     Local(UnixStream),
 }
@@ -36,12 +39,13 @@ pub(crate) async fn serve(server: Arc<Server>, link: Link) -> String {
     let refused = |code, why| Some(Error::new(code, why));
     match link {
         Link::Local(stream) => {
-            let known = local::is_administrator(&stream);
+            let user = local::administrator(&stream);
             let why = "the server's socket is for its own user and root; connect by TLS with a token";
-            let refusal = if known { None } else { refused(ErrorCode::Unauthenticated, why) };
-            converse(server, stream, Credential::Administrator, refusal).await
+            let refusal = if user.is_some() { None } else { refused(ErrorCode::Unauthenticated, why) };
+            let origin = Origin { door: Door::Socket, source: Source::Local, user };
+            converse(server, stream, Peer { credential: Credential::Administrator, origin }, refusal).await
         }
-        Link::Tcp(tcp) => {
+        Link::Tcp(tcp, address) => {
             let acceptor = server.tls.acceptor();
             let tls = match handshake(&acceptor, tcp).await {
                 Ok(tls) => tls,
@@ -54,27 +58,24 @@ pub(crate) async fn serve(server: Arc<Server>, link: Link) -> String {
             let speaks_canisp = tls.get_ref().1.alpn_protocol() == Some(ALPN);
             let why = "the client did not offer ALPN `canisp/1`";
             let refusal = if speaks_canisp { refusal } else { refused(ErrorCode::ProtocolError, why) };
-            converse(server, tls, credential, refusal).await
+            let source = Source::Network(address.to_canonical());
+            let origin = Origin { door: Door::Canisp, source, user: None };
+            converse(server, tls, Peer { credential, origin }, refusal).await
         }
     }
 }
 
-/// Speaks CANISP with a peer that is known by `credential` unless it shows a token, or says why that is not done.
-pub(crate) async fn converse<S>(
-    server: Arc<Server>,
-    stream: S,
-    credential: Credential,
-    refusal: Option<Error>,
-) -> String
+/// Speaks CANISP with a peer, whose credential counts unless it shows a token; or says why that is not done.
+pub(crate) async fn converse<S>(server: Arc<Server>, stream: S, peer: Peer, refusal: Option<Error>) -> String
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
     let (read, write) = tokio::io::split(stream);
     let mut reader = FrameReader::new(read);
     let (outbox, writer) = Outbox::new(write);
-    let mut connection = Connection::new(server, outbox);
+    let mut connection = Connection::new(server, outbox, peer.origin);
     let end = match refusal {
-        None => connection.run(&mut reader, credential).await,
+        None => connection.run(&mut reader, peer).await,
         Some(error) => End::Refused(error),
     };
     let why = describe(&end);
@@ -108,23 +109,23 @@ struct Connection {
 }
 
 impl Connection {
-    fn new(server: Arc<Server>, outbox: Outbox) -> Self {
+    fn new(server: Arc<Server>, outbox: Outbox, origin: Origin) -> Self {
         Connection {
             budget: Budget::new(Arc::clone(&server)),
             server,
             outbox,
-            session: Arc::new(Session::new(Credential::None)),
+            session: Arc::new(Session::new(Peer { credential: Credential::None, origin })),
             in_flight: Arc::default(),
             since: Instant::now(),
             heard: Instant::now(),
         }
     }
 
-    async fn run<R>(&mut self, reader: &mut FrameReader<R>, credential: Credential) -> End
+    async fn run<R>(&mut self, reader: &mut FrameReader<R>, peer: Peer) -> End
     where
         R: AsyncRead + Unpin,
     {
-        if let Err(end) = self.greet(reader, credential).await {
+        if let Err(end) = self.greet(reader, peer).await {
             return end;
         }
         let (server, outbox) = (Arc::clone(&self.server), self.outbox.clone());
@@ -148,7 +149,7 @@ impl Connection {
     }
 
     /// HELLO both ways. A wrong token ends the connection here; while the store is sealed, none can be checked.
-    async fn greet<R>(&mut self, reader: &mut FrameReader<R>, credential: Credential) -> Result<(), End>
+    async fn greet<R>(&mut self, reader: &mut FrameReader<R>, peer: Peer) -> Result<(), End>
     where
         R: AsyncRead + Unpin,
     {
@@ -158,7 +159,8 @@ impl Connection {
         let hello = ClientHello::decode(&payload).map_err(End::Refused)?;
         info!(client = canis_proto::quote(&hello.client), token = hello.token.is_some(), "hello");
         let token = hello.token.as_deref().map(|token| SecretBytes::copied_from(token.as_bytes()));
-        let session = Session::new(token.map_or(credential, Credential::Token));
+        let session =
+            Session::new(Peer { credential: token.map_or(peer.credential, Credential::Token), ..peer });
         self.session = Arc::new(match &hello.application {
             Some(secret) => session.naming(secret, &self.server.applications),
             None => session,

@@ -3,18 +3,20 @@
 
 use crate::dispatch;
 use crate::listener::Server;
-use crate::session::{Credential, Session};
+use crate::session::{Credential, Peer, Session};
 use crate::tls::Tls;
 use canis_core::clock::SystemClock;
 use canis_core::datadir::DataDir;
+use canis_core::policy::Source;
 use canis_core::root::Credential as Root;
 use canis_core::secret::SecretBytes;
 use canis_core::store::at_hand::AtHand;
-use canis_core::{Core, default_provider};
+use canis_core::{Core, Origin, default_provider};
 use canis_proto::credential::CreateCredential;
 use canis_proto::frame::{FrameType, frame};
 use canis_proto::message::{ClientHello, CreateKey, decode_request};
 use canis_proto::{Capabilities, Capability, Error, ErrorCode, Interval, KeyType, Result};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -26,6 +28,12 @@ pub struct Door {
     pub(crate) server: Arc<Server>,
     pub(crate) token: Zeroizing<String>,
     _drain: watch::Sender<bool>,
+}
+
+/// Whoever has this credential, come by the network.
+pub(crate) fn peer(credential: Credential) -> Peer {
+    let source = Source::Network(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    Peer { credential, origin: Origin { door: canis_core::Door::Canisp, source, user: None } }
 }
 
 /// What the bearer may not: make keys or let any in, which takes seconds for some types, and write the store.
@@ -85,7 +93,7 @@ impl Door {
     pub fn request(&self, payload: &[u8]) {
         let token = SecretBytes::copied_from(self.token.as_bytes());
         for credential in [Credential::None, Credential::Token(token)] {
-            let session = Session::new(credential);
+            let session = Session::new(peer(credential));
             let answer = decode_request(payload)
                 .and_then(|asked| dispatch::answer(&self.server.core, &session, asked));
             assert!(answer.map_or_else(|error| error.code != ErrorCode::Internal, |_| true));
@@ -97,7 +105,7 @@ impl Door {
     where
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
-        crate::connection::converse(Arc::clone(&self.server), stream, Credential::None, None)
+        crate::connection::converse(Arc::clone(&self.server), stream, peer(Credential::None), None)
     }
 }
 

@@ -117,7 +117,7 @@ impl Listeners {
             }
         };
         tokio::select! {
-            tcp = self.tcp.accept() => tcp.map(|(stream, peer)| (Link::Tcp(stream), peer.to_string())),
+            tcp = self.tcp.accept() => tcp.map(|(stream, peer)| (Link::Tcp(stream, peer.ip()), peer.to_string())),
             local = local => local.map(|stream| (Link::Local(stream), "local".to_owned())),
         }
     }

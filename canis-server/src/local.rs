@@ -48,7 +48,8 @@ impl Drop for LocalListener {
     }
 }
 
-/// Whether the process at the other end is the server's own user's or root's.
-pub(crate) fn is_administrator(stream: &UnixStream) -> bool {
-    stream.peer_cred().is_ok_and(|peer| peer.uid() == 0 || peer.uid() == rustix::process::geteuid().as_raw())
+/// The user whose process is at the other end, if that is the server's own user or root.
+pub(crate) fn administrator(stream: &UnixStream) -> Option<u32> {
+    let user = stream.peer_cred().ok()?.uid();
+    (user == 0 || user == rustix::process::geteuid().as_raw()).then_some(user)
 }

@@ -96,6 +96,7 @@ pub(crate) fn log<T>(operation: Option<OperationId>, result: &Result<T>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fuzzing::peer;
     use crate::fuzzing::tests::door;
     use crate::session::Credential;
     use canis_core::secret::SecretBytes;
@@ -108,7 +109,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let door = door(folder.path());
         let token = SecretBytes::copied_from(door.token.as_bytes());
-        let session = Session::new(Credential::Token(token));
+        let session = Session::new(peer(Credential::Token(token)));
         let tried = |payload: &[u8]| run_at_once(&door.server, &session, payload).map(|done| done.is_ok());
         let waited = |payload: &[u8]| {
             let asked = dispatch::asked(payload).unwrap();

@@ -5,7 +5,7 @@ use crate::limits;
 use crate::share::{Share, Shares};
 use crate::tls::Shown;
 use canis_core::secret::SecretBytes;
-use canis_core::{Application, Caller, Core};
+use canis_core::{Application, Caller, Core, Origin};
 use canis_proto::{Error, ErrorCode, OperationId, Result};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Instant;
@@ -23,9 +23,16 @@ pub(crate) enum Credential {
     Administrator,
 }
 
+/// Who stands at the other end of a connection, as far as that is seen from outside.
+pub(crate) struct Peer {
+    pub(crate) credential: Credential,
+    pub(crate) origin: Origin,
+}
+
 /// A connection's credential, and the caller it turned out to be.
 pub(crate) struct Session {
     credential: Credential,
+    origin: Origin,
     known: RwLock<Option<Known>>,
     share: OnceLock<Arc<Share>>,
     /// The secret of the PKCS#11 application, if the connection named one, and where it is found.
@@ -44,10 +51,12 @@ struct Known {
 }
 
 impl Session {
-    /// A connection that showed this, not yet checked.
-    pub(crate) fn new(credential: Credential) -> Self {
+    /// A connection whose credential is not yet checked.
+    pub(crate) fn new(peer: Peer) -> Self {
+        let Peer { credential, origin } = peer;
         Session {
             credential,
+            origin,
             known: RwLock::default(),
             share: OnceLock::new(),
             named: None,
@@ -152,7 +161,7 @@ impl Session {
         }
         // Read before the store is, so that what is changed meanwhile is looked at once more.
         let (moment, checked) = (core.credentials_moment(), Instant::now());
-        let outcome = self.check(core);
+        let outcome = self.check(core).map(|caller| caller.from(self.origin));
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         match &outcome {
             Ok(caller) => *known = Some(Known { caller: caller.clone(), moment, checked }),
@@ -190,8 +199,32 @@ impl Session {
     ) -> Result<T> {
         match self.authenticate(core) {
             Ok(caller) => work(&caller),
-            Err(_) if operation.row().capability.is_none() => work(&Caller::anonymous()),
+            Err(_) if operation.row().capability.is_none() => work(&Caller::anonymous().from(self.origin)),
             Err(error) => Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fuzzing::{peer, tests::door};
+    use canis_core::{Door, Proof};
+
+    /// A caller keeps where its connection came from and what it showed; at a token it is one of the module's.
+    #[test]
+    fn callers_say_where_they_came_from() {
+        let folder = tempfile::tempdir().unwrap();
+        let (door, applications) = (door(folder.path()), Applications::new());
+        let core = &door.server.core;
+        let token = || Credential::Token(SecretBytes::copied_from(door.token.as_bytes()));
+        let session = Session::new(peer(token())).naming(&[1; 32], &applications);
+        let (caller, application) = session.application(core).unwrap();
+        assert_eq!((caller.origin(), caller.proof()), (peer(token()).origin, Proof::Token));
+        let module = caller.at_slots(application).origin();
+        assert_eq!(module, Origin { door: Door::Pkcs11Remote, ..peer(token()).origin });
+        let stranger = Session::new(peer(Credential::None));
+        let seen = stranger.run(core, OperationId::Status, |caller| Ok((caller.origin(), caller.proof())));
+        assert_eq!(seen, Ok((peer(token()).origin, Proof::Nothing)));
     }
 }

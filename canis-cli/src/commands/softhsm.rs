@@ -114,7 +114,7 @@ fn read_token(module: &Path, token: &str, pin: &SecretBytes) -> Result<Vec<(Stri
 
 fn log_in(local: &Local, label: &str, pin: &SecretBytes) -> Result<(Core, Caller)> {
     let core = local::open(local)?;
-    let tokens = core.call(&Caller::anonymous(), ListTokens)?;
+    let tokens = core.call(&Caller::anonymous().from(local::origin()), ListTokens)?;
     let mut named = tokens.iter().filter(|token| token.label == label);
     let (Some(token), None) = (named.next(), named.next()) else {
         return Err(Error::new(
@@ -122,7 +122,7 @@ fn log_in(local: &Local, label: &str, pin: &SecretBytes) -> Result<(Core, Caller
             format!("there is not exactly one token labelled `{}` in the data directory", quote(label)),
         ));
     };
-    let caller = Caller::pkcs11(&core.application(), token.id);
+    let caller = Caller::pkcs11(&core.application(), token.id).from(local::origin());
     core.call(&caller, Login { role: Role::User, pin: pin.into() })?;
     Ok((core, caller))
 }

@@ -13,9 +13,9 @@ const NOT_WHOLE: u8 = 1;
 
 pub(crate) fn verify(args: &Local, json: bool) -> Result<ExitCode> {
     let core = local::open(args)?;
-    let tokens = core.call(&Caller::anonymous(), ListTokens)?;
+    let tokens = core.call(&Caller::anonymous().from(local::origin()), ListTokens)?;
     // The whole store is looked at, whichever token its owner is asked to stand for.
-    let owner = core.owner(tokens.first().map_or(Id::STORE, |token| token.id))?;
+    let owner = core.owner(tokens.first().map_or(Id::STORE, |token| token.id))?.from(local::origin());
     let report = core.call(&owner, VerifyStore)?;
     if json {
         let refused: Vec<_> = report.refused.iter().map(error_json).collect();

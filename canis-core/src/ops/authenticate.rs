@@ -12,6 +12,7 @@ use crate::keyring::Keyring;
 use crate::keyring::record::{CredentialKind, Token};
 use crate::keyring::seal::fresh_id;
 use crate::keyring::store_rows::place;
+use crate::origin::Proof;
 use crate::secret::SecretBytes;
 use crate::setup::DEFAULT_TENANT;
 use crate::store::TokenRow;
@@ -69,7 +70,12 @@ impl Keyring {
         let record = self.read_token(&row)?;
         let fits = bool::from(hash.ct_eq(&record.hash)) && record.kind == kind;
         let over = record.expires_at.is_some_and(|end| end <= self.clock.now_micros());
-        let caller = Caller::bearer(row.id, row.tenant_id, Capabilities::from_bits(record.capabilities));
+        let proof = match kind {
+            CredentialKind::Bearer => Proof::Token,
+            CredentialKind::Certificate => Proof::Certificate,
+        };
+        let caller =
+            Caller::bearer(row.id, row.tenant_id, Capabilities::from_bits(record.capabilities), proof);
         Ok((fits && !over).then_some(caller))
     }
 
@@ -83,7 +89,7 @@ impl Keyring {
                 format!("there is no tenant `{DEFAULT_TENANT}`; use a token"),
             )
         })?;
-        Ok(Caller::bearer(Id::STORE, tenant.id, Capabilities::ALL).on_host())
+        Ok(Caller::bearer(Id::STORE, tenant.id, Capabilities::ALL, Proof::User).on_host())
     }
 
     /// Opens a credential's row.

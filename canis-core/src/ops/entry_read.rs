@@ -110,6 +110,7 @@ mod tests {
                 canis_proto::Id::STORE,
                 tenant,
                 all.iter().fold(Capabilities::NONE, |set, one| set.with(*one)),
+                crate::Proof::Token,
             )
         };
         let put = |caller: &Caller| {

@@ -6,7 +6,7 @@ use crate::rv::Result;
 use canis_core::clock::SystemClock;
 use canis_core::datadir::{DataDir, DirLock};
 use canis_core::object::KeyHandle;
-use canis_core::{Application, Caller, Core, Run, default_provider};
+use canis_core::{Application, Caller, Core, Door, Origin, Run, default_provider};
 use canis_proto::{Error, ErrorCode, Id};
 use std::path::Path;
 use std::sync::Arc;
@@ -71,19 +71,24 @@ impl Embedded {
         }
         log.line(format_args!("working on the store in {shown}"));
         let application = core.application();
-        let slots = Caller::pkcs11_slots(&application);
+        let slots = Caller::pkcs11_slots(&application).from(origin());
         Ok(Some(Embedded { core, application, slots, _share: share }))
     }
 
     /// This host, as it looks at one token.
     pub(super) fn caller(&self, token: Id) -> Caller {
-        Caller::pkcs11(&self.application, token)
+        Caller::pkcs11(&self.application, token).from(self.slots.origin())
     }
 
     /// Asks the core.
     pub(super) fn call<R: Run>(&self, token: &Token, request: R) -> canis_proto::Result<R::Answer> {
         self.core.call(seat(token)?, request)
     }
+}
+
+/// This host, as the kernel sees it.
+fn origin() -> Origin {
+    Origin::local(Door::Pkcs11, rustix::process::geteuid().as_raw())
 }
 
 /// Who this host is at a token.
