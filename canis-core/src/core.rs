@@ -9,55 +9,25 @@ use crate::object::{KeyHandle, Since};
 use crate::root::Credential;
 use crate::store::Store;
 use crate::token::Role;
-use canis_proto::{Cost, ENTRY_PREFIX, Error, ErrorCode, Id, Operation, OperationId, Result};
-use std::fmt;
+use canis_proto::{Cost, Error, ErrorCode, Id, Operation, OperationId, Result};
 use std::sync::Arc;
+
+pub use crate::resource::{Facts, Resource};
 
 /// A keeper of keys over one store. Synchronous; shared by all threads.
 pub struct Core {
     pub(crate) keyring: Keyring,
 }
 
-/// What an operation is about: a path as policies and audit name it.
-#[derive(Clone, Copy)]
-pub enum Resource<'a> {
-    /// The store and server.
-    System,
-    /// Keys in general.
-    Keys,
-    /// One key.
-    Key(&'a str),
-    /// Entries of the key-value store in general.
-    Entries,
-    /// One entry.
-    Entry(&'a str),
-    /// The tenant as a token.
-    Token,
-    /// An object.
-    Object(Id),
-}
-
-impl fmt::Display for Resource<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Resource::System => f.write_str("sys"),
-            Resource::Keys => f.write_str("kms/keys"),
-            Resource::Entries => f.write_str("kms/kv"),
-            Resource::Entry(id) => write!(f, "kms/kv/{}", canis_proto::quote(id)),
-            Resource::Key(name) if name.starts_with(ENTRY_PREFIX) => {
-                Resource::Entry(&name[ENTRY_PREFIX.len()..]).fmt(f)
-            }
-            Resource::Key(name) => write!(f, "kms/keys/{}", canis_proto::quote(name)),
-            Resource::Token => f.write_str("sys/token"),
-            Resource::Object(id) => write!(f, "kms/objects/{id}"),
-        }
-    }
-}
-
 /// An operation that this core can run. One file in `ops` implements it for each.
 pub trait Run: Operation {
     /// What it is about.
     fn resource(&self) -> Resource<'_>;
+
+    /// What it says about itself besides.
+    fn facts(&self) -> Facts<'_> {
+        Facts::default()
+    }
 
     /// Runs it. The caller has been allowed to.
     ///

@@ -80,6 +80,17 @@ pub enum CipherScheme<'a> {
 }
 
 impl CipherScheme<'_> {
+    /// What the message is bound to; nothing in schemes that bind nothing.
+    pub(crate) fn associated_data(&self) -> &[u8] {
+        match self {
+            CipherScheme::AesGcm { aad, .. }
+            | CipherScheme::AesGcmSized { aad, .. }
+            | CipherScheme::AesCcm { aad, .. } => aad,
+            CipherScheme::RsaOaep(oaep) => oaep.label,
+            CipherScheme::Blocks(_) | CipherScheme::RsaPkcs1 | CipherScheme::RsaRaw => &[],
+        }
+    }
+
     /// The length of the ciphertext of `len` bytes; `block` is the length of the key's blocks in bytes. `None` for
     /// lengths that it does not take.
     #[must_use]

@@ -4,7 +4,7 @@
 //! Keys that were made here encrypt by `encrypt` alone: their material is never used directly by the API.
 
 use crate::caller::Caller;
-use crate::core::{Resource, Run};
+use crate::core::{Facts, Resource, Run};
 use crate::crypto::{GCM_NONCE, GCM_TAG};
 use crate::keyring::Keyring;
 use crate::keyring::key::Key;
@@ -27,6 +27,10 @@ const TAGS: RangeInclusive<usize> = 12..=16;
 impl Run for EncryptAesGcm<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::Key(&self.name)
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        Facts::payload(self.plaintext.len()).within(&self.aad)
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<AesGcmSealed> {
@@ -52,6 +56,10 @@ impl Run for EncryptAesGcm<'_> {
 impl Run for DecryptAesGcm<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::Key(&self.name)
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        Facts::payload(self.ciphertext.len()).within(&self.aad)
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Decrypted> {

@@ -1,7 +1,7 @@
 //! `key.create`: a key with its first version, and the objects that show it to PKCS#11.
 
 use crate::caller::Caller;
-use crate::core::{Resource, Run};
+use crate::core::{Facts, Resource, Run};
 use crate::crypto::{Hash, MAX_DIGEST, Provider, des_keys, from_outside};
 use crate::keyring::Keyring;
 use crate::keyring::key_record::{KeyRecord, Source};
@@ -18,6 +18,10 @@ use canis_proto::{Error, ErrorCode, Family, Id, KeyName, KeyState, KeyType, Resu
 impl Run for CreateKey<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::Key(&self.name)
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        Facts::of_type(self.kind)
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<KeyInfo> {

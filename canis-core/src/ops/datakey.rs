@@ -1,7 +1,7 @@
 //! `datakey`: a random key for the caller's own use, encrypted under a key of the store.
 
 use crate::caller::Caller;
-use crate::core::{Resource, Run};
+use crate::core::{Facts, Resource, Run};
 use crate::keyring::Keyring;
 use crate::object::mechanism;
 use crate::secret::SecretBytes;
@@ -18,6 +18,10 @@ const USUAL: usize = 32;
 impl Run for MakeDataKey<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::Key(&self.name)
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        Facts::default().within(&self.context)
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<DataKey> {

@@ -3,7 +3,7 @@
 use super::encrypt::{aad, oaep};
 use crate::at_once::may_take_long;
 use crate::caller::Caller;
-use crate::core::{Resource, Run};
+use crate::core::{Facts, Resource, Run};
 use crate::crypto::xaes;
 use crate::keyring::Keyring;
 use crate::keyring::key::Key;
@@ -19,6 +19,10 @@ use canis_proto::{Error, ErrorCode, Result, Usage};
 impl Run for Decrypt<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::Key(&self.name)
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        Facts::payload(opened_len(&self.ciphertext)).within(&self.context)
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Decrypted> {
@@ -93,6 +97,13 @@ fn refused() -> Error {
         ErrorCode::DecryptionFailed,
         "the ciphertext, key or context does not fit; nothing was decrypted",
     )
+}
+
+/// How many bytes a ciphertext opens to, as far as its text tells without being read: with AES keys,
+/// exactly.
+pub(super) fn opened_len(ciphertext: &str) -> usize {
+    let base64 = ciphertext.rsplit(':').next().unwrap_or_default().trim_end_matches('=');
+    (base64.len() / 4 * 3 + base64.len() % 4 * 3 / 4).saturating_sub(xaes::OVERHEAD)
 }
 
 /// A ciphertext or signature names the key that made it; another key is refused before anything is computed.

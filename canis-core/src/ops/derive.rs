@@ -5,7 +5,7 @@
 
 use super::digest::hash_of;
 use crate::caller::Caller;
-use crate::core::{Resource, Run};
+use crate::core::{Facts, Resource, Run};
 use crate::crypto::derive::{hkdf_expand, hkdf_extract};
 use crate::crypto::public_parts::PublicParts;
 use crate::crypto::{MAX_AGREED, MAX_DIGEST, Provider};
@@ -32,6 +32,10 @@ const USUAL: usize = 32;
 impl Run for Derive<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::Key(&self.name)
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        Facts::payload(self.peer.len()).within(&self.info)
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Derived> {

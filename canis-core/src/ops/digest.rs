@@ -1,7 +1,7 @@
 //! `hash` and `random`: what needs no key.
 
 use crate::caller::Caller;
-use crate::core::{Resource, Run};
+use crate::core::{Facts, Resource, Run};
 use crate::crypto::{Hash, MAX_DIGEST};
 use crate::keyring::Keyring;
 use canis_proto::answer::{Digest, RandomBytes};
@@ -26,6 +26,10 @@ pub(super) fn hash_of(name: HashName) -> Hash {
 impl Run for HashData<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::System
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        Facts::payload(self.data.len())
     }
 
     fn run(self, keyring: &Keyring, _: &Caller) -> Result<Digest> {

@@ -1,7 +1,7 @@
 //! `encrypt`: under the current version as a rule. AES keys by XAES-256-GCM, RSA keys by OAEP.
 
 use crate::caller::Caller;
-use crate::core::{Resource, Run};
+use crate::core::{Facts, Resource, Run};
 use crate::crypto::{Hash, Oaep};
 use crate::keyring::Keyring;
 use crate::keyring::key::Key;
@@ -17,6 +17,10 @@ use canis_proto::{Error, ErrorCode, Result, Usage};
 impl Run for Encrypt<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::Key(&self.name)
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        Facts::payload(self.plaintext.len()).within(&self.context)
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Encrypted> {

@@ -6,7 +6,7 @@
 use super::create_key::{NewMaterial, usage_of};
 use super::rotate::{NextVersion, refuse_version};
 use crate::caller::Caller;
-use crate::core::{Resource, Run};
+use crate::core::{Facts, Resource, Run};
 use crate::crypto::{KeyWrap, rsa_aes_wrap};
 use crate::format::{self, Checked};
 use crate::keyring::Keyring;
@@ -24,6 +24,10 @@ use canis_proto::{Error, ErrorCode, Family, Id, KeyName, Result, Usage};
 impl Run for ImportKey<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::Key(&self.name)
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        Facts::of_type(self.kind)
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<KeyInfo> {

@@ -3,7 +3,7 @@
 use super::decrypt::made_by;
 use super::digest::hash_of;
 use crate::caller::Caller;
-use crate::core::{Resource, Run};
+use crate::core::{Facts, Resource, Run};
 use crate::crypto::{Hash, MAX_DIGEST, MacRun};
 use crate::keyring::Keyring;
 use crate::keyring::key::Key;
@@ -19,6 +19,10 @@ use subtle::ConstantTimeEq;
 impl Run for Mac<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::Key(&self.name)
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        Facts::payload(self.message.len())
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<MacMade> {
@@ -37,6 +41,10 @@ impl Run for Mac<'_> {
 impl Run for VerifyMac<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::Key(&self.name)
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        Facts::payload(self.message.len())
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Verified> {

@@ -1,7 +1,7 @@
 //! The uses of a key by a request that names it. The key is opened, or found opened, and used as ever.
 
 use crate::caller::Caller;
-use crate::core::{Resource, Run};
+use crate::core::{Facts, Resource, Run};
 use crate::crypto::{GCM_TAG, MAX_DIGEST};
 use crate::keyring::Keyring;
 use crate::object::mechanism_scheme::agree;
@@ -72,6 +72,10 @@ impl Run for SignNamed<'_> {
         Resource::Object(self.key.object)
     }
 
+    fn facts(&self) -> Facts<'_> {
+        Facts::payload(self.input.len())
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Used> {
         let (scheme, input) = (self.scheme, self.input);
         agree(scheme.is_of(self.key.mechanism, input))?;
@@ -89,6 +93,10 @@ impl Run for VerifyNamed<'_> {
         Resource::Object(self.key.object)
     }
 
+    fn facts(&self) -> Facts<'_> {
+        Facts::payload(self.input.len())
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Verified> {
         let (scheme, input, signature) = (self.scheme, self.input, self.signature);
         agree(scheme.is_of(self.key.mechanism, input))?;
@@ -101,6 +109,10 @@ impl Run for VerifyNamed<'_> {
 impl Run for RecoverNamed<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::Object(self.key.object)
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        Facts::payload(self.signature.len())
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Recovered> {
@@ -117,6 +129,10 @@ impl Run for EncryptNamed<'_> {
         Resource::Object(self.key.object)
     }
 
+    fn facts(&self) -> Facts<'_> {
+        Facts::payload(self.input.len()).within(self.cipher.associated_data())
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Used> {
         let (cipher, input) = (self.cipher, self.input);
         check_tag(&cipher)?;
@@ -130,6 +146,10 @@ impl Run for EncryptNamed<'_> {
 impl Run for DecryptNamed<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::Object(self.key.object)
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        Facts::payload(self.input.len()).within(self.cipher.associated_data())
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Used> {

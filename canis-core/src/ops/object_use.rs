@@ -1,7 +1,7 @@
 //! The uses of an opened key with the caller's mechanism, in one piece.
 
 use crate::caller::Caller;
-use crate::core::{Resource, Run};
+use crate::core::{Facts, Resource, Run};
 use crate::crypto::{
     AesKey, BlockMode, CipherKey, CipherStream, Direction, GCM_TAG, GcmKey, Hash, MAX_DIGEST, MacKey,
     PrivateKey, PublicKey, SignScheme, ccm, digest_info,
@@ -87,6 +87,10 @@ impl Run for UseToSign<'_> {
         Resource::Token
     }
 
+    fn facts(&self) -> Facts<'_> {
+        Facts::payload(self.input.len())
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<usize> {
         // What a signature gives back, and how it is made, is the same.
         let usage = if self.key.usage == Usage::RECOVER { Usage::RECOVER } else { Usage::SIGN };
@@ -115,6 +119,10 @@ impl Run for UseToSign<'_> {
 impl Run for UseToVerify<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::Token
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        Facts::payload(self.input.len())
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<bool> {
@@ -178,6 +186,10 @@ impl Run for UseToRecover<'_> {
         Resource::Token
     }
 
+    fn facts(&self) -> Facts<'_> {
+        Facts::payload(self.signature.len())
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Option<Vec<u8>>> {
         let key = keyring.still(caller, self.key, Usage::RECOVER)?;
         let recovered = match self.scheme {
@@ -194,6 +206,10 @@ impl Run for UseToRecover<'_> {
 impl Run for UseToEncrypt<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::Token
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        Facts::payload(self.input.len()).within(self.cipher.associated_data())
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<usize> {
@@ -229,6 +245,10 @@ impl Run for UseToEncrypt<'_> {
 impl Run for UseToDecrypt<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::Token
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        Facts::payload(self.input.len()).within(self.cipher.associated_data())
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<usize> {

@@ -1,8 +1,8 @@
 //! `rewrap`: ciphertexts of older versions become ciphertexts of the current one; the plaintext is not shown.
 
-use super::decrypt::made_by;
+use super::decrypt::{made_by, opened_len};
 use crate::caller::Caller;
-use crate::core::{Resource, Run};
+use crate::core::{Facts, Resource, Run};
 use crate::keyring::Keyring;
 use crate::keyring::key::Key;
 use crate::keyring::tenant::OpenTenant;
@@ -16,6 +16,11 @@ use zeroize::Zeroizing;
 impl Run for Rewrap<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::Key(&self.name)
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        Facts::payload(self.ciphertexts.iter().map(|one| opened_len(one)).max().unwrap_or_default())
+            .within(&self.context)
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Rewrapped> {

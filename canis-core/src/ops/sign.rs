@@ -3,7 +3,7 @@
 use super::decrypt::made_by;
 use crate::at_once::may_take_long;
 use crate::caller::Caller;
-use crate::core::{Resource, Run};
+use crate::core::{Facts, Resource, Run};
 use crate::crypto::{Hash, MAX_DIGEST, Provider, SignScheme, digest_info, ecdsa_der};
 use crate::keyring::Keyring;
 use crate::keyring::key::Key;
@@ -18,6 +18,10 @@ use std::borrow::Cow;
 impl Run for Sign<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::Key(&self.name)
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        Facts::payload(self.message.len())
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Signed> {
@@ -48,6 +52,10 @@ impl Run for Sign<'_> {
 impl Run for Verify<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::Key(&self.name)
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        Facts::payload(self.message.len())
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Verified> {

@@ -7,7 +7,7 @@
 use super::decrypt::made_by;
 use super::encrypt::bound_to;
 use crate::caller::Caller;
-use crate::core::{Core, Resource, Run};
+use crate::core::{Core, Facts, Resource, Run};
 use crate::crypto::chunks::{Opener, Sealer};
 use crate::keyring::Keyring;
 use crate::keyring::key::Key;
@@ -27,6 +27,10 @@ const COMMITMENT: usize = 32;
 impl<'a> Run for Begin<'a, EncryptStream<'a>> {
     fn resource(&self) -> Resource<'_> {
         Resource::Key(&self.request.name)
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        Facts::default().within(&self.request.context)
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Box<dyn Stream<Streamed>>> {
@@ -50,6 +54,10 @@ impl<'a> Run for Begin<'a, EncryptStream<'a>> {
 impl<'a> Run for Begin<'a, DecryptStream<'a>> {
     fn resource(&self) -> Resource<'_> {
         Resource::Key(&self.request.name)
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        Facts::default().within(&self.request.context)
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Box<dyn Stream<Streamed>>> {
