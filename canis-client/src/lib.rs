@@ -3,7 +3,8 @@
 //! [`Client`] is one blocking connection, one request or stream at a time. [`Shared`] is one that many threads share, with
 //! many requests in flight, and that is made anew when it is lost. Neither starts a thread or a runtime, so a library inside
 //! somebody else's program can use them. [`Pool`] is several of them. With the feature `async`, `AsyncClient` is one connection
-//! that many tasks share, and `AsyncPool` several that are made anew when they are lost.
+//! that many tasks share, and `AsyncPool` several that are made anew when they are lost. With the feature `file`, `file` encrypts
+//! files in the format age v1.
 // What a caller or a file can bring about is an error, never a panic.
 #![cfg_attr(not(test), warn(clippy::expect_used, clippy::panic, clippy::unreachable, clippy::unimplemented))]
 #![forbid(unsafe_code)]
@@ -16,6 +17,8 @@ mod client;
 mod config;
 mod connector;
 mod failure;
+#[cfg(feature = "file")]
+pub mod file;
 mod frames;
 mod hello;
 mod inbox;

@@ -5,6 +5,7 @@
 mod aes_gcm;
 pub mod answer;
 pub mod batch;
+pub mod bech32;
 mod capability;
 mod choices;
 pub mod credential;

@@ -4,19 +4,12 @@
 use super::Given;
 use crate::crypto::private_parts::{Part, PrivateParts};
 use crate::crypto::refusal::bad_private_key;
-use canis_proto::{Error, KeyType, Result};
-use zeroize::Zeroizing;
+use canis_proto::{Error, KeyType, Result, bech32};
 
 /// What a line with an identity begins with.
 const START: &str = "AGE-SECRET-KEY-1";
 /// The part of Bech32 that people read, without the separator.
 const PREFIX: &str = "age-secret-key-";
-/// Its alphabet: the place of a character is the value of its five bits.
-const ALPHABET: &[u8; 32] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
-/// Characters of the checksum.
-const CHECKSUM: usize = 6;
-/// Characters of 32 bytes: 52, whose last holds four bits of padding.
-const DATA: usize = 52;
 
 /// Whether this is a file of age's: identities, or such a file under a passphrase.
 #[must_use]
@@ -70,45 +63,11 @@ fn is_identity(line: &str) -> bool {
     line.starts_with(START) || line.starts_with("AGE-PLUGIN-")
 }
 
-/// The 32 bytes of an identity.
+/// The 32 bytes of an identity. age writes it in upper case.
 fn identity(line: &str) -> Option<Part> {
-    let data = line.strip_prefix(START)?.as_bytes();
-    if data.len() != DATA + CHECKSUM {
-        return None;
-    }
-    let mut values = Zeroizing::new([0; DATA + CHECKSUM]);
-    for (value, character) in values.iter_mut().zip(data) {
-        let lower = character.is_ascii_uppercase() || character.is_ascii_digit();
-        let at = ALPHABET.iter().position(|known| lower && *known == character.to_ascii_lowercase())?;
-        *value = u8::try_from(at).ok()?;
-    }
-    let prefix = PREFIX.bytes();
-    let expanded = prefix.clone().map(|c| c >> 5).chain([0]).chain(prefix.map(|c| c & 31));
-    if polymod(expanded.chain(values.iter().copied())) != 1 {
-        return None;
-    }
-    let mut seed: Part = Zeroizing::new(Vec::with_capacity(32));
-    let (mut bits, mut count) = (Zeroizing::new(0u32), 0);
-    for value in &values[..DATA] {
-        *bits = *bits << 5 | u32::from(*value);
-        count += 5;
-        if count >= 8 {
-            count -= 8;
-            seed.push(u8::try_from(*bits >> count & 0xff).ok()?);
-        }
-    }
-    // What is left over is padding, and zero (BIP 173).
-    (*bits & ((1 << count) - 1) == 0).then_some(seed)
-}
-
-/// The checksum of BIP 173: a BCH code over the five-bit values.
-fn polymod(values: impl Iterator<Item = u8>) -> u32 {
-    const GENERATOR: [u32; 5] = [0x3b6a_57b2, 0x2650_8e6d, 0x1ea1_19fa, 0x3d42_33dd, 0x2a14_62b3];
-    values.fold(1, |checksum, value| {
-        let top = checksum >> 25;
-        let shifted = (checksum & 0x01ff_ffff) << 5 ^ u32::from(value);
-        (0..5).filter(|bit| top >> bit & 1 == 1).fold(shifted, |sum, bit| sum ^ GENERATOR[bit])
-    })
+    let upper = line.bytes().all(|c| !c.is_ascii_lowercase());
+    let (prefix, seed) = bech32::decode(line).filter(|_| upper)?;
+    (prefix == PREFIX && seed.len() == 32).then_some(seed)
 }
 
 #[cfg(test)]

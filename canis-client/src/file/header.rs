@@ -1,0 +1,166 @@
+//! What stands before a file's body: the recipients' stanzas and a MAC under the file key (age v1, "Header").
+
+use super::key::FileKey;
+use super::recipient::Identity;
+use super::stanza::{START, Stanza, base64};
+use super::{damaged, malformed};
+use aws_lc_rs::hmac;
+use base64ct::{Base64Unpadded, Encoding};
+use canis_proto::{Error, ErrorCode, Result};
+use std::io::{self, Read};
+use zeroize::Zeroizing;
+
+/// The longest header that is read: room for thousands of recipients.
+pub const LONGEST_HEADER: usize = 1 << 20;
+
+const VERSION_LINE: &str = "age-encryption.org/v1";
+
+/// What the last line begins with. The MAC covers the header up to here.
+const END: &str = "---";
+
+/// The type of the stanza of a passphrase, beside which no other may stand (age v1, "The scrypt recipient type").
+const PASSPHRASE: &str = "scrypt";
+
+/// A header as it was read, or made.
+#[derive(Clone)]
+pub struct Header {
+    stanzas: Vec<Stanza>,
+    mac: Vec<u8>,
+    /// As it stands in the file.
+    text: String,
+}
+
+impl Header {
+    /// The header of a file with this key.
+    ///
+    /// # Errors
+    /// `internal`.
+    pub fn new(stanzas: Vec<Stanza>, key: &FileKey) -> Result<Header> {
+        let mut text = format!("{VERSION_LINE}\n");
+        for stanza in &stanzas {
+            text += &stanza.to_text();
+        }
+        text += END;
+        let mac = hmac::sign(&key.mac_key()?, text.as_bytes()).as_ref().to_vec();
+        text += &format!(" {}\n", Base64Unpadded::encode_string(&mac));
+        Ok(Header { stanzas, mac, text })
+    }
+
+    /// Reads a header, and not a byte more.
+    ///
+    /// # Errors
+    /// `unsupported_format` for what is no header of age v1, or longer than [`LONGEST_HEADER`]; `invalid_argument` if it
+    /// cannot be read.
+    pub fn read(input: &mut impl Read) -> Result<Header> {
+        let mut lines = Lines { input, text: String::new() };
+        if lines.next()?.as_str() != VERSION_LINE {
+            return Err(malformed("it does not begin with `age-encryption.org/v1`"));
+        }
+        let mut stanzas = Vec::new();
+        let last = loop {
+            let line = lines.next()?;
+            if !line.starts_with(START) {
+                break line;
+            }
+            stanzas.push(Stanza::read(&line, || lines.next())?);
+        };
+        let mac = last.strip_prefix(END).and_then(|rest| rest.strip_prefix(' ')).and_then(base64);
+        let mac = mac.filter(|mac| mac.len() == 32).ok_or_else(|| malformed("its header ends in no MAC"))?;
+        if stanzas.is_empty() {
+            return Err(malformed("its header names no recipient"));
+        }
+        Ok(Header { stanzas, mac: mac.to_vec(), text: lines.text })
+    }
+
+    /// One for each recipient.
+    #[must_use]
+    pub fn stanzas(&self) -> &[Stanza] {
+        &self.stanzas
+    }
+
+    /// As it stands in the file.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
+
+    /// The file key that the first identity that can opens, after the header's MAC was checked with it.
+    ///
+    /// # Errors
+    /// `key_not_found` if none of the identities is a recipient; `decryption_failed` if the header was changed; what an
+    /// identity fails with, if no other opens the file.
+    pub fn open(&self, identities: &[&dyn Identity]) -> Result<FileKey> {
+        if self.stanzas.len() > 1 && self.stanzas.iter().any(|stanza| stanza.kind == PASSPHRASE) {
+            return Err(malformed(
+                "it is for a passphrase and for others, which would not know who wrote it",
+            ));
+        }
+        let mut failed = None;
+        for identity in identities {
+            match identity.unwrap(&self.stanzas) {
+                Ok(Some(key)) => return self.verify(&key).map(|()| key),
+                Ok(None) => {}
+                // What stands in the header is wrong for everyone.
+                Err(error) if error.code == ErrorCode::UnsupportedFormat => return Err(error),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        Err(failed.unwrap_or_else(|| {
+            Error::new(
+                ErrorCode::KeyNotFound,
+                "none of the keys and identities given is a recipient of this file; `canis file info` names those that are",
+            )
+        }))
+    }
+
+    /// Whether the header is the one that was made with this file key.
+    ///
+    /// # Errors
+    /// `decryption_failed` if it is not.
+    pub fn verify(&self, key: &FileKey) -> Result<()> {
+        let covered = self.text.rfind(END).map_or(0, |at| at + END.len());
+        hmac::verify(&key.mac_key()?, &self.text.as_bytes()[..covered], &self.mac)
+            .map_err(|_| damaged("the file's header was changed after it was made"))
+    }
+}
+
+/// Lines of a header, byte by byte: what follows it is another's.
+struct Lines<'a, R> {
+    input: &'a mut R,
+    text: String,
+}
+
+impl<R: Read> Lines<'_, R> {
+    fn next(&mut self) -> Result<Zeroizing<String>> {
+        let start = self.text.len();
+        let mut byte = [0];
+        loop {
+            match self.input.read_exact(&mut byte) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    return Err(malformed("it ends within its header"));
+                }
+                Err(error) => return Err(unreadable(error)),
+            }
+            if self.text.len() == LONGEST_HEADER {
+                return Err(malformed("its header is longer than 1 MiB"));
+            }
+            match byte {
+                [b'\n'] => break,
+                [byte] if byte.is_ascii() && !byte.is_ascii_control() => self.text.push(char::from(byte)),
+                _ => return Err(malformed("its header holds what cannot be printed")),
+            }
+        }
+        let line = Zeroizing::new(self.text[start..].to_owned());
+        self.text.push('\n');
+        Ok(line)
+    }
+}
+
+/// What reading fails with; an error of ours that went through `std::io` comes out again.
+pub(super) fn unreadable(error: io::Error) -> Error {
+    match error.downcast::<Error>() {
+        Ok(ours) => ours,
+        Err(error) => Error::invalid(format!("the file cannot be read: {error}")),
+    }
+}

@@ -1,0 +1,37 @@
+//! Encrypted files in the format age v1 (<https://c2sp.org/age>), with keys in CANIS beside age's own.
+//!
+//! [`Writer`] and [`Reader`] are the adaptors: what is written to one comes out encrypted, what is read from the other is
+//! decrypted and verified. [`Recipient`]s wrap a file's key into its header, [`Identity`]s open it. The body never reaches a
+//! server; only the file key, 16 bytes, does.
+
+mod armor;
+mod chunk;
+mod header;
+mod key;
+mod reader;
+mod recipient;
+mod stanza;
+mod writer;
+mod x25519;
+
+pub use armor::{ArmorReader, ArmorWriter, bare, is_armored};
+pub use chunk::{CHUNK, ChunkKey, NONCE, TAG, plaintext_len, sealed_len};
+pub use header::{Header, LONGEST_HEADER};
+pub use key::FileKey;
+pub use reader::Reader;
+pub use recipient::{Identity, Recipient};
+pub use stanza::Stanza;
+pub use writer::Writer;
+pub use x25519::{X25519Identity, X25519Recipient};
+
+use canis_proto::{Error, ErrorCode};
+
+/// What is no file of age's, or not whole.
+fn malformed(why: &str) -> Error {
+    Error::new(ErrorCode::UnsupportedFormat, format!("this is no file in the format age v1: {why}"))
+}
+
+/// What was changed after it was made.
+fn damaged(why: &str) -> Error {
+    Error::new(ErrorCode::DecryptionFailed, why)
+}
