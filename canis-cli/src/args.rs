@@ -7,6 +7,7 @@ use crate::key_args::{ApplyKeys, CreateKey, DestroyKey, ListKeys, RotateKey, Upd
 use crate::kv_args::KvCommand;
 use crate::policy_args::PolicyCommand;
 use crate::root_args::RootCommand;
+use crate::seal_args::{OperatorCommand, Unseal};
 use crate::slot_args::SlotCommand;
 use crate::token_args::TokenCommand;
 use crate::transfer_args::{ExportKey, ImportFile, ImportKey, ImportPkcs12, ImportSoftHsm, WrappingKey};
@@ -82,6 +83,15 @@ pub(crate) enum Command {
     },
     /// Show the state of the server and its store.
     Status,
+    /// Open a server's sealed store: bring a credential, or one share of several. Needs no token.
+    Unseal(Unseal),
+    /// Seal a server's store: it forgets every key, and answers nothing until somebody unseals it.
+    Seal,
+    /// What operators do when all else is lost.
+    Operator {
+        #[command(subcommand)]
+        command: OperatorCommand,
+    },
     /// Look after what clients prove themselves by: bearer tokens and client certificates.
     Token {
         #[command(subcommand)]

@@ -25,6 +25,7 @@ mod prompt;
 mod rollback;
 mod root_args;
 mod root_credential;
+mod seal_args;
 mod secret_file;
 mod show;
 mod slot_args;
@@ -69,6 +70,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Store { command: StoreCommand::Verify(args) } => {
             return commands::store::verify(&args, json);
         }
+        Command::Unseal(args) => commands::sealing::unseal(&connection, &args, json)?,
+        Command::Seal => commands::sealing::seal(&connection, json)?,
+        Command::Operator { command } => commands::sealing::operator(&connection, &command, json)?,
         Command::Status => commands::status::run(&connection, json)?,
         Command::Token { command } => commands::token::run(&connection, &command, json)?,
         Command::Key { command } => commands::key::run(&connection, &command, json)?,

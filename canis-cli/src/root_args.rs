@@ -1,5 +1,6 @@
 //! The command line of `canis root`. Credentials are never arguments: they stand in files, or are asked for.
 
+use crate::args::RootFile;
 use crate::slot_args::Place;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -178,4 +179,25 @@ pub(crate) struct Credential {
     /// The HSM's PKCS#11 module.
     #[arg(long, value_name = "PATH", requires = "hsm_pin_file")]
     pub(crate) module: Option<PathBuf>,
+}
+
+impl Credential {
+    /// Whether no file was named.
+    pub(crate) fn is_none(&self) -> bool {
+        let Credential { passphrase_file, keyfile, share_file, recipient_key, hsm_pin_file, .. } = self;
+        [passphrase_file, keyfile, recipient_key, hsm_pin_file].iter().all(|file| file.is_none())
+            && share_file.is_empty()
+    }
+
+    /// The same for a store of this machine.
+    pub(crate) fn to_root_file(&self) -> RootFile {
+        RootFile {
+            passphrase_file: self.passphrase_file.clone(),
+            keyfile: self.keyfile.clone(),
+            hsm_pin_file: self.hsm_pin_file.clone(),
+            share_file: self.share_file.clone(),
+            recipient_key: self.recipient_key.clone(),
+            module: self.module.clone(),
+        }
+    }
 }

@@ -126,3 +126,46 @@ pub(crate) fn carried(flags: &root_args::Credential) -> Result<Carried> {
     let secret = secret_file::read_line(file, "PIN")?;
     Ok(Carried { kind: "hsm", secret, module: module.display().to_string() })
 }
+
+/// The same as requests that carry a share each.
+pub(crate) fn carried_one_by_one(flags: &root_args::Credential) -> Result<Vec<Carried>> {
+    let carried = carried(flags)?;
+    if carried.kind != "shares" {
+        return Ok(vec![carried]);
+    }
+    let lines = carried.secret.expose().split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    Ok(lines.map(share).collect())
+}
+
+/// A share, or a passphrase, as somebody types it.
+pub(crate) fn typed() -> Result<Carried> {
+    let typed = prompt::ask("a share, or the passphrase", "the file of a credential")?;
+    Ok(match typed.expose().trim_ascii_start().starts_with(SHARE) {
+        true => share(typed.expose()),
+        false => Carried { kind: "passphrase", secret: typed, module: String::new() },
+    })
+}
+
+/// A passphrase, or as many shares as are needed.
+pub(crate) fn typed_whole() -> Result<Carried> {
+    let first = typed()?;
+    if first.kind != "shares" {
+        return Ok(first);
+    }
+    let needed = Share::parse(default_provider(), first.secret.expose())?.threshold;
+    let mut lines = Zeroizing::new(first.secret.expose().to_vec());
+    for number in 2..=needed {
+        let next = prompt::ask(&format!("share {number} of {needed}"), "--share-file")?;
+        Share::parse(default_provider(), next.expose())?;
+        lines.push(b'\n');
+        lines.extend_from_slice(next.expose());
+    }
+    Ok(Carried { secret: SecretBytes::copied_from(&lines), ..first })
+}
+
+/// What the text of a share begins with.
+const SHARE: &[u8] = b"canis-share:";
+
+fn share(text: &[u8]) -> Carried {
+    Carried { kind: "shares", secret: SecretBytes::copied_from(text), module: String::new() }
+}

@@ -22,7 +22,11 @@ pub(crate) fn pairs(pairs: &[(&str, String)]) -> Result<()> {
 /// Prints an error on stderr.
 pub(crate) fn failure(error: &Error, as_json: bool) {
     if as_json {
-        eprintln!("{}", json!({"error": {"code": error.code.name(), "message": error.message}}));
+        let mut told = json!({"code": error.code.name(), "message": error.message});
+        if let Some(wait) = error.retry_after {
+            told["retry_after"] = wait.into();
+        }
+        eprintln!("{}", json!({"error": told}));
     } else {
         eprintln!("canis: {error}");
     }

@@ -40,6 +40,13 @@ impl Caller {
         }
     }
 
+    /// Nobody in the store, but come from its own host as the user that it belongs to or as root: who asks there while no
+    /// credential can be checked.
+    #[must_use]
+    pub fn stranger_on_host() -> Self {
+        Caller { proof: Proof::User, ..Caller::anonymous().on_host() }
+    }
+
     /// The bearer of a credential, which `proof` is.
     pub(crate) fn bearer(token: Id, tenant: Id, capabilities: Capabilities, proof: Proof) -> Self {
         Caller {

@@ -54,6 +54,52 @@ impl Core {
         self.keyring.unseal(credential)
     }
 
+    /// The same, unasked: not after somebody has sealed the store on purpose.
+    ///
+    /// # Errors
+    /// As above; `sealed`.
+    pub fn unseal_by_itself(&self, credential: &Credential) -> Result<()> {
+        self.keyring.unseal_by_itself(credential)
+    }
+
+    /// Whether it may be unsealed unasked.
+    #[must_use]
+    pub fn unseals_itself(&self) -> bool {
+        self.keyring.unseals_itself()
+    }
+
+    /// Seals the store because of `reason`; it may open by itself again. Says whether all that held a key is gone.
+    ///
+    /// # Errors
+    /// `sealed` if it is; `operation_not_allowed` in a store without a root.
+    pub fn seal(&self, reason: impl Into<String>) -> Result<bool> {
+        self.keyring.seal(reason.into(), false)
+    }
+
+    /// Forgets shares that have waited too long for others.
+    pub fn forget_late_shares(&self) {
+        self.keyring.forget_late_shares();
+    }
+
+    /// Tries a root's credential on the root slots; nothing is changed.
+    ///
+    /// # Errors
+    /// `root_credential_wrong`, `root_unavailable`, `invalid_argument` if the store has no such root.
+    pub fn test_root(&self, credential: &Credential) -> Result<()> {
+        self.keyring.test_root(None, credential).map(drop)
+    }
+
+    /// Has `watcher` told why when the store was sealed, and `None` when it was unsealed. The first one stays.
+    pub fn watch_sealing(&self, watcher: impl Fn(Option<&str>) + Send + Sync + 'static) {
+        // Only who made the core calls this.
+        let _ = self.keyring.sealing.watcher.set(Box::new(watcher));
+    }
+
+    /// Says where the credential is that `unseal` uses when it is asked for the configured one. The first one stays.
+    pub fn configure_root(&self, source: impl Fn() -> Result<Credential> + Send + Sync + 'static) {
+        let _ = self.keyring.sealing.configured.set(Box::new(source));
+    }
+
     /// Whether the store has a root.
     #[must_use]
     pub fn has_root(&self) -> bool {

@@ -3,6 +3,8 @@
 //! Programs use this; [`crate::Core`] itself knows no path. `canis.toml` looks like
 //!
 //! ```toml
+//! on_hsm_loss = "10m"                               # optional: seal when the HSM was away so long; or "keep"
+//!
 //! [root]
 //! kind = "hsm"                                      # or "passphrase", "keyfile"
 //! module = "/usr/lib/softhsm/libsofthsm2.so"        # hsm only
@@ -15,7 +17,7 @@
 
 use crate::clock::SystemClock;
 use crate::crypto::default_provider;
-use crate::root::Credential;
+use crate::root::{Credential, HsmLoss};
 use crate::secret::SecretBytes;
 use crate::setup;
 use crate::store::sqlite::SqliteStore;
@@ -51,6 +53,9 @@ impl Drop for DirLock {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
+    /// What is done when the HSM goes away that opened the store; kept open if missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_hsm_loss: Option<HsmLoss>,
     /// Where the root's credential is found; without it the store stays sealed until somebody brings one.
     pub root: Option<RootSource>,
     /// How a server's clients prove themselves by TLS; not at all if missing.

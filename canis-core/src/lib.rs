@@ -14,6 +14,7 @@ mod keyring;
 pub mod object;
 mod ops;
 mod origin;
+pub mod pace;
 pub mod policy;
 mod resource;
 pub mod root;

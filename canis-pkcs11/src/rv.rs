@@ -92,6 +92,7 @@ const fn code(code: ErrorCode) -> CK_RV {
         E::AttributeReadOnly => CKR_ATTRIBUTE_READ_ONLY,
         E::Cancelled => CKR_FUNCTION_CANCELED,
         E::StoreFull | E::LimitReached => CKR_DEVICE_MEMORY,
+        E::RateLimited => CKR_FUNCTION_FAILED,
         // No server can be reached: it may come back, like a token that was taken out.
         E::Unavailable => CKR_DEVICE_REMOVED,
         // Nobody but a server asks for a credential, which no PIN replaces.

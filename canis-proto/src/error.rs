@@ -158,6 +158,8 @@ codes! {
     RootCredentialWrong = 61, "root_credential_wrong", Root;
     /// The server is draining or has lost the connection.
     Unavailable = 70, "unavailable", Store;
+    /// Too many tries or requests; `retry_after` says when to ask again.
+    RateLimited = 71, "rate_limited", Policy;
     /// A defect of CANIS; the text helps its developers.
     Internal = 99, "internal", Bug;
 }
@@ -177,12 +179,23 @@ pub struct Error {
     pub code: ErrorCode,
     /// What people read. Never holds secrets.
     pub message: String,
+    /// In how many milliseconds the same may be asked again; `None` where waiting does not help.
+    pub retry_after: Option<u32>,
 }
 
 impl Error {
     /// An error of `code` explained by `message`.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Error { code, message: message.into() }
+        Error { code, message: message.into(), retry_after: None }
+    }
+
+    /// Too much was asked for: `what`, and in how many microseconds it may be asked again.
+    #[must_use]
+    pub fn rate_limited(what: &str, micros: i64) -> Self {
+        let wait = u32::try_from(micros.max(1).saturating_add(999) / 1000).unwrap_or(u32::MAX);
+        let seconds = wait.div_ceil(1000);
+        let error = Error::new(ErrorCode::RateLimited, format!("{what}; try again in {seconds} s"));
+        Error { retry_after: Some(wait), ..error }
     }
 
     /// A defect of CANIS itself.

@@ -27,6 +27,7 @@ pub mod operation;
 mod parse;
 pub mod root;
 pub mod schema;
+pub mod sealing;
 mod signature;
 pub mod slot;
 mod state;

@@ -185,6 +185,7 @@ pub(crate) fn error_map(error: &Error) -> Map<'_> {
         .with("code", error.code.number())
         .with("name", error.code.name())
         .with("message", error.message.as_str())
+        .with_some("retry_after", error.retry_after)
 }
 
 /// Reads the payload of an ERROR. A code unknown here keeps its text and counts as internal.
@@ -198,7 +199,9 @@ pub(crate) fn read_error(map: Map<'_>) -> Error {
     let mut read = || -> Result<Error> {
         let code: u16 = fields.required("code")?;
         let message: String = fields.required("message")?;
-        Ok(Error::new(ErrorCode::from_number(code).unwrap_or(ErrorCode::Internal), message))
+        let retry_after = fields.optional("retry_after")?;
+        let code = ErrorCode::from_number(code).unwrap_or(ErrorCode::Internal);
+        Ok(Error { retry_after, ..Error::new(code, message) })
     };
     read().unwrap_or_else(|broken| broken)
 }
@@ -302,6 +305,9 @@ mod tests {
     fn errors_cross_the_wire() {
         let error = Error::new(ErrorCode::KeyNotFound, "no key `x`");
         assert_eq!(decode_error(&encode_error(&error)), error);
+        let later = Error::rate_limited("too many tries", 1_500_001);
+        assert_eq!((later.retry_after, later.message.ends_with("in 2 s")), (Some(1501), true));
+        assert_eq!(decode_error(&encode_error(&later)), later);
         assert_eq!(decode_error(b"junk").code, ErrorCode::ProtocolError);
     }
 }

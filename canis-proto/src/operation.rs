@@ -162,6 +162,12 @@ operations! {
     RotateRoot = 134, "root.rotate", Some(C::Admin), Long, true;
     /// Give the store a new root key.
     RotateRootKey = 135, "root.rotate-key", Some(C::Admin), Long, true;
+    /// Bring a credential to a sealed store.
+    Unseal = 150, "unseal", None, Long, true;
+    /// Seal the store: forget every key.
+    SealStore = 151, "seal", Some(C::Admin), Long, true;
+    /// Make a token for who has lost the first one, by a root's credential.
+    OperatorToken = 152, "operator.token", None, Long, true;
     /// Open every row and name those that were changed by other hands; asked on the store's own host.
     VerifyStore = 31, "store.verify", Some(C::Admin), Long, false;
 

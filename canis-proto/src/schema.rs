@@ -8,6 +8,7 @@ use crate::message::{
     UpdateKey, Verify, VerifyMac, WireAnswer, WireRequest, WrappingKey,
 };
 use crate::root::{AddRoot, ListRoots, RemoveRoot, RotateRoot, RotateRootKey, TestRoot};
+use crate::sealing::{OperatorToken, SealStore, Unseal};
 use crate::slot::{DeleteSlot, ExportFromSlot, ImportToSlot, InitSlot, ListSlots, SetSlotPin, UnlockSlot};
 use crate::stream::{
     DecryptStream, EncryptStream, HashStream, MacStream, SignStream, VerifyMacStream, VerifyStream,
@@ -104,6 +105,7 @@ pub const ERROR: Shape = Shape {
         Field { name: "code", kind: FieldKind::Integer, required: true },
         Field { name: "name", kind: FieldKind::Text, required: true },
         Field { name: "message", kind: FieldKind::Text, required: true },
+        Field { name: "retry_after", kind: FieldKind::Integer, required: false },
     ],
     rest: None,
 };
@@ -218,6 +220,9 @@ pub fn described(id: OperationId) -> Option<Described> {
         ImportToSlot<'_>, InitSlot<'_>, ListCredentials<'_>, ListEntries<'_>, ListKeys<'_>, ListRoots, ListSlots, Mac<'_>,
         MakeDataKey<'_>, PublicKey<'_>, PutEntry<'_>, Random, RemoveRoot<'_>, RevokeCredential<'_>, Rewrap<'_>, RotateKey<'_>, RotateRoot<'_>,
         RotateRootKey<'_>,
+        Unseal<'_>,
+        SealStore,
+        OperatorToken<'_>,
         SetSlotPin<'_>, ShowKey<'_>, Sign<'_>, Status, TestRoot<'_>, UnlockSlot<'_>, UpdateKey<'_>, Verify<'_>, VerifyMac<'_>,
         WrappingKey,
     }

@@ -108,6 +108,12 @@ impl Applications {
         gone.iter().for_each(|application| core.end_application(application));
     }
 
+    /// Ends what every application holds, connected or not: logins, session objects, opened keys.
+    pub(crate) fn end_all(&self) {
+        let all: Vec<_> = self.state().entries.values().map(|entry| Arc::clone(&entry.application)).collect();
+        all.iter().for_each(|application| drop(application.end()));
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

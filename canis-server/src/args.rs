@@ -1,6 +1,7 @@
 //! The command line of `canis-server`.
 
 use canis_core::datadir::RootFlags;
+use canis_core::root::HsmLoss;
 use clap::{Args, Parser, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,6 +19,10 @@ pub struct Options {
     /// The root's credential.
     #[command(flatten)]
     pub root: Root,
+    /// What to do when the HSM goes away that opened the store: `keep` it open, or how long to wait before it is sealed,
+    /// `10m`. canis.toml says it otherwise (`on_hsm_loss`); `keep` if nothing does.
+    #[arg(long, value_name = "keep|SPAN")]
+    pub on_hsm_loss: Option<HsmLoss>,
     /// Ask clients for certificates, signed by the CAs in this PEM file. `canis token create --certificate` says what
     /// one stands for.
     #[arg(long, value_name = "F")]

@@ -43,7 +43,11 @@ pub fn run(options: Options) -> Result<()> {
     let clients = client_trust(options.client_ca, options.require_client_certificate, config.tls.as_ref())?;
     let tls = Tls::new(DataDir::new(dir.path()), clients)?;
     allow_many_files();
+    let loss = options.on_hsm_loss.or(config.on_hsm_loss).unwrap_or_default();
     let source = config.root_source(options.root.flags())?;
+    if let Some(source) = source.clone() {
+        core.configure_root(move || source.credential());
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(Pool::threads())
@@ -55,8 +59,8 @@ pub fn run(options: Options) -> Result<()> {
             .inspect_err(|error| warn!(%error, "there is no socket for this host's own programs"));
         let listeners = Listeners { tcp: listen(options.listen).await?, local: local.ok() };
         let (drain, drained) = watch::channel(false);
-        let unsealing = tokio::spawn(unseal::run(Arc::clone(&core), source, drained.clone()));
-        let server = Server::new(Arc::clone(&core), tls, drained);
+        let server = Server::new(Arc::clone(&core), tls, drained.clone());
+        let unsealing = tokio::spawn(unseal::run(Arc::clone(&core), source, loss, drained));
         let applications = Arc::clone(&server.applications);
         let timers = [
             tokio::spawn(timer::run(Arc::clone(&core))),

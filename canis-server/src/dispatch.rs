@@ -14,6 +14,7 @@ use canis_proto::message::{
     UpdateKey, Verify, VerifyMac, WireAnswer, WireRequest, WrappingKey, decode_request,
 };
 use canis_proto::root::{AddRoot, ListRoots, RemoveRoot, RotateRoot, RotateRootKey, TestRoot};
+use canis_proto::sealing::{OperatorToken, SealStore, Unseal};
 use canis_proto::slot::{
     DeleteSlot, ExportFromSlot, ImportToSlot, InitSlot, ListSlots, SetSlotPin, UnlockSlot,
 };
@@ -105,6 +106,11 @@ pub(crate) fn handler(id: OperationId) -> Option<Handler> {
         OperationId::RotateRoot => |core, session, args| aside(|| run::<RotateRoot<'_>>(core, session, args)),
         OperationId::RotateRootKey => {
             |core, session, args| aside(|| run::<RotateRootKey<'_>>(core, session, args))
+        }
+        OperationId::Unseal => |core, session, args| aside(|| run::<Unseal<'_>>(core, session, args)),
+        OperationId::SealStore => |core, session, args| run::<SealStore>(core, session, args),
+        OperationId::OperatorToken => {
+            |core, session, args| aside(|| run::<OperatorToken<'_>>(core, session, args))
         }
         OperationId::Encrypt => encrypt,
         OperationId::Decrypt => |core, session, args| run::<Decrypt<'_>>(core, session, args),

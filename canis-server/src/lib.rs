@@ -23,6 +23,7 @@ mod local;
 mod outbox;
 mod pool;
 mod request;
+mod sealing;
 mod session;
 mod share;
 mod stream;

@@ -87,5 +87,7 @@ pub const BATCH: Duration = Duration::from_secs(10);
 pub const DUE: Duration = Duration::from_secs(1);
 /// Between two writings of the counts of uses.
 pub const USES: Duration = Duration::from_secs(5);
+/// Between two looks for the HSM of an open store that is to be sealed when it is gone, at most.
+pub const ROOT_CHECK: Duration = Duration::from_secs(60);
 /// Between two tries to reach an absent root: the first, and the longest.
 pub const UNSEAL_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));

@@ -5,9 +5,11 @@ use crate::connection::{self, Link};
 use crate::limits;
 use crate::local::LocalListener;
 use crate::pool::Pool;
+use crate::sealing;
 use crate::share::Shares;
 use crate::tls::Tls;
 use canis_core::Core;
+use canis_proto::{Error, ErrorCode};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -31,6 +33,8 @@ pub(crate) struct Server {
     pub(crate) shares: Shares,
     /// Streams of all connections.
     pub(crate) streams: Semaphore,
+    /// How often the store was sealed.
+    sealings: watch::Receiver<u64>,
     drain: watch::Receiver<bool>,
 }
 
@@ -39,10 +43,13 @@ impl Server {
     pub(crate) fn new(core: Arc<Core>, tls: Tls, drain: watch::Receiver<bool>) -> Self {
         let processors = std::thread::available_parallelism().map_or(2, usize::from);
         let pool = Pool::new(processors);
+        let applications = Applications::new();
+        let sealings = sealing::watch(&core, &applications);
         Server {
             core,
             tls,
-            applications: Applications::new(),
+            applications,
+            sealings,
             large: Arc::new(Semaphore::new(limits::LARGE_BYTES as usize)),
             small: Arc::new(Semaphore::new(limits::SMALL_BYTES as usize)),
             shares: Shares::new(pool.lane_width()),
@@ -55,6 +62,16 @@ impl Server {
     /// Waits until the server drains; a vanished sender means the same.
     pub(crate) async fn draining(&self) {
         let _ = self.drain.clone().wait_for(|drain| *drain).await;
+    }
+
+    /// Waits until the store is sealed the next time.
+    pub(crate) async fn sealed(&self) -> Error {
+        let mut sealings = self.sealings.clone();
+        sealings.mark_unchanged();
+        if sealings.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        Error::new(ErrorCode::Sealed, "the store was sealed meanwhile")
     }
 
     /// Serves connections until the server drains and they have ended, or the time for that is over.

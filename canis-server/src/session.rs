@@ -5,7 +5,7 @@ use crate::limits;
 use crate::share::{Share, Shares};
 use crate::tls::Shown;
 use canis_core::secret::SecretBytes;
-use canis_core::{Application, Caller, Core, Origin};
+use canis_core::{Application, Caller, Core, Door, Origin};
 use canis_proto::{Error, ErrorCode, OperationId, Result};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Instant;
@@ -172,6 +172,14 @@ impl Session {
         outcome
     }
 
+    /// Whoever it is while no credential can be checked. The socket lets in the server's own user and root only.
+    fn stranger(&self) -> Caller {
+        match self.origin.door {
+            Door::Socket => Caller::stranger_on_host(),
+            _ => Caller::anonymous(),
+        }
+    }
+
     fn check(&self, core: &Core) -> Result<Caller> {
         let unknown = |why: &str| Error::new(ErrorCode::Unauthenticated, why);
         match &self.credential {
@@ -199,7 +207,7 @@ impl Session {
     ) -> Result<T> {
         match self.authenticate(core) {
             Ok(caller) => work(&caller),
-            Err(_) if operation.row().capability.is_none() => work(&Caller::anonymous().from(self.origin)),
+            Err(_) if operation.row().capability.is_none() => work(&self.stranger().from(self.origin)),
             Err(error) => Err(error),
         }
     }
@@ -209,7 +217,7 @@ impl Session {
 mod tests {
     use super::*;
     use crate::fuzzing::{peer, tests::door};
-    use canis_core::{Door, Proof};
+    use canis_core::Proof;
 
     /// A caller keeps where its connection came from and what it showed; at a token it is one of the module's.
     #[test]

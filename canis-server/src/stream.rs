@@ -49,13 +49,21 @@ impl Streaming {
             self.inbox.credit(credit)?;
             self.flow(operation, payload).await
         };
-        let result = match deadline {
-            None => work.await,
-            Some(limit) => {
-                let over =
-                    || Error::new(ErrorCode::DeadlineExceeded, "the stream's deadline came before its end");
-                timeout(Duration::from_millis(limit.into()), work).await.unwrap_or_else(|_| Err(over()))
+        let work = async {
+            match deadline {
+                None => work.await,
+                Some(limit) => {
+                    let over = || {
+                        Error::new(ErrorCode::DeadlineExceeded, "the stream's deadline came before its end")
+                    };
+                    timeout(Duration::from_millis(limit.into()), work).await.unwrap_or_else(|_| Err(over()))
+                }
             }
+        };
+        // What a stream works with is gone with it.
+        let result = tokio::select! {
+            result = work => result,
+            sealed = self.server.sealed() => Err(sealed),
         };
         (Some(operation), result.map(Wiped::from))
     }

@@ -18,6 +18,7 @@ pub(crate) async fn run(core: Arc<Core>) {
     loop {
         ticks.tick().await;
         if core.is_sealed() {
+            core.forget_late_shares();
             continue;
         }
         match look(Arc::clone(&core)).await {

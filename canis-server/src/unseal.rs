@@ -1,56 +1,113 @@
-//! Opening the store in the background: as soon as its root can be reached, and never with a credential known wrong.
+//! Opening the store in the background: as soon as its root can be reached, and never with a credential known wrong nor
+//! after somebody has sealed it on purpose. And sealing it, if that is wished, when its HSM has gone.
 
 use crate::{daemon, limits};
 use canis_core::Core;
 use canis_core::datadir::RootSource;
+use canis_core::root::HsmLoss;
 use canis_proto::{Error, ErrorCode};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tracing::{info, warn};
+use tokio::time::Instant;
+use tracing::warn;
 
 /// Unseals `core` with the credential that `source` leads to; retries while the root cannot be reached, until `stop`.
-pub(crate) async fn run(core: Arc<Core>, source: Option<RootSource>, mut stop: watch::Receiver<bool>) {
-    let Some(source) = source else {
+pub(crate) async fn run(
+    core: Arc<Core>,
+    source: Option<RootSource>,
+    loss: HsmLoss,
+    mut stop: watch::Receiver<bool>,
+) {
+    let Some(source) = source.map(Arc::new) else {
         stay_sealed(
             &core,
-            "no root credential is configured: start the server with --passphrase-file, --keyfile or --pin-file",
+            "no root credential is configured: bring one with `canis unseal`, or start the server with \
+             --passphrase-file, --keyfile or --pin-file",
         );
         return;
     };
-    let source = Arc::new(source);
-    let mut pause = limits::UNSEAL_RETRY.0;
-    loop {
-        match attempt(Arc::clone(&core), Arc::clone(&source)).await {
-            Ok(()) => {
-                info!("unsealed");
-                if canis_core::secret::some_secret_is_swappable() {
-                    warn!(
-                        "some secrets could not be locked into memory; raise RLIMIT_MEMLOCK (systemd: LimitMEMLOCK=)"
-                    );
+    let work = async {
+        loop {
+            open(&core, &source).await;
+            match (&*source, loss) {
+                (RootSource::Hsm { .. }, HsmLoss::SealAfter(span)) => {
+                    let patience = Duration::from_secs(span.seconds());
+                    if !seal_when_gone(&core, &source, patience).await {
+                        return;
+                    }
                 }
-                daemon::say("unsealed");
-                return;
-            }
-            Err(error) if error.code == ErrorCode::RootUnavailable => {
-                let reason = format!("{}; the next try is in {} s", error.message, pause.as_secs());
-                stay_sealed(&core, &reason);
-            }
-            // A wrong credential does not become right; three of them lock an HSM's PIN.
-            Err(error) => {
-                stay_sealed(&core, &error.message);
-                return;
+                _ => return,
             }
         }
-        tokio::select! {
-            () = tokio::time::sleep(pause) => pause = longer(pause),
-            _ = stop.wait_for(|stop| *stop) => return,
+    };
+    tokio::select! {
+        () = work => {}
+        _ = stop.wait_for(|stop| *stop) => {}
+    }
+}
+
+/// Tries until the store is open, or is not to be opened so.
+async fn open(core: &Arc<Core>, source: &Arc<RootSource>) {
+    let mut pause = limits::UNSEAL_RETRY.0;
+    while core.is_sealed() && core.unseals_itself() {
+        match attempt(core, source, |core, credential| core.unseal_by_itself(credential)).await {
+            Ok(()) => return,
+            // Somebody was faster, with another root.
+            Err(_) if !core.is_sealed() || !core.unseals_itself() => return,
+            Err(error) if error.code == ErrorCode::RootUnavailable => {
+                let reason = format!("{}; the next try is in {} s", error.message, pause.as_secs());
+                stay_sealed(core, &reason);
+            }
+            // A wrong credential does not become right; three of them lock an HSM's PIN.
+            Err(error) => return stay_sealed(core, &error.message),
+        }
+        tokio::time::sleep(pause).await;
+        pause = longer(pause);
+    }
+}
+
+/// Looks for the HSM now and then while the store is open, and seals the store when the HSM was away for so long; `false`
+/// if it cannot be looked for any more.
+async fn seal_when_gone(core: &Arc<Core>, source: &Arc<RootSource>, patience: Duration) -> bool {
+    let mut gone: Option<Instant> = None;
+    loop {
+        tokio::time::sleep(limits::ROOT_CHECK.min(patience)).await;
+        if core.is_sealed() {
+            gone = None;
+            continue;
+        }
+        match attempt(core, source, Core::test_root).await {
+            Ok(()) => gone = None,
+            Err(error) if error.code == ErrorCode::RootUnavailable => {
+                let since = *gone.get_or_insert_with(Instant::now);
+                warn!(%error, "the HSM that opened the store cannot be reached");
+                if since.elapsed() < patience {
+                    continue;
+                }
+                let reason =
+                    format!("the HSM was away for {} s: {}", since.elapsed().as_secs(), error.message);
+                let core = Arc::clone(core);
+                // It was sealed by somebody else meanwhile, or is now.
+                let _ = tokio::task::spawn_blocking(move || core.seal(reason)).await;
+                return true;
+            }
+            // What is wrong with the credential must not be tried again and again.
+            Err(error) => {
+                warn!(%error, "the HSM is not looked for any more");
+                return false;
+            }
         }
     }
 }
 
-async fn attempt(core: Arc<Core>, source: Arc<RootSource>) -> Result<(), Error> {
-    let work = move || source.credential().and_then(|credential| core.unseal(&credential));
+async fn attempt(
+    core: &Arc<Core>,
+    source: &Arc<RootSource>,
+    ask: fn(&Core, &canis_core::root::Credential) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let (core, source) = (Arc::clone(core), Arc::clone(source));
+    let work = move || source.credential().and_then(|credential| ask(&core, &credential));
     match tokio::task::spawn_blocking(|| on_own_thread(work)).await {
         Ok(Some(result)) => result,
         Ok(None) | Err(_) => {

@@ -17,6 +17,7 @@ pub(crate) mod policy;
 pub(crate) mod rewrap;
 pub(crate) mod root;
 mod root_key;
+pub(crate) mod sealing;
 pub(crate) mod signing;
 pub(crate) mod slot;
 mod slot_transfer;

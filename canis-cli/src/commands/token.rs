@@ -4,7 +4,9 @@ use super::digest::hex;
 use crate::args::Connection;
 use crate::token_args::{CreateToken, Granted, ListTokens, RevokeToken, TokenCommand};
 use crate::{connect, files, show};
-use canis_proto::credential::{CreateCredential, CredentialInfo, ListCredentials, RevokeCredential};
+use canis_proto::credential::{
+    CreateCredential, CredentialInfo, CredentialMade, ListCredentials, RevokeCredential,
+};
 use canis_proto::{Capabilities, Capability, Result};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -33,6 +35,11 @@ fn create(connection: &Connection, args: &CreateToken, json: bool) -> Result<()>
         lifetime: args.lifetime,
         certificate: certificate.as_slice().into(),
     })?;
+    show_made(&made, json)
+}
+
+/// Shows a credential that was made, and its token this once.
+pub(super) fn show_made(made: &CredentialMade, json: bool) -> Result<()> {
     if json {
         let mut told = info_json(&made.credential);
         told["token"] = made.token.as_deref().map_or(Value::Null, Value::from);

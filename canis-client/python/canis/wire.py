@@ -14,16 +14,16 @@ Kind = enum.IntEnum("Kind", "HELLO REQUEST RESPONSE ERROR PING PONG GOAWAY DATA 
 
 
 class CanisError(Exception):
-    """The server's answer to a request that failed. Programs act on `name` or `code`; `message` is for people."""
+    """What failed: `name` and `code` for programs, `message` for people, `retry_after` milliseconds if waiting helps."""
 
-    def __init__(self, code: int, name: str, message: str) -> None:
+    def __init__(self, code: int, name: str, message: str, retry_after: int | None = None) -> None:
         super().__init__(f"{message} ({name})")
-        self.code, self.name, self.message = code, name, message
+        self.code, self.name, self.message, self.retry_after = code, name, message, retry_after
 
     @classmethod
     def read(cls, fields: dict[str, Any]) -> Self:
         """The error that a map holds: the payload of ERROR, or `error` of an item."""
-        return cls(fields["code"], fields["name"], fields["message"])
+        return cls(fields["code"], fields["name"], fields["message"], fields.get("retry_after"))
 
 
 class ConnectionLost(CanisError):

@@ -225,7 +225,18 @@ def roots(canis: Checked) -> None:
     assert len(canis.call("root.rotate-key", keep=[credential], drop=[first])["slots"]) == 1
 
 
-@pytest.mark.parametrize("work", [look, live, use, carry, keep, slots, credentials, streams, pkcs11, roots])
+def sealing(canis: Checked) -> None:
+    """With the key file that `roots` has left."""
+    shown = {"kind": "keyfile", "secret": bytes([1]) * 32}
+    assert canis.call("operator.token", **shown)["token"].startswith("canis_")
+    assert canis.call("seal")["wiped"]
+    with pytest.raises(CanisError) as caught:
+        canis.call("key.list")
+    assert caught.value.name == "sealed"
+    assert not canis.call("unseal", **shown)["sealed"]
+
+
+@pytest.mark.parametrize("work", [look, live, use, carry, keep, slots, credentials, streams, pkcs11, roots, sealing])
 def test_operations(canis: Checked, work: Callable[[Checked], None]) -> None:
     work(canis)
 

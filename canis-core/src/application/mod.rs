@@ -162,7 +162,7 @@ impl Application {
     }
 
     /// Ends everything; gives the tokens that somebody was logged in to.
-    pub(crate) fn end(&self) -> Vec<Id> {
+    pub fn end(&self) -> Vec<Id> {
         let mut state = self.change();
         let tokens = state.logins.keys().copied().collect();
         *state = State { made: state.made, ..State::default() };

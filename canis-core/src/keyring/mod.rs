@@ -34,6 +34,7 @@ pub(crate) mod root_record;
 mod roots;
 mod schedule;
 pub(crate) mod seal;
+mod sealing;
 mod search;
 pub(crate) mod store_rows;
 pub(crate) mod tenant;
@@ -47,6 +48,7 @@ use object::CachedObject;
 use ready::ReadyKey;
 use record::StoreFacts;
 use seal::{RowSealer, derive_xaes};
+use sealing::Sealing;
 use search::{Answer, Asked};
 use tenant::OpenTenant;
 use uses::Uses;
@@ -66,6 +68,7 @@ pub struct Keyring {
     root: RwLock<RootState>,
     /// Why the store is sealed, for people.
     reason: Mutex<String>,
+    pub(crate) sealing: Sealing,
     open: RwLock<HashMap<Id, Arc<OpenTenant>>>,
     keys: Cache<(Id, String), Arc<Key>>,
     ready: Cache<(Id, u64), Arc<ReadyKey>>,
@@ -154,6 +157,7 @@ impl Keyring {
             facts: StoreFacts::decode(&row.body)?,
             root: RwLock::new(root),
             reason: Mutex::new("the store was not unsealed yet".into()),
+            sealing: Sealing::default(),
             open: RwLock::default(),
             keys: cache(CACHED_KEYS),
             ready: cache(CACHED_KEYS),
@@ -203,6 +207,14 @@ impl Keyring {
     pub(crate) fn hold_root(&self, keys: RootKeys) {
         *self.root.write().unwrap_or_else(PoisonError::into_inner) = RootState::Open(Arc::new(keys));
         self.set_sealed_reason(String::new());
+    }
+
+    /// Holds them in place of others, unless the store was sealed since `turn`.
+    fn swap_root(&self, keys: RootKeys, turn: u64) {
+        let mut root = self.root.write().unwrap_or_else(PoisonError::into_inner);
+        if self.sealing.turn() == turn {
+            *root = RootState::Open(Arc::new(keys));
+        }
     }
 
     /// The root's keys.

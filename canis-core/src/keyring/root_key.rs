@@ -107,7 +107,7 @@ impl Keyring {
     /// Draws a new root key and brings the store under it. `fates` says what becomes of every slot.
     pub(crate) fn replace_root_key(&self, fates: Vec<(RootSlotRow, Fate)>) -> Result<u32> {
         let _turn = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
-        let old = self.root_keys()?;
+        let (turn, old) = (self.sealing.turn(), self.root_keys()?);
         let new = RootKeys::new(self.provider, fresh_key(self.provider)?)?;
         // Argon2id and HSMs take their time; nobody needs to wait for them.
         let mut changes = self.slots_under(&new, fates)?;
@@ -120,7 +120,7 @@ impl Keyring {
         self.root_turns.fetch_add(1, Ordering::AcqRel);
         let committed = self.store.commit(&changes);
         if committed.is_ok() {
-            self.hold_root(new);
+            self.swap_root(new, turn);
         }
         self.root_turns.fetch_add(1, Ordering::AcqRel);
         committed?;

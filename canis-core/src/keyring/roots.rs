@@ -11,10 +11,15 @@ use std::sync::PoisonError;
 impl Keyring {
     /// Opens the store with the first slot that the credential fits.
     pub(crate) fn unseal(&self, credential: &Credential) -> Result<()> {
+        self.unseal_at(self.sealing.turn(), credential)
+    }
+
+    /// The same unless the store was sealed since `turn`.
+    pub(super) fn unseal_at(&self, turn: u64, credential: &Credential) -> Result<()> {
         let (slot, key) = self.open_by(credential, &self.store.root_slots()?)?;
         let keys = RootKeys::new(self.provider, key)?;
         self.refuse_replaced(&keys)?;
-        self.hold_root(keys);
+        self.open_root(keys, turn)?;
         if let (Credential::Passphrase(passphrase), true) = (credential, is_weak(&slot)?) {
             // The store is open either way; a full disk leaves the slot for the next time.
             drop(self.strengthen(&slot, passphrase));

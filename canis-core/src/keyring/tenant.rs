@@ -192,6 +192,10 @@ impl Keyring {
         });
         let admitted = {
             let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+            // A login that was under way when the store was sealed leaves no key behind.
+            if self.is_sealed() {
+                return Err(self.sealed_error());
+            }
             match open.get(&info.id) {
                 Some(there) if there.revision == info.revision => Arc::clone(there),
                 _ => {

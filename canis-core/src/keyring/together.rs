@@ -1,5 +1,6 @@
 //! Several operations as one transaction: they run on a draft, which is committed at the end.
 
+use super::sealing::Sealing;
 use super::uses::Uses;
 use super::{Keyring, RootState, cache};
 use crate::core::Core;
@@ -73,6 +74,7 @@ impl Keyring {
             facts: self.facts.clone(),
             root: RwLock::new(root),
             reason: Mutex::new(self.sealed_reason()),
+            sealing: Sealing::default(),
             open: RwLock::new(open),
             keys: cache(CACHED),
             ready: cache(CACHED),

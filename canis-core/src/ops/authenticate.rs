@@ -82,6 +82,11 @@ impl Keyring {
     /// The caller that the host's administrator is.
     pub(crate) fn administrator(&self) -> Result<Caller> {
         self.root_keys()?;
+        Ok(Caller::bearer(Id::STORE, self.first_tenant()?, Capabilities::ALL, Proof::User).on_host())
+    }
+
+    /// The tenant that `canis init` made.
+    pub(crate) fn first_tenant(&self) -> Result<Id> {
         let tenants = self.store.tenants()?;
         let tenant = tenants.iter().find(|tenant| tenant.name == DEFAULT_TENANT).ok_or_else(|| {
             Error::new(
@@ -89,7 +94,7 @@ impl Keyring {
                 format!("there is no tenant `{DEFAULT_TENANT}`; use a token"),
             )
         })?;
-        Ok(Caller::bearer(Id::STORE, tenant.id, Capabilities::ALL, Proof::User).on_host())
+        Ok(tenant.id)
     }
 
     /// Opens a credential's row.

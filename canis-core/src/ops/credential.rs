@@ -111,13 +111,13 @@ impl Keyring {
     }
 
     /// Changes credentials; from then on those that callers have shown are looked at again.
-    fn change_credentials(&self, changes: &[Change]) -> Result<()> {
+    pub(super) fn change_credentials(&self, changes: &[Change]) -> Result<()> {
         self.store.commit(changes)?;
         self.credentials_changed();
         Ok(())
     }
 
-    fn told_credential(&self, row: &TokenRow) -> Result<CredentialInfo> {
+    pub(super) fn told_credential(&self, row: &TokenRow) -> Result<CredentialInfo> {
         let record = self.read_token(row)?;
         let certificate = record.kind == CredentialKind::Certificate;
         Ok(CredentialInfo {

@@ -42,6 +42,7 @@ mod object_wrap;
 mod rewrap;
 mod root;
 mod rotate;
+mod sealing;
 mod sign;
 mod slot;
 mod slot_transfer;

@@ -188,7 +188,7 @@ fn new_root(asked: RootFields<'_>, caller: &Caller) -> Result<NewRoot> {
     })
 }
 
-fn credential(
+pub(super) fn credential(
     keyring: &Keyring,
     kind: &str,
     secret: &[u8],

@@ -6,13 +6,17 @@ use std::path::PathBuf;
 
 mod hsm;
 mod keyfile;
+mod loss;
 mod passphrase;
 mod recipient;
 mod shares;
 mod slot;
 
+pub use loss::HsmLoss;
 pub use shares::{Share, Split};
-pub(crate) use slot::{SlotView, hsm_of, is_weak, new_slot, open_slot, recipient_of, remade_slot};
+pub(crate) use slot::{
+    SlotView, check_share, hsm_of, is_weak, new_slot, open_slot, recipient_of, remade_slot,
+};
 
 /// Something that can wrap the root key. `context` is bound as associated data and must be the same at both calls.
 pub(crate) trait Root {

@@ -187,6 +187,32 @@ fn secret_of(
     shares::combine(facts.threshold, given)
 }
 
+/// Refuses a share that none of `slots` was dealt for, naming it; else how many of its split are needed.
+///
+/// # Errors
+/// `root_credential_wrong`; `invalid_argument` if no slot opens by shares.
+pub(crate) fn check_share(
+    provider: &Provider,
+    store: Id,
+    slots: &[RootSlotRow],
+    share: &Share,
+) -> Result<u8> {
+    let mut refusal = Error::invalid("the store has no root of shares; bring another credential");
+    for slot in slots.iter().filter(|slot| slot.kind == shares::KIND) {
+        let parameters = RootSlot::decode(&slot.body)?.parameters;
+        let facts = split_facts(&parameters)?;
+        match facts.check(provider, store, share) {
+            Ok(()) => return Ok(facts.threshold),
+            // Of two splits' slots, the one that the share names says what is wrong with it.
+            Err(error) if facts.split == share.split || refusal.code == ErrorCode::InvalidArgument => {
+                refusal = error;
+            }
+            Err(_) => {}
+        }
+    }
+    Err(refusal)
+}
+
 fn split_facts(parameters: &RootParameters) -> Result<SplitFacts<'_>> {
     match parameters {
         RootParameters::Shares { split, threshold, hashes } => {

@@ -33,6 +33,7 @@ use canis_proto::root::{
     AddRoot, ListRoots, RemoveRoot, RootKeyRotated, RootList, RootRemoved, RootSlotInfo, RotateRoot,
     RotateRootKey, TestRoot,
 };
+use canis_proto::sealing::{OperatorToken, SealStore, StoreSealed, Unseal, UnsealState};
 use canis_proto::slot::{
     DeleteSlot, ExportFromSlot, ImportToSlot, InitSlot, ListSlots, SetSlotPin, SlotDeleted, SlotList,
     SlotObject, SlotObjects, SlotToken, UnlockSlot,
@@ -129,6 +130,9 @@ pub(crate) fn request_again(payload: &[u8]) -> (OperationId, Vec<u8>) {
         OperationId::TestRoot => request::<TestRoot<'_>>(args),
         OperationId::RotateRoot => request::<RotateRoot<'_>>(args),
         OperationId::RotateRootKey => request::<RotateRootKey<'_>>(args),
+        OperationId::Unseal => request::<Unseal<'_>>(args),
+        OperationId::SealStore => request::<SealStore>(args),
+        OperationId::OperatorToken => request::<OperatorToken<'_>>(args),
         other => token_request_again(other, args),
     };
     (id, again)
@@ -169,6 +173,8 @@ pub(crate) fn answer_again(id: OperationId, payload: &[u8]) -> Vec<u8> {
         }
         OperationId::RemoveRoot => answer::<RootRemoved>(payload),
         OperationId::RotateRootKey => answer::<RootKeyRotated>(payload),
+        OperationId::Unseal => answer::<UnsealState>(payload),
+        OperationId::SealStore => answer::<StoreSealed>(payload),
         OperationId::ListKeys => answer::<KeyList>(payload),
         OperationId::PublicKey => answer::<PublicKeyInfo>(payload),
         OperationId::Encrypt => answer::<Encrypted>(payload),
@@ -176,7 +182,7 @@ pub(crate) fn answer_again(id: OperationId, payload: &[u8]) -> Vec<u8> {
         OperationId::Decrypt | OperationId::DecryptAesGcm => answer::<Decrypted>(payload),
         OperationId::Sign => answer::<Signed>(payload),
         OperationId::Verify => answer::<Verified>(payload),
-        OperationId::CreateCredential => answer::<CredentialMade>(payload),
+        OperationId::CreateCredential | OperationId::OperatorToken => answer::<CredentialMade>(payload),
         OperationId::ListCredentials => answer::<CredentialList>(payload),
         OperationId::RevokeCredential => answer::<CredentialRevoked>(payload),
         OperationId::Batch => answer::<BatchAnswer>(payload),
