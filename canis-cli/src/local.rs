@@ -4,7 +4,7 @@ use crate::args::{Local, RootFile};
 use crate::root_credential;
 use canis_core::clock::SystemClock;
 use canis_core::datadir::{DataDir, RootFlags};
-use canis_core::root::Credential;
+use canis_core::root::{Credential, HsmHelper};
 use canis_core::{Core, Door, Origin, default_provider};
 use canis_proto::{Error, ErrorCode, Result};
 use std::sync::Arc;
@@ -30,7 +30,14 @@ pub(crate) fn open_dir(dir: &DataDir, root: &RootFile) -> Result<Core> {
 
 /// The store of a data directory as it lies there.
 pub(crate) fn open_sealed(dir: &DataDir) -> Result<Core> {
-    Core::open(Arc::new(dir.open_store()?), default_provider(), Arc::new(SystemClock))
+    let core = Core::open(Arc::new(dir.open_store()?), default_provider(), Arc::new(SystemClock))?;
+    core.set_hsm_helper(hsm_helper());
+    Ok(core)
+}
+
+/// This program once more, to load an HSM's library. The token is none of the library's business.
+pub(crate) fn hsm_helper() -> HsmHelper {
+    HsmHelper::this_program().without(&["CANIS_TOKEN"])
 }
 
 /// What the flags lead to, else `canis.toml`.
@@ -48,7 +55,7 @@ pub(crate) fn credential(dir: &DataDir, root: &RootFile) -> Result<Credential> {
              --recipient-key",
         )
     })?;
-    source.credential()
+    source.credential(&hsm_helper())
 }
 
 fn flags(root: &RootFile) -> RootFlags {

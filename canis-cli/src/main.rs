@@ -34,6 +34,7 @@ mod transfer_args;
 mod use_args;
 
 use args::{Cli, Command, ImportCommand, StoreCommand};
+use canis_core::root::{HsmHelper, serve_hsm};
 use canis_proto::Result;
 use clap::Parser;
 use std::alloc::System;
@@ -48,6 +49,9 @@ static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 const FAILED: u8 = 3;
 
 fn main() -> ExitCode {
+    if std::env::args_os().skip(1).eq([HsmHelper::ARGUMENT]) {
+        return serve_hsm();
+    }
     // Where the kernel says no, commands do what they do all the same.
     let _ = canis_core::secret::keep_process_private();
     let cli = Cli::parse();

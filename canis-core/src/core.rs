@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use crate::crypto::{Provider, selftest};
 use crate::keyring::Keyring;
 use crate::object::{KeyHandle, Since};
-use crate::root::Credential;
+use crate::root::{Credential, HsmHelper};
 use crate::store::Store;
 use crate::token::Role;
 use canis_proto::{Cost, Error, ErrorCode, Id, Operation, OperationId, Result};
@@ -98,6 +98,11 @@ impl Core {
     /// Says where the credential is that `unseal` uses when it is asked for the configured one. The first one stays.
     pub fn configure_root(&self, source: impl Fn() -> Result<Credential> + Send + Sync + 'static) {
         let _ = self.keyring.sealing.configured.set(Box::new(source));
+    }
+
+    /// Lets requests about roots name HSM libraries, which `helper` loads. Said once.
+    pub fn set_hsm_helper(&self, helper: HsmHelper) {
+        self.keyring.set_hsm_helper(helper);
     }
 
     /// Whether the store has a root.

@@ -9,6 +9,7 @@
 //! kind = "hsm"                                      # or "passphrase", "keyfile"
 //! module = "/usr/lib/softhsm/libsofthsm2.so"        # hsm only
 //! file = "/etc/canis/softhsm.pin"                   # the PIN, passphrase or key file
+//! deadline = 30                                     # hsm only: seconds for each thing it is asked; optional
 //!
 //! [tls]                                             # a server's; optional
 //! client_ca = "/etc/canis/clients.pem"              # who signs client certificates
@@ -17,7 +18,7 @@
 
 use crate::clock::SystemClock;
 use crate::crypto::default_provider;
-use crate::root::{Credential, HsmLoss};
+use crate::root::{Credential, HsmHelper, HsmLoss};
 use crate::secret::SecretBytes;
 use crate::setup;
 use crate::store::sqlite::SqliteStore;
@@ -25,8 +26,10 @@ use canis_proto::{Error, ErrorCode, Result};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, TryLockError};
 use std::io::{Read, Write};
+use std::num::NonZeroU16;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The largest credential file read, in bytes.
 const LARGEST_CREDENTIAL: u64 = 4096;
@@ -94,6 +97,9 @@ pub enum RootSource {
         module: PathBuf,
         /// The path of the file.
         file: PathBuf,
+        /// How many seconds the HSM may take for each thing that it is asked; 30 if missing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        deadline: Option<NonZeroU16>,
     },
 }
 
@@ -126,9 +132,10 @@ impl Config {
         }
         let Some(file) = pin_file else { return Ok(self.root) };
         match (module, self.root) {
-            (Some(module), _) | (None, Some(RootSource::Hsm { module, .. })) => {
-                Ok(Some(RootSource::Hsm { module, file }))
+            (module, Some(RootSource::Hsm { module: configured, deadline, .. })) => {
+                Ok(Some(RootSource::Hsm { module: module.unwrap_or(configured), file, deadline }))
             }
+            (Some(module), _) => Ok(Some(RootSource::Hsm { module, file, deadline: None })),
             (None, _) => {
                 Err(Error::invalid("a PIN needs the HSM's module; give --module, or name it in canis.toml"))
             }
@@ -137,16 +144,20 @@ impl Config {
 }
 
 impl RootSource {
-    /// Reads the credential.
+    /// Reads the credential; an HSM's library is `helper`'s to load.
     ///
     /// # Errors
     /// `root_unavailable` naming the file.
-    pub fn credential(&self) -> Result<Credential> {
+    pub fn credential(&self, helper: &HsmHelper) -> Result<Credential> {
         match self {
             RootSource::Passphrase { file } => Ok(Credential::Passphrase(read_line(file)?)),
             RootSource::Keyfile { file } => Ok(Credential::Keyfile(read_secret(file)?)),
-            RootSource::Hsm { module, file } => {
-                Ok(Credential::Hsm { module: module.clone(), pin: read_line(file)? })
+            RootSource::Hsm { module, file, deadline } => {
+                let helper = deadline.map_or_else(
+                    || helper.clone(),
+                    |seconds| helper.within(Duration::from_secs(seconds.get().into())),
+                );
+                Ok(Credential::Hsm { helper, module: module.clone(), pin: read_line(file)? })
             }
         }
     }

@@ -32,16 +32,18 @@ fn where_the_credential_is() {
     let dir = tempfile::tempdir().unwrap();
     let dir = DataDir::new(dir.path());
     assert_eq!(dir.read_config().unwrap(), Config::default());
-    let configured = RootSource::Hsm { module: "/lib/hsm.so".into(), file: "/etc/pin".into() };
+    let configured =
+        RootSource::Hsm { module: "/lib/hsm.so".into(), file: "/etc/pin".into(), deadline: None };
     dir.write_config(&Config { root: Some(configured.clone()), ..Config::default() }).unwrap();
     let config = dir.read_config().unwrap();
     let pin = RootFlags { pin_file: Some("/other/pin".into()), ..RootFlags::default() };
     let both = RootFlags { module: Some("/other.so".into()), ..pin.clone() };
     let source = |flags: &RootFlags| config.clone().root_source(flags.clone()).unwrap();
     assert_eq!(source(&RootFlags::default()), Some(configured));
-    let expected = RootSource::Hsm { module: "/lib/hsm.so".into(), file: "/other/pin".into() };
+    let expected =
+        RootSource::Hsm { module: "/lib/hsm.so".into(), file: "/other/pin".into(), deadline: None };
     assert_eq!(source(&pin), Some(expected));
-    let expected = RootSource::Hsm { module: "/other.so".into(), file: "/other/pin".into() };
+    let expected = RootSource::Hsm { module: "/other.so".into(), file: "/other/pin".into(), deadline: None };
     assert_eq!(source(&both), Some(expected));
     let refused = Config::default().root_source(pin).unwrap_err();
     assert!(refused.message.contains("--module"), "{refused}");

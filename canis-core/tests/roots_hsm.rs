@@ -3,10 +3,10 @@
 
 mod root;
 
-use canis_core::root::NewRoot;
+use canis_core::root::{NewRoot, TokenName};
 use canis_proto::ErrorCode;
 use canis_tests::SoftHsm;
-use root::{contract, create, hsm, hsm_credential, open, secret};
+use root::{contract, create, helper, hsm, hsm_credential, open, secret};
 
 /// The HSM's tests run in a process of their own, because SoftHSM2 finds its tokens by an environment variable.
 fn in_hsm_process(name: &str, test: impl FnOnce()) {
@@ -49,9 +49,9 @@ fn softhsm_missing() {
         let pin = refused(hsm("canis-root", "wrong-pin"));
         assert_eq!(pin.code, ErrorCode::RootCredentialWrong, "{pin}");
         let no_module = refused(NewRoot::Hsm {
+            helper: helper(),
             module: "/nonexistent.so".into(),
-            token_label: "canis-root".into(),
-            key_label: "k".into(),
+            name: Box::new(TokenName::labelled("canis-root", "k")),
             pin: secret(b"1234"),
         });
         assert!(
@@ -59,9 +59,9 @@ fn softhsm_missing() {
             "{no_module}"
         );
         let no_library = refused(NewRoot::Hsm {
+            helper: helper(),
             module: "/bin/true".into(),
-            token_label: "canis-root".into(),
-            key_label: "k".into(),
+            name: Box::new(TokenName::labelled("canis-root", "k")),
             pin: secret(b"1234"),
         });
         assert_eq!(no_library.code, ErrorCode::RootUnavailable, "{no_library}");

@@ -49,6 +49,8 @@ pub(crate) struct Settings {
     /// Whether what is old and weak is there: DES, MD5, and wrapping by CKM_AES_CBC_PAD, CKM_RSA_PKCS and RSA keys of any
     /// size.
     pub(crate) legacy: bool,
+    /// The program that loads an HSM's library when the store opens by one; looked for if missing.
+    pub(crate) hsm_helper: Option<PathBuf>,
 }
 
 /// The configuration file. An unknown key is an error: a misspelt one would be silently ignored otherwise.
@@ -77,6 +79,7 @@ pub(crate) struct File {
     legacy: bool,
     #[serde(default)]
     strict_gcm: bool,
+    hsm_helper: Option<PathBuf>,
 }
 
 impl Settings {
@@ -92,6 +95,7 @@ impl Settings {
             strict_gcm: false,
             points: PointEncoding::Der,
             legacy: false,
+            hsm_helper: None,
         }
     }
 
@@ -133,6 +137,7 @@ impl Settings {
             strict_gcm: file.strict_gcm,
             points,
             legacy: file.legacy,
+            hsm_helper: file.hsm_helper,
         })
     }
 }
@@ -196,7 +201,7 @@ mod tests {
         let path = dir.path().join("p11.toml");
         std::fs::write(
             &path,
-            "data = \"/f\"\nlog = \"stderr\"\nhide_key_types = [\"ed25519\"]\nec_point_encoding = \"raw\"\nlegacy = true\nstrict_gcm = true",
+            "data = \"/f\"\nlog = \"stderr\"\nhide_key_types = [\"ed25519\"]\nec_point_encoding = \"raw\"\nlegacy = true\nstrict_gcm = true\nhsm_helper = \"/b/canis\"",
         )
         .unwrap();
         let path = path.to_str().unwrap();
@@ -205,6 +210,7 @@ mod tests {
         assert_eq!(settings.log, Some(Target::Stderr));
         assert_eq!((settings.hidden, settings.points), (vec![KeyType::Ed25519], PointEncoding::Raw));
         assert!(settings.legacy && settings.strict_gcm);
+        assert_eq!(settings.hsm_helper, Some("/b/canis".into()));
         let settings = read(&[(FILE, path), (DATA, "/e"), (LOG, "/l")]).unwrap();
         assert_eq!((settings.keys, settings.log), (directory("/e"), Some(Target::File("/l".into()))));
     }

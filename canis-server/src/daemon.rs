@@ -8,6 +8,7 @@ use crate::tls::{ClientTrust, Tls};
 use crate::{limits, timer, unseal};
 use canis_core::clock::SystemClock;
 use canis_core::datadir::{DataDir, TlsConfig};
+use canis_core::root::HsmHelper;
 use canis_core::store::at_hand::AtHand;
 use canis_core::{Core, default_provider};
 use canis_proto::{Error, ErrorCode, Result};
@@ -30,6 +31,7 @@ pub fn run(options: Options) -> Result<()> {
     let _lock = dir.lock()?;
     let core =
         Arc::new(Core::open(Arc::new(AtHand(dir.open_store()?)), default_provider(), Arc::new(SystemClock))?);
+    core.set_hsm_helper(HsmHelper::this_program());
     if !core.has_root() {
         return Err(Error::new(
             ErrorCode::StoreFormat,
@@ -46,7 +48,7 @@ pub fn run(options: Options) -> Result<()> {
     let loss = options.on_hsm_loss.or(config.on_hsm_loss).unwrap_or_default();
     let source = config.root_source(options.root.flags())?;
     if let Some(source) = source.clone() {
-        core.configure_root(move || source.credential());
+        core.configure_root(move || source.credential(&HsmHelper::this_program()));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -68,7 +70,7 @@ pub fn run(options: Options) -> Result<()> {
             tokio::spawn(timer::end_applications(Arc::clone(&core), applications)),
         ];
         serve(server, listeners, signals, &drain).await;
-        // A library in the middle of a call does not like its process to end; one that hangs is not waited for.
+        // Its helper process ends by itself when this process does; an HSM that hangs is not waited for.
         let _ = tokio::time::timeout(limits::ROOT_END, unsealing).await;
         timers.iter().for_each(tokio::task::JoinHandle::abort);
         // The last seconds' counts; they are advisory, so that a full disk does not keep the server from stopping.

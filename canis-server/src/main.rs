@@ -3,6 +3,7 @@
 #![cfg_attr(not(test), warn(clippy::expect_used, clippy::panic, clippy::unreachable, clippy::unimplemented))]
 #![forbid(unsafe_code)]
 
+use canis_core::root::{HsmHelper, serve_hsm};
 use canis_proto::{Error, Result};
 use canis_server::args::{LogFormat, Options};
 use canis_server::daemon;
@@ -18,6 +19,9 @@ use zeroizing_alloc::ZeroAlloc;
 static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 fn main() -> ExitCode {
+    if std::env::args_os().skip(1).eq([HsmHelper::ARGUMENT]) {
+        return serve_hsm();
+    }
     let options = Options::parse();
     let kept = canis_core::secret::keep_process_private();
     let started = start_log(&options).inspect(|()| {

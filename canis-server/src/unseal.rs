@@ -4,7 +4,7 @@
 use crate::{daemon, limits};
 use canis_core::Core;
 use canis_core::datadir::RootSource;
-use canis_core::root::HsmLoss;
+use canis_core::root::{HsmHelper, HsmLoss};
 use canis_proto::{Error, ErrorCode};
 use std::sync::Arc;
 use std::time::Duration;
@@ -107,22 +107,12 @@ async fn attempt(
     ask: fn(&Core, &canis_core::root::Credential) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let (core, source) = (Arc::clone(core), Arc::clone(source));
-    let work = move || source.credential().and_then(|credential| ask(&core, &credential));
-    match tokio::task::spawn_blocking(|| on_own_thread(work)).await {
-        Ok(Some(result)) => result,
-        Ok(None) | Err(_) => {
-            Err(Error::internal("unsealing failed unexpectedly; the server's log says more"))
-        }
+    let work =
+        move || source.credential(&HsmHelper::this_program()).and_then(|credential| ask(&core, &credential));
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(_) => Err(Error::internal("unsealing failed unexpectedly; the server's log says more")),
     }
-}
-
-/// Runs `work` on a thread that has wholly ended when this returns; `None` if it could not.
-///
-/// An HSM's library leaves its own state in the thread that calls it. OpenSSL, on which many are built, frees that state
-/// when the thread ends and once more when the process does, so that a thread of the pool, which lives as long as the
-/// process, would end in a double free now and then.
-fn on_own_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    std::thread::Builder::new().name("root".to_owned()).spawn(work).ok()?.join().ok()
 }
 
 fn stay_sealed(core: &Core, reason: &str) {

@@ -3,11 +3,13 @@
 mod built;
 mod run;
 mod server;
+mod shim;
 mod softhsm;
 mod sshd;
 
 pub use built::{binary, module, python};
 pub use run::{Finished, run};
 pub use server::{Server, Site};
+pub use shim::Shim;
 pub use softhsm::SoftHsm;
 pub use sshd::Sshd;

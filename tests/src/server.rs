@@ -28,14 +28,23 @@ impl Site {
     /// A site whose root is an HSM.
     #[must_use]
     pub fn with_hsm(hsm: &SoftHsm) -> Self {
+        Site::with_token(hsm, SoftHsm::MODULE)
+    }
+
+    fn with_token(hsm: &SoftHsm, module: &str) -> Self {
         let dir = temporary();
         let pin = dir.path().join("hsm.pin");
         write(&pin, SoftHsm::PIN.as_bytes());
-        let hsm_args =
-            ["--root", "hsm", "--module", SoftHsm::MODULE, "--token-label", &hsm.label, "--pin-file"];
+        let hsm_args = ["--root", "hsm", "--module", module, "--token-label", &hsm.label, "--pin-file"];
         let mut site = Site { dir, token: String::new(), softhsm: Some(hsm.config()) };
         site.init(&[&hsm_args[..], &[&pin.display().to_string()]].concat());
         site
+    }
+
+    /// A site whose root is an HSM that is reached through another library.
+    #[must_use]
+    pub fn with_hsm_through(hsm: &SoftHsm, module: &Path) -> Self {
+        Site::with_token(hsm, &module.display().to_string())
     }
 
     /// A site whose root is a key file.
@@ -89,19 +98,13 @@ impl Site {
     /// Starts the server where another one of this site has just listened.
     #[must_use]
     pub fn start_at(&self, addr: &str) -> Server {
-        Server::start(self, None, addr)
+        Server::start(self, addr)
     }
 
     /// Starts the server and waits until it listens.
     #[must_use]
     pub fn start(&self) -> Server {
-        Server::start(self, None, FREE_PORT)
-    }
-
-    /// Starts it with the shared library `preload` put before all others (ld.so(8)).
-    #[must_use]
-    pub fn start_with(&self, preload: &Path) -> Server {
-        Server::start(self, Some(preload), FREE_PORT)
+        Server::start(self, FREE_PORT)
     }
 }
 
@@ -115,9 +118,8 @@ pub struct Server {
 }
 
 impl Server {
-    fn start(site: &Site, preload: Option<&Path>, listen: &str) -> Self {
+    fn start(site: &Site, listen: &str) -> Self {
         let mut command = site.command("canis-server");
-        command.envs(preload.map(|library| ("LD_PRELOAD", library)));
         command.arg("--data").arg(site.data()).args(["--listen", listen, "--log", "debug"]);
         let piped = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = piped.spawn().unwrap_or_else(|e| panic!("cannot start canis-server: {e}"));

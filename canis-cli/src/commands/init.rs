@@ -2,12 +2,12 @@
 
 use crate::args::{Init, RootKind, wrong_usage};
 use crate::rollback::Made;
-use crate::secret_file;
 use crate::{certificates, files, show};
+use crate::{local, secret_file};
 use canis_core::clock::SystemClock;
 use canis_core::datadir::{Config, DataDir, RootSource};
 use canis_core::default_provider;
-use canis_core::root::NewRoot;
+use canis_core::root::{NewRoot, TokenName};
 use canis_core::secret::SecretBytes;
 use canis_core::setup::{self, Created};
 use canis_proto::{Error, ErrorCode, Result};
@@ -103,12 +103,15 @@ fn root(args: &Init, made: &mut Made) -> Result<(NewRoot, RootSource)> {
             let pin_file = args.pin_file.as_deref().ok_or_else(missing)?;
             let module = absolute(args.module.as_deref().ok_or_else(missing)?)?;
             let root = NewRoot::Hsm {
+                helper: local::hsm_helper(),
                 module: module.clone(),
-                token_label: args.token_label.clone().ok_or_else(missing)?,
-                key_label: args.key_label.clone(),
+                name: Box::new(TokenName::labelled(
+                    args.token_label.clone().ok_or_else(missing)?,
+                    &args.key_label,
+                )),
                 pin: secret_file::read_line(pin_file, "PIN")?,
             };
-            Ok((root, RootSource::Hsm { module, file: absolute(pin_file)? }))
+            Ok((root, RootSource::Hsm { module, file: absolute(pin_file)?, deadline: None }))
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::crypto::Provider;
 use crate::crypto::decoy::Decoys;
 use crate::crypto::xaes::XaesKey;
 use crate::object::KeyHandle;
+use crate::root::HsmHelper;
 use crate::secret::SecretBytes;
 use crate::store::Store;
 use crate::token::TokenInfo;
@@ -16,7 +17,7 @@ use quick_cache::sync::Cache;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 pub(crate) mod change;
 pub(crate) mod entry;
@@ -79,6 +80,8 @@ pub struct Keyring {
     uses: Uses,
     /// How often credentials were changed by this process.
     credentials: AtomicU64,
+    /// What loads the libraries that requests name.
+    hsm_helper: OnceLock<HsmHelper>,
     /// For refusals that must not tell by their time why they are.
     pub(crate) decoys: Decoys,
     /// Whose turn it is among those whose transactions met another one.
@@ -167,6 +170,7 @@ impl Keyring {
             tokens: Mutex::new(None),
             uses: Uses::default(),
             credentials: AtomicU64::new(0),
+            hsm_helper: OnceLock::new(),
             decoys: Decoys::default(),
             losers: Mutex::new(()),
             roots: Mutex::new(()),

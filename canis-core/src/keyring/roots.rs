@@ -2,7 +2,7 @@
 //! stays what it is.
 
 use super::{Keyring, RootKeys, RootState};
-use crate::root::{Credential, NewRoot, SlotView, is_weak, new_slot, open_slot, remade_slot};
+use crate::root::{Credential, HsmHelper, NewRoot, SlotView, is_weak, new_slot, open_slot, remade_slot};
 use crate::secret::SecretBytes;
 use crate::store::{Change, RootSlotRow, Row};
 use canis_proto::{Error, ErrorCode, Result, quote};
@@ -25,6 +25,22 @@ impl Keyring {
             drop(self.strengthen(&slot, passphrase));
         }
         Ok(())
+    }
+
+    /// Lets requests name HSM libraries, which `helper` loads.
+    pub(crate) fn set_hsm_helper(&self, helper: HsmHelper) {
+        // Whoever opened the store says it once.
+        drop(self.hsm_helper.set(helper));
+    }
+
+    /// What loads the libraries that one request names; its process ends with it.
+    pub(crate) fn hsm_helper(&self) -> Result<HsmHelper> {
+        self.hsm_helper.get().map(HsmHelper::afresh).ok_or_else(|| {
+            Error::new(
+                ErrorCode::RootUnavailable,
+                "this program cannot start the process that loads HSM libraries",
+            )
+        })
     }
 
     /// The first of `slots` that the credential fits, and what it wraps.

@@ -4,7 +4,7 @@ use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
 use crate::keyring::root_key::Fate;
-use crate::root::{Credential, NewRoot, Share, SlotView, hsm_of, recipient_of};
+use crate::root::{Credential, NewRoot, Share, SlotView, TokenName, hsm_of, recipient_of};
 use crate::secret::SecretBytes;
 use crate::store::RootSlotRow;
 use canis_proto::fields::Fields;
@@ -34,7 +34,7 @@ impl Run for AddRoot<'_> {
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<RootSlotInfo> {
-        keyring.add_root(new_root(self.root(), caller)?).map(told)
+        keyring.add_root(new_root(keyring, self.root(), caller)?).map(told)
     }
 }
 
@@ -44,7 +44,7 @@ impl Run for RotateRoot<'_> {
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<RootSlotInfo> {
-        keyring.renew_root(&self.slot, new_root(self.root(), caller)?).map(told)
+        keyring.renew_root(&self.slot, new_root(keyring, self.root(), caller)?).map(told)
     }
 }
 
@@ -135,7 +135,7 @@ fn kept_root(
     caller: &Caller,
 ) -> Result<NewRoot> {
     if asked.kind == "shares" {
-        return new_root(asked, caller);
+        return new_root(keyring, asked, caller);
     }
     if let Some(spki) = recipient_of(slot)? {
         return Ok(NewRoot::Recipient { spki });
@@ -143,7 +143,7 @@ fn kept_root(
     let credential = credential(keyring, asked.kind, asked.secret, asked.module, caller)?;
     keyring.check_credential(slot, &credential)?;
     let (token, key) = hsm_of(slot)?.unwrap_or_default();
-    new_root(RootFields { token: &token, key_label: &key, ..asked }, caller)
+    new_root(keyring, RootFields { token: &token, key_label: &key, ..asked }, caller)
 }
 
 fn told(slot: SlotView) -> RootSlotInfo {
@@ -158,7 +158,7 @@ fn told(slot: SlotView) -> RootSlotInfo {
     }
 }
 
-fn new_root(asked: RootFields<'_>, caller: &Caller) -> Result<NewRoot> {
+fn new_root(keyring: &Keyring, asked: RootFields<'_>, caller: &Caller) -> Result<NewRoot> {
     let secret = || SecretBytes::copied_from(asked.secret);
     Ok(match asked.kind {
         "passphrase" => NewRoot::Passphrase { passphrase: secret() },
@@ -178,9 +178,9 @@ fn new_root(asked: RootFields<'_>, caller: &Caller) -> Result<NewRoot> {
         "hsm" => {
             refuse_foreign_module(caller)?;
             NewRoot::Hsm {
+                helper: keyring.hsm_helper()?,
                 module: asked.module.into(),
-                token_label: asked.token.to_owned(),
-                key_label: asked.key_label.to_owned(),
+                name: Box::new(TokenName::labelled(asked.token, asked.key_label)),
                 pin: secret(),
             }
         }
@@ -206,13 +206,13 @@ pub(super) fn credential(
         }
         "hsm" => {
             refuse_foreign_module(caller)?;
-            Credential::Hsm { module: module.into(), pin: whole() }
+            Credential::Hsm { helper: keyring.hsm_helper()?, module: module.into(), pin: whole() }
         }
         other => return Err(unknown_kind(other)),
     })
 }
 
-/// Loading a module runs its code in this process: a token that was stolen must not choose it.
+/// Loading a module runs its code on this host: a token that was stolen must not choose it.
 fn refuse_foreign_module(caller: &Caller) -> Result<()> {
     if caller.is_on_host() {
         return Ok(());

@@ -12,6 +12,7 @@ mod recipient;
 mod shares;
 mod slot;
 
+pub use hsm::{HsmHelper, TokenName, serve as serve_hsm};
 pub use loss::HsmLoss;
 pub use shares::{Share, Split};
 pub(crate) use slot::{
@@ -39,6 +40,8 @@ pub enum Credential {
     /// For an HSM. The library is named by whoever brings the PIN, never by the store: a file from elsewhere must not
     /// say what code runs here and gets the PIN.
     Hsm {
+        /// What loads the library.
+        helper: HsmHelper,
         /// The vendor's library.
         module: PathBuf,
         /// The user PIN of the token.
@@ -64,12 +67,12 @@ pub enum NewRoot {
     },
     /// A PKCS#11 HSM. The AES-256 key is generated inside it unless one with the label is there.
     Hsm {
+        /// What loads the library.
+        helper: HsmHelper,
         /// The vendor's library.
         module: PathBuf,
-        /// The token, by its label.
-        token_label: String,
-        /// The key, by its label.
-        key_label: String,
+        /// Token and key.
+        name: Box<TokenName>,
         /// The token's user PIN.
         pin: SecretBytes,
     },

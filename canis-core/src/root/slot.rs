@@ -1,7 +1,8 @@
 //! Root slots: rows that hold the root key wrapped by one root, and what is seen of them without opening them.
 
+use super::hsm::{HsmHelper, HsmRoot, TokenName};
 use super::shares::{Share, SplitFacts};
-use super::{Credential, NewRoot, Root, hsm, keyfile, passphrase, recipient, shares};
+use super::{Credential, NewRoot, Root, keyfile, passphrase, recipient, shares};
 use crate::crypto::Provider;
 use crate::crypto::public_parts::PublicParts;
 use crate::keyring::root_record::{RootParameters, RootSlot};
@@ -10,6 +11,7 @@ use crate::secret::SecretBytes;
 use crate::store::RootSlotRow;
 use canis_proto::value::Value;
 use canis_proto::{Error, ErrorCode, Id, Result, quote};
+use std::path::Path;
 use subtle::ConstantTimeEq;
 
 /// What is seen of a slot without a credential.
@@ -131,7 +133,7 @@ pub(crate) fn open_slot(
     let wrapper = match credential {
         Credential::Passphrase(passphrase) => Wrapper::Passphrase(passphrase),
         Credential::Keyfile(key) => Wrapper::Keyfile(key),
-        Credential::Hsm { module, pin } => Wrapper::Hsm { module, pin },
+        Credential::Hsm { helper, module, pin } => Wrapper::Hsm { helper, module, pin },
         Credential::Recipient(private) => Wrapper::Recipient(Some(private)),
         Credential::Shares(given) => {
             combined = secret_of(provider, store, &record.parameters, given)?;
@@ -242,7 +244,7 @@ fn context(store: Id, slot: Id, kind: &str, record: &RootSlot) -> Result<Vec<u8>
 enum Wrapper<'a> {
     Passphrase(&'a SecretBytes),
     Keyfile(&'a SecretBytes),
-    Hsm { module: &'a std::path::Path, pin: &'a SecretBytes },
+    Hsm { helper: &'a HsmHelper, module: &'a Path, pin: &'a SecretBytes },
     Shares(&'a SecretBytes),
     Recipient(Option<&'a SecretBytes>),
 }
@@ -259,7 +261,7 @@ impl Owned {
         let wrapper = match &self.0 {
             NewRoot::Passphrase { passphrase } => Wrapper::Passphrase(passphrase),
             NewRoot::Keyfile { key } => Wrapper::Keyfile(key),
-            NewRoot::Hsm { module, pin, .. } => Wrapper::Hsm { module, pin },
+            NewRoot::Hsm { helper, module, pin, .. } => Wrapper::Hsm { helper, module, pin },
             NewRoot::Shares { secret, .. } => Wrapper::Shares(secret),
             NewRoot::Recipient { .. } => Wrapper::Recipient(None),
         };
@@ -275,9 +277,12 @@ fn wrapper(provider: &Provider, new: NewRoot) -> Result<(RootParameters, Owned)>
             passphrase::parameters(provider)?
         }
         NewRoot::Keyfile { .. } => RootParameters::Keyfile,
-        NewRoot::Hsm { module, token_label, key_label, pin } => {
-            hsm::ensure_key(module, token_label, key_label, pin)?;
-            RootParameters::Hsm { token: token_label.clone(), key: key_label.clone() }
+        NewRoot::Hsm { helper, module, name, pin } => {
+            HsmRoot { helper, module, name: TokenName::clone(name), pin }.ensure_key()?;
+            RootParameters::Hsm {
+                token: name.label.clone().unwrap_or_default(),
+                key: name.object.clone().unwrap_or_default(),
+            }
         }
         NewRoot::Shares { split, threshold, hashes, .. } => {
             shares::check_numbers((*threshold).into(), hashes.len())?;
@@ -299,8 +304,8 @@ impl<'a> Wrapper<'a> {
             (RootParameters::Keyfile, Wrapper::Keyfile(key)) => {
                 Ok(Box::new(keyfile::KeyfileRoot::new(provider, key)?))
             }
-            (RootParameters::Hsm { token, key }, Wrapper::Hsm { module, pin }) => {
-                Ok(Box::new(hsm::HsmRoot { provider, module, token, key, pin }))
+            (RootParameters::Hsm { token, key }, Wrapper::Hsm { helper, module, pin }) => {
+                Ok(Box::new(HsmRoot { helper, module, name: TokenName::labelled(token, key), pin }))
             }
             (RootParameters::Shares { .. }, Wrapper::Shares(secret)) => {
                 Ok(Box::new(shares::SharesRoot::new(provider, secret)?))

@@ -4,7 +4,7 @@
 
 use canis_core::clock::SystemClock;
 use canis_core::datadir::DataDir;
-use canis_core::root::{Credential, NewRoot};
+use canis_core::root::{Credential, HsmHelper, NewRoot, TokenName};
 use canis_core::secret::SecretBytes;
 use canis_core::{Core, default_provider, setup};
 use canis_proto::message::{CreateKey, Decrypt, Encrypt};
@@ -17,17 +17,22 @@ pub(crate) fn secret(bytes: &[u8]) -> SecretBytes {
     SecretBytes::copied_from(bytes)
 }
 
+/// The program of the workspace that loads an HSM's library.
+pub(crate) fn helper() -> HsmHelper {
+    HsmHelper::new(canis_tests::binary("canis"))
+}
+
 pub(crate) fn hsm(token: &str, pin: &str) -> NewRoot {
     NewRoot::Hsm {
+        helper: helper(),
         module: SoftHsm::MODULE.into(),
-        token_label: token.into(),
-        key_label: "canis-root".into(),
+        name: Box::new(TokenName::labelled(token, "canis-root")),
         pin: secret(pin.as_bytes()),
     }
 }
 
 pub(crate) fn hsm_credential(pin: &str) -> Credential {
-    Credential::Hsm { module: SoftHsm::MODULE.into(), pin: secret(pin.as_bytes()) }
+    Credential::Hsm { helper: helper(), module: SoftHsm::MODULE.into(), pin: secret(pin.as_bytes()) }
 }
 
 pub(crate) fn create(dir: &Path, root: NewRoot) -> canis_proto::Result<String> {

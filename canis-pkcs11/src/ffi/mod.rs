@@ -17,6 +17,9 @@ mod messages;
 mod nested;
 mod objects;
 mod parameter;
+mod place;
 mod sessions;
 mod slots;
 mod tables;
+
+pub(crate) use place::own_path;

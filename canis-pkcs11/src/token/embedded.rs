@@ -6,6 +6,7 @@ use crate::rv::Result;
 use canis_core::clock::SystemClock;
 use canis_core::datadir::{DataDir, DirLock};
 use canis_core::object::KeyHandle;
+use canis_core::root::HsmHelper;
 use canis_core::{Application, Caller, Core, Door, Origin, Run, default_provider};
 use canis_proto::{Error, ErrorCode, Id};
 use std::path::Path;
@@ -36,7 +37,7 @@ impl Embedded {
     ///
     /// # Errors
     /// A file that is no store or cannot be read.
-    pub(crate) fn open(directory: &Path, log: &Log) -> Result<Option<Embedded>> {
+    pub(crate) fn open(directory: &Path, helper: &HsmHelper, log: &Log) -> Result<Option<Embedded>> {
         let directory = DataDir::new(directory);
         let shown = directory.path().display();
         if directory.is_locked() {
@@ -65,7 +66,7 @@ impl Embedded {
             shared => shared?,
         };
         let core = Core::open(Arc::new(store), default_provider(), Arc::new(SystemClock))?;
-        if let Err(error) = unseal(&core, &directory) {
+        if let Err(error) = unseal(&core, &directory, helper) {
             log.line(format_args!("no slots: the store in {shown} is sealed: {error}"));
             return Ok(None);
         }
@@ -98,12 +99,12 @@ pub(super) fn seat(token: &Token) -> canis_proto::Result<&Caller> {
 
 /// Opens the store's root, if it has one, with the credential that the directory's configuration names. What the store
 /// says about its tokens is sealed, too, so without the root there is nothing to show.
-fn unseal(core: &Core, directory: &DataDir) -> Result<(), Error> {
+fn unseal(core: &Core, directory: &DataDir, helper: &HsmHelper) -> Result<(), Error> {
     if !core.has_root() {
         return Ok(());
     }
     match directory.read_config()?.root {
-        Some(source) => core.unseal(&source.credential()?),
+        Some(source) => core.unseal(&source.credential(helper)?),
         None => {
             let file = directory.config_path();
             Err(Error::new(ErrorCode::Sealed, format!("{} names no credential of its root", file.display())))

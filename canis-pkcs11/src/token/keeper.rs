@@ -1,6 +1,7 @@
 //! Whoever keeps the keys: the one door from the functions of the standard to them.
 
 use super::embedded::{Embedded, seat};
+use super::helper;
 use super::opened::Token;
 use super::remote::{Ended, Remote, Seen};
 use crate::config::{Keys, Settings};
@@ -60,7 +61,8 @@ impl Keeper {
             log.line(format_args!("working at the server that holds {}", directory.display()));
             return Ok(Some(Keeper::Remote(Box::new(remote))));
         }
-        Ok(Embedded::open(directory, log)?.map(|core| Keeper::Embedded(Box::new(core))))
+        let helper = helper::of(settings.hsm_helper.as_deref());
+        Ok(Embedded::open(directory, &helper, log)?.map(|core| Keeper::Embedded(Box::new(core))))
     }
 
     /// Whether an empty slot waits for C_InitToken.

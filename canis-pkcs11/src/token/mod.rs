@@ -2,6 +2,7 @@
 //! behind [`Keeper`].
 
 mod embedded;
+mod helper;
 mod keeper;
 mod key;
 mod opened;

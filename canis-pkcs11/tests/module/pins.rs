@@ -3,6 +3,7 @@
 use crate::harness::{Home, PIN, SO_PIN, library, said};
 use canis_core::clock::Clock;
 use canis_core::datadir::DataDir;
+use canis_core::root::HsmHelper;
 use canis_core::secret::SecretBytes;
 use canis_core::token::{ListTokens, Login, Role};
 use canis_core::{Caller, Core, default_provider};
@@ -26,7 +27,7 @@ fn neighbour(home: &Home) -> (Core, Caller) {
     let core = Core::open(Arc::new(store), default_provider(), Arc::new(Hours::default())).unwrap();
     if core.has_root() {
         let source = DataDir::new(home.path("data")).read_config().unwrap().root.unwrap();
-        core.unseal(&source.credential().unwrap()).unwrap();
+        core.unseal(&source.credential(&HsmHelper::new("canis")).unwrap()).unwrap();
     }
     let application = core.application();
     let token = core.call(&Caller::pkcs11_slots(&application), ListTokens).unwrap().last().unwrap().id;

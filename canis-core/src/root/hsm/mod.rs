@@ -1,0 +1,18 @@
+//! A PKCS#11 HSM as root. The vendor's library is loaded by a helper process only (ADR 0022): `helper` starts it and asks
+//! it, `serve` is what it does, and `wire` is what goes between them.
+
+mod child;
+mod helper;
+mod key;
+mod library;
+mod root;
+mod serve;
+mod token;
+mod wire;
+mod wrap;
+
+pub use helper::HsmHelper;
+pub use serve::serve;
+pub use token::TokenName;
+
+pub(super) use root::{HsmRoot, KIND};
