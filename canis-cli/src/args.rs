@@ -3,6 +3,7 @@
 use crate::aes_gcm_args::AesGcmCommand;
 use crate::bench::args::BenchCommand;
 use crate::crypt_args::{Crypt, Encrypt, Sign, Verify};
+use crate::file_args::FileCommand;
 use crate::key_args::{ApplyKeys, CreateKey, DestroyKey, ListKeys, RotateKey, UpdateKey};
 use crate::kv_args::KvCommand;
 use crate::policy_args::PolicyCommand;
@@ -131,6 +132,11 @@ pub(crate) enum Command {
     Rewrap(Rewrap),
     /// Make a random key for one's own use, encrypted under a key of the server.
     Datakey(DataKey),
+    /// Encrypt files with keys of the server, in the format of age (docs/files.md). Their contents stay here.
+    File {
+        #[command(subcommand)]
+        command: FileCommand,
+    },
     /// Compute an HMAC with a generic secret.
     Mac(Mac),
     /// Check an HMAC: prints `valid` (exit 0) or `invalid` (exit 1).

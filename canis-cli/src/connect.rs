@@ -2,19 +2,34 @@
 
 use crate::args::{Connection, wrong_usage};
 use crate::secret_file;
-use canis_client::{Certificate, Client, Config};
+use canis_client::{Certificate, Client, Config, Shared};
 use canis_proto::{Error, Result};
 use std::fs;
+use std::sync::Arc;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// Connects to the server.
 pub(crate) fn open(connection: &Connection) -> Result<Client> {
+    Client::connect(&config(connection)?)
+}
+
+/// A connection to the server that threads share, made when it is first needed.
+pub(crate) fn shared(connection: &Connection) -> Result<Arc<Shared>> {
+    Shared::new(&config(connection)?).map(Arc::new)
+}
+
+/// Whether flags and environment say how the server proves itself.
+pub(crate) fn is_configured(connection: &Connection) -> bool {
+    connection.cacert.is_some() || connection.addr.starts_with("unix:")
+}
+
+fn config(connection: &Connection) -> Result<Config> {
     let mut config = Config::new(&connection.addr, Vec::new(), "");
     config.token = token(connection)?;
     config.retry_for = Duration::from_secs(connection.retry_for.seconds());
     if config.socket().is_some() {
-        return Client::connect(&config);
+        return Ok(config);
     }
     let Some(path) = &connection.cacert else {
         wrong_usage(
@@ -32,7 +47,7 @@ pub(crate) fn open(connection: &Connection) -> Result<Client> {
         (None, None) => None,
         _ => wrong_usage("a client certificate goes with its key: give --client-cert and --client-key"),
     };
-    Client::connect(&config)
+    Ok(config)
 }
 
 fn token(connection: &Connection) -> Result<Option<Zeroizing<String>>> {

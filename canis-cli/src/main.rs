@@ -11,6 +11,7 @@ mod commands;
 mod connect;
 mod crypt_args;
 mod door;
+mod file_args;
 mod files;
 mod input;
 mod key_args;
@@ -96,6 +97,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Verify(args) => return commands::signing::verify(&connection, &args, json),
         Command::Rewrap(args) => commands::rewrap::run(&connection, &args, json)?,
         Command::Datakey(args) => commands::datakey::run(&connection, &args, json)?,
+        Command::File { command } => return commands::file::run(&connection, &command, json),
         Command::Mac(args) => commands::mac::make(&connection, &args, json)?,
         Command::VerifyMac(args) => return commands::mac::verify(&connection, &args, json),
         Command::Derive(args) => commands::derive::run(&connection, &args, json)?,

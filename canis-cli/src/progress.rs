@@ -14,13 +14,14 @@ pub(crate) struct Progress {
     /// Bytes in all, where that is known.
     size: Option<u64>,
     read: u64,
+    begun: Instant,
     drawn: Option<Instant>,
     shown: bool,
 }
 
 impl Progress {
     pub(crate) fn new(size: Option<u64>) -> Self {
-        Progress { size, read: 0, drawn: None, shown: std::io::stderr().is_terminal() }
+        Progress { size, read: 0, begun: Instant::now(), drawn: None, shown: std::io::stderr().is_terminal() }
     }
 
     /// So many bytes more were read.
@@ -42,7 +43,12 @@ impl Progress {
 
     fn draw(&self) {
         // A terminal that cannot be written to misses nothing.
-        let _ = write!(std::io::stderr(), "\r{}", bar(self.read, self.size));
+        let _ = write!(
+            std::io::stderr(),
+            "\r{}{}\x1b[K",
+            bar(self.read, self.size),
+            pace(self.read, self.size, self.begun.elapsed())
+        );
     }
 }
 
@@ -58,6 +64,25 @@ fn bar(read: u64, size: Option<u64>) -> String {
     }
 }
 
+/// How fast it goes, and how long it will take at that pace; nothing before there is a pace.
+fn pace(read: u64, size: Option<u64>, passed: Duration) -> String {
+    let seconds = passed.as_secs_f64();
+    if seconds < 0.2 || read == 0 {
+        return String::new();
+    }
+    let rate = read as f64 / seconds;
+    let left = size.filter(|size| *size > read).map(|size| ((size - read) as f64 / rate).ceil() as u64);
+    let left = left.map_or(String::new(), |left| format!(", {} left", clock(left)));
+    format!("  {:.1} MiB/s{left}", rate / f64::from(1 << 20))
+}
+
+fn clock(seconds: u64) -> String {
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, minutes, seconds) => format!("{minutes}:{seconds:02}"),
+        (hours, minutes, seconds) => format!("{hours}:{minutes:02}:{seconds:02}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,5 +93,16 @@ mod tests {
         assert_eq!(bar(50, Some(100)), format!("[{}{}]  50 %", "#".repeat(15), ".".repeat(15)));
         assert_eq!(bar(500, Some(100)), format!("[{}] 100 %", "#".repeat(30)));
         assert_eq!(bar(2048, None), "2 KiB");
+    }
+
+    #[test]
+    fn paces() {
+        let second = Duration::from_secs(1);
+        assert_eq!(pace(0, None, second), "");
+        assert_eq!(pace(100, Some(200), Duration::from_millis(10)), "", "too early to tell");
+        assert_eq!(pace(3 << 20, None, second * 2), "  1.5 MiB/s");
+        assert_eq!(pace(1 << 20, Some(91 << 20), second), "  1.0 MiB/s, 1:30 left");
+        assert_eq!(pace(1 << 20, Some(3601 << 20), second), "  1.0 MiB/s, 1:00:00 left");
+        assert_eq!(pace(5 << 20, Some(5 << 20), second), "  5.0 MiB/s");
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod datakey;
 pub(crate) mod derive;
 pub(crate) mod digest;
 pub(crate) mod encryption;
+pub(crate) mod file;
 pub(crate) mod init;
 pub(crate) mod key;
 mod key_life;

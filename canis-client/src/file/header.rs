@@ -18,6 +18,15 @@ const VERSION_LINE: &str = "age-encryption.org/v1";
 /// What the last line begins with. The MAC covers the header up to here.
 const END: &str = "---";
 
+/// Headers with room are a multiple of so many bytes long.
+const STEP: usize = 256;
+
+/// They have at least so much room: for more digits of versions, and for keys of another length.
+const ROOM: usize = 64;
+
+/// The type of the stanza that is room. Types that end so are nobody's (age v1, "Recipient stanza": unknown ones are ignored).
+const PADDING: &str = "canis-grease";
+
 /// The type of the stanza of a passphrase, beside which no other may stand (age v1, "The scrypt recipient type").
 const PASSPHRASE: &str = "scrypt";
 
@@ -46,6 +55,38 @@ impl Header {
         Ok(Header { stanzas, mac, text })
     }
 
+    /// The same with room for what a later rewrap writes: it is a multiple of [`STEP`] bytes long, by a stanza of no kind that
+    /// anybody knows, which the format has everybody ignore.
+    ///
+    /// # Errors
+    /// `internal`.
+    pub fn with_room(stanzas: Vec<Stanza>, key: &FileKey) -> Result<Header> {
+        let bare = Header::new(stanzas, key)?;
+        let len = (bare.text.len() + ROOM).next_multiple_of(STEP);
+        let padded = Header::of_len(bare.stanzas, key, len)?;
+        padded.ok_or_else(|| Error::internal("a header cannot be padded"))
+    }
+
+    /// The same with exactly so many bytes; `None` if it cannot be made that long. Padding that is among the stanzas goes.
+    ///
+    /// # Errors
+    /// `internal`.
+    pub fn of_len(mut stanzas: Vec<Stanza>, key: &FileKey, len: usize) -> Result<Option<Header>> {
+        stanzas.retain(|stanza| stanza.kind != PADDING);
+        let bare = Header::new(stanzas, key)?;
+        if bare.text.len() == len {
+            return Ok(Some(bare));
+        }
+        // `-> `, the kind, a space, the padding and two ends of lines.
+        let around = START.len() + PADDING.len() + 3;
+        let Some(missing) = len.checked_sub(bare.text.len() + around).filter(|missing| *missing > 0) else {
+            return Ok(None);
+        };
+        let mut stanzas = bare.stanzas;
+        stanzas.push(Stanza::new(PADDING, &[&".".repeat(missing)]));
+        Header::new(stanzas, key).map(Some)
+    }
+
     /// Reads a header, and not a byte more.
     ///
     /// # Errors
@@ -72,7 +113,13 @@ impl Header {
         Ok(Header { stanzas, mac: mac.to_vec(), text: lines.text })
     }
 
-    /// One for each recipient.
+    /// Whether a stanza is room for later, and no recipient's.
+    #[must_use]
+    pub fn is_padding(stanza: &Stanza) -> bool {
+        stanza.kind == PADDING
+    }
+
+    /// One for each recipient, and room for later.
     #[must_use]
     pub fn stanzas(&self) -> &[Stanza] {
         &self.stanzas

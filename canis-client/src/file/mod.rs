@@ -5,21 +5,33 @@
 //! server; only the file key, 16 bytes, does.
 
 mod armor;
+mod body;
+mod canis;
 mod chunk;
+mod draft;
 mod header;
 mod key;
+mod plugin_text;
+mod public;
 mod reader;
 mod recipient;
+mod ssh;
 mod stanza;
 mod writer;
 mod x25519;
 
 pub use armor::{ArmorReader, ArmorWriter, bare, is_armored};
+pub use body::{Told, open, seal};
+pub use canis::{KeyIdentity, KeyRecipient, KeyStanza};
 pub use chunk::{CHUNK, ChunkKey, NONCE, TAG, plaintext_len, sealed_len};
+pub use draft::{Draft, sync_all};
 pub use header::{Header, LONGEST_HEADER};
 pub use key::FileKey;
+pub use plugin_text::{KeyText, identity_text, named_recipient, parse_identity, public_recipient};
+pub use public::PublicRecipient;
 pub use reader::Reader;
 pub use recipient::{Identity, Recipient};
+pub use ssh::SshRecipient;
 pub use stanza::Stanza;
 pub use writer::Writer;
 pub use x25519::{X25519Identity, X25519Recipient};

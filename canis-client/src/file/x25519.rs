@@ -1,6 +1,7 @@
 //! age's own recipients, `age1…`, and identities, `AGE-SECRET-KEY-1…` (age v1, "The X25519 recipient type").
 
 use super::key::{FileKey, WRAPPED, hkdf};
+use super::public::x25519_public;
 use super::recipient::{Identity, Recipient};
 use super::stanza::{Stanza, base64};
 use super::{damaged, malformed};
@@ -27,6 +28,12 @@ impl X25519Recipient {
     #[must_use]
     pub fn from_bytes(public: [u8; 32]) -> Self {
         X25519Recipient(public)
+    }
+
+    /// A public key as SubjectPublicKeyInfo in DER; `None` for one of another kind.
+    #[must_use]
+    pub fn from_spki(spki: &[u8]) -> Option<Self> {
+        x25519_public(spki).map(X25519Recipient)
     }
 
     /// Reads `age1…`.
