@@ -210,7 +210,13 @@ pub(crate) enum ImportCommand {
 #[derive(Subcommand)]
 pub(crate) enum StoreCommand {
     /// Open every row and name those that were changed by other hands: prints `whole` (exit 0), or the rows (exit 1).
-    Verify(Local),
+    Verify {
+        #[command(flatten)]
+        place: Local,
+        /// Afterwards take the rows as they stand for right, be they from an older copy of the store.
+        #[arg(long)]
+        accept_rollback: bool,
+    },
 }
 
 /// A data directory of this machine, and what opens its store.

@@ -72,8 +72,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Init(args) => commands::init::run(args, json)?,
         Command::Slot { command } => commands::slot::run(&connection, &command, json)?,
         Command::Root { command } => commands::root::run(&connection, &command, json)?,
-        Command::Store { command: StoreCommand::Verify(args) } => {
-            return commands::store::verify(&args, json);
+        Command::Store { command: StoreCommand::Verify { place, accept_rollback } } => {
+            return commands::store::verify(&place, accept_rollback, json);
         }
         Command::Unseal(args) => commands::sealing::unseal(&connection, &args, json)?,
         Command::Seal => commands::sealing::seal(&connection, json)?,

@@ -204,10 +204,20 @@ impl Core {
     /// `permission_denied` naming capability and resource, and those of the operation.
     pub fn call<R: Run>(&self, caller: &Caller, request: R) -> Result<R::Answer> {
         allow(caller, &request)?;
-        // What is short writes nothing; who replaces the root key waits for the others.
-        let writes = R::ID.row().cost == Cost::Long && R::ID != OperationId::RotateRootKey;
+        // What is short writes nothing; who replaces the root key, or counts all anew, waits for the others.
+        let alone = matches!(R::ID, OperationId::RotateRootKey | OperationId::AcceptStore);
+        let writes = R::ID.row().cost == Cost::Long && !alone;
         let _steady = writes.then(|| self.keyring.steady_root()).transpose()?;
         request.run(&self.keyring, caller)
+    }
+
+    /// Compares the accumulators with the rows that there are: one error for each table that other hands changed. Reads
+    /// the whole store, as it stands at one moment.
+    ///
+    /// # Errors
+    /// `sealed`; `store_tampered` if the accumulators themselves were spoilt; `store_unavailable`.
+    pub fn check_rows(&self) -> Result<Vec<Error>> {
+        self.keyring.check_rows()
     }
 
     /// Whether an opened key may be kept for the next use as it is: nobody has changed the store, logged in or out, or

@@ -31,6 +31,6 @@ pub use caller::Caller;
 pub use core::{Core, Facts, Resource, Run};
 pub use crypto::default_provider;
 pub use keyring::receipt::Once;
-pub use ops::{DueReport, RunDue, StoreReport, VerifyStore};
+pub use ops::{AcceptStore, DueReport, RunDue, StoreReport, VerifyStore};
 pub use origin::{Door, Origin, Proof};
 pub use stream::{Begin, Stream};

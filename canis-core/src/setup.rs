@@ -3,7 +3,9 @@
 use crate::clock::Clock;
 use crate::crypto::{Provider, selftest};
 use crate::datadir::DataDir;
-use crate::keyring::record::{RootKeyFacts, StoreFacts};
+use crate::keyring::accumulator::Accountant;
+use crate::keyring::record::StoreFacts;
+use crate::keyring::root_record::RootKeyFacts;
 use crate::keyring::seal::{fresh_id, fresh_key};
 use crate::keyring::store_rows::sealed_fact;
 use crate::keyring::tenant::{Protection, new_tenant};
@@ -48,7 +50,10 @@ pub fn create(
     let root_key = fresh_key(provider)?;
     let slot = new_slot(provider, store, root, &root_key, clock.now_micros())?;
     let keys = RootKeys::new(provider, root_key)?;
-    let root_key_facts = RootKeyFacts { number: 1, created_at: clock.now_micros() };
+    let mut salt = [0; 16];
+    provider.random.fill(&mut salt)?;
+    let accountant = Accountant::new(provider, &keys, &salt)?;
+    let root_key_facts = RootKeyFacts { number: 1, created_at: clock.now_micros(), counted: Some(salt) };
     // Rows are sealed by a keyring, and a keyring stands on a store: the rows gather in memory first.
     let draft: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let mut first = vec![Change::Put(facts), Change::Put(Row::RootSlot(slot))];
@@ -69,7 +74,8 @@ pub fn create(
     };
     let (row, token) = keyring.new_token(&first_token)?;
     first.push(Change::Put(Row::Token(row)));
-    SqliteStore::create(&dir.store_path(), &first)?;
+    first.push(Change::Recount);
+    SqliteStore::create(&dir.store_path(), &first, Some(&accountant))?;
     Ok(Created { store, token })
 }
 
@@ -80,7 +86,7 @@ pub fn create(
 /// `store_exists`, `store_full`, `store_unavailable`.
 pub(crate) fn create_rootless(dir: &DataDir, provider: &'static Provider, clock: &dyn Clock) -> Result<()> {
     let (_, facts) = facts(provider, clock)?;
-    SqliteStore::create(&dir.store_path(), &[Change::Put(facts)])
+    SqliteStore::create(&dir.store_path(), &[Change::Put(facts)], None)
 }
 
 fn facts(provider: &'static Provider, clock: &dyn Clock) -> Result<(Id, Row)> {

@@ -19,7 +19,7 @@ fn on_every_store(test: impl Fn(&dyn Store)) {
     test(&AtHand(MemoryStore::new()));
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("canis.dat");
-    SqliteStore::create(&path, &[]).unwrap();
+    SqliteStore::create(&path, &[], None).unwrap();
     test(&SqliteStore::open(&path).unwrap());
 }
 

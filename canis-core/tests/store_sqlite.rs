@@ -16,7 +16,7 @@ fn meta(name: &str, revision: u64) -> Change {
 fn fresh() -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("canis.dat");
-    SqliteStore::create(&path, &[meta("store", 1)]).unwrap();
+    SqliteStore::create(&path, &[meta("store", 1)], None).unwrap();
     (dir, path)
 }
 
@@ -29,7 +29,7 @@ fn the_file_is_its_owners_only_and_made_once() {
     let (_dir, path) = fresh();
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let before = std::fs::read(&path).unwrap();
-    let again = SqliteStore::create(&path, &[]).unwrap_err();
+    let again = SqliteStore::create(&path, &[], None).unwrap_err();
     assert_eq!(again.code, ErrorCode::StoreExists);
     assert_eq!(std::fs::read(&path).unwrap(), before, "the store was touched");
 }

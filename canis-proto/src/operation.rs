@@ -170,6 +170,8 @@ operations! {
     OperatorToken = 152, "operator.token", None, Long, true;
     /// Open every row and name those that were changed by other hands; asked on the store's own host.
     VerifyStore = 31, "store.verify", Some(C::Admin), Long, false;
+    /// Take the store's rows as they stand for right; asked on the store's own host.
+    AcceptStore = 170, "store.accept", Some(C::Admin), Long, false;
 
     /// Make a token, or wipe one (C_InitToken).
     InitToken = 32, "token.init", Some(C::Admin), Long, true;

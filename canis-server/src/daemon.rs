@@ -67,6 +67,7 @@ pub fn run(options: Options) -> Result<()> {
         let timers = [
             tokio::spawn(timer::run(Arc::clone(&core))),
             tokio::spawn(timer::count(Arc::clone(&core))),
+            tokio::spawn(timer::check_rows(Arc::clone(&core))),
             tokio::spawn(timer::end_applications(Arc::clone(&core), applications)),
         ];
         serve(server, listeners, signals, &drain).await;

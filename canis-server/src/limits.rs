@@ -85,6 +85,8 @@ pub const WRONG_TOKEN: Duration = Duration::from_millis(250);
 pub const BATCH: Duration = Duration::from_secs(10);
 /// Between two looks for keys whose rotation or destruction is due.
 pub const DUE: Duration = Duration::from_secs(1);
+/// From the server's start to the first comparison of all rows with their accumulators, and between two of them.
+pub const ROWS: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(6 * 60 * 60));
 /// Between two writings of the counts of uses.
 pub const USES: Duration = Duration::from_secs(5);
 /// Between two looks for the HSM of an open store that is to be sealed when it is gone, at most.

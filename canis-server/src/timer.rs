@@ -6,8 +6,7 @@ use crate::limits;
 use canis_core::{Core, DueReport};
 use canis_proto::{Error, ErrorCode, Result};
 use std::sync::Arc;
-use std::time::Instant;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{error, info, warn};
 
 /// Runs until it is aborted. While the store is sealed it waits.
@@ -41,6 +40,26 @@ pub(crate) async fn count(core: Arc<Core>) {
     }
 }
 
+/// Compares all rows with their accumulators now and then, and says what was changed by other hands.
+pub(crate) async fn check_rows(core: Arc<Core>) {
+    let mut ticks = tokio::time::interval_at(Instant::now() + limits::ROWS.0, limits::ROWS.1);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if core.is_sealed() {
+            continue;
+        }
+        let core = Arc::clone(&core);
+        match tokio::task::spawn_blocking(move || core.check_rows()).await {
+            Ok(Ok(found)) => {
+                found.iter().for_each(|error| error!(%error, "the store was changed by other hands"))
+            }
+            Ok(Err(error)) => error!(%error, "the store's rows cannot be checked"),
+            Err(_) => error!("checking the store's rows failed unexpectedly"),
+        }
+    }
+}
+
 /// Ends the PKCS#11 applications that nobody came back to.
 pub(crate) async fn end_applications(core: Arc<Core>, applications: Arc<Applications>) {
     let mut ticks = tokio::time::interval(limits::DUE);
@@ -49,7 +68,8 @@ pub(crate) async fn end_applications(core: Arc<Core>, applications: Arc<Applicat
         ticks.tick().await;
         let (core, applications) = (Arc::clone(&core), Arc::clone(&applications));
         // One that panics has said so; the next second looks again.
-        let _ = tokio::task::spawn_blocking(move || applications.end_left(&core, Instant::now())).await;
+        let _ = tokio::task::spawn_blocking(move || applications.end_left(&core, std::time::Instant::now()))
+            .await;
     }
 }
 

@@ -20,6 +20,14 @@ fn an_edited_row_is_named() {
     let spoilt = verify();
     assert_eq!(spoilt.code, 1, "{spoilt:?}");
     assert!(spoilt.text().contains("exportable") && spoilt.text().contains("store_tampered"), "{spoilt:?}");
+    // Taking it as it stands does not make the row good, which stays refused by itself.
+    let accepted = run(
+        site.command("canis").args(["store", "verify", "--accept-rollback", "--data"]).arg(site.data()),
+        b"",
+    );
+    assert!(accepted.code == 1 && accepted.text().contains("2 refused"), "{accepted:?}");
+    let again = verify();
+    assert!(again.code == 1 && !again.text().contains("older copy"), "{again:?}");
     // The server serves the others and refuses that one by name.
     let server = site.start().unsealed();
     let refused = server.canis(&["encrypt", "k"], b"x");

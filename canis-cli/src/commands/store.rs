@@ -3,7 +3,7 @@
 use crate::args::Local;
 use crate::{files, local, show};
 use canis_core::token::ListTokens;
-use canis_core::{Caller, StoreReport, VerifyStore};
+use canis_core::{AcceptStore, Caller, StoreReport, VerifyStore};
 use canis_proto::{Error, Id, Result};
 use serde_json::json;
 use std::process::ExitCode;
@@ -11,12 +11,15 @@ use std::process::ExitCode;
 /// What the program ends with when the store is not whole.
 const NOT_WHOLE: u8 = 1;
 
-pub(crate) fn verify(args: &Local, json: bool) -> Result<ExitCode> {
+pub(crate) fn verify(args: &Local, accept: bool, json: bool) -> Result<ExitCode> {
     let core = local::open(args)?;
     let tokens = core.call(&Caller::anonymous().from(local::origin()), ListTokens)?;
     // The whole store is looked at, whichever token its owner is asked to stand for.
     let owner = core.owner(tokens.first().map_or(Id::STORE, |token| token.id))?.from(local::origin());
     let report = core.call(&owner, VerifyStore)?;
+    if accept {
+        core.call(&core.operator(), AcceptStore)?;
+    }
     if json {
         let refused: Vec<_> = report.refused.iter().map(error_json).collect();
         let whole = report.refused.is_empty();

@@ -19,7 +19,10 @@ use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
+pub(crate) mod accumulator;
 pub(crate) mod change;
+mod counted;
+mod counts;
 pub(crate) mod entry;
 pub(crate) mod key;
 pub(crate) mod key_record;
@@ -44,6 +47,7 @@ mod token_list;
 pub(crate) mod uses;
 mod wrapping_key;
 
+use counted::{Books, Counted, Counting};
 use key::Key;
 use object::CachedObject;
 use ready::ReadyKey;
@@ -63,6 +67,7 @@ pub(crate) const FACTS: &str = "store";
 /// Everything that keys stand on. Public in name only: no other crate can get hold of one.
 pub struct Keyring {
     pub(crate) store: Arc<dyn Store>,
+    books: Arc<Books>,
     pub(crate) provider: &'static Provider,
     pub(crate) clock: Arc<dyn Clock>,
     facts: StoreFacts,
@@ -156,7 +161,14 @@ impl Keyring {
             )
         })?;
         let root = if store.root_slots()?.is_empty() { RootState::Rootless } else { RootState::Sealed };
+        let counting = match root {
+            RootState::Rootless => Counting::Not,
+            _ => Counting::Refused(Error::new(ErrorCode::Sealed, "the store was not unsealed yet")),
+        };
+        let books = Arc::new(Books::new(counting));
+        let store: Arc<dyn Store> = Arc::new(Counted::over(store, Arc::clone(&books)));
         Ok(Keyring {
+            books,
             facts: StoreFacts::decode(&row.body)?,
             root: RwLock::new(root),
             reason: Mutex::new("the store was not unsealed yet".into()),
@@ -214,10 +226,11 @@ impl Keyring {
     }
 
     /// Holds them in place of others, unless the store was sealed since `turn`.
-    fn swap_root(&self, keys: RootKeys, turn: u64) {
+    fn swap_root(&self, keys: RootKeys, counting: Counting, turn: u64) {
         let mut root = self.root.write().unwrap_or_else(PoisonError::into_inner);
         if self.sealing.turn() == turn {
             *root = RootState::Open(Arc::new(keys));
+            self.books.set(counting);
         }
     }
 

@@ -48,16 +48,6 @@ record! {
 }
 
 record! {
-    /// Which root key a store has.
-    StoredRootKey, RootKeyFacts, "the root key", {
-        /// Counts root keys, from 1.
-        number: u32,
-        /// When it was drawn, in microseconds since 1970-01-01 UTC.
-        created_at: i64,
-    }
-}
-
-record! {
     /// A tenant.
     StoredTenant, Tenant, "a tenant", {
         /// Its name.

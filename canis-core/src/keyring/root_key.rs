@@ -1,7 +1,10 @@
 //! A new root key for a store: all that stands under the old one is sealed anew, in one transaction, so that whatever
 //! ends the process leaves the one or the other. Keys, PINs and what tenants hold stay as they are.
 
-use super::record::{Pin, RootKeyFacts, Tenant};
+use super::accumulator::Accountant;
+use super::counted::Counting;
+use super::record::{Pin, Tenant};
+use super::root_record::RootKeyFacts;
 use super::seal::{fresh_key, open_secret};
 use super::store_rows::{fact_place, opened_row, place, sealed_row};
 use super::tenant::{Protection, TenantInfo, wrap_context};
@@ -12,7 +15,7 @@ use crate::store::{Change, MetaRow, ObjectQuery, PinRow, RootSlotRow, Row, Tenan
 use crate::token::Role;
 use canis_proto::{Error, ErrorCode, Id, Result};
 use std::sync::atomic::Ordering;
-use std::sync::{PoisonError, RwLockReadGuard, TryLockError};
+use std::sync::{Arc, PoisonError, RwLockReadGuard, TryLockError};
 use std::time::{Duration, Instant};
 
 /// The name of the row that says which root key the store has; it is sealed under that key.
@@ -56,10 +59,15 @@ impl Keyring {
     }
 
     /// What the store says of its root key, read by that key; `None` in stores of before.
-    fn root_key_facts(&self, keys: &RootKeys) -> Result<Option<(u64, RootKeyFacts)>> {
+    pub(super) fn root_key_facts(&self, keys: &RootKeys) -> Result<Option<(u64, RootKeyFacts)>> {
         let Some(row) = self.store.meta(ROOT_KEY)? else { return Ok(None) };
         let opened = keys.rows.open(&fact_place(ROOT_KEY, row.revision), &row.body)?;
         Ok(Some((row.revision, RootKeyFacts::decode(&opened)?)))
+    }
+
+    /// The revision of that row, whatever it says.
+    pub(super) fn root_key_revision(&self) -> Result<u64> {
+        Ok(self.store.meta(ROOT_KEY)?.map_or(0, |row| row.revision))
     }
 
     /// Which root key the store has, counted from 1, and since when; 0 while it is sealed.
@@ -114,13 +122,17 @@ impl Keyring {
         let _gate = self.root_gate.write().unwrap_or_else(PoisonError::into_inner);
         let number = self.root_key_number()?.0.saturating_add(1);
         let revision = self.root_key_facts(&old)?.map_or(1, |(revision, _)| revision + 1);
-        let facts = RootKeyFacts { number, created_at: self.clock.now_micros() };
+        self.require_whole()?;
+        let salt = self.fresh_salt()?;
+        let accountant = Accountant::new(self.provider, &new, &salt)?;
+        let facts = RootKeyFacts { number, created_at: self.clock.now_micros(), counted: Some(salt) };
         changes.push(Change::Put(Keyring::root_key_fact(&new, revision, &facts)?));
         changes.extend(Move { keyring: self, old: &old, new: &new }.rows()?.into_iter().map(Change::Reseal));
+        changes.push(Change::Recount);
         self.root_turns.fetch_add(1, Ordering::AcqRel);
-        let committed = self.store.commit(&changes);
+        let committed = self.store.commit_by(&changes, Some(&accountant));
         if committed.is_ok() {
-            self.swap_root(new, turn);
+            self.swap_root(new, Counting::By(Arc::new(accountant)), turn);
         }
         self.root_turns.fetch_add(1, Ordering::AcqRel);
         committed?;

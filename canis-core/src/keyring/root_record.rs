@@ -92,3 +92,49 @@ impl RootSlot {
         }
     }
 }
+
+/// Which root key a store has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RootKeyFacts {
+    /// Counts root keys, from 1.
+    pub(crate) number: u32,
+    /// When it was drawn, in microseconds since 1970-01-01 UTC.
+    pub(crate) created_at: i64,
+    /// What the keys of the store's accumulators are derived with; `None` in a store that has none yet.
+    pub(crate) counted: Option<[u8; 16]>,
+}
+
+/// 0 without accumulators, as the fact was written first; 1 with them.
+#[derive(SchemaRead, SchemaWrite)]
+enum StoredRootKey {
+    V1(u32, i64),
+    V2(u32, i64, [u8; 16]),
+}
+
+impl RootKeyFacts {
+    /// The bytes.
+    pub(crate) fn encode(&self) -> Result<Vec<u8>> {
+        let stored = match self.counted {
+            None => StoredRootKey::V1(self.number, self.created_at),
+            Some(salt) => StoredRootKey::V2(self.number, self.created_at, salt),
+        };
+        wincode::serialize(&stored)
+            .map_err(|e| Error::internal(format!("cannot write the record of the root key: {e}")))
+    }
+
+    /// Reads all of `bytes`.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
+        match wincode::deserialize_exact(bytes) {
+            Ok(StoredRootKey::V1(number, created_at)) => {
+                Ok(RootKeyFacts { number, created_at, counted: None })
+            }
+            Ok(StoredRootKey::V2(number, created_at, salt)) => {
+                Ok(RootKeyFacts { number, created_at, counted: Some(salt) })
+            }
+            Err(_) => Err(Error::new(
+                ErrorCode::StoreFormat,
+                "the record of the root key is of a format this CANIS does not know",
+            )),
+        }
+    }
+}

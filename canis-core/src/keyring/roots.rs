@@ -2,7 +2,9 @@
 //! stays what it is.
 
 use super::{Keyring, RootKeys, RootState};
-use crate::root::{Credential, HsmHelper, NewRoot, SlotView, is_weak, new_slot, open_slot, remade_slot};
+use crate::root::{
+    Credential, HsmHelper, NewRoot, SlotView, is_weak, new_slot, open_slot, promises_counts, remade_slot,
+};
 use crate::secret::SecretBytes;
 use crate::store::{Change, RootSlotRow, Row};
 use canis_proto::{Error, ErrorCode, Result, quote};
@@ -19,7 +21,8 @@ impl Keyring {
         let (slot, key) = self.open_by(credential, &self.store.root_slots()?)?;
         let keys = RootKeys::new(self.provider, key)?;
         self.refuse_replaced(&keys)?;
-        self.open_root(keys, turn)?;
+        let counting = self.counting(&keys, promises_counts(self.provider, &slot, &keys.root_key)?)?;
+        self.open_root(keys, counting, turn)?;
         if let (Credential::Passphrase(passphrase), true) = (credential, is_weak(&slot)?) {
             // The store is open either way; a full disk leaves the slot for the next time.
             drop(self.strengthen(&slot, passphrase));

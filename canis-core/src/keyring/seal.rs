@@ -33,7 +33,8 @@ pub(crate) struct Place<'a> {
 }
 
 impl Place<'_> {
-    fn aad(&self) -> Vec<u8> {
+    /// What a seal is bound to.
+    pub(crate) fn aad(&self) -> Vec<u8> {
         Value::Array(vec![
             Value::from(FORMAT),
             Value::from(&self.tenant.0[..]),
@@ -149,6 +150,14 @@ pub(crate) fn xaes_key(provider: &'static Provider, key: &SecretBytes) -> Result
 pub(crate) fn commitment(provider: &Provider, key: &SecretBytes) -> Result<[u8; 32]> {
     let mut out = [0; 32];
     provider.kdf.hkdf_sha256(key.expose(), &[], b"canis/v1/commitment", &mut out)?;
+    Ok(out)
+}
+
+/// The same for the root key in the slots of a store whose rows are counted: a slot that opens with this one says that
+/// accumulators must be there, and nobody without the root key can make it say otherwise.
+pub(crate) fn counted_commitment(provider: &Provider, key: &SecretBytes) -> Result<[u8; 32]> {
+    let mut out = [0; 32];
+    provider.kdf.hkdf_sha256(key.expose(), &[], b"canis/v1/commitment-counted", &mut out)?;
     Ok(out)
 }
 

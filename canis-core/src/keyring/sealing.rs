@@ -4,6 +4,8 @@
 //! Argon2id at a time, and at most one split's shares in memory, for a while. Who comes from the store's own host is not
 //! held up by strangers.
 
+use super::accumulator::Accountant;
+use super::counted::Counting;
 use super::tenant::OpenTenant;
 use super::{Keyring, ReadyKey, RootKeys, RootState};
 use crate::caller::Caller;
@@ -185,13 +187,14 @@ impl Keyring {
     }
 
     /// Holds a root key that was found at `turn`, unless the store was sealed since.
-    pub(super) fn open_root(&self, keys: RootKeys, turn: u64) -> Result<()> {
+    pub(super) fn open_root(&self, keys: RootKeys, counting: Counting, turn: u64) -> Result<()> {
         {
             let mut root = self.root.write().unwrap_or_else(PoisonError::into_inner);
             if self.sealing.turn() != turn {
                 return Err(Error::new(ErrorCode::Sealed, "the store was sealed meanwhile; unseal it again"));
             }
             *root = RootState::Open(keys.into());
+            self.books.set(counting);
         }
         self.sealing.by_hand.store(false, Ordering::Release);
         self.sealing.forget_shares(true, self.clock.now_micros());
@@ -211,6 +214,7 @@ impl Keyring {
             let mut root = self.root.write().unwrap_or_else(PoisonError::into_inner);
             self.sealing.turns.fetch_add(1, Ordering::AcqRel);
             *root = RootState::Sealed;
+            self.books.set(Counting::Refused(self.sealed_error()));
         }
         self.sealing.forget_shares(true, self.clock.now_micros());
         self.credentials_changed();
@@ -229,6 +233,10 @@ impl Keyring {
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
         Held {
             root: Arc::downgrade(keys),
+            counting: match self.books.counting() {
+                Counting::By(accountant) => Arc::downgrade(&accountant),
+                Counting::Not | Counting::Refused(_) => Weak::new(),
+            },
             tenants: open.values().map(Arc::downgrade).collect(),
             ready: self.ready.iter().map(|(_, ready)| Arc::downgrade(&ready)).collect(),
         }
@@ -257,6 +265,7 @@ impl Keyring {
 /// What held keys when the store was sealed.
 struct Held {
     root: Weak<RootKeys>,
+    counting: Weak<Accountant>,
     tenants: Vec<Weak<OpenTenant>>,
     ready: Vec<Weak<ReadyKey>>,
 }
@@ -264,6 +273,7 @@ struct Held {
 impl Held {
     fn are_gone(&self) -> bool {
         self.root.strong_count() == 0
+            && self.counting.strong_count() == 0
             && self.tenants.iter().all(|tenant| tenant.strong_count() == 0)
             && self.ready.iter().all(|ready| ready.strong_count() == 0)
     }

@@ -71,6 +71,7 @@ impl Keyring {
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner).clone();
         let store: Arc<dyn Store> = Arc::<Draft>::clone(draft);
         Keyring {
+            books: Arc::clone(&self.books),
             facts: self.facts.clone(),
             root: RwLock::new(root),
             reason: Mutex::new(self.sealed_reason()),

@@ -1,5 +1,6 @@
 //! The operations, one file each (small ones of one kind together). Only these use keys.
 
+mod accept_store;
 mod aes_gcm;
 pub(crate) mod authenticate;
 mod create_key;
@@ -57,5 +58,6 @@ mod verify_store;
 mod wrap_strength;
 mod wrapping_key;
 
+pub use accept_store::AcceptStore;
 pub use due::{DueReport, RunDue};
 pub use verify_store::{StoreReport, VerifyStore};

@@ -55,6 +55,8 @@ impl Run for VerifyStore {
                 }
             }
         }
+        // Last: what names a row comes before what names a table.
+        keyring.verify_counts(&mut report)?;
         Ok(report)
     }
 }

@@ -16,7 +16,7 @@ pub use hsm::{HsmHelper, TokenName, serve as serve_hsm};
 pub use loss::HsmLoss;
 pub use shares::{Share, Split};
 pub(crate) use slot::{
-    SlotView, check_share, hsm_of, is_weak, new_slot, open_slot, recipient_of, remade_slot,
+    SlotView, check_share, hsm_of, is_weak, new_slot, open_slot, promises_counts, recipient_of, remade_slot,
 };
 
 /// Something that can wrap the root key. `context` is bound as associated data and must be the same at both calls.

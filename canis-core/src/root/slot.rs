@@ -6,7 +6,7 @@ use super::{Credential, NewRoot, Root, keyfile, passphrase, recipient, shares};
 use crate::crypto::Provider;
 use crate::crypto::public_parts::PublicParts;
 use crate::keyring::root_record::{RootParameters, RootSlot};
-use crate::keyring::seal::{commitment, fresh_id};
+use crate::keyring::seal::{commitment, counted_commitment, fresh_id};
 use crate::secret::SecretBytes;
 use crate::store::RootSlotRow;
 use canis_proto::value::Value;
@@ -113,12 +113,22 @@ fn made(
     let mut record = RootSlot {
         parameters,
         sealed: Vec::new(),
-        commitment: commitment(provider, root_key)?,
+        commitment: counted_commitment(provider, root_key)?,
         created_at: now,
     };
     let context = context(store, id, kind, &record)?;
     record.sealed = wrapper.root(provider, &record.parameters)?.seal(root_key, &context)?;
     Ok(RootSlotRow { id, kind: kind.to_owned(), revision, body: record.encode()? })
+}
+
+/// Whether the slot says that the store's rows are counted. Slots from before that was so do not.
+pub(crate) fn promises_counts(
+    provider: &Provider,
+    slot: &RootSlotRow,
+    root_key: &SecretBytes,
+) -> Result<bool> {
+    let record = RootSlot::decode(&slot.body)?;
+    Ok(counted_commitment(provider, root_key)?.ct_eq(&record.commitment).into())
 }
 
 /// Opens `slot` with `credential`.
@@ -142,7 +152,9 @@ pub(crate) fn open_slot(
     };
     let root = wrapper.root(provider, &record.parameters)?;
     let key = root.open(&record.sealed, &context(store, slot.id, &slot.kind, &record)?)?;
-    if bool::from(commitment(provider, &key)?.ct_eq(&record.commitment)) {
+    let fits = counted_commitment(provider, &key)?.ct_eq(&record.commitment)
+        | commitment(provider, &key)?.ct_eq(&record.commitment);
+    if bool::from(fits) {
         Ok(key)
     } else {
         Err(Error::new(

@@ -1,8 +1,8 @@
 //! A store as servers have it: what must not wait ([`crate::at_once`]) does not get to it.
 
 use super::{
-    Change, EntryRow, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, ReceiptRow, RoleRow, RootSlotRow,
-    Store, TenantRow, TokenRow, Turn, UseRow, VersionRow,
+    AccumulatorRow, Change, EntryRow, KeyRow, Ledger, MetaRow, ObjectQuery, ObjectRow, PinRow, ReceiptRow,
+    RoleRow, RootSlotRow, Row, Store, TenantRow, TokenRow, Turn, UseRow, VersionRow,
 };
 use crate::at_once::may_wait;
 use canis_proto::{Id, Result};
@@ -45,7 +45,9 @@ impl<S: Store> Store for AtHand<S> {
         fn entries(&self, tenant: Id, after: Id, limit: usize) -> Result<Vec<EntryRow>>;
         fn receipt(&self, id: Id) -> Result<Option<ReceiptRow>>;
         fn receipts(&self, tenant: Id) -> Result<Vec<ReceiptRow>>;
-        fn commit(&self, changes: &[Change]) -> Result<()>;
+        fn accumulator(&self, scope: Id) -> Result<Option<AccumulatorRow>>;
+        fn scan(&self, visit: &mut dyn FnMut(Id, Row) -> Result<()>) -> Result<()>;
+        fn commit_by(&self, changes: &[Change], ledger: Option<&dyn Ledger>) -> Result<()>;
         fn count_uses(&self, uses: &[UseRow]) -> Result<()>;
         fn poll(&self) -> Result<()>;
         fn purge(&self) -> Result<()>;

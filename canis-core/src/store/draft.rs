@@ -5,8 +5,8 @@
 //! entries and sealed facts; what concerns a whole tenant is not drafted.
 
 use super::{
-    Change, EntryRow, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, ReceiptRow, RoleRow, RootSlotRow, Row,
-    Store, TenantRow, TokenRow, Turn, UNSAID, UseRow, VersionRow,
+    AccumulatorRow, Change, EntryRow, KeyRow, Ledger, MetaRow, ObjectQuery, ObjectRow, PinRow, ReceiptRow,
+    RoleRow, RootSlotRow, Row, Store, TenantRow, TokenRow, Turn, UNSAID, UseRow, VersionRow,
 };
 use canis_proto::{Error, Id, Result};
 use std::collections::HashMap;
@@ -80,6 +80,7 @@ impl Draft {
             | Change::WipeTenant(_)
             | Change::RemoveTenant(..)
             | Change::RemoveRootSlot(..)
+            | Change::Recount
             | Change::Reseal(_) => {
                 return Err(not_drafted());
             }
@@ -98,7 +99,12 @@ impl Notes {
             Row::Object(r) => drop(self.objects.insert(r.id, Some(r.clone()))),
             Row::Role(r) => drop(self.roles.insert(r.id, Some(r.clone()))),
             Row::Entry(r) => drop(self.entries.insert(r.id, Some(r.clone()))),
-            Row::RootSlot(_) | Row::Tenant(_) | Row::Pin(_) | Row::Token(_) | Row::Receipt(_) => {
+            Row::RootSlot(_)
+            | Row::Tenant(_)
+            | Row::Pin(_)
+            | Row::Token(_)
+            | Row::Receipt(_)
+            | Row::Accumulator(_) => {
                 return Err(not_drafted());
             }
         }
@@ -274,8 +280,16 @@ impl Store for Draft {
         self.base.receipts(tenant)
     }
 
-    /// Notes the changes. Whether they fit is for [`Draft::commit_all`] to find.
-    fn commit(&self, changes: &[Change]) -> Result<()> {
+    fn accumulator(&self, scope: Id) -> Result<Option<AccumulatorRow>> {
+        self.base.accumulator(scope)
+    }
+
+    fn scan(&self, _: &mut dyn FnMut(Id, Row) -> Result<()>) -> Result<()> {
+        Err(Error::internal("a store was to be looked through in the middle of a larger transaction"))
+    }
+
+    /// Notes the changes. Whether they fit is for [`Draft::commit_all`] to find, and there they are counted.
+    fn commit_by(&self, changes: &[Change], _: Option<&dyn Ledger>) -> Result<()> {
         changes.iter().try_for_each(|change| self.apply(change))?;
         self.generation.store(GENERATION.fetch_add(1, Ordering::Relaxed), Ordering::Release);
         Ok(())

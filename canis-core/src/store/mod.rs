@@ -6,14 +6,18 @@
 use canis_proto::{Error, ErrorCode, Id, Result};
 
 pub mod at_hand;
+pub(crate) mod columns;
 pub(crate) mod draft;
+mod ledger;
 pub mod memory;
 mod row;
 pub mod sqlite;
 
+pub(crate) use ledger::Owner;
+pub use ledger::{Balance, Ledger, Page};
 pub use row::{
-    Change, EntryRow, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, ReceiptRow, RoleRow, RootSlotRow, Row,
-    TenantRow, TokenRow, UNSAID, UseRow, VersionRow,
+    AccumulatorRow, Change, EntryRow, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, ReceiptRow, RoleRow,
+    RootSlotRow, Row, TenantRow, TokenRow, UNSAID, UseRow, VersionRow,
 };
 
 /// Where rows live. Synchronous; every call may touch a disk.
@@ -70,12 +74,27 @@ pub trait Store: Send + Sync {
     /// A tenant's receipts.
     fn receipts(&self, tenant: Id) -> Result<Vec<ReceiptRow>>;
 
+    /// The accumulator of a tenant, or of the store.
+    fn accumulator(&self, scope: Id) -> Result<Option<AccumulatorRow>>;
+    /// Visits every row of every table but the advisory counts, with the tenant whose accumulator counts it (or
+    /// [`Id::STORE`]), all as they stood at one moment. A row comes after those that it refers to. `visit` may end it by
+    /// an error.
+    fn scan(&self, visit: &mut dyn FnMut(Id, Row) -> Result<()>) -> Result<()>;
+
     /// Applies all changes or none, durably: once this returns `Ok` they survive a crash.
     ///
     /// # Errors
     /// `conflict` if a row's revision is not the expected one, `key_exists` for a taken key name, `store_full`,
     /// `store_unavailable`. After an error nothing has changed.
-    fn commit(&self, changes: &[Change]) -> Result<()>;
+    fn commit(&self, changes: &[Change]) -> Result<()> {
+        self.commit_by(changes, None)
+    }
+
+    /// The same, and writes in the same transaction what `ledger` makes of it.
+    ///
+    /// # Errors
+    /// As [`Store::commit`], and those of the ledger.
+    fn commit_by(&self, changes: &[Change], ledger: Option<&dyn Ledger>) -> Result<()>;
 
     /// Adds to the counts of uses. Nothing hangs on them, so that the generation stays as it is.
     ///

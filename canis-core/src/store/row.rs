@@ -217,6 +217,17 @@ pub struct ReceiptRow {
     pub sealed: Vec<u8>,
 }
 
+/// What every other row of a tenant, or of the store, comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccumulatorRow {
+    /// The tenant; [`Id::STORE`] is the store's.
+    pub id: Id,
+    /// Counts changes, from 1; the store's counts commits.
+    pub revision: u64,
+    /// The sealed record.
+    pub sealed: Vec<u8>,
+}
+
 /// The family of rows that were written before the column was there.
 pub const UNSAID: u8 = 255;
 
@@ -276,6 +287,8 @@ pub enum Row {
     Entry(EntryRow),
     /// `idempotency`
     Receipt(ReceiptRow),
+    /// `accumulators`
+    Accumulator(AccumulatorRow),
 }
 
 /// One change of a transaction. Revision 1 inserts; a higher one replaces the row of the revision before.
@@ -308,4 +321,7 @@ pub enum Change {
     /// Removes a tenant that has this revision, its PINs and its bearers' tokens; what it holds goes by
     /// [`Change::WipeTenant`] before.
     RemoveTenant(Id, u64),
+    /// Makes the accumulators anew, of all rows that are there when the other changes are made. Without a ledger nothing
+    /// comes of it.
+    Recount,
 }

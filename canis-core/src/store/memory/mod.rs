@@ -3,8 +3,8 @@
 mod tables;
 
 use super::{
-    Change, EntryRow, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, ReceiptRow, RoleRow, RootSlotRow,
-    Store, TenantRow, TokenRow, Turn, UNSAID, UseRow, VersionRow,
+    AccumulatorRow, Balance, Change, EntryRow, KeyRow, Ledger, MetaRow, ObjectQuery, ObjectRow, PinRow,
+    ReceiptRow, RoleRow, RootSlotRow, Row, Store, TenantRow, TokenRow, Turn, UNSAID, UseRow, VersionRow,
 };
 use canis_proto::{Id, Result};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -186,10 +186,22 @@ impl Store for MemoryStore {
         self.read(|t| t.receipts.iter().filter(|r| r.tenant_id == tenant).cloned().collect())
     }
 
-    fn commit(&self, changes: &[Change]) -> Result<()> {
+    fn accumulator(&self, scope: Id) -> Result<Option<AccumulatorRow>> {
+        self.read(|t| t.accumulators.iter().find(|r| r.id == scope).cloned())
+    }
+
+    fn scan(&self, visit: &mut dyn FnMut(Id, Row) -> Result<()>) -> Result<()> {
+        let rows = self.read(Tables::rows)?;
+        rows.into_iter().try_for_each(|(scope, row)| visit(scope, row))
+    }
+
+    fn commit_by(&self, changes: &[Change], ledger: Option<&dyn Ledger>) -> Result<()> {
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
         let mut next = tables.clone();
         changes.iter().try_for_each(|change| next.apply(change))?;
+        if let Some(ledger) = ledger {
+            balance(&tables, &mut next, ledger, changes.contains(&Change::Recount))?;
+        }
         *tables = next;
         self.generation.fetch_add(1, Ordering::Release);
         Ok(())
@@ -210,4 +222,32 @@ impl Store for MemoryStore {
     fn purge(&self) -> Result<()> {
         Ok(())
     }
+}
+
+/// Writes what the ledger makes of the difference between two moments.
+fn balance(before: &Tables, after: &mut Tables, ledger: &dyn Ledger, recount: bool) -> Result<()> {
+    let counted = |tables: &Tables| -> Vec<(Id, Row)> {
+        tables.rows().into_iter().filter(|(_, row)| !matches!(row, Row::Accumulator(_))).collect()
+    };
+    let (old, new) = (counted(before), counted(after));
+    let mut page = ledger.page();
+    if recount {
+        page.start_over();
+        after.accumulators.retain(|r| r.id == Id::STORE);
+        new.iter().for_each(|(scope, row)| page.came(*scope, row));
+    } else {
+        old.iter().filter(|row| !new.contains(row)).for_each(|(scope, row)| page.gone(*scope, row));
+        new.iter().filter(|row| !old.contains(row)).for_each(|(scope, row)| page.came(*scope, row));
+    }
+    let kept = &after.accumulators;
+    let changes = page.balance(&mut |scope| Ok(kept.iter().find(|r| r.id == scope).cloned()))?;
+    for change in changes {
+        let (id, row) = match change {
+            Balance::Write(row) => (row.id, Some(row)),
+            Balance::Remove(id) => (id, None),
+        };
+        after.accumulators.retain(|r| r.id != id);
+        after.accumulators.extend(row);
+    }
+    Ok(())
 }

@@ -1,8 +1,8 @@
 //! The tables of the model, and what a change does to them.
 
 use crate::store::{
-    Change, EntryRow, KeyRow, MetaRow, ObjectRow, PinRow, ReceiptRow, RoleRow, RootSlotRow, Row, TenantRow,
-    TokenRow, UseRow, VersionRow, conflict, under_no_root_key,
+    AccumulatorRow, Change, EntryRow, KeyRow, MetaRow, ObjectRow, Owner, PinRow, ReceiptRow, RoleRow,
+    RootSlotRow, Row, TenantRow, TokenRow, UseRow, VersionRow, conflict, under_no_root_key,
 };
 use canis_proto::{Error, ErrorCode, Id, Result};
 
@@ -23,6 +23,7 @@ pub(super) struct Tables {
     pub(super) roles: Vec<RoleRow>,
     pub(super) entries: Vec<EntryRow>,
     pub(super) receipts: Vec<ReceiptRow>,
+    pub(super) accumulators: Vec<AccumulatorRow>,
 }
 
 /// Inserts at revision 1, else replaces the row of the revision before.
@@ -57,9 +58,37 @@ fn replace<T: Clone>(
 }
 
 impl Tables {
+    /// Every row but the counts of uses, with whose accumulator counts it; what is referred to comes first.
+    pub(super) fn rows(&self) -> Vec<(Id, Row)> {
+        let mut rows = Vec::new();
+        rows.extend(self.meta.iter().cloned().map(Row::Meta));
+        rows.extend(self.root_slots.iter().cloned().map(Row::RootSlot));
+        rows.extend(self.tenants.iter().cloned().map(Row::Tenant));
+        rows.extend(self.pins.iter().cloned().map(Row::Pin));
+        rows.extend(self.tokens.iter().cloned().map(Row::Token));
+        rows.extend(self.keys.iter().cloned().map(Row::Key));
+        rows.extend(self.versions.iter().cloned().map(Row::Version));
+        rows.extend(self.objects.iter().cloned().map(Row::Object));
+        rows.extend(self.roles.iter().cloned().map(Row::Role));
+        rows.extend(self.entries.iter().cloned().map(Row::Entry));
+        rows.extend(self.receipts.iter().cloned().map(Row::Receipt));
+        rows.extend(self.accumulators.iter().cloned().map(Row::Accumulator));
+        rows.into_iter().map(|row| (self.scope(&row), row)).collect()
+    }
+
+    fn scope(&self, row: &Row) -> Id {
+        match row.owner() {
+            Owner::Store => Id::STORE,
+            Owner::Tenant(tenant) => tenant,
+            Owner::Key(key) => self.keys.iter().find(|r| r.id == key).map_or(Id::STORE, |r| r.tenant_id),
+        }
+    }
+
     pub(super) fn apply(&mut self, change: &Change) -> Result<()> {
         match change {
             Change::Put(row) => self.put(row),
+            // Done by who keeps the ledger.
+            Change::Recount => Ok(()),
             Change::Reseal(row) => self.reseal(row),
             Change::ExpectTenant(id, revision) => {
                 let there = self.tenants.iter().any(|r| r.id == *id && r.revision == *revision);
@@ -146,6 +175,9 @@ impl Tables {
     fn put(&mut self, row: &Row) -> Result<()> {
         match row {
             Row::Meta(r) => put("meta", &mut self.meta, r, |o| o.name == r.name, |o| o.revision, &r.name),
+            Row::Accumulator(r) => {
+                put("accumulators", &mut self.accumulators, r, |o| o.id == r.id, |o| o.revision, "")
+            }
             Row::RootSlot(r) => put(
                 "root_slots",
                 &mut self.root_slots,

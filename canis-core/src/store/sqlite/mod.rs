@@ -5,8 +5,8 @@
 //! is answered.
 
 use super::{
-    Change, EntryRow, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, ReceiptRow, RoleRow, RootSlotRow,
-    Store, TenantRow, TokenRow, Turn, UNSAID, UseRow, VersionRow,
+    AccumulatorRow, Change, EntryRow, KeyRow, Ledger, MetaRow, ObjectQuery, ObjectRow, PinRow, ReceiptRow,
+    RoleRow, RootSlotRow, Row, Store, TenantRow, TokenRow, Turn, UNSAID, UseRow, VersionRow,
 };
 use canis_proto::{Error, ErrorCode, Id, Result};
 use rusqlite::{OptionalExtension, ToSql};
@@ -14,13 +14,15 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
-use table::Table;
+use table::Columns;
 
 mod connection;
+mod counted;
 mod generation;
 mod growth;
 mod lock;
 mod pool;
+mod scan;
 mod schema;
 mod table;
 mod write;
@@ -81,7 +83,7 @@ impl SqliteStore {
     ///
     /// # Errors
     /// `store_exists` if there is one, `store_full`, `store_unavailable`.
-    pub fn create(path: &Path, first: &[Change]) -> Result<()> {
+    pub fn create(path: &Path, first: &[Change], ledger: Option<&dyn Ledger>) -> Result<()> {
         let _lock = lock_file(path)?;
         if path.exists() {
             return Err(Error::new(
@@ -93,7 +95,7 @@ impl SqliteStore {
         let leftovers = [draft.clone(), path.with_extension("dat.new-journal")];
         let clean = || leftovers.iter().for_each(|file| drop(std::fs::remove_file(file)));
         clean(); // what an init that died may have left
-        let made = write_draft(&draft, first).and_then(|()| publish(&draft, path));
+        let made = write_draft(&draft, first, ledger).and_then(|()| publish(&draft, path));
         if made.is_err() {
             clean();
         }
@@ -121,14 +123,14 @@ impl SqliteStore {
         }
     }
 
-    fn one<T: Table>(&self, filter: &str, params: &[&dyn ToSql]) -> Result<Option<T>> {
+    fn one<T: Columns>(&self, filter: &str, params: &[&dyn ToSql]) -> Result<Option<T>> {
         let sql = format!("SELECT {} FROM {} WHERE {filter}", T::COLUMNS.join(", "), T::NAME);
         self.pool.read(|connection| {
             connection.prepare_cached(&sql)?.query_row(params, |row| T::read(row)).optional()
         })
     }
 
-    fn many<T: Table>(&self, rest: &str, params: &[&dyn ToSql]) -> Result<Vec<T>> {
+    fn many<T: Columns>(&self, rest: &str, params: &[&dyn ToSql]) -> Result<Vec<T>> {
         let sql = format!("SELECT {} FROM {} {rest}", T::COLUMNS.join(", "), T::NAME);
         self.pool.read(|connection| {
             let mut statement = connection.prepare_cached(&sql)?;
@@ -138,9 +140,9 @@ impl SqliteStore {
     }
 }
 
-fn write_draft(draft: &Path, first: &[Change]) -> Result<()> {
+fn write_draft(draft: &Path, first: &[Change], ledger: Option<&dyn Ledger>) -> Result<()> {
     let mut connection = connection::create(draft)?;
-    write::commit(draft, &mut connection, first)?;
+    write::commit(draft, &mut connection, first, ledger)?;
     connection.close().map_err(|(_, e)| connection::explain(draft, &e))
 }
 
@@ -311,15 +313,29 @@ impl Store for SqliteStore {
         self.many("WHERE tenant_id = ?1 ORDER BY rowid", &[tenant.as_bytes()])
     }
 
-    fn commit(&self, changes: &[Change]) -> Result<()> {
+    fn accumulator(&self, scope: Id) -> Result<Option<AccumulatorRow>> {
+        self.one("id = ?1", &[scope.as_bytes()])
+    }
+
+    fn scan(&self, visit: &mut dyn FnMut(Id, Row) -> Result<()>) -> Result<()> {
+        let mut failure = Ok(());
+        self.pool.read(|connection| {
+            // What is read first fixes what is seen until the end; nothing is written.
+            let moment = connection.unchecked_transaction()?;
+            scan::each(&moment, true, visit, &mut failure)
+        })?;
+        failure
+    }
+
+    fn commit_by(&self, changes: &[Change], ledger: Option<&dyn Ledger>) -> Result<()> {
         // Counted before and after: a reader that looks between may keep what it read under the first number only.
         self.count_change();
         let done = self.pool.write(|connection| {
             let _lock = lock_file(&self.path)?;
-            match write::commit(&self.path, connection, changes) {
+            match write::commit(&self.path, connection, changes, ledger) {
                 // The log may hold the room that is missing: a PIN's counter that was raised must go down again.
                 Err(full) if full.code == ErrorCode::StoreFull => match empty_log(&self.path, connection) {
-                    Ok(true) => write::commit(&self.path, connection, changes),
+                    Ok(true) => write::commit(&self.path, connection, changes, ledger),
                     _ => Err(full),
                 },
                 done => done,

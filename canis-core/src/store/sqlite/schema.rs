@@ -11,7 +11,8 @@ pub(super) const GAINED: &[(&str, &str, &str)] =
     &[("kms_keys", "due_at", "INTEGER"), ("objects", "family", "INTEGER NOT NULL DEFAULT 255")];
 
 /// Tables that it has gained since.
-pub(super) const GAINED_TABLES: &[&str] = &["value_roles", "key_uses", "kv_entries", "idempotency"];
+pub(super) const GAINED_TABLES: &[&str] =
+    &["value_roles", "key_uses", "kv_entries", "idempotency", "accumulators"];
 
 /// Every table and index, as a new store has them; those that are there already are left alone.
 pub(super) const TABLES: &str = "
@@ -123,5 +124,10 @@ CREATE TABLE IF NOT EXISTS idempotency (
     expires_at INTEGER NOT NULL,
     sealed BLOB NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS accumulators (
+    id BLOB PRIMARY KEY,
+    revision INTEGER NOT NULL,
+    sealed BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS idx_idempotency_expires ON idempotency (expires_at);
 ";

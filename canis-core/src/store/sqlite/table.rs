@@ -1,15 +1,22 @@
 //! How each row type stands in its table; the SQL is made from the list of columns.
 
+use crate::store::Row as AnyRow;
 use crate::store::{
-    EntryRow, KeyRow, MetaRow, ObjectRow, PinRow, ReceiptRow, RoleRow, RootSlotRow, TenantRow, TokenRow,
-    UseRow, VersionRow,
+    AccumulatorRow, EntryRow, KeyRow, MetaRow, ObjectRow, PinRow, ReceiptRow, RoleRow, RootSlotRow,
+    TenantRow, TokenRow, UseRow, VersionRow,
 };
 use canis_proto::Id;
 use rusqlite::types::Value;
 use rusqlite::{Result, Row};
 
 /// A row type's table.
-pub(super) trait Table: Sized {
+pub(super) trait Table: Columns + Clone {
+    /// The row as one of any table.
+    fn into_row(self) -> AnyRow;
+}
+
+/// How a row stands in its table.
+pub(super) trait Columns: Sized {
     /// The table's name.
     const NAME: &'static str;
     /// Its columns; the first is the primary key.
@@ -38,7 +45,7 @@ fn number(value: u64) -> Value {
 /// Describes a table: `column: (how to read it, how to write it)` in the order of the columns.
 macro_rules! table {
     ($row:ident, $name:literal, $revision:expr, { $($field:ident: $read:expr, $write:expr;)+ }) => {
-        impl Table for $row {
+        impl Columns for $row {
             const NAME: &'static str = $name;
             const COLUMNS: &'static [&'static str] = &[$(stringify!($field)),+];
 
@@ -57,6 +64,30 @@ macro_rules! table {
             }
         }
     };
+}
+
+/// Which rows accumulators count, and backups carry.
+macro_rules! counted {
+    ($($variant:ident($row:ident),)+) => {
+        $(impl Table for $row {
+            fn into_row(self) -> AnyRow { AnyRow::$variant(self) }
+        })+
+    };
+}
+
+counted! {
+    Meta(MetaRow),
+    RootSlot(RootSlotRow),
+    Tenant(TenantRow),
+    Pin(PinRow),
+    Token(TokenRow),
+    Key(KeyRow),
+    Version(VersionRow),
+    Object(ObjectRow),
+    Role(RoleRow),
+    Entry(EntryRow),
+    Receipt(ReceiptRow),
+    Accumulator(AccumulatorRow),
 }
 
 fn get<T: rusqlite::types::FromSql>(row: &Row<'_>, at: usize) -> Result<T> {
@@ -171,5 +202,10 @@ table!(ReceiptRow, "idempotency", |_: &ReceiptRow| 1, {
     id: id, blob;
     tenant_id: id, blob;
     expires_at: get, Value::from;
+    sealed: get, Value::Blob;
+});
+table!(AccumulatorRow, "accumulators", |r: &AccumulatorRow| r.revision, {
+    id: id, blob;
+    revision: counter, number;
     sealed: get, Value::Blob;
 });
