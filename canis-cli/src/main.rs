@@ -8,6 +8,7 @@ mod args;
 mod bench;
 mod certificates;
 mod commands;
+mod configured_root;
 mod connect;
 mod crypt_args;
 mod door;

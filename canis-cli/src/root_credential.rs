@@ -86,7 +86,7 @@ fn not_x25519(file: &Path, kind: KeyType) -> Error {
 }
 
 fn key_in(file: &Path) -> Result<Checked> {
-    let bytes = canis_core::datadir::read_secret(file)?;
+    let bytes = canis_core::secret_file::read_secret(file)?;
     let mut ask =
         || prompt::ask(&format!("the passphrase of {}", file.display()), "a file without a passphrase");
     format::file::read(default_provider(), None, bytes.expose(), &mut ask)?.check(default_provider())

@@ -1,7 +1,7 @@
 //! Files that hold a credential: read into locked memory, with a word about who else can read them.
 
-use canis_core::datadir;
 use canis_core::secret::SecretBytes;
+use canis_core::secret_file;
 use canis_proto::{Error, Result};
 use std::fs;
 use std::io::Write;
@@ -14,7 +14,7 @@ const KEYFILE: usize = 32;
 /// A passphrase, PIN or token: the file's content without the newline that editors add.
 pub(crate) fn read_line(path: &Path, what: &str) -> Result<SecretBytes> {
     warn_of_readers(path);
-    let secret = datadir::read_line(path)
+    let secret = secret_file::read_line(path)
         .map_err(|error| Error::invalid(format!("{what} file: {}", error.message)))?;
     if secret.is_empty() {
         return Err(Error::invalid(format!("the {what} file {} is empty", path.display())));
@@ -24,8 +24,7 @@ pub(crate) fn read_line(path: &Path, what: &str) -> Result<SecretBytes> {
 
 /// A key file that is there.
 pub(crate) fn read_keyfile(path: &Path) -> Result<SecretBytes> {
-    warn_of_readers(path);
-    let key = datadir::read_secret(path)?;
+    let key = secret_file::read_keyfile(path)?;
     if key.len() != KEYFILE {
         return Err(Error::invalid(format!(
             "the key file {} has {} bytes, not {KEYFILE}; name a file that does not exist to have it made",

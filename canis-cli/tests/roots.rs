@@ -186,6 +186,70 @@ fn an_hsm_is_added_on_the_host_only() {
     server.stop();
 }
 
+/// R91: who renews or removes the slot that canis.toml leads to hears that the server would not open any more.
+#[test]
+fn a_stale_configuration_is_named() {
+    let (site, desk) = (Site::with_keyfile(), Desk::new());
+    let data = site.data();
+    let local = |arguments: &str| desk.root(&format!("{arguments} --data {}", data.display()), |_| ());
+    let warned = |finished: Finished| finished.ok().stderr.contains("stays sealed");
+    assert!(!warned(local("add passphrase --new-passphrase-file one")));
+    assert!(!warned(local("rotate passphrase --new-passphrase-file two")));
+    let server = site.start().unsealed();
+    assert!(!warned(desk.root("remove passphrase", at(&server, &site))));
+    let socket = |command: &mut Command| {
+        command.env("CANIS_ADDR", format!("unix:{}", data.display()));
+    };
+    assert!(!warned(desk.root("add keyfile --new-keyfile other.key", socket)));
+    let slots = desk.root("list --json", socket).ok();
+    let slots: Value = serde_json::from_slice(&slots.stdout).unwrap();
+    let first = slots["slots"][0]["slot"].as_str().unwrap();
+    assert!(warned(desk.root(&format!("remove {first}"), socket)));
+    server.stop();
+    assert!(warned(local("rotate keyfile --new-keyfile made.key --keyfile other.key")));
+    site.start().wait_for("sealed: the key file is not the one");
+}
+
+/// A key file that others can read opens nothing until its owner has mended that; a credential of systemd's is read from
+/// where systemd says.
+#[test]
+fn key_files_are_their_owners() {
+    let site = Site::with_keyfile();
+    let (keyfile, desk) = (site.file("root.key"), Desk::new());
+    let mode = |mode| fs::set_permissions(&keyfile, fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o640);
+    let refused = desk.root("test", |command| {
+        command.arg("--keyfile").arg(&keyfile).arg("--data").arg(site.data());
+    });
+    refused.said("chmod 600");
+    let server = site.start();
+    server.wait_for("sealed: the key file ");
+    mode(0o600);
+    server.wait_for("unsealed");
+    server.stop();
+
+    let credentials = site.file("credentials");
+    fs::create_dir(&credentials).unwrap();
+    fs::copy(&keyfile, credentials.join("canis.root")).unwrap();
+    fs::remove_file(&keyfile).unwrap();
+    let config = |name: &str| {
+        let text = format!("[root]\nkind = \"keyfile\"\nfile = \"credential:{name}\"\n");
+        fs::write(site.data().join("canis.toml"), text).unwrap();
+    };
+    let listing = |directory: Option<&PathBuf>| {
+        let mut canis = Command::new(binary("canis"));
+        canis.args(["slot", "list", "--data"]).arg(site.data()).env_remove("CREDENTIALS_DIRECTORY");
+        run(canis.envs(directory.map(|path| ("CREDENTIALS_DIRECTORY", path))), b"")
+    };
+    config("canis.root");
+    listing(Some(&credentials)).ok();
+    listing(None).said("LoadCredential=");
+    for name in ["other", "../canis.root", "", ".."] {
+        config(name);
+        listing(Some(&credentials)).said("root_unavailable");
+    }
+}
+
 trait Said {
     fn said(&self, word: &str);
 }

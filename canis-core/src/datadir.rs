@@ -8,7 +8,7 @@
 //! [root]
 //! kind = "hsm"                                      # or "passphrase", "keyfile"
 //! module = "/usr/lib/softhsm/libsofthsm2.so"        # hsm only
-//! file = "/etc/canis/softhsm.pin"                   # the PIN, passphrase or key file
+//! file = "/etc/canis/softhsm.pin"                   # the PIN, passphrase or key file; "credential:NAME" is one of systemd's
 //! deadline = 30                                     # hsm only: seconds for each thing it is asked; optional
 //!
 //! [tls]                                             # a server's; optional
@@ -19,20 +19,17 @@
 use crate::clock::SystemClock;
 use crate::crypto::default_provider;
 use crate::root::{Credential, HsmHelper, HsmLoss};
-use crate::secret::SecretBytes;
+use crate::secret_file::{read_keyfile, read_line};
 use crate::setup;
 use crate::store::sqlite::SqliteStore;
 use canis_proto::{Error, ErrorCode, Result};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, TryLockError};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::num::NonZeroU16;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-/// The largest credential file read, in bytes.
-const LARGEST_CREDENTIAL: u64 = 4096;
 
 /// A store's directory.
 #[derive(Clone, Debug)]
@@ -151,7 +148,7 @@ impl RootSource {
     pub fn credential(&self, helper: &HsmHelper) -> Result<Credential> {
         match self {
             RootSource::Passphrase { file } => Ok(Credential::Passphrase(read_line(file)?)),
-            RootSource::Keyfile { file } => Ok(Credential::Keyfile(read_secret(file)?)),
+            RootSource::Keyfile { file } => Ok(Credential::Keyfile(read_keyfile(file)?)),
             RootSource::Hsm { module, file, deadline } => {
                 let helper = deadline.map_or_else(
                     || helper.clone(),
@@ -349,45 +346,6 @@ impl DataDir {
         };
         write().map_err(|e| unavailable(&path, &e))
     }
-}
-
-/// Reads a secret file as it is.
-///
-/// # Errors
-/// `root_unavailable` naming the file.
-pub fn read_secret(path: &Path) -> Result<SecretBytes> {
-    let fail = |what: String| {
-        Error::new(ErrorCode::RootUnavailable, format!("cannot read {}: {what}", path.display()))
-    };
-    let file = File::open(path).map_err(|e| fail(e.to_string()))?;
-    let len = file.metadata().map_err(|e| fail(e.to_string()))?.len();
-    if len > LARGEST_CREDENTIAL {
-        return Err(fail(format!("it has {len} bytes; no credential is longer than {LARGEST_CREDENTIAL}")));
-    }
-    // One byte more than a plain file has, so that one that grows is noticed; pipes report no length.
-    let room = usize::try_from(LARGEST_CREDENTIAL + 1).unwrap_or(usize::MAX);
-    let mut secret = SecretBytes::zeroed(room);
-    let mut filled = 0;
-    let mut file = file;
-    while filled < room {
-        match file.read(&mut secret.expose_mut()[filled..]).map_err(|e| fail(e.to_string()))? {
-            0 => return Ok(secret.truncated(filled)),
-            read => filled += read,
-        }
-    }
-    Err(fail(format!("it is longer than {LARGEST_CREDENTIAL} bytes")))
-}
-
-/// Reads a secret of one line; the newline at its end is not part of it.
-///
-/// # Errors
-/// `root_unavailable` naming the file.
-pub fn read_line(path: &Path) -> Result<SecretBytes> {
-    let secret = read_secret(path)?;
-    let bytes = secret.expose();
-    let line = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-    let len = line.strip_suffix(b"\r").unwrap_or(line).len();
-    Ok(secret.truncated(len))
 }
 
 fn unavailable(path: &Path, error: &std::io::Error) -> Error {

@@ -19,6 +19,7 @@ pub mod policy;
 mod resource;
 pub mod root;
 pub mod secret;
+pub mod secret_file;
 pub mod setup;
 pub mod store;
 mod stream;

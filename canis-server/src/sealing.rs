@@ -4,9 +4,25 @@
 use crate::applications::Applications;
 use crate::daemon;
 use canis_core::Core;
+use rustix::process::{Resource, getrlimit};
 use std::sync::Arc;
 use tokio::sync::watch;
 use tracing::{info, warn};
+
+/// As much as the secrets of many keys take.
+const ENOUGH_LOCKED: &str = "64 MiB";
+
+/// Says so, and what helps, where secrets may reach the swap device.
+fn warn_of_swap() {
+    if canis_core::secret::some_secret_is_swappable() {
+        let limit = getrlimit(Resource::Memlock).current.map_or("no".to_owned(), |bytes| bytes.to_string());
+        warn!(
+            limit,
+            "some secrets could not be locked into memory and may be swapped out; raise RLIMIT_MEMLOCK to \
+             {ENOUGH_LOCKED} or more (systemd: LimitMEMLOCK=64M; shell: ulimit -l 65536)"
+        );
+    }
+}
 
 /// Sees to it, and counts how often the store was sealed.
 pub(crate) fn watch(core: &Core, applications: &Arc<Applications>) -> watch::Receiver<u64> {
@@ -21,11 +37,7 @@ pub(crate) fn watch(core: &Core, applications: &Arc<Applications>) -> watch::Rec
         }
         None => {
             info!("unsealed");
-            if canis_core::secret::some_secret_is_swappable() {
-                warn!(
-                    "some secrets could not be locked into memory; raise RLIMIT_MEMLOCK (systemd: LimitMEMLOCK=)"
-                );
-            }
+            warn_of_swap();
             daemon::say("unsealed");
         }
     });

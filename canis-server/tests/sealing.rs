@@ -18,6 +18,7 @@ use canis_proto::{ErrorCode, KeyType, Result};
 use harness::{Deployment, Server, Shared};
 use raw::Raw;
 use std::fs;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 fn unseal(kind: &'static str, secret: &[u8]) -> Unseal<'static> {
@@ -170,4 +171,29 @@ fn sealed_in_the_middle_of_work() {
         });
     });
     deployment.client(&server).call(&Encrypt::new("k", &b"x"[..])).map(drop).unwrap();
+}
+
+/// A server whose limits let it lock no memory serves, and says what to change.
+#[test]
+fn memory_that_cannot_be_locked_is_named() {
+    let deployment = Deployment::with_keyfile();
+    let command = deployment.server_command("127.0.0.1:0");
+    let mut limited = Command::new("setpriv");
+    // Root may lock what it likes; here it is not to.
+    limited.args([
+        "--bounding-set=-ipc_lock",
+        "--inh-caps=-ipc_lock",
+        "sh",
+        "-c",
+        "ulimit -l 0; exec \"$0\" \"$@\"",
+    ]);
+    limited.arg(command.get_program()).args(command.get_args());
+    let server = deployment.spawn(limited);
+    assert_eq!(server.line(), "unsealed");
+    let log = server.log();
+    assert!(log.contains("LimitMEMLOCK=64M") && log.contains("limit=\"0\""), "{log}");
+    deployment.client(&server).call(&CreateKey::new("k", KeyType::Aes256)).map(drop).unwrap();
+    server.stop();
+    let server = deployment.start();
+    assert!(!server.log().contains("MEMLOCK"), "{}", server.log());
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // a failed unwrap is the test's failure
 
 use canis_tests::{Server, Site, run};
+use memchr::memmem;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::process::Command;
@@ -27,42 +28,28 @@ fn image(pid: u32) -> Vec<Vec<u8>> {
 
 fn found(server: &Server, needles: &[(&str, Vec<u8>)]) -> Vec<String> {
     let parts = image(server.pid());
-    let holds = |needle: &[u8]| {
-        parts
-            .iter()
-            .map(|part| part.windows(needle.len()).filter(|window| *window == needle).count())
-            .sum::<usize>()
-    };
+    let holds =
+        |needle: &[u8]| parts.iter().map(|part| memmem::find_iter(part, needle).count()).sum::<usize>();
     let found = needles.iter().map(|(name, needle)| (name, holds(needle)));
     found.filter(|(_, count)| *count > 0).map(|(name, count)| format!("{name}: {count} times")).collect()
 }
 
-#[test]
-fn no_key_is_left_in_the_servers_memory() {
-    let site = Site::with_keyfile();
-    let server = site.start().unsealed();
-    let canis = |args: &[&str], input: &[u8]| server.canis(args, input).ok();
-    let file = |name: &str| site.file(name).display().to_string();
+/// A private or secret key on its way into the server, and a part of it that is found nowhere by chance.
+struct Brought {
+    name: &'static str,
+    import: Vec<String>,
+    part: Vec<u8>,
+}
 
+/// Keys of each family, made by other programs in files of `site`.
+fn keys(site: &Site) -> Vec<Brought> {
+    let file = |name: &str| site.file(name).display().to_string();
     let aes: Vec<u8> = (0..32).map(|n| n * 7 + 3).collect();
     std::fs::write(site.file("aes.bin"), &aes).unwrap();
-    canis(
-        &[
-            "key",
-            "import",
-            "a",
-            "--type",
-            "aes256-gcm",
-            "--format",
-            "raw",
-            "--in",
-            &file("aes.bin"),
-            "--exportable",
-            "--allow-plaintext-backup",
-        ],
-        b"",
-    );
-    let mut needles = vec![("an AES key", aes[..16].to_vec())];
+    let words = |text: String| text.split_whitespace().map(str::to_owned).collect();
+    let exportable = "--exportable --allow-plaintext-backup";
+    let import = words(format!("--type aes256-gcm --format raw --in {} {exportable}", file("aes.bin")));
+    let mut keys = vec![Brought { name: "a", import, part: aes[..16].to_vec() }];
     for (name, kind) in [
         ("p", "EC -pkeyopt ec_paramgen_curve:P-256"),
         ("r", "RSA -pkeyopt rsa_keygen_bits:2048"),
@@ -75,14 +62,32 @@ fn no_key_is_left_in_the_servers_memory() {
         run(Command::new("sh").args(["-c", &make]), b"").ok();
         let der = std::fs::read(format!("{pem}.der")).unwrap();
         // The private number of RFC 5915; the second prime's end; the seed of RFC 8410.
-        let secret = match name {
+        let part = match name {
             "p" => der[36..52].to_vec(),
             "r" => der[der.len() - 64..der.len() - 48].to_vec(),
             _ => der[16..32].to_vec(),
         };
-        needles.push((kind, secret));
-        canis(&["key", "import", name, "--in", &pem, "--exportable", "--allow-plaintext-backup"], b"");
+        keys.push(Brought { name, import: words(format!("--in {pem} {exportable}")), part });
     }
+    keys
+}
+
+/// Brings them in, and gives what is not to be found afterwards.
+fn brought(server: &Server, keys: &[Brought]) -> Vec<(&'static str, Vec<u8>)> {
+    for key in keys {
+        let arguments = ["key", "import", key.name].into_iter().chain(key.import.iter().map(String::as_str));
+        server.canis(&arguments.collect::<Vec<_>>(), b"").ok();
+    }
+    keys.iter().map(|key| (key.name, key.part.clone())).collect()
+}
+
+#[test]
+fn no_key_is_left_in_the_servers_memory() {
+    let site = Site::with_keyfile();
+    let server = site.start().unsealed();
+    let canis = |args: &[&str], input: &[u8]| server.canis(args, input).ok();
+    let file = |name: &str| site.file(name).display().to_string();
+    let mut needles = brought(&server, &keys(&site));
     let plaintext = b"a user's plaintext that nobody else may see".to_vec();
     let sealed = canis(&["encrypt", "a"], &plaintext).text();
     canis(&["decrypt", "a"], sealed.trim().as_bytes());
@@ -100,5 +105,77 @@ fn no_key_is_left_in_the_servers_memory() {
         canis(&["key", "destroy", name], b"");
     }
     assert_eq!(found(&server, &needles), [""; 0]);
+    server.stop();
+}
+
+/// R93, R94: after `canis seal` nothing is left of keys that were in use a moment ago, of credentials that opened the store, nor
+/// of the shares that were brought; unsealed, keys are there again.
+#[test]
+fn a_sealed_servers_memory_holds_no_key() {
+    let site = Site::with_keyfile();
+    let server = site.start().unsealed();
+    let canis = |args: &[&str], input: &[u8]| server.canis(args, input).ok();
+    let mut needles = brought(&server, &keys(&site));
+    let shares = site.file("shares");
+    std::fs::create_dir(&shares).unwrap();
+    let dealt = shares.display().to_string();
+    canis(&["root", "add", "shares", "--shares", "3", "--threshold", "2", "--out-dir", &dealt], b"");
+    std::fs::write(site.file("phrase"), "a passphrase that nobody guesses").unwrap();
+    let phrase = site.file("phrase").display().to_string();
+    canis(&["root", "add", "passphrase", "--new-passphrase-file", &phrase], b"");
+    needles.push(("a passphrase", b"a passphrase that nobody guesses".to_vec()));
+    needles.push(("the key file", std::fs::read(site.file("root.key")).unwrap()));
+    let share = |number: usize| shares.join(format!("share-{number}.txt"));
+    for number in 1..=3 {
+        let text = std::fs::read_to_string(share(number)).unwrap();
+        let value = text.trim().split(':').nth(5).unwrap();
+        let hex = value.replace('-', "");
+        let bytes = (0..32).map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap()).collect();
+        needles.extend([("a share", bytes), ("a share's text", value.as_bytes()[..40].to_vec())]);
+    }
+    let work = || {
+        canis(&["encrypt", "a"], b"x");
+        ["p", "r", "e"].into_iter().for_each(|name| drop(canis(&["sign", name], b"m")));
+    };
+    for round in 0..2 {
+        work();
+        assert!(!found(&server, &needles).is_empty(), "ready keys are in memory");
+        assert!(canis(&["seal", "--json"], b"").text().contains("\"wiped\":true"));
+        assert_eq!(found(&server, &needles), [""; 0], "round {round}");
+        canis(&["unseal", "--share-file", &share(1).display().to_string()], b"");
+        assert!(found(&server, &needles).iter().all(|found| found.starts_with("a share")));
+        canis(&["unseal", "--share-file", &share(3).display().to_string()], b"");
+    }
+    work();
+    server.stop();
+}
+
+/// R94: a core of the working server, which root alone could have made, holds no key that is not in use.
+#[test]
+fn a_core_holds_no_key_at_rest() {
+    if Command::new("gcore").arg("-h").output().is_err() {
+        eprintln!("skipped: there is no gcore here (gdb; scripts/setup installs it)");
+        return;
+    }
+    let site = Site::with_keyfile();
+    let server = site.start().unsealed();
+    let needles = brought(&server, &keys(&site));
+    server.stop();
+    let server = site.start().unsealed();
+    server.canis(&["key", "create", "other", "--type", "aes256-gcm"], b"").ok();
+    server.canis(&["encrypt", "other"], b"a plaintext").ok();
+    server.canis(&["key", "list"], b"").ok();
+    let core = site.file("core");
+    let dumped = run(Command::new("gcore").arg("-o").arg(&core).arg(server.pid().to_string()), b"");
+    let Ok(core) = std::fs::read(format!("{}.{}", core.display(), server.pid())) else {
+        eprintln!("skipped: gcore may not look at the server here: {}", dumped.stderr);
+        return;
+    };
+    let holds = |needle: &[u8]| memmem::find(&core, needle).is_some();
+    assert!(holds(b"canis-server"), "a core of the server");
+    let root = ("the key file", std::fs::read(site.file("root.key")).unwrap());
+    for (name, needle) in needles.iter().chain([&root]) {
+        assert!(!holds(needle), "{name}");
+    }
     server.stop();
 }

@@ -2,6 +2,7 @@
 
 use super::root_key;
 use crate::args::Connection;
+use crate::configured_root::warn_if_it_opens_nothing;
 use crate::door::{Company, Door, Missing};
 use crate::new_root::Made;
 use crate::root_args::{At, Data, NewRoot, Remove, RootCommand, Test};
@@ -25,6 +26,7 @@ pub(crate) fn run(connection: &Connection, command: &RootCommand, json: bool) ->
             let name = at(root).slot.clone().unwrap_or_else(|| made.kind.to_owned());
             let slot = door.call(made.to_rotate(&name))?;
             eprintln!("canis: {OLD_COPIES}");
+            warn_if_it_opens_nothing(connection, at(root).place.data.as_ref(), &mut door);
             done(&slot, json)
         }
         RootCommand::RotateKey(args) => root_key::rotate(connection, args, json),
@@ -61,6 +63,7 @@ fn remove(connection: &Connection, args: &Remove, json: bool) -> Result<()> {
     let mut door = Door::open(connection, &args.place, Company::Nobody, Missing::Refuse)?;
     let gone = door.call(RemoveRoot { slot: args.slot.as_str().into() })?;
     eprintln!("canis: {OLD_COPIES}");
+    warn_if_it_opens_nothing(connection, args.place.data.as_ref(), &mut door);
     if json {
         return show::json(
             &json!({"slot": gone.slot, "kind": gone.kind, "detail": gone.detail, "left": gone.left}),

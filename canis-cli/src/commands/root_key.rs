@@ -2,6 +2,7 @@
 
 use super::root::slot_json;
 use crate::args::Connection;
+use crate::configured_root::warn_if_it_opens_nothing;
 use crate::door::{Company, Door, Missing};
 use crate::new_root::Made;
 use crate::root_args::RotateKey;
@@ -42,6 +43,7 @@ pub(crate) fn rotate(connection: &Connection, args: &RotateKey, json: bool) -> R
         keep: keep.iter().map(WireRequest::to_map).collect(),
         drop: others.iter().map(|slot| slot.slot.as_str().into()).collect(),
     })?;
+    warn_if_it_opens_nothing(connection, args.place.data.as_ref(), &mut door);
     if json {
         let slots: Vec<Value> = answer.slots.iter().map(slot_json).collect();
         return show::json(&json!({"root_key": answer.root_key, "slots": slots}));

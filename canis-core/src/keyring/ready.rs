@@ -6,7 +6,7 @@ use super::seal::xaes_key;
 use super::tenant::OpenTenant;
 use crate::crypto::xaes::XaesKey;
 use crate::crypto::{AesKey, CipherKey, GcmKey, Hash, MacKey, PrivateKey, Provider, PublicKey};
-use crate::secret::SecretBytes;
+use crate::secret::{SecretBytes, wipe_stack};
 use canis_proto::{Error, Family, Id, KeyType, Result};
 use std::sync::OnceLock;
 
@@ -112,6 +112,18 @@ impl ReadyKey {
 
     /// Parses `material`. `api` names the key version for ciphertexts of the API.
     pub(crate) fn new(
+        provider: &'static Provider,
+        kind: KeyType,
+        material: SecretBytes,
+        api: Option<ApiKey>,
+    ) -> Result<Self> {
+        let ready = Self::parsed(provider, kind, material, api);
+        wipe_stack();
+        ready
+    }
+
+    #[inline(never)]
+    fn parsed(
         provider: &'static Provider,
         kind: KeyType,
         material: SecretBytes,

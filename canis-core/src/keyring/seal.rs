@@ -6,7 +6,7 @@
 
 use crate::crypto::Provider;
 use crate::crypto::xaes::{self, XaesKey};
-use crate::secret::SecretBytes;
+use crate::secret::{SecretBytes, wipe_stack};
 use canis_proto::value::Value;
 use canis_proto::{Error, ErrorCode, Id, Result};
 use subtle::ConstantTimeEq;
@@ -142,7 +142,14 @@ pub(crate) fn xaes_key(provider: &'static Provider, key: &SecretBytes) -> Result
         return Err(Error::internal("a sealing key is not 32 bytes long"));
     }
     bytes.copy_from_slice(key.expose());
-    XaesKey::new(provider, &bytes)
+    let ready = made(provider, &bytes);
+    wipe_stack();
+    ready
+}
+
+#[inline(never)]
+fn made(provider: &'static Provider, key: &[u8; 32]) -> Result<XaesKey> {
+    XaesKey::new(provider, key)
 }
 
 /// Commits to a key without giving it away; kept beside every wrapped copy, because GCM alone would let one blob

@@ -9,6 +9,9 @@
 
 mod mapping;
 mod region;
+mod stack;
+
+pub(crate) use stack::wipe_stack;
 
 use mapping::{Mapping, PAGE};
 use region::{SLOT, Slot, take_slot};

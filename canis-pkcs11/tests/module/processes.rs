@@ -6,8 +6,9 @@ use canis_core::datadir::{Config, DataDir, RootSource};
 use canis_core::root::NewRoot;
 use canis_core::secret::SecretBytes;
 use canis_core::{default_provider, setup};
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -221,6 +222,7 @@ fn a_store_with_a_root_is_opened_by_its_configuration() {
     let directory = DataDir::new(home.path("data"));
     std::fs::create_dir(home.path("data")).unwrap();
     std::fs::write(home.path("root.key"), [7; 32]).unwrap();
+    std::fs::set_permissions(home.path("root.key"), Permissions::from_mode(0o600)).unwrap();
     let root = NewRoot::Keyfile { key: SecretBytes::copied_from(&[7; 32]) };
     setup::create(&directory, root, &[], default_provider(), Arc::new(SystemClock)).unwrap();
     let source = RootSource::Keyfile { file: home.path("root.key") };

@@ -120,7 +120,8 @@ impl Deployment {
         self.spawn(command)
     }
 
-    fn spawn(&self, mut command: Command) -> Server {
+    /// Starts what `command` makes of [`Self::server_command`].
+    pub(crate) fn spawn(&self, mut command: Command) -> Server {
         let log =
             self.folder.path().join(format!("log-{}", fs::read_dir(self.folder.path()).unwrap().count()));
         let mut child =

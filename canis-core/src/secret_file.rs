@@ -1,0 +1,93 @@
+//! Files that hold a root's credential: read whole into locked memory, whatever they are, and never more than a credential
+//! has. A path `credential:NAME` is a credential of the systemd unit that runs the program (systemd.exec(5),
+//! `LoadCredential=` and `LoadCredentialEncrypted=`). For programs; [`crate::Core`] reads no file.
+
+use crate::secret::SecretBytes;
+use canis_proto::{Error, ErrorCode, Result};
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// The largest credential file read, in bytes.
+const LARGEST: u64 = 4096;
+/// What a path begins with that names a credential of systemd's.
+const OF_SYSTEMD: &str = "credential:";
+/// Where systemd says that those are.
+const DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
+
+fn failed(path: &Path, what: impl std::fmt::Display) -> Error {
+    Error::new(ErrorCode::RootUnavailable, format!("cannot read {}: {what}", path.display()))
+}
+
+/// The file that `path` means.
+fn located(path: &Path) -> Result<PathBuf> {
+    let Some(name) = path.to_str().and_then(|path| path.strip_prefix(OF_SYSTEMD)) else {
+        return Ok(path.to_owned());
+    };
+    // As systemd has names: one part of a path.
+    if name.is_empty() || name.contains('/') || name == "." || name == ".." {
+        return Err(failed(path, "this is no name of a credential"));
+    }
+    match std::env::var_os(DIRECTORY) {
+        Some(directory) => Ok(Path::new(&directory).join(name)),
+        None => Err(failed(
+            path,
+            "systemd has handed none to this process; see LoadCredential= in systemd.exec(5)",
+        )),
+    }
+}
+
+/// Reads a secret file as it is.
+///
+/// # Errors
+/// `root_unavailable` naming the file.
+pub fn read_secret(path: &Path) -> Result<SecretBytes> {
+    let mut file = File::open(located(path)?).map_err(|error| failed(path, error))?;
+    let len = file.metadata().map_err(|error| failed(path, error))?.len();
+    if len > LARGEST {
+        return Err(failed(path, format!("it has {len} bytes; no credential is longer than {LARGEST}")));
+    }
+    // One byte more than a plain file has, so that one that grows is noticed; pipes report no length.
+    let room = usize::try_from(LARGEST + 1).unwrap_or(usize::MAX);
+    let mut secret = SecretBytes::zeroed(room);
+    let mut filled = 0;
+    while filled < room {
+        match file.read(&mut secret.expose_mut()[filled..]).map_err(|error| failed(path, error))? {
+            0 => return Ok(secret.truncated(filled)),
+            read => filled += read,
+        }
+    }
+    Err(failed(path, format!("it is longer than {LARGEST} bytes")))
+}
+
+/// Reads a secret of one line; the newline at its end is not part of it.
+///
+/// # Errors
+/// `root_unavailable` naming the file.
+pub fn read_line(path: &Path) -> Result<SecretBytes> {
+    let secret = read_secret(path)?;
+    let bytes = secret.expose();
+    let line = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    let len = line.strip_suffix(b"\r").unwrap_or(line).len();
+    Ok(secret.truncated(len))
+}
+
+/// Reads a key file, which opens the store for whoever can read it: nobody but its owner may.
+///
+/// # Errors
+/// `root_unavailable` naming the file and what to do.
+pub fn read_keyfile(path: &Path) -> Result<SecretBytes> {
+    let shown = std::fs::metadata(path);
+    // Pipes have no permissions that matter, and systemd sees to those of its own.
+    if shown.is_ok_and(|file| file.is_file() && file.mode() & 0o077 != 0) {
+        return Err(Error::new(
+            ErrorCode::RootUnavailable,
+            format!(
+                "the key file {0} can be read by others than its owner; nothing was opened by it. `chmod 600 {0}`",
+                path.display()
+            ),
+        ));
+    }
+    read_secret(path)
+}
