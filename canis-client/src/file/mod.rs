@@ -11,6 +11,7 @@ mod chunk;
 mod draft;
 mod header;
 mod key;
+pub mod plugin;
 mod plugin_text;
 mod public;
 mod reader;

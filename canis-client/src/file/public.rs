@@ -4,7 +4,7 @@ use super::canis::{CONTEXT, KIND};
 use super::key::{FileKey, hkdf};
 use super::recipient::Recipient;
 use super::stanza::Stanza;
-use aws_lc_rs::agreement::{self, Algorithm, PrivateKey, UnparsedPublicKey};
+use aws_lc_rs::agreement::{self, Algorithm, ParsedPublicKey, PrivateKey, UnparsedPublicKey};
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rsa::{OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey};
 use base64ct::{Base64Unpadded, Encoding};
@@ -59,7 +59,11 @@ impl PublicRecipient {
         }
         let curve = CURVES.iter().find(|(_, start)| spki.starts_with(start));
         let half = match curve {
-            Some((curve, _)) => Half::Curve(curve),
+            Some((curve, _)) => {
+                let known = ParsedPublicKey::try_from(UnparsedPublicKey::new(curve, spki));
+                known.map_err(|_| Error::invalid("this public key is no point on its curve"))?;
+                Half::Curve(curve)
+            }
             None => Half::Rsa(rsa(spki)?),
         };
         Ok(PublicRecipient { name, version, spki: spki.to_vec(), half })

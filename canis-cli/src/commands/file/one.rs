@@ -52,6 +52,10 @@ pub(super) fn encrypt(connection: &Connection, args: &EncryptFile) -> Result<()>
 }
 
 pub(super) fn decrypt(connection: &Connection, args: &DecryptFile) -> Result<()> {
+    decrypt_way(connection, args).map_err(|error| mendable(&args.way, error))
+}
+
+fn decrypt_way(connection: &Connection, args: &DecryptFile) -> Result<()> {
     let server = Server::new(connection);
     let openers = Openers::new(&server, &args.identities)?;
     let source = Source::open(&args.way)?;
@@ -61,9 +65,7 @@ pub(super) fn decrypt(connection: &Connection, args: &DecryptFile) -> Result<()>
         false => Target::open(&args.way)?,
     };
     let opened = match (&source, &target) {
-        (Source::File(input, _), Target::Nothing | Target::Draft(_)) => {
-            open_header(input, &openers).map_err(|error| mendable(&args.way, error))?
-        }
+        (Source::File(input, _), Target::Nothing | Target::Draft(_)) => open_header(input, &openers)?,
         _ => None,
     };
     match (&source, target, opened) {
