@@ -9,6 +9,8 @@ pub enum Door {
     Canisp,
     /// CANISP over the Unix socket of the data directory.
     Socket,
+    /// HTTP over TLS.
+    Http,
     /// The PKCS#11 module with the store in its host's process.
     Pkcs11,
     /// The PKCS#11 module at a server.
@@ -26,6 +28,7 @@ impl Door {
         match self {
             Door::Canisp => "canisp",
             Door::Socket => "socket",
+            Door::Http => "http",
             Door::Pkcs11 => "pkcs11",
             Door::Pkcs11Remote => "pkcs11-remote",
             Door::Program => "program",

@@ -40,6 +40,8 @@ pub enum FieldKind {
     Integer,
     /// An integer.
     Signed,
+    /// What keys may be used for, an integer of bits.
+    Usage,
     /// Text.
     Text,
     /// Bytes.
@@ -124,7 +126,7 @@ kinds! {
     u32 => Integer,
     u64 => Integer,
     i64 => Signed,
-    Usage => Integer,
+    Usage => Usage,
     Cow<'_, str> => Text,
     String => Text,
     Interval => Text,

@@ -75,6 +75,11 @@ impl<'a> Map<'a> {
         self.0.iter().map(|(k, v)| (k.as_ref(), v))
     }
 
+    /// The entries themselves, in the same order.
+    pub fn into_entries(self) -> impl Iterator<Item = (Cow<'a, str>, Value<'a>)> {
+        self.0.into_iter()
+    }
+
     /// The same, borrowing nothing.
     #[must_use]
     pub fn into_owned(self) -> Map<'static> {

@@ -6,7 +6,7 @@ use clap::{Args, Parser, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Serves the keys of a data directory over CANISP (TLS 1.3).
+/// Serves the keys of a data directory over CANISP (TLS 1.3), and over HTTP/JSON if asked to.
 #[derive(Parser)]
 #[command(name = "canis-server", version)]
 pub struct Options {
@@ -16,6 +16,9 @@ pub struct Options {
     /// Where to listen; port 0 takes a free one and prints it.
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7443")]
     pub listen: SocketAddr,
+    /// Serve HTTP/JSON here, too (TLS 1.3, the same certificate and tokens); port 0 takes a free one and prints it.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub http: Option<SocketAddr>,
     /// The root's credential.
     #[command(flatten)]
     pub root: Root,

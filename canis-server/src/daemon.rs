@@ -5,7 +5,7 @@ use crate::listener::{Listeners, Server};
 use crate::local::LocalListener;
 use crate::pool::Pool;
 use crate::tls::{ClientTrust, Tls};
-use crate::{limits, timer, unseal};
+use crate::{http, limits, timer, unseal};
 use canis_core::clock::SystemClock;
 use canis_core::datadir::{DataDir, TlsConfig};
 use canis_core::root::HsmHelper;
@@ -20,6 +20,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 /// Runs until SIGTERM or SIGINT.
@@ -59,7 +60,11 @@ pub fn run(options: Options) -> Result<()> {
         let signals = Signals::new()?;
         let local = LocalListener::bind(&dir)
             .inspect_err(|error| warn!(%error, "there is no socket for this host's own programs"));
-        let listeners = Listeners { tcp: listen(options.listen).await?, local: local.ok() };
+        let listeners = Listeners { tcp: listen("", "--listen", options.listen).await?, local: local.ok() };
+        let http = match options.http {
+            Some(address) => Some(listen(" for HTTP", "--http", address).await?),
+            None => None,
+        };
         let (drain, drained) = watch::channel(false);
         let server = Server::new(Arc::clone(&core), tls, drained.clone());
         let unsealing = tokio::spawn(unseal::run(Arc::clone(&core), source, loss, drained));
@@ -70,7 +75,7 @@ pub fn run(options: Options) -> Result<()> {
             tokio::spawn(timer::check_rows(Arc::clone(&core))),
             tokio::spawn(timer::end_applications(Arc::clone(&core), applications)),
         ];
-        serve(server, listeners, signals, &drain).await;
+        serve(server, listeners, http, signals, &drain).await;
         // Its helper process ends by itself when this process does; an HSM that hangs is not waited for.
         let _ = tokio::time::timeout(limits::ROOT_END, unsealing).await;
         timers.iter().for_each(tokio::task::JoinHandle::abort);
@@ -99,9 +104,19 @@ fn client_trust(
     }
 }
 
-async fn serve(server: Server, listeners: Listeners, mut signals: Signals, drain: &watch::Sender<bool>) {
+async fn serve(
+    server: Server,
+    listeners: Listeners,
+    http: Option<TcpListener>,
+    mut signals: Signals,
+    drain: &watch::Sender<bool>,
+) {
     let server = Arc::new(server);
-    let serving = tokio::spawn(Arc::clone(&server).accept_all(listeners));
+    let mut serving = JoinSet::new();
+    serving.spawn(Arc::clone(&server).accept_all(listeners));
+    if let Some(http) = http {
+        serving.spawn(http::accept_all(Arc::clone(&server), http));
+    }
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => break info!("SIGTERM"),
@@ -113,8 +128,8 @@ async fn serve(server: Server, listeners: Listeners, mut signals: Signals, drain
         }
     }
     drain.send_replace(true);
-    // It ends by its own deadline.
-    let _ = serving.await;
+    // They end by their own deadlines.
+    serving.join_all().await;
 }
 
 /// Every connection is a file: as many are asked for as the host allows. Where that is fewer, connections wait.
@@ -128,17 +143,17 @@ fn allow_many_files() {
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener> {
+async fn listen(what_for: &str, flag: &str, address: SocketAddr) -> Result<TcpListener> {
     let failed = |error: std::io::Error| {
         Error::new(
             ErrorCode::Unavailable,
-            format!("cannot listen on {address}: {error}; choose another --listen"),
+            format!("cannot listen on {address}: {error}; choose another {flag}"),
         )
     };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    info!(%address, "listening");
-    say(&format!("listening on {address}"));
+    info!(%address, "listening{what_for}");
+    say(&format!("listening{what_for} on {address}"));
     Ok(listener)
 }
 

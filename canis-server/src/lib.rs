@@ -1,4 +1,4 @@
-//! The CANIS daemon: CANISP over TLS 1.3. The core decides; this crate carries bytes, bounds them, and decides where a
+//! The CANIS daemon: CANISP and HTTP over TLS 1.3. The core decides; this crate carries bytes, bounds them, and decides where a
 //! call runs.
 // What a caller or a file can bring about is an error, never a panic.
 #![cfg_attr(not(test), warn(clippy::expect_used, clippy::panic, clippy::unreachable, clippy::unimplemented))]
@@ -15,6 +15,7 @@ mod frames;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 mod handshake;
+mod http;
 mod in_flight;
 mod inbox;
 pub mod limits;

@@ -48,6 +48,15 @@ pub const ALL_SESSION_OBJECTS: usize = 256 << 20;
 /// How long an application that nobody is connected to waits for its host.
 pub const APPLICATION_LINGER: Duration = Duration::from_secs(60);
 
+/// Connections of HTTP at a time.
+pub const HTTP_CONNECTIONS: usize = 2048;
+/// For the head of a request of HTTP to come, the time of rest before it included.
+pub const HTTP_HEAD: Duration = Duration::from_secs(60);
+/// For a body to come, besides the time that [`LARGE_RATE`] gives it.
+pub const HTTP_BODY: Duration = Duration::from_secs(10);
+/// Bytes of a head of HTTP.
+pub const HTTP_BUFFER: usize = 64 << 10;
+
 /// For the TLS handshake.
 pub const HANDSHAKE: Duration = Duration::from_secs(10);
 /// From the handshake to a complete HELLO.

@@ -1,4 +1,4 @@
-//! TLS 1.3, ALPN `canisp/1`, the certificate of the data directory, and those of clients.
+//! TLS 1.3, ALPN `canisp/1` or HTTP's, the certificate of the data directory, and those of clients.
 
 use canis_core::datadir::DataDir;
 use canis_proto::{Error, ErrorCode, Result, frame};
@@ -28,8 +28,12 @@ pub(crate) struct Tls {
     dir: DataDir,
     clients: Option<ClientTrust>,
     tickets: Arc<dyn ProducesTickets>,
-    current: RwLock<Arc<Acceptor>>,
+    /// For CANISP, and for HTTP.
+    current: RwLock<[Arc<Acceptor>; 2]>,
 }
+
+/// HTTP's, RFC 9113, section 3.2, and RFC 7301, section 6.
+const HTTP_ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
 /// What one connection is accepted with.
 pub(crate) struct Acceptor {
@@ -50,7 +54,7 @@ impl Tls {
     /// `invalid_argument` naming the file that cannot be used.
     pub(crate) fn new(dir: DataDir, clients: Option<ClientTrust>) -> Result<Self> {
         let tickets = Ticketer::new().map_err(failed)?;
-        let current = RwLock::new(Arc::new(acceptor(&dir, clients.as_ref(), &tickets)?));
+        let current = RwLock::new(acceptors(&dir, clients.as_ref(), &tickets)?);
         Ok(Tls { dir, clients, tickets, current })
     }
 
@@ -59,14 +63,21 @@ impl Tls {
     /// # Errors
     /// As [`Tls::new`]; then everything stays as it was.
     pub(crate) fn reload(&self) -> Result<()> {
-        let fresh = acceptor(&self.dir, self.clients.as_ref(), &self.tickets)?;
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
+        let fresh = acceptors(&self.dir, self.clients.as_ref(), &self.tickets)?;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
     }
 
-    /// For the next connection.
+    /// For the next connection of CANISP.
     pub(crate) fn acceptor(&self) -> Arc<Acceptor> {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+        let [canisp, _] = &*self.current.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(canisp)
+    }
+
+    /// For the next connection of HTTP.
+    pub(crate) fn http_acceptor(&self) -> Arc<Acceptor> {
+        let [_, http] = &*self.current.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(http)
     }
 }
 
@@ -112,11 +123,11 @@ impl Shown {
     }
 }
 
-fn acceptor(
+fn acceptors(
     dir: &DataDir,
     clients: Option<&ClientTrust>,
     tickets: &Arc<dyn ProducesTickets>,
-) -> Result<Acceptor> {
+) -> Result<[Arc<Acceptor>; 2]> {
     let (certificate, key) = (dir.cert_path(), dir.key_path());
     let chain = certificates(&certificate)?;
     if std::fs::metadata(&key).is_ok_and(|file| file.mode() & 0o077 != 0) {
@@ -133,14 +144,18 @@ fn acceptor(
     }
     .with_single_cert(chain, private)
     .map_err(|error| unusable(&certificate, &format!("with {}: {error}", key.display())))?;
-    config.alpn_protocols = vec![frame::ALPN.to_vec()];
     // A ticket saves the handshake's signatures and nothing else: the credential is shown or looked at again for each
     // connection. The server keeps nothing of it; there is no early data that could be replayed.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ticketer = Arc::clone(tickets);
     config.send_tls13_tickets = 1;
     config.max_early_data_size = 0;
-    Ok(Acceptor { tls: TlsAcceptor::from(Arc::new(config)), clients })
+    let speaking = |protocols: &[&[u8]]| {
+        let mut config = config.clone();
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+        Arc::new(Acceptor { tls: TlsAcceptor::from(Arc::new(config)), clients: clients.clone() })
+    };
+    Ok([speaking(&[frame::ALPN]), speaking(&HTTP_ALPN)])
 }
 
 /// Verifies certificates of clients by the CAs in the file, RFC 5280.

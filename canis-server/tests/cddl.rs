@@ -66,7 +66,7 @@ impl Rules {
     fn kind(&mut self, kind: &FieldKind) -> String {
         match kind {
             FieldKind::Bool => "bool".to_owned(),
-            FieldKind::Integer => "uint".to_owned(),
+            FieldKind::Integer | FieldKind::Usage => "uint".to_owned(),
             FieldKind::Signed => "int".to_owned(),
             FieldKind::Text => "tstr".to_owned(),
             FieldKind::Bytes => "bstr".to_owned(),

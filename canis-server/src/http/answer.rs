@@ -1,0 +1,231 @@
+//! One request: its route, who asks, what is asked, and the answer as HTTP gives it.
+
+use super::body::{self, Form};
+use super::path::{self, Found};
+use super::routes::Route;
+use super::who::{self, Callers};
+use super::{json, json_text, openapi, problem, public_keys, query};
+use crate::budget::Budget;
+use crate::frames::End;
+use crate::listener::Server;
+use crate::request;
+use crate::session::Session;
+use crate::wiped::Wiped;
+use canis_proto::schema::arguments;
+use canis_proto::value::{Map, Value};
+use canis_proto::{Error, ErrorCode, OperationId, Result, quote};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::http::request::Parts;
+use hyper::{Request, Response, StatusCode};
+use serde_json::{Value as Json, json};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+/// What an answer is.
+pub(crate) type Answer = Response<Full<Bytes>>;
+
+/// The header by which a change happens once.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// One connection's part in a request.
+pub(crate) struct Asker {
+    pub(crate) server: Arc<Server>,
+    pub(crate) callers: Callers,
+    pub(crate) budget: Budget,
+}
+
+impl Asker {
+    /// Answers a request, whatever it is. What of its body was not read is read away, so that a client that sends first
+    /// and reads then gets its answer.
+    pub(crate) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Answer {
+        let (head, mut body) = request.into_parts();
+        let outcome = self.try_answer(&head, &mut body).await;
+        let answer = outcome.unwrap_or_else(|error| refusal(problem::status(error.code), &error));
+        body::discard(body).await;
+        answer
+    }
+
+    async fn try_answer(&self, request: &Parts, body: &mut Incoming) -> Result<Answer> {
+        let (method, path) = (request.method.as_str(), request.uri.path());
+        match (method, path) {
+            ("GET", "/v1/openapi.json") => return Ok(document(StatusCode::OK, openapi::document())),
+            ("GET", "/v1/sys/health") => return Ok(health(&self.server)),
+            _ => {}
+        }
+        let session = self.callers.session(&request.headers)?;
+        if let ("GET", Some(name)) = (method, path.strip_prefix("/v1/jwks/")) {
+            who::known(&self.server, &session).await?;
+            return public_keys::answer(self, &session, name).await;
+        }
+        match path::find(method, path)? {
+            Found::Route(route, argument) => {
+                if route.operation.row().capability.is_some() || route.operation == OperationId::Batch {
+                    who::known(&self.server, &session).await?;
+                }
+                self.operation(route, argument, session, request, body).await
+            }
+            Found::OtherMethods(methods) => {
+                let error = Error::invalid(format!("{path} takes {}", methods.join(", ")));
+                let mut answer = refusal(StatusCode::METHOD_NOT_ALLOWED, &error);
+                if let Ok(methods) = HeaderValue::from_str(&methods.join(", ")) {
+                    answer.headers_mut().insert(ALLOW, methods);
+                }
+                Ok(answer)
+            }
+            Found::Nothing => Err(Error::new(
+                ErrorCode::UnknownOperation,
+                format!("there is nothing at {}; /v1/openapi.json lists what there is", quote(path)),
+            )),
+        }
+    }
+
+    async fn operation(
+        &self,
+        route: &Route,
+        argument: Option<(&'static str, String)>,
+        session: Arc<Session>,
+        head: &Parts,
+        incoming: &mut Incoming,
+    ) -> Result<Answer> {
+        let Some(form) = body::form(&head.headers, route.operation) else {
+            let taken =
+                if body::raw(route.operation).is_some() { " or application/octet-stream" } else { "" };
+            let error = Error::new(ErrorCode::UnsupportedFormat, format!("send {}{taken}", body::JSON));
+            return Ok(refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, &error));
+        };
+        let length = body::announced(&head.headers, incoming)?;
+        let closed = |_: End| Error::new(ErrorCode::Unavailable, "the server is stopping");
+        let paid = self.budget.pay_for(&session, length).await.map_err(closed)?;
+        let arrived = Instant::now();
+        let bytes = body::read(incoming, length).await?;
+        let args = asked(route, argument, form, head.uri.query(), &bytes)?;
+        drop(bytes);
+        let key = head.headers.get(IDEMPOTENCY_KEY).map(|key| Value::from(key.as_bytes().to_vec()));
+        let answer = self.ask(&session, route.operation, &args, key, arrived).await?;
+        // The answer's own copies are few and short-lived: it is written as soon as the peer takes it.
+        let _permits = self.budget.pay_for_answer(&session, paid, answer.len()).await.map_err(closed)?;
+        rendered(route, &args, &answer, body::wants_raw(&head.headers))
+    }
+
+    /// Asks for an operation as CANISP would, and gives its answer's payload.
+    pub(crate) async fn ask(
+        &self,
+        session: &Arc<Session>,
+        operation: OperationId,
+        args: &Map<'static>,
+        idempotency_key: Option<Value<'static>>,
+        arrived: Instant,
+    ) -> Result<Wiped> {
+        let asked = Map::new().with("op", operation.row().name).with("args", Value::Map(args.clone()));
+        let payload = Wiped::from(zeroize::Zeroizing::new(
+            asked.with_some("idempotency_key", idempotency_key).encode(),
+        ));
+        if let Some(result) = request::run_at_once(&self.server, session, &payload) {
+            return result;
+        }
+        // Dropped with this future, when the client has gone: what has not begun is not begun.
+        let (_here, cancelled) = oneshot::channel();
+        request::run(&self.server, Arc::clone(session), payload, arrived, cancelled).await
+    }
+}
+
+/// The arguments of a request: one in the path, the others in the query or the body.
+fn asked(
+    route: &Route,
+    argument: Option<(&'static str, String)>,
+    form: Form,
+    query: Option<&str>,
+    bytes: &Wiped,
+) -> Result<Map<'static>> {
+    let fields = arguments(route.operation);
+    let given = match form {
+        _ if route.takes_query() => query::arguments(fields, query)?,
+        Form::Octets(_) => query::arguments(fields, query)?,
+        Form::Json if query.is_some_and(|query| !query.is_empty()) => {
+            return Err(Error::invalid("arguments stand in the body here, not in the query"));
+        }
+        Form::Json => json_text::object(bytes)?,
+    };
+    let mut map = json::taken(fields, given)?;
+    if let Form::Octets(raw) = form {
+        let value = match raw.text {
+            true => Value::Text(text(bytes)?.into()),
+            false => Value::from(bytes.to_vec()),
+        };
+        map = added(map, raw.argument, value, "is the body")?;
+    } else if route.takes_query() && !bytes.is_empty() {
+        return Err(Error::invalid(format!("{} takes no body; arguments stand in the query", route.method)));
+    }
+    match argument {
+        Some((name, value)) => added(map, name, Value::Text(value.into()), "stands in the path"),
+        None => Ok(map),
+    }
+}
+
+fn added(
+    mut map: Map<'static>,
+    name: &'static str,
+    value: Value<'static>,
+    place: &str,
+) -> Result<Map<'static>> {
+    if map.take(name).is_some() {
+        return Err(Error::invalid(format!("`{name}` {place} and must not stand elsewhere")));
+    }
+    Ok(map.with(name, value))
+}
+
+fn text(bytes: &[u8]) -> Result<String> {
+    let text = std::str::from_utf8(bytes).map(|text| text.trim_end().to_owned());
+    text.map_err(|_| Error::invalid("the body is not a ciphertext in its text form"))
+}
+
+/// An answer as it was asked for: in JSON, or its one field in octets.
+fn rendered(route: &Route, args: &Map<'_>, answer: &[u8], in_octets: bool) -> Result<Answer> {
+    let answer = Map::decode(answer)?;
+    let status = StatusCode::from_u16(route.success()).unwrap_or_default();
+    let field = in_octets.then(|| body::raw(route.operation)?.field).flatten();
+    let found = field.and_then(|field| answer.iter().find(|(name, _)| *name == field));
+    let octets = match found {
+        Some((_, Value::Bytes(bytes))) => bytes.to_vec(),
+        Some((_, Value::Text(text))) => text.as_bytes().to_vec(),
+        _ => return Ok(document(status, json::given(route.operation, args, &answer))),
+    };
+    Ok(response(status, body::OCTETS, octets))
+}
+
+/// Whether the server can be asked for keys, for load balancers: 200, or 503 as long as it is sealed.
+fn health(server: &Server) -> Answer {
+    let sealed = server.core.is_sealed();
+    let status = if sealed { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    document(status, json!({"sealed": sealed, "version": env!("CARGO_PKG_VERSION")}))
+}
+
+/// An error that has this status.
+pub(crate) fn refusal(status: StatusCode, error: &Error) -> Answer {
+    let document = problem::document(status, error).to_string().into_bytes();
+    let mut answer = response(status, problem::MEDIA_TYPE, document);
+    if status == StatusCode::UNAUTHORIZED {
+        answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    if let Some(millis) = error.retry_after {
+        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(millis.div_ceil(1000)));
+    }
+    answer
+}
+
+/// JSON.
+pub(crate) fn document(status: StatusCode, json: Json) -> Answer {
+    response(status, body::JSON, json.to_string().into_bytes())
+}
+
+/// Answers may hold secrets: nobody on the way is to keep them (RFC 9111, section 5.2.2.5).
+fn response(status: StatusCode, media_type: &'static str, bytes: Vec<u8>) -> Answer {
+    let mut response = Response::new(Full::new(Bytes::from(bytes)));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
