@@ -90,7 +90,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             ImportCommand::Softhsm(args) => return commands::softhsm::run(&args, json),
         },
         Command::Kv { command } => commands::kv::run(&connection, &command, json)?,
-        Command::Policy { command } => return commands::policy::run(&command, json),
+        Command::Policy { command } => return commands::policy::run(&connection, &command, json),
         Command::Batch(args) => return commands::batch::run(&connection, &args),
         Command::Encrypt(args) => commands::encryption::encrypt(&connection, &args, json)?,
         Command::Decrypt(args) => commands::encryption::decrypt(&connection, &args, json)?,

@@ -10,15 +10,32 @@ pub(crate) enum TokenCommand {
     Create(CreateToken),
     /// List tokens and certificates.
     List(ListTokens),
+    /// Give a renewable token or certificate its lifetime once more, from now on.
+    Renew(RenewToken),
     /// Take a token or certificate away: it is refused from now on, on open connections too.
     Revoke(RevokeToken),
 }
 
 #[derive(Args)]
 pub(crate) struct CreateToken {
-    /// What it may do: `encrypt`, `sign` and so on, or `all`. Repeatable.
-    #[arg(long = "capability", value_name = "NAME", required = true, value_parser = capability)]
+    /// What it may do with everything of its tenant: `encrypt`, `sign` and so on, or `all`. Repeatable.
+    #[arg(long = "capability", value_name = "NAME", required_unless_present = "policies", value_parser = capability)]
     pub(crate) capabilities: Vec<Granted>,
+    /// A policy of the store whose rules hold for it; what it denies beats every capability. Repeatable.
+    #[arg(long = "policy", value_name = "NAME")]
+    pub(crate) policies: Vec<String>,
+    /// A network that it is good from: `10.0.0.0/8`, an address, `local`. Repeatable.
+    #[arg(long = "network", value_name = "NET")]
+    pub(crate) networks: Vec<String>,
+    /// How many connections it opens.
+    #[arg(long, value_name = "N")]
+    pub(crate) uses: Option<std::num::NonZeroU32>,
+    /// A client certificate, PEM or DER, that must be shown beside the token.
+    #[arg(long, value_name = "F", conflicts_with = "certificate")]
+    pub(crate) bound_to: Option<PathBuf>,
+    /// Let it be renewed, each time for its lifetime.
+    #[arg(long, requires = "lifetime")]
+    pub(crate) renewable: bool,
     /// A name for people.
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub(crate) name: String,
@@ -38,6 +55,13 @@ pub(crate) struct ListTokens {
     /// Another tenant's label; on the server's own host, by its socket.
     #[arg(long, value_name = "LABEL", default_value = "")]
     pub(crate) tenant: String,
+}
+
+#[derive(Args)]
+pub(crate) struct RenewToken {
+    /// Its id, as `list` shows it; the caller's own if it is not given.
+    #[arg(default_value = "")]
+    pub(crate) id: String,
 }
 
 #[derive(Args)]

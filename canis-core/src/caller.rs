@@ -2,14 +2,15 @@
 
 use crate::application::Application;
 use crate::origin::{Door, Origin, Proof};
-use canis_proto::{Capabilities, Capability, Error, ErrorCode, Id, Result};
+use crate::policy::Rights;
+use canis_proto::{Capabilities, Error, ErrorCode, Id, Result};
 use std::sync::Arc;
 
 /// The caller of an operation: its tenant and what it was granted.
 #[derive(Clone)]
 pub struct Caller {
     tenant: Option<Id>,
-    capabilities: Capabilities,
+    rights: Rights,
     application: Option<Arc<Application>>,
     /// The token that it bears.
     token: Option<Id>,
@@ -29,7 +30,7 @@ impl Caller {
     pub fn anonymous() -> Self {
         Caller {
             tenant: None,
-            capabilities: Capabilities::NONE,
+            rights: Rights::everywhere(Capabilities::NONE),
             application: None,
             token: None,
             owner: false,
@@ -48,10 +49,10 @@ impl Caller {
     }
 
     /// The bearer of a credential, which `proof` is.
-    pub(crate) fn bearer(token: Id, tenant: Id, capabilities: Capabilities, proof: Proof) -> Self {
+    pub(crate) fn bearer(token: Id, tenant: Id, rights: Rights, proof: Proof) -> Self {
         Caller {
             tenant: Some(tenant),
-            capabilities,
+            rights,
             token: Some(token),
             only: Some(tenant),
             proof,
@@ -108,7 +109,7 @@ impl Caller {
     /// Who looks after a store in a process of his own, at no token in particular; see [`crate::Core::operator`].
     pub(crate) fn operator(owner: bool) -> Self {
         Caller {
-            capabilities: Capabilities::ALL,
+            rights: Rights::everywhere(Capabilities::ALL),
             owner,
             host: true,
             proof: if owner { Proof::Root } else { Proof::Pin },
@@ -118,7 +119,7 @@ impl Caller {
 
     /// The server's own timer, which does in every tenant what schedules ask for.
     pub(crate) fn timer() -> Self {
-        Caller { capabilities: Capabilities::ALL, proof: Proof::Own, ..Caller::anonymous() }
+        Caller { rights: Rights::everywhere(Capabilities::ALL), proof: Proof::Own, ..Caller::anonymous() }
     }
 
     /// A PKCS#11 application looking at one token. What it may do depends on who is logged in.
@@ -131,7 +132,7 @@ impl Caller {
     #[must_use]
     pub fn pkcs11_slots(application: &Arc<Application>) -> Self {
         Caller {
-            capabilities: Capabilities::ALL,
+            rights: Rights::everywhere(Capabilities::ALL),
             application: Some(Arc::clone(application)),
             proof: Proof::Pin,
             ..Caller::anonymous()
@@ -153,20 +154,9 @@ impl Caller {
         self.owner
     }
 
-    /// What it was granted.
-    pub(crate) fn capabilities(&self) -> Capabilities {
-        self.capabilities
-    }
-
-    /// Refuses a caller without `needed`, for operations that need more than the one capability of their row.
-    ///
-    /// # Errors
-    /// `permission_denied`.
-    pub(crate) fn require(&self, needed: Capability) -> Result<()> {
-        if self.capabilities.allows(needed) {
-            return Ok(());
-        }
-        Err(Error::new(ErrorCode::PermissionDenied, format!("you also lack the capability `{needed}`")))
+    /// What it may.
+    pub(crate) fn rights(&self) -> &Rights {
+        &self.rights
     }
 
     /// Who it is among the callers of its tenant: the token that it bears. Those without one are one.

@@ -6,8 +6,10 @@ use crate::clock::Clock;
 use crate::crypto::{Provider, selftest};
 use crate::keyring::Keyring;
 use crate::object::{KeyHandle, Since};
+use crate::ops::authenticate::Presented;
 use crate::root::{Credential, HsmHelper};
 use crate::store::Store;
+use crate::stream::Watch;
 use crate::token::Role;
 use canis_proto::{Cost, Error, ErrorCode, Id, Operation, OperationId, Result};
 use std::sync::Arc;
@@ -27,6 +29,14 @@ pub trait Run: Operation {
     /// What it says about itself besides.
     fn facts(&self) -> Facts<'_> {
         Facts::default()
+    }
+
+    /// Whether it asks for a stream.
+    const STREAM: bool = false;
+
+    /// The stream, watched while it lasts.
+    fn watched(answer: Self::Answer, _: Watch) -> Self::Answer {
+        answer
     }
 
     /// Runs it. The caller has been allowed to.
@@ -128,23 +138,23 @@ impl Core {
         self.keyring.provider
     }
 
-    /// The caller that a bearer token stands for.
+    /// The caller that a bearer token stands for, shown on this machine.
     ///
     /// # Errors
     /// `unauthenticated`, alike for every kind of wrong token; `sealed`.
     pub fn authenticate(&self, token: &str) -> Result<Caller> {
-        self.keyring.rereading(|| self.keyring.authenticate(token))
+        self.recognise(&Presented::token(token))
     }
 
-    /// The caller that a client certificate (DER) stands for, which its bearer has proved to be his own.
+    /// The caller that what somebody shows stands for: his token, or else his client certificate.
     ///
     /// # Errors
-    /// `unauthenticated` if it stands for nobody or its time is over; `sealed`.
-    pub fn authenticate_certificate(&self, certificate: &[u8]) -> Result<Caller> {
-        self.keyring.rereading(|| self.keyring.authenticate_certificate(certificate))
+    /// `unauthenticated`, alike for every kind of what is not good; `sealed`.
+    pub fn recognise(&self, presented: &Presented<'_>) -> Result<Caller> {
+        self.keyring.rereading(|| self.keyring.recognise(presented))
     }
 
-    /// A number that grows whenever this process makes or revokes a credential: who has authenticated somebody before
+    /// A number that grows whenever this process makes or revokes a credential, or changes what it may: who has authenticated somebody before
     /// does it again when it has changed. Costs one load.
     #[must_use]
     pub fn credentials_moment(&self) -> u64 {
@@ -203,12 +213,24 @@ impl Core {
     /// # Errors
     /// `permission_denied` naming capability and resource, and those of the operation.
     pub fn call<R: Run>(&self, caller: &Caller, request: R) -> Result<R::Answer> {
-        allow(caller, &request)?;
         // What is short writes nothing; who replaces the root key, or counts all anew, waits for the others.
         let alone = matches!(R::ID, OperationId::RotateRootKey | OperationId::AcceptStore);
         let writes = R::ID.row().cost == Cost::Long && !alone;
         let _steady = writes.then(|| self.keyring.steady_root()).transpose()?;
-        request.run(&self.keyring, caller)
+        let needed = R::ID.row().capability;
+        let longest = match needed {
+            Some(needed) => self.keyring.require(caller, needed, request.resource(), request.facts())?,
+            None => u64::MAX,
+        };
+        let watch = match (R::STREAM, needed) {
+            (true, Some(needed)) => Some(Watch::new(needed, longest, &request)),
+            _ => None,
+        };
+        let answer = request.run(&self.keyring, caller)?;
+        Ok(match watch {
+            Some(watch) => R::watched(answer, watch),
+            None => answer,
+        })
     }
 
     /// Compares the accumulators with the rows that there are: one error for each table that other hands changed. Reads
@@ -273,19 +295,5 @@ impl Core {
     /// After fork, in the parent. The child forgets the core without dropping it.
     pub fn resume_after_fork(&self) {
         self.keyring.store.resume();
-    }
-}
-
-fn allow<R: Run>(caller: &Caller, request: &R) -> Result<()> {
-    match R::ID.row().capability {
-        Some(needed) if !caller.capabilities().allows(needed) => {
-            // Nobody yet, or somebody without the right.
-            caller.tenant()?;
-            Err(Error::new(
-                ErrorCode::PermissionDenied,
-                format!("you lack the capability `{needed}` on {}", request.resource()),
-            ))
-        }
-        _ => Ok(()),
     }
 }

@@ -2,6 +2,7 @@
 // What a caller or a file can bring about is an error, never a panic.
 #![cfg_attr(not(test), warn(clippy::expect_used, clippy::panic, clippy::unreachable, clippy::unimplemented))]
 
+mod allow;
 mod application;
 mod at_once;
 mod caller;
@@ -32,6 +33,7 @@ pub use caller::Caller;
 pub use core::{Core, Facts, Resource, Run};
 pub use crypto::default_provider;
 pub use keyring::receipt::Once;
+pub use ops::authenticate::Presented;
 pub use ops::{AcceptStore, DueReport, RunDue, StoreReport, VerifyStore};
 pub use origin::{Door, Origin, Proof};
 pub use stream::{Begin, Stream};

@@ -9,25 +9,67 @@ use std::fmt;
 pub enum Resource<'a> {
     /// The store and server.
     System,
-    /// Keys in general.
+    /// A part of that, by its name.
+    Part(&'a str),
+    /// A policy.
+    Policy(&'a str),
+    /// Keys in general: those that the caller may list.
     Keys,
     /// One key.
     Key(&'a str),
-    /// Entries of the key-value store in general.
+    /// Entries of the key-value store in general: those that the caller may list.
     Entries,
     /// One entry.
     Entry(&'a str),
+    /// Objects in general: those that the caller may read, or is to make.
+    Objects,
     /// The tenant as a token.
     Token,
     /// An object.
     Object(Id),
 }
 
+impl Resource<'_> {
+    /// Whether it is no one thing but many, each of which is decided by itself.
+    pub(crate) fn is_many(&self) -> bool {
+        matches!(self, Resource::Keys | Resource::Entries | Resource::Objects)
+    }
+
+    /// Its path, byte by byte. What is left of a destroyed key is where the key was.
+    pub(crate) fn path(&self) -> Vec<u8> {
+        let (beginning, rest) = match self {
+            Resource::System => ("sys", ""),
+            Resource::Part(name) => ("sys/", *name),
+            Resource::Policy(name) => ("sys/policies/", *name),
+            Resource::Keys => ("kms/keys", ""),
+            Resource::Entries => ("kms/kv", ""),
+            Resource::Objects => ("kms/objects", ""),
+            Resource::Token => ("sys/token", ""),
+            Resource::Entry(id) => ("kms/kv/", *id),
+            Resource::Key(name) => match name.strip_prefix(ENTRY_PREFIX) {
+                Some(id) => ("kms/kv/", id),
+                None => ("kms/keys/", living_name(name)),
+            },
+            Resource::Object(id) => return format!("kms/objects/{id}").into_bytes(),
+        };
+        [beginning.as_bytes(), rest.as_bytes()].concat()
+    }
+}
+
+/// The name of a key, or the one that it had when it is called as its tombstone, `~<name>~<id>`.
+fn living_name(name: &str) -> &str {
+    let inside = name.strip_prefix('~').and_then(|rest| rest.rsplit_once('~'));
+    inside.map_or(name, |(name, _)| name)
+}
+
 impl fmt::Display for Resource<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Resource::System => f.write_str("sys"),
+            Resource::Part(name) => write!(f, "sys/{name}"),
+            Resource::Policy(name) => write!(f, "sys/policies/{}", canis_proto::quote(name)),
             Resource::Keys => f.write_str("kms/keys"),
+            Resource::Objects => f.write_str("kms/objects"),
             Resource::Entries => f.write_str("kms/kv"),
             Resource::Entry(id) => write!(f, "kms/kv/{}", canis_proto::quote(id)),
             Resource::Key(name) if name.starts_with(ENTRY_PREFIX) => {

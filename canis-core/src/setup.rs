@@ -66,13 +66,9 @@ pub fn create(
     let keyring = Keyring::new(draft, provider, clock)?;
     keyring.hold_root(keys);
     first.push(Change::Put(keyring.tenant_row(tenant.id, 1, &tenant.record)?));
-    let first_token = NewCredential {
-        tenant: tenant.id,
-        name: "the first",
-        capabilities: Capabilities::ALL,
-        expires_at: None,
-    };
-    let (row, token) = keyring.new_token(&first_token)?;
+    let first_token =
+        NewCredential { name: "the first", capabilities: Capabilities::ALL, ..NewCredential::default() };
+    let (row, token) = keyring.new_token(tenant.id, &first_token)?;
     first.push(Change::Put(Row::Token(row)));
     first.push(Change::Recount);
     SqliteStore::create(&dir.store_path(), &first, Some(&accountant))?;

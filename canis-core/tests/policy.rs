@@ -2,7 +2,7 @@
 //! the way a path is written.
 #![allow(clippy::unwrap_used)] // a failed unwrap is the test's failure
 
-use canis_core::policy::{Asked, Policy, Rules, Source, Unmet, Why};
+use canis_core::policy::{Asked, OfKey, Policy, Rules, Source, Unmet, Why};
 use canis_proto::{Capability, KeyType};
 use proptest::prelude::*;
 
@@ -10,7 +10,7 @@ fn asked(capability: Capability, path: &[u8]) -> Asked<'_> {
     Asked {
         capability,
         path,
-        key_type: None,
+        key: OfKey::None,
         payload: None,
         context: None,
         now_micros: 0,
@@ -86,7 +86,7 @@ fn conditions_hold_or_are_named() {
     let right = Asked {
         capability: Capability::Encrypt,
         path: b"kms/keys/secret",
-        key_type: Some(KeyType::Aes256),
+        key: OfKey::Type(KeyType::Aes256),
         payload: Some(1024),
         context: Some(b"invoice:7"),
         now_micros: 9 * 3_600_000_000,
@@ -95,7 +95,7 @@ fn conditions_hold_or_are_named() {
     assert!(rules.decide(&right).allowed);
     assert!(rules.decide(&Asked { context: Some(b"exact"), ..right }).allowed);
     for (wrong, unmet) in [
-        (Asked { key_type: Some(KeyType::Rsa2048), ..right }, Unmet::KeyType),
+        (Asked { key: OfKey::Type(KeyType::Rsa2048), ..right }, Unmet::KeyType),
         (Asked { payload: Some(1025), ..right }, Unmet::Payload),
         (Asked { context: Some(b""), ..right }, Unmet::Context),
         (Asked { context: Some(b"exactly"), ..right }, Unmet::Context),
@@ -105,7 +105,7 @@ fn conditions_hold_or_are_named() {
         assert_eq!(rules.decide(&wrong).why, Why::Unmet(unmet), "{wrong:?}");
     }
     // What a request does not have is not limited; a denial with conditions denies where they hold.
-    assert!(rules.decide(&Asked { key_type: None, payload: None, context: None, ..right }).allowed);
+    assert!(rules.decide(&Asked { key: OfKey::None, payload: None, context: None, ..right }).allowed);
     let elsewhere = Asked { source: Source::Network("10.6.0.1".parse().unwrap()), ..right };
     assert_eq!(rules.decide(&elsewhere).why, Why::Denied);
 }

@@ -3,25 +3,12 @@
 
 mod rows;
 
-use canis_core::store::at_hand::AtHand;
-use canis_core::store::memory::MemoryStore;
-use canis_core::store::sqlite::SqliteStore;
 use canis_core::store::{
     Change, EntryRow, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, ReceiptRow, RoleRow, RootSlotRow, Row,
-    Store, TenantRow, TokenRow, UNSAID, UseRow,
+    TenantRow, UNSAID, UseRow,
 };
 use canis_proto::{ErrorCode, Id};
-use rows::{id, key, object, tenant, version};
-
-/// Runs `test` on a fresh store of each kind.
-fn on_every_store(test: impl Fn(&dyn Store)) {
-    test(&MemoryStore::new());
-    test(&AtHand(MemoryStore::new()));
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("canis.dat");
-    SqliteStore::create(&path, &[], None).unwrap();
-    test(&SqliteStore::open(&path).unwrap());
-}
+use rows::{id, key, object, on_every_store, tenant, version};
 
 #[test]
 fn rows_come_back_as_they_were_written() {
@@ -264,26 +251,6 @@ fn entries_by_lookup_and_page() {
         assert_eq!(page(id(0), 9), [id(1), id(3)]);
         store.commit(&[Change::WipeTenant(id(8))]).unwrap();
         assert_eq!((page(id(0), 9), store.entries(id(7), id(0), 9).unwrap().len()), (vec![], 1));
-    });
-}
-
-/// Credentials are found by id and by tenant, and removed at the revision that was read.
-#[test]
-fn credentials_are_kept_and_removed() {
-    on_every_store(|store| {
-        let token = |n, tenant| TokenRow { id: id(n), tenant_id: id(tenant), revision: 1, sealed: vec![n] };
-        let put = |row: TokenRow| store.commit(&[Change::Put(Row::Token(row))]);
-        store.commit(&[tenant(8), tenant(9)]).unwrap();
-        put(token(1, 8)).unwrap();
-        put(token(2, 8)).unwrap();
-        put(token(3, 9)).unwrap();
-        assert_eq!(put(token(3, 8)).unwrap_err().code, ErrorCode::Conflict, "an id is one tenant's");
-        assert_eq!(store.tokens(id(8)).unwrap().len(), 2);
-        assert_eq!(store.commit(&[Change::RemoveToken(id(1), 2)]).unwrap_err().code, ErrorCode::Conflict);
-        store.commit(&[Change::RemoveToken(id(1), 1)]).unwrap();
-        assert_eq!(store.commit(&[Change::RemoveToken(id(1), 1)]).unwrap_err().code, ErrorCode::Conflict);
-        assert_eq!((store.token(id(1)).unwrap(), store.tokens(id(8)).unwrap()), (None, vec![token(2, 8)]));
-        assert_eq!(store.token(id(3)).unwrap(), Some(token(3, 9)));
     });
 }
 

@@ -1,5 +1,6 @@
 //! What callers can be granted: capabilities, one or more of which each operation takes.
 
+use crate::Error;
 use std::fmt;
 
 /// What a policy can grant on a path.
@@ -79,6 +80,15 @@ impl Capability {
     }
 }
 
+impl std::str::FromStr for Capability {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        Capability::from_name(name)
+            .ok_or_else(|| Error::invalid(format!("`{}` is no capability", crate::quote(name))))
+    }
+}
+
 impl fmt::Display for Capability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
@@ -99,6 +109,12 @@ impl Capabilities {
     #[must_use]
     pub const fn with(self, capability: Capability) -> Self {
         Capabilities(self.0 | 1 << capability as u8)
+    }
+
+    /// This and what is in `others`.
+    #[must_use]
+    pub const fn and(self, others: Capabilities) -> Self {
+        Capabilities(self.0 | others.0)
     }
 
     /// Whether `capability` is in it.

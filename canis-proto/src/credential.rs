@@ -24,6 +24,16 @@ request! {
         lifetime: Interval, interval, |v| v.to_string();
         /// The client certificate, PEM or DER; a bearer token is drawn if there is none.
         certificate: Cow<'a, [u8]>, default, |v| v.as_ref();
+        /// The names of policies whose rules hold for it; what they deny beats the capabilities.
+        policies: Vec<Cow<'a, str>>, some_texts, |v| texts(v);
+        /// The networks that it is good from, as policies write them; from anywhere if there are none.
+        networks: Vec<Cow<'a, str>>, some_texts, |v| texts(v);
+        /// How many connections it opens; as many as one likes if 0.
+        uses: u32, default, |v| *v;
+        /// The client certificate, PEM or DER, that must be shown beside the token.
+        bound_to: Cow<'a, [u8]>, default, |v| v.as_ref();
+        /// Whether it can be renewed, each time for its lifetime.
+        renewable: bool, default, |v| *v;
     }
 }
 
@@ -32,6 +42,33 @@ request! {
     ListCredentials => CredentialList {
         /// The tenant's label; the caller's own tenant if empty.
         tenant: Cow<'a, str>, default, |v| v.as_ref();
+    }
+}
+
+impl CreateCredential<'_> {
+    /// A bearer token of the caller's own tenant with these capabilities.
+    #[must_use]
+    pub fn new(capabilities: Capabilities) -> Self {
+        CreateCredential {
+            tenant: "".into(),
+            capabilities,
+            name: "".into(),
+            lifetime: Interval::default(),
+            certificate: (&b""[..]).into(),
+            policies: Vec::new(),
+            networks: Vec::new(),
+            uses: 0,
+            bound_to: (&b""[..]).into(),
+            renewable: false,
+        }
+    }
+}
+
+request! {
+    /// Gives a renewable credential its lifetime once more, from now on.
+    RenewCredential => CredentialInfo {
+        /// Its id; the caller's own credential if empty.
+        id: Cow<'a, str>, default, |v| v.as_ref();
     }
 }
 
@@ -76,6 +113,16 @@ answer! {
         expires_at: Option<i64>, optional, |v| v.map_or(Value::Null, Value::from);
         /// Of a certificate: SHA-256 of its SubjectPublicKeyInfo.
         spki_sha256: Option<Vec<u8>>, optional, |v| v.as_deref().map_or(Value::Null, Value::from);
+        /// The names of its policies.
+        policies: Vec<String>, some_strings, |v| texts(v);
+        /// The networks that it is good from; from anywhere if there are none.
+        networks: Vec<String>, some_strings, |v| texts(v);
+        /// How many more connections it opens, if that is limited.
+        uses_left: Option<u32>, optional, |v| v.map_or(Value::Null, Value::from);
+        /// SHA-256 of the SubjectPublicKeyInfo of the certificate that must be shown beside it.
+        bound_to: Option<Vec<u8>>, optional, |v| v.as_deref().map_or(Value::Null, Value::from);
+        /// Whether it can be renewed.
+        renewable: bool, default, |v| *v;
     }
 }
 
@@ -93,6 +140,10 @@ answer! {
         /// The credential's id.
         id: String, required, |v| v.as_str();
     }
+}
+
+fn texts<T: AsRef<str>>(texts: &[T]) -> Value<'_> {
+    Value::Array(texts.iter().map(|text| Value::from(text.as_ref())).collect())
 }
 
 fn names(capabilities: Capabilities) -> Value<'static> {

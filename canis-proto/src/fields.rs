@@ -33,6 +33,12 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Whether a field is there.
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
+        self.map.iter().any(|(name, value)| name == key && *value != Value::Null)
+    }
+
     /// A field that must be there.
     ///
     /// # Errors

@@ -25,6 +25,7 @@ pub mod message;
 mod name;
 pub mod operation;
 mod parse;
+pub mod policy;
 pub mod root;
 pub mod schema;
 pub mod sealing;

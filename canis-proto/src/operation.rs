@@ -150,6 +150,18 @@ operations! {
     ListCredentials = 141, "credential.list", Some(C::Admin), Long, true;
     /// Take a token or a certificate's rights away.
     RevokeCredential = 142, "credential.revoke", Some(C::Admin), Long, true;
+    /// Give a renewable credential its lifetime once more; another's than one's own takes `admin`.
+    RenewCredential = 185, "credential.renew", None, Long, true;
+    /// Write a policy.
+    PutPolicy = 180, "policy.put", Some(C::Admin), Long, true;
+    /// Read a policy.
+    GetPolicy = 181, "policy.get", Some(C::Admin), Long, true;
+    /// The tenant's policies.
+    ListPolicies = 182, "policy.list", Some(C::Admin), Long, true;
+    /// Delete a policy.
+    DeletePolicy = 183, "policy.delete", Some(C::Admin), Long, true;
+    /// Ask what policies decide, and by which rule; about another's than one's own credential it takes `admin`.
+    ExplainPolicy = 184, "policy.explain", None, Long, true;
     /// The root slots.
     ListRoots = 130, "root.list", Some(C::Admin), Long, true;
     /// Add a root slot.
@@ -286,6 +298,9 @@ impl OperationId {
                 | O::ListEntries
                 | O::ListSlots
                 | O::ListCredentials
+                | O::GetPolicy
+                | O::ListPolicies
+                | O::ExplainPolicy
                 | O::ListTokens
                 | O::ShowLogin
                 | O::EndSession

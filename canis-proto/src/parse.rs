@@ -5,6 +5,7 @@ use crate::credential::CredentialInfo;
 use crate::fields::Fields;
 use crate::fields::FromValue;
 use crate::message::{WireAnswer, read_error};
+use crate::policy::PolicyInfo;
 use crate::root::RootSlotInfo;
 use crate::signature::SignatureScheme;
 use crate::slot::{PinInfo, SlotInfo};
@@ -154,6 +155,20 @@ pub(crate) fn credential(fields: &mut Fields<'_>, key: &str) -> Result<Credentia
 
 pub(crate) fn credentials(fields: &mut Fields<'_>, key: &str) -> Result<Vec<CredentialInfo>> {
     list(fields, key, "a credential")
+}
+
+pub(crate) fn policies(fields: &mut Fields<'_>, key: &str) -> Result<Vec<PolicyInfo>> {
+    list(fields, key, "a policy")
+}
+
+/// Texts, of which there need be none.
+pub(crate) fn some_texts<'a>(fields: &mut Fields<'a>, key: &str) -> Result<Vec<Cow<'a, str>>> {
+    if fields.has(key) { texts(fields, key) } else { Ok(Vec::new()) }
+}
+
+/// The same in an answer.
+pub(crate) fn some_strings(fields: &mut Fields<'_>, key: &str) -> Result<Vec<String>> {
+    Ok(some_texts(fields, key)?.into_iter().map(Cow::into_owned).collect())
 }
 
 pub(crate) fn slots(fields: &mut Fields<'_>, key: &str) -> Result<Vec<SlotInfo>> {

@@ -1,12 +1,13 @@
 //! What every operation takes and gives, as tables: for doors that speak another notation, and for the documents.
 
-use crate::credential::{CreateCredential, ListCredentials, RevokeCredential};
+use crate::credential::{CreateCredential, ListCredentials, RenewCredential, RevokeCredential};
 use crate::message::{
     ActivateKey, Batch, CancelDestroyKey, CreateKey, Decrypt, DecryptAesGcm, DeleteEntry, Derive, DestroyKey,
     DisableKey, EnableKey, Encrypt, EncryptAesGcm, ExportKey, GetEntry, HashData, ImportKey, ListEntries,
     ListKeys, Mac, MakeDataKey, PublicKey, PutEntry, Random, Rewrap, RotateKey, ShowKey, Sign, Status,
     UpdateKey, Verify, VerifyMac, WireAnswer, WireRequest, WrappingKey,
 };
+use crate::policy::{DeletePolicy, ExplainPolicy, GetPolicy, ListPolicies, PutPolicy};
 use crate::root::{AddRoot, ListRoots, RemoveRoot, RotateRoot, RotateRootKey, TestRoot};
 use crate::sealing::{OperatorToken, SealStore, Unseal};
 use crate::slot::{DeleteSlot, ExportFromSlot, ImportToSlot, InitSlot, ListSlots, SetSlotPin, UnlockSlot};
@@ -143,14 +144,11 @@ macro_rules! words {
         });
     })+ };
 }
-words! { KeyType, KeyFormat, KeyState, SignatureScheme, SignatureForm, HashName, AgreementKdf, PublicObject, }
+words! { KeyType, KeyFormat, KeyState, SignatureScheme, SignatureForm, HashName, AgreementKdf, PublicObject, Capability, }
 
 /// By their names.
 impl Kind for Capabilities {
-    const KIND: FieldKind = FieldKind::Array(&FieldKind::Word(&Words {
-        name: "Capability",
-        all: || Capability::ALL.iter().map(|one| one.name()).collect(),
-    }));
+    const KIND: FieldKind = FieldKind::Array(&<Capability as Kind>::KIND);
 }
 
 impl<T: Kind> Kind for Option<T> {
@@ -189,13 +187,13 @@ impl Kind for Result<Map<'_>> {
 pub(crate) const fn insists(reader: &str) -> bool {
     matches!(
         reader.as_bytes(),
-        b"required" | b"key_type" | b"key_format" | b"texts" | b"maps" | b"capabilities"
+        b"required" | b"key_type" | b"key_format" | b"texts" | b"maps" | b"capabilities" | b"required_name"
     )
 }
 
 /// Whether a reader, as `answer!` names them, does without its field.
 pub(crate) const fn spares(reader: &str) -> bool {
-    matches!(reader.as_bytes(), b"optional" | b"optional_name")
+    matches!(reader.as_bytes(), b"optional" | b"optional_name" | b"some_strings")
 }
 
 /// The arguments of an operation of this crate; none for others.
@@ -217,10 +215,10 @@ pub fn described(id: OperationId) -> Option<Described> {
     }
     table! {
         ActivateKey<'_>, AddRoot<'_>, Batch<'_>, CancelDestroyKey<'_>, CreateCredential<'_>, CreateKey<'_>, Decrypt<'_>,
-        DecryptAesGcm<'_>, DeleteEntry<'_>, DeleteSlot<'_>, Derive<'_>, DestroyKey<'_>, DisableKey<'_>, EnableKey<'_>, Encrypt<'_>,
-        EncryptAesGcm<'_>, ExportFromSlot<'_>, ExportKey<'_>, GetEntry<'_>, HashData<'_>, ImportKey<'_>,
-        ImportToSlot<'_>, InitSlot<'_>, ListCredentials<'_>, ListEntries<'_>, ListKeys<'_>, ListRoots, ListSlots, Mac<'_>,
-        MakeDataKey<'_>, PublicKey<'_>, PutEntry<'_>, Random, RemoveRoot<'_>, RevokeCredential<'_>, Rewrap<'_>, RotateKey<'_>, RotateRoot<'_>,
+        DecryptAesGcm<'_>, DeleteEntry<'_>, DeletePolicy<'_>, DeleteSlot<'_>, Derive<'_>, DestroyKey<'_>, DisableKey<'_>, EnableKey<'_>, Encrypt<'_>,
+        EncryptAesGcm<'_>, ExplainPolicy<'_>, ExportFromSlot<'_>, ExportKey<'_>, GetEntry<'_>, GetPolicy<'_>, HashData<'_>, ImportKey<'_>,
+        ImportToSlot<'_>, InitSlot<'_>, ListCredentials<'_>, ListEntries<'_>, ListKeys<'_>, ListPolicies<'_>, ListRoots, ListSlots, Mac<'_>,
+        MakeDataKey<'_>, PublicKey<'_>, PutEntry<'_>, PutPolicy<'_>, Random, RemoveRoot<'_>, RenewCredential<'_>, RevokeCredential<'_>, Rewrap<'_>, RotateKey<'_>, RotateRoot<'_>,
         RotateRootKey<'_>,
         Unseal<'_>,
         SealStore,

@@ -159,8 +159,12 @@ impl Connection {
         let hello = ClientHello::decode(&payload).map_err(End::Refused)?;
         info!(client = canis_proto::quote(&hello.client), token = hello.token.is_some(), "hello");
         let token = hello.token.as_deref().map(|token| SecretBytes::copied_from(token.as_bytes()));
-        let session =
-            Session::new(Peer { credential: token.map_or(peer.credential, Credential::Token), ..peer });
+        let credential = match (token, peer.credential) {
+            (Some(token), Credential::Certificate(shown)) => Credential::Token(token, Some(shown)),
+            (Some(token), _) => Credential::Token(token, None),
+            (None, credential) => credential,
+        };
+        let session = Session::new(Peer { credential, ..peer });
         self.session = Arc::new(match &hello.application {
             Some(secret) => session.naming(secret, &self.server.applications),
             None => session,

@@ -4,7 +4,7 @@ use crate::batch;
 use crate::session::Session;
 use crate::token_dispatch;
 use canis_core::{Core, Once, Run};
-use canis_proto::credential::{CreateCredential, ListCredentials, RevokeCredential};
+use canis_proto::credential::{CreateCredential, ListCredentials, RenewCredential, RevokeCredential};
 use canis_proto::fields::Fields;
 use canis_proto::frame::MAX_PAYLOAD;
 use canis_proto::message::{
@@ -13,6 +13,7 @@ use canis_proto::message::{
     ListKeys, Mac, MakeDataKey, PublicKey, PutEntry, Random, Rewrap, RotateKey, ShowKey, Sign, Status,
     UpdateKey, Verify, VerifyMac, WireAnswer, WireRequest, WrappingKey, decode_request,
 };
+use canis_proto::policy::{DeletePolicy, ExplainPolicy, GetPolicy, ListPolicies, PutPolicy};
 use canis_proto::root::{AddRoot, ListRoots, RemoveRoot, RotateRoot, RotateRootKey, TestRoot};
 use canis_proto::sealing::{OperatorToken, SealStore, Unseal};
 use canis_proto::slot::{
@@ -87,6 +88,12 @@ pub(crate) fn handler(id: OperationId) -> Option<Handler> {
         OperationId::RevokeCredential => {
             |core, session, args| run::<RevokeCredential<'_>>(core, session, args)
         }
+        OperationId::RenewCredential => |core, session, args| run::<RenewCredential<'_>>(core, session, args),
+        OperationId::PutPolicy => |core, session, args| run::<PutPolicy<'_>>(core, session, args),
+        OperationId::GetPolicy => |core, session, args| run::<GetPolicy<'_>>(core, session, args),
+        OperationId::ListPolicies => |core, session, args| run::<ListPolicies<'_>>(core, session, args),
+        OperationId::DeletePolicy => |core, session, args| run::<DeletePolicy<'_>>(core, session, args),
+        OperationId::ExplainPolicy => |core, session, args| run::<ExplainPolicy<'_>>(core, session, args),
         OperationId::Batch => batch::run,
         OperationId::PutEntry => |core, session, args| run::<PutEntry<'_>>(core, session, args),
         OperationId::GetEntry => |core, session, args| run::<GetEntry<'_>>(core, session, args),

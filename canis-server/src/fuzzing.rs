@@ -15,7 +15,7 @@ use canis_core::{Core, Origin, default_provider};
 use canis_proto::credential::CreateCredential;
 use canis_proto::frame::{FrameType, frame};
 use canis_proto::message::{ClientHello, CreateKey, decode_request};
-use canis_proto::{Capabilities, Capability, Error, ErrorCode, Interval, KeyType, Result};
+use canis_proto::{Capabilities, Capability, Error, ErrorCode, KeyType, Result};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
@@ -63,16 +63,7 @@ impl Door {
             core.call(&administrator, CreateKey::new(name, kind))?;
         }
         let capabilities = USER.into_iter().fold(Capabilities::NONE, Capabilities::with);
-        let made = core.call(
-            &administrator,
-            CreateCredential {
-                tenant: "".into(),
-                capabilities,
-                name: "".into(),
-                lifetime: Interval::NEVER,
-                certificate: b""[..].into(),
-            },
-        )?;
+        let made = core.call(&administrator, CreateCredential::new(capabilities))?;
         let token = made.token.clone().ok_or_else(|| Error::internal("a bearer without a token"))?;
         let (drain, drained) = watch::channel(false);
         let server = Arc::new(Server::new(Arc::new(core), Tls::new(dir, None)?, drained));
@@ -92,7 +83,7 @@ impl Door {
     /// If the answer to either is an error of the server itself.
     pub fn request(&self, payload: &[u8]) {
         let token = SecretBytes::copied_from(self.token.as_bytes());
-        for credential in [Credential::None, Credential::Token(token)] {
+        for credential in [Credential::None, Credential::Token(token, None)] {
             let session = Session::new(peer(credential));
             let answer = decode_request(payload)
                 .and_then(|asked| dispatch::answer(&self.server.core, &session, asked));

@@ -109,7 +109,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let door = door(folder.path());
         let token = SecretBytes::copied_from(door.token.as_bytes());
-        let session = Session::new(peer(Credential::Token(token)));
+        let session = Session::new(peer(Credential::Token(token, None)));
         let tried = |payload: &[u8]| run_at_once(&door.server, &session, payload).map(|done| done.is_ok());
         let waited = |payload: &[u8]| {
             let asked = dispatch::asked(payload).unwrap();

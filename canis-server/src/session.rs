@@ -5,7 +5,7 @@ use crate::limits;
 use crate::share::{Share, Shares};
 use crate::tls::Shown;
 use canis_core::secret::SecretBytes;
-use canis_core::{Application, Caller, Core, Door, Origin};
+use canis_core::{Application, Caller, Core, Door, Origin, Presented};
 use canis_proto::{Error, ErrorCode, OperationId, Result};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Instant;
@@ -15,8 +15,8 @@ use zeroize::Zeroizing;
 pub(crate) enum Credential {
     /// Nothing.
     None,
-    /// A bearer token.
-    Token(SecretBytes),
+    /// A bearer token, and the client certificate that was shown beside it.
+    Token(SecretBytes, Option<Shown>),
     /// A client certificate that the TLS handshake, or a ticket of an earlier one, has shown to be the peer's own.
     Certificate(Shown),
     /// It came by the Unix socket, from the server's own user or root.
@@ -161,7 +161,8 @@ impl Session {
         }
         // Read before the store is, so that what is changed meanwhile is looked at once more.
         let (moment, checked) = (core.credentials_moment(), Instant::now());
-        let outcome = self.check(core).map(|caller| caller.from(self.origin));
+        let again = self.is_authenticated();
+        let outcome = self.check(core, again).map(|caller| caller.from(self.origin));
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         match &outcome {
             Ok(caller) => *known = Some(Known { caller: caller.clone(), moment, checked }),
@@ -180,19 +181,24 @@ impl Session {
         }
     }
 
-    fn check(&self, core: &Core) -> Result<Caller> {
+    /// Looks at the credential; `again` if it was accepted on this connection before.
+    fn check(&self, core: &Core, again: bool) -> Result<Caller> {
+        let presented = Presented { token: None, certificate: None, source: self.origin.source, again };
         let unknown = |why: &str| Error::new(ErrorCode::Unauthenticated, why);
         match &self.credential {
             Credential::None => Err(unknown(
                 "no token was given; set CANIS_TOKEN or use --token-file, or show a client certificate",
             )),
-            Credential::Token(token) => {
-                let text = std::str::from_utf8(token.expose());
-                core.authenticate(text.map_err(|_| unknown("the token is not text"))?)
+            Credential::Token(token, beside) => {
+                let text =
+                    std::str::from_utf8(token.expose()).map_err(|_| unknown("the token is not text"))?;
+                let beside = beside.as_ref().filter(|shown| shown.verify().is_ok());
+                let certificate = beside.map(Shown::certificate);
+                core.recognise(&Presented { token: Some(text), certificate, ..presented })
             }
             Credential::Certificate(shown) => {
                 shown.verify()?;
-                core.authenticate_certificate(shown.certificate())
+                core.recognise(&Presented { certificate: Some(shown.certificate()), ..presented })
             }
             Credential::Administrator => core.administrator(),
         }
@@ -225,7 +231,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (door, applications) = (door(folder.path()), Applications::new());
         let core = &door.server.core;
-        let token = || Credential::Token(SecretBytes::copied_from(door.token.as_bytes()));
+        let token = || Credential::Token(SecretBytes::copied_from(door.token.as_bytes()), None);
         let session = Session::new(peer(token())).naming(&[1; 32], &applications);
         let (caller, application) = session.application(core).unwrap();
         assert_eq!((caller.origin(), caller.proof()), (peer(token()).origin, Proof::Token));

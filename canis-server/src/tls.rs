@@ -42,6 +42,7 @@ pub(crate) struct Acceptor {
 }
 
 /// A client certificate as a handshake showed it, and what verifies it.
+#[derive(Clone)]
 pub(crate) struct Shown {
     chain: Vec<CertificateDer<'static>>,
     verifier: Arc<dyn ClientCertVerifier>,

@@ -9,7 +9,7 @@ use canis_core::format::pem;
 use canis_proto::credential::{CreateCredential, RevokeCredential};
 use canis_proto::frame::{self, FrameType};
 use canis_proto::message::{CreateKey, ListKeys, decode_error};
-use canis_proto::{Capabilities, Capability, ErrorCode, Interval, KeyType};
+use canis_proto::{Capabilities, Capability, ErrorCode, KeyType};
 use harness::{Deployment, Shared};
 use raw::{Raw, trusting};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
@@ -68,13 +68,7 @@ fn showing(shared: &Shared, certificate: &[u8], key: &KeyPair) -> Arc<ClientConf
 
 /// Lets the certificate stand for a caller; gives the credential's id. Asked by the server's socket.
 fn bind(shared: &Shared, certificate: &[u8], capabilities: Capabilities) -> Result<String, ErrorCode> {
-    let request = CreateCredential {
-        tenant: "".into(),
-        capabilities,
-        name: "".into(),
-        lifetime: Interval::NEVER,
-        certificate: certificate.into(),
-    };
+    let request = CreateCredential { certificate: certificate.into(), ..CreateCredential::new(capabilities) };
     let made = local(shared).call(&request).map_err(|error| error.code)?;
     assert!(made.token.is_none() && made.credential.kind == "certificate");
     Ok(made.credential.id.clone())

@@ -13,13 +13,7 @@ use harness::{Shared, failure, shared, stdout};
 use zeroize::Zeroizing;
 
 fn wanted(capabilities: Capabilities) -> CreateCredential<'static> {
-    CreateCredential {
-        tenant: "".into(),
-        capabilities,
-        name: "a test's".into(),
-        lifetime: Interval::NEVER,
-        certificate: b""[..].into(),
-    }
+    CreateCredential { name: "a test's".into(), ..CreateCredential::new(capabilities) }
 }
 
 fn only(capability: Capability) -> Capabilities {

@@ -12,7 +12,7 @@ use canis_proto::message::{
     ClientHello, HashData, Random, ShowKey, Status, Terms, encode_request, encode_request_on,
 };
 use canis_proto::stream::{HashStream, encode_open};
-use canis_proto::{Capabilities, Capability, ErrorCode, HashName, Interval};
+use canis_proto::{Capabilities, Capability, ErrorCode, HashName};
 use canis_server::limits;
 use harness::{Deployment, Shared};
 use raw::Raw;
@@ -91,10 +91,7 @@ fn neighbours_token(shared: &Shared) -> Zeroizing<String> {
     let mut local = Client::connect(&canis_client::Config::new(here, Vec::new(), "none")).unwrap();
     let request = CreateCredential {
         tenant: NEIGHBOUR.into(),
-        capabilities: Capabilities::NONE.with(Capability::Read),
-        name: "".into(),
-        lifetime: Interval::NEVER,
-        certificate: b""[..].into(),
+        ..CreateCredential::new(Capabilities::NONE.with(Capability::Read))
     };
     Zeroizing::new(local.call(&request).unwrap().token.clone().unwrap())
 }

@@ -8,7 +8,7 @@ use base64ct::{Base64, Encoding};
 use canis_client::Client;
 use canis_proto::credential::CreateCredential;
 use canis_proto::message::ShowKey;
-use canis_proto::{Capabilities, Capability, Interval};
+use canis_proto::{Capabilities, Capability};
 use serde_json::json;
 use std::fs;
 use std::io::{Read, Write};
@@ -160,13 +160,7 @@ fn who_asks() {
         let refused = site.curl("GET", "/v1/kms/keys/aes", &["--header", wrong]);
         assert_eq!(refused.problem(), (401, "unauthenticated".into()), "{wrong}");
     }
-    let reader = CreateCredential {
-        tenant: "".into(),
-        capabilities: Capabilities::NONE.with(Capability::Read),
-        name: "reader".into(),
-        lifetime: Interval::default(),
-        certificate: b""[..].into(),
-    };
+    let reader = CreateCredential::new(Capabilities::NONE.with(Capability::Read));
     let mut administrator: Client = site.deployment.client(&site.server);
     let token = administrator.call(&reader).unwrap().token.clone().unwrap();
     let bearer = format!("Authorization: Bearer {}", &*token);

@@ -9,6 +9,7 @@ pub(crate) mod digest;
 pub(crate) mod encryption;
 pub(crate) mod file;
 pub(crate) mod init;
+pub(crate) mod kept_policy;
 pub(crate) mod key;
 mod key_life;
 pub(crate) mod kv;

@@ -1,21 +1,30 @@
-//! `canis policy fmt`, `canis policy test`: policy files on this machine, before anybody depends on them.
+//! `canis policy fmt`, `canis policy test`: policy files on this machine, before anybody depends on them. What is asked of
+//! a store stands in `kept_policy`.
 
+use super::kept_policy;
+use crate::args::Connection;
 use crate::files::{Readers, Sink};
 use crate::policy_args::{FormatPolicies, PolicyCommand, TestPolicies};
 use crate::show;
 use canis_core::clock::{Clock, SystemClock};
-use canis_core::policy::{Asked, Policy, PolicyError, Rules, Source};
+use canis_core::policy::{Asked, OfKey, Policy, PolicyError, Rules, Source, context_of};
 use canis_proto::{Capability, Error, Result};
 use serde_json::json;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-pub(crate) fn run(command: &PolicyCommand, json: bool) -> Result<ExitCode> {
+pub(crate) fn run(connection: &Connection, command: &PolicyCommand, json: bool) -> Result<ExitCode> {
     match command {
-        PolicyCommand::Fmt(args) => format(args),
-        PolicyCommand::Test(args) => test(args, json),
+        PolicyCommand::Put(args) => kept_policy::put(connection, args, json)?,
+        PolicyCommand::Get(args) => kept_policy::get(connection, args, json)?,
+        PolicyCommand::List(args) => kept_policy::list(connection, args, json)?,
+        PolicyCommand::Delete(args) => kept_policy::delete(connection, args, json)?,
+        PolicyCommand::Explain(args) => return kept_policy::explain(connection, args, json),
+        PolicyCommand::Fmt(args) => return format(args),
+        PolicyCommand::Test(args) => return test(args, json),
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn format(args: &FormatPolicies) -> Result<ExitCode> {
@@ -53,9 +62,9 @@ fn test(args: &TestPolicies, json: bool) -> Result<ExitCode> {
     let decision = rules.decide(&Asked {
         capability,
         path: args.path.as_bytes(),
-        key_type: args.key_type,
+        key: args.key_type.map_or(OfKey::None, OfKey::Type),
         payload: args.payload,
-        context: args.context.as_deref().map(str::as_bytes),
+        context: context_of(capability, args.context.as_deref().map(str::as_bytes)),
         now_micros: time(args.time.as_deref())?,
         source: args.source.map_or(Source::Local, Source::Network),
     });
@@ -80,7 +89,7 @@ fn time(text: Option<&str>) -> Result<i64> {
     Ok(minutes * 60_000_000)
 }
 
-fn read(file: &Path) -> Result<String> {
+pub(super) fn read(file: &Path) -> Result<String> {
     std::fs::read_to_string(file)
         .map_err(|error| Error::invalid(format!("cannot read {}: {error}", file.display())))
 }

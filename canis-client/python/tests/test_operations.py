@@ -129,6 +129,17 @@ def slots(canis: Checked) -> None:
 def credentials(canis: Checked) -> None:
     made = canis.call("credential.create", name="ops", capabilities=["read", "sign"])
     canis.call("credential.list")
+    text = 'path "kms/keys/ops/*" { capabilities = ["read"] }'
+    canis.call("policy.put", name="ops", text=text, revision=0)
+    assert canis.call("policy.get", name="ops")["text"] == text
+    canis.call("policy.list", prefix="o")
+    named = canis.call("credential.create", capabilities=[], policies=["ops"], lifetime="1h", renewable=True)["credential"]
+    asked = {"who": named["id"], "path": "kms/keys/ops/a"}
+    assert canis.call("policy.explain", capability="read", **asked)["line"] == 1
+    assert not canis.call("policy.explain", capability="sign", **asked)["allowed"]
+    assert canis.call("credential.renew", id=named["id"])["policies"] == ["ops"]
+    canis.call("credential.revoke", id=named["id"])
+    canis.call("policy.delete", name="ops")
     canis.call("credential.revoke", id=made["credential"]["id"])
 
 

@@ -2,8 +2,8 @@
 
 use super::accumulator::Accountant;
 use crate::store::{
-    AccumulatorRow, Change, EntryRow, KeyRow, Ledger, MetaRow, ObjectQuery, ObjectRow, PinRow, ReceiptRow,
-    RoleRow, RootSlotRow, Row, Store, TenantRow, TokenRow, Turn, UseRow, VersionRow,
+    AccumulatorRow, Change, EntryRow, KeyRow, Ledger, MetaRow, ObjectQuery, ObjectRow, PinRow, PolicyRow,
+    ReceiptRow, RoleRow, RootSlotRow, Row, Store, TenantRow, TokenRow, Turn, UseRow, VersionRow,
 };
 use canis_proto::{Error, Id, Result};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -68,6 +68,8 @@ impl Store for Counted {
         fn pin(&self, tenant: Id, role: u8) -> Result<Option<PinRow>>;
         fn token(&self, id: Id) -> Result<Option<TokenRow>>;
         fn tokens(&self, tenant: Id) -> Result<Vec<TokenRow>>;
+        fn policy(&self, tenant: Id, kind: u8, name: &str) -> Result<Option<PolicyRow>>;
+        fn policies(&self, tenant: Id) -> Result<Vec<PolicyRow>>;
         fn key(&self, id: Id) -> Result<Option<KeyRow>>;
         fn key_by_name(&self, tenant: Id, name: &str) -> Result<Option<KeyRow>>;
         fn keys(&self, tenant: Id, prefix: &str, after: &str, limit: usize) -> Result<Vec<KeyRow>>;

@@ -2,11 +2,13 @@
 //!
 //! Only `ops` use a [`Keyring`]; the one door to them is [`crate::Core::call`].
 
+use crate::allow::ObjectPlace;
 use crate::clock::Clock;
 use crate::crypto::Provider;
 use crate::crypto::decoy::Decoys;
 use crate::crypto::xaes::XaesKey;
 use crate::object::KeyHandle;
+use crate::policy::Rules;
 use crate::root::HsmHelper;
 use crate::secret::SecretBytes;
 use crate::store::Store;
@@ -29,6 +31,8 @@ pub(crate) mod key_record;
 pub(crate) mod key_rules;
 pub(crate) mod object;
 pub(crate) mod pin;
+pub(crate) mod policy;
+pub(crate) mod policy_record;
 pub(crate) mod ready;
 pub(crate) mod receipt;
 pub(crate) mod record;
@@ -80,6 +84,8 @@ pub struct Keyring {
     ready: Cache<(Id, u64), Arc<ReadyKey>>,
     objects: Cache<Id, Arc<CachedObject>>,
     handles: Cache<(Id, Usage), Arc<KeyHandle>>,
+    pub(crate) places: Cache<Id, Arc<ObjectPlace>>,
+    rules: Cache<Vec<(Id, u64)>, Arc<Rules>>,
     searches: Cache<Asked, Arc<Answer>>,
     tokens: Mutex<Option<(u64, Arc<Vec<TokenInfo>>)>>,
     uses: Uses,
@@ -178,6 +184,8 @@ impl Keyring {
             ready: cache(CACHED_KEYS),
             objects: cache(CACHED_KEYS),
             handles: cache(CACHED_KEYS),
+            places: cache(CACHED_KEYS),
+            rules: cache(policy::KEPT),
             searches: cache(search::KEPT),
             tokens: Mutex::new(None),
             uses: Uses::default(),

@@ -98,6 +98,16 @@ pub(crate) struct Token {
     pub(crate) created_at: i64,
     /// When it ends.
     pub(crate) expires_at: Option<i64>,
+    /// The names of the policies whose rules hold for it too.
+    pub(crate) policies: Vec<String>,
+    /// The networks it is good from; from anywhere if there are none.
+    pub(crate) networks: Vec<String>,
+    /// How many more connections it opens, if that is limited.
+    pub(crate) uses_left: Option<u32>,
+    /// SHA-256 of the SubjectPublicKeyInfo of the client certificate that must be shown beside it.
+    pub(crate) bound_to: Option<[u8; 32]>,
+    /// From when it is renewed it lives so long, in microseconds; `None` if it cannot be renewed.
+    pub(crate) renewal: Option<i64>,
 }
 
 /// What a credential is.
@@ -118,31 +128,66 @@ struct FirstToken {
     expires_at: Option<i64>,
 }
 
+/// A credential before there were policies.
+#[derive(SchemaRead, SchemaWrite)]
+struct SecondToken {
+    kind: CredentialKind,
+    name: String,
+    hash: [u8; 32],
+    capabilities: u16,
+    created_at: i64,
+    expires_at: Option<i64>,
+}
+
 #[derive(SchemaRead, SchemaWrite)]
 enum StoredToken {
     V1(FirstToken),
-    V2(Token),
+    V2(SecondToken),
+    V3(Token),
+}
+
+impl From<FirstToken> for SecondToken {
+    fn from(first: FirstToken) -> Self {
+        let FirstToken { hash, capabilities, created_at, expires_at } = first;
+        let (kind, name) = (CredentialKind::Bearer, String::new());
+        SecondToken { kind, name, hash, capabilities, created_at, expires_at }
+    }
+}
+
+impl From<SecondToken> for Token {
+    fn from(second: SecondToken) -> Self {
+        let SecondToken { kind, name, hash, capabilities, created_at, expires_at } = second;
+        let (policies, networks) = (Vec::new(), Vec::new());
+        let (uses_left, bound_to, renewal) = (None, None, None);
+        Token {
+            kind,
+            name,
+            hash,
+            capabilities,
+            created_at,
+            expires_at,
+            policies,
+            networks,
+            uses_left,
+            bound_to,
+            renewal,
+        }
+    }
 }
 
 impl Token {
     /// The bytes.
     pub(crate) fn encode(&self) -> Result<Vec<u8>> {
-        wincode::serialize(&StoredToken::V2(self.clone()))
+        wincode::serialize(&StoredToken::V3(self.clone()))
             .map_err(|e| Error::internal(format!("cannot write the record of a token: {e}")))
     }
 
     /// Reads all of `bytes`.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
         match wincode::deserialize_exact(bytes) {
-            Ok(StoredToken::V1(FirstToken { hash, capabilities, created_at, expires_at })) => Ok(Token {
-                kind: CredentialKind::Bearer,
-                name: String::new(),
-                hash,
-                capabilities,
-                created_at,
-                expires_at,
-            }),
-            Ok(StoredToken::V2(record)) => Ok(record),
+            Ok(StoredToken::V1(first)) => Ok(SecondToken::from(first).into()),
+            Ok(StoredToken::V2(second)) => Ok(second.into()),
+            Ok(StoredToken::V3(record)) => Ok(record),
             Err(_) => Err(Error::new(
                 ErrorCode::StoreFormat,
                 "the record of a token is of a format this CANIS does not know",
@@ -282,18 +327,26 @@ mod tests {
             capabilities: 3,
             created_at: -1,
             expires_at: Some(5),
+            policies: Vec::new(),
+            networks: Vec::new(),
+            uses_left: None,
+            bound_to: None,
+            renewal: None,
         };
         let bytes = token.encode().unwrap();
         // bincode's legacy layout: u32 variant, fields in order, little endian, u64 lengths, Option as one byte.
-        assert_eq!(&bytes[..8], [1, 0, 0, 0, 1, 0, 0, 0]);
+        assert_eq!(&bytes[..8], [2, 0, 0, 0, 1, 0, 0, 0]);
         assert_eq!(&bytes[8..18], [2, 0, 0, 0, 0, 0, 0, 0, b'a', b'b']);
         assert_eq!(&bytes[18..50], [7; 32]);
         assert_eq!(&bytes[50..52], [3, 0]);
         assert_eq!(&bytes[52..60], [0xff; 8]);
-        assert_eq!(&bytes[60..], [1, 5, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(&bytes[60..69], [1, 5, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(&bytes[69..], [0; 19]);
         assert_eq!(Token::decode(&bytes), Ok(token.clone()));
+        // Before there were policies: the same up to the end of its time.
+        assert_eq!(Token::decode(&[&[1, 0, 0, 0], &bytes[4..69]].concat()), Ok(token.clone()));
         // As the first stores have it: the same from the hash on, of a bearer without a name.
-        let first = [&[0; 4], &bytes[18..]].concat();
+        let first = [&[0; 4], &bytes[18..69]].concat();
         let bearer = Token { kind: CredentialKind::Bearer, name: String::new(), ..token };
         assert_eq!(Token::decode(&first), Ok(bearer));
         for cut in 0..bytes.len() {

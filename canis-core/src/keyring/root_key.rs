@@ -11,7 +11,7 @@ use super::tenant::{Protection, TenantInfo, wrap_context};
 use super::{FACTS, Keyring, RootKeys, RootState, object, pin};
 use crate::at_once::may_wait;
 use crate::root::{NewRoot, SlotView, open_slot, remade_slot};
-use crate::store::{Change, MetaRow, ObjectQuery, PinRow, RootSlotRow, Row, TenantRow, TokenRow};
+use crate::store::{Change, MetaRow, ObjectQuery, PinRow, PolicyRow, RootSlotRow, Row, TenantRow, TokenRow};
 use crate::token::Role;
 use canis_proto::{Error, ErrorCode, Id, Result};
 use std::sync::atomic::Ordering;
@@ -198,6 +198,9 @@ impl Move<'_> {
             for token in store.tokens(info.id)? {
                 rows.push(self.token(token)?);
             }
+            for policy in store.policies(info.id)? {
+                rows.push(self.policy(policy)?);
+            }
             let public = store.objects(&ObjectQuery::all(info.id))?.into_iter().filter(|row| !row.private);
             rows.extend(public.filter_map(|row| object::retagged(row, self.old, self.new)).map(Row::Object));
             rows.push(self.tenant(row, info)?);
@@ -241,6 +244,12 @@ impl Move<'_> {
         };
         let record = Pin { sealed, ..record };
         Ok(Row::Pin(PinRow { sealed: sealed_row(self.new, &place, &record.encode()?)?, ..row }))
+    }
+
+    fn policy(&self, row: PolicyRow) -> Result<Row> {
+        let place = place("policies", row.tenant_id, row.id, row.revision);
+        let record = self.keyring.open_store_row(&place, &row.sealed)?;
+        Ok(Row::Policy(PolicyRow { sealed: sealed_row(self.new, &place, &record)?, ..row }))
     }
 
     fn token(&self, row: TokenRow) -> Result<Row> {

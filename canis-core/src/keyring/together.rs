@@ -81,6 +81,8 @@ impl Keyring {
             ready: cache(CACHED),
             objects: cache(CACHED),
             handles: cache(CACHED),
+            places: cache(CACHED),
+            rules: cache(CACHED),
             searches: cache(CACHED),
             tokens: Mutex::new(None),
             uses: Uses::default(),

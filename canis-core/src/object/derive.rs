@@ -55,6 +55,28 @@ pub enum Derivation<'a> {
     Extract(usize),
 }
 
+impl Derivation<'_> {
+    /// The key that takes part beside the base.
+    pub(crate) fn other_base(&self) -> Option<Id> {
+        match self {
+            Derivation::JoinKey(id) | Derivation::Hkdf { extract: Some(Salt::Key(id)), .. } => Some(*id),
+            _ => None,
+        }
+    }
+
+    /// Whether the base's own bytes stand in what is derived, so that it is the base under another name.
+    pub(crate) fn moves_value(&self) -> bool {
+        match self {
+            Derivation::JoinKey(_)
+            | Derivation::JoinData(_)
+            | Derivation::JoinAfter(_)
+            | Derivation::Xor(_)
+            | Derivation::Extract(_) => true,
+            Derivation::Agree { .. } | Derivation::Hkdf { .. } | Derivation::Counter { .. } => false,
+        }
+    }
+}
+
 /// The salt of HKDF.
 #[derive(Clone, Copy)]
 pub enum Salt<'a> {

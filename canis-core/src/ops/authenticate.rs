@@ -13,9 +13,10 @@ use crate::keyring::record::{CredentialKind, Token};
 use crate::keyring::seal::fresh_id;
 use crate::keyring::store_rows::place;
 use crate::origin::Proof;
+use crate::policy::{Rights, Source, network_holds};
 use crate::secret::SecretBytes;
 use crate::setup::DEFAULT_TENANT;
-use crate::store::TokenRow;
+use crate::store::{Change, Row, TokenRow};
 use base64ct::{Base64UrlUnpadded, Encoding};
 use canis_proto::{Capabilities, Error, ErrorCode, Id, Result};
 use subtle::ConstantTimeEq;
@@ -25,64 +26,170 @@ const PREFIX: &str = "canis_";
 const SECRET: usize = 32;
 const TOKEN: usize = 16 + SECRET;
 
+/// How often a token is looked at again because somebody else has used it meanwhile.
+const TRIES: usize = 100;
+
 /// What a new credential is to be.
+#[derive(Default)]
 pub(crate) struct NewCredential<'a> {
-    pub(crate) tenant: Id,
     pub(crate) name: &'a str,
     pub(crate) capabilities: Capabilities,
     /// When it ends, in microseconds since 1970-01-01 UTC.
     pub(crate) expires_at: Option<i64>,
+    /// The names of its policies.
+    pub(crate) policies: Vec<String>,
+    /// The networks it is good from, each checked; from anywhere if there are none.
+    pub(crate) networks: Vec<String>,
+    /// How many connections it opens, if that is limited.
+    pub(crate) uses: Option<u32>,
+    /// The SHA-256 of the key of the certificate that must be shown beside it.
+    pub(crate) bound_to: Option<[u8; 32]>,
+    /// How long it lives from each renewal, in microseconds, if it can be renewed.
+    pub(crate) renewal: Option<i64>,
+}
+
+/// What somebody shows of himself, and where he is seen to come from.
+#[derive(Clone, Copy)]
+pub struct Presented<'a> {
+    /// A bearer token.
+    pub token: Option<&'a str>,
+    /// A client certificate, DER, which its bearer has proved to be his own. Beside a token it is what that may be bound
+    /// to.
+    pub certificate: Option<&'a [u8]>,
+    /// Where it comes from.
+    pub source: Source,
+    /// Whether the same was shown and accepted on this connection before, so that it does not count as another use.
+    pub again: bool,
+}
+
+impl<'a> Presented<'a> {
+    /// A bearer token, shown on this machine.
+    #[must_use]
+    pub fn token(token: &'a str) -> Self {
+        Presented { token: Some(token), certificate: None, source: Source::Local, again: false }
+    }
 }
 
 impl Keyring {
-    /// The caller that `token` stands for.
-    pub(crate) fn authenticate(&self, token: &str) -> Result<Caller> {
-        let refused = || Error::new(ErrorCode::Unauthenticated, "the token is unknown, expired or malformed");
+    /// The caller that what is presented stands for.
+    pub(crate) fn recognise(&self, presented: &Presented<'_>) -> Result<Caller> {
         if self.is_sealed() {
             self.root_keys()?;
         }
+        match (presented.token, presented.certificate) {
+            (Some(token), _) => self.bearer_of_token(token, presented),
+            (None, Some(certificate)) => self.bearer_of_certificate(certificate, presented),
+            (None, None) => {
+                Err(Error::new(ErrorCode::Unauthenticated, "neither token nor certificate was shown"))
+            }
+        }
+    }
+
+    fn bearer_of_token(&self, token: &str, presented: &Presented<'_>) -> Result<Caller> {
+        let refused = || Error::new(ErrorCode::Unauthenticated, "the token is unknown, expired or malformed");
         let mut bytes = Zeroizing::new([0; TOKEN]);
         let text = token.trim_end().strip_prefix(PREFIX).ok_or_else(refused)?;
         let decoded = Base64UrlUnpadded::decode(text, &mut bytes[..]).map_err(|_| refused())?;
         let (id, secret) =
             decoded.split_first_chunk::<16>().filter(|(_, s)| s.len() == SECRET).ok_or_else(refused)?;
-        self.caller_of(Id(*id), CredentialKind::Bearer, &hash(self.provider, secret))?.ok_or_else(refused)
+        let hash = hash(self.provider, secret);
+        self.caller_of(Id(*id), CredentialKind::Bearer, &hash, presented)?.ok_or_else(refused)
     }
 
-    /// The caller that the bearer of a client certificate (DER) is.
-    pub(crate) fn authenticate_certificate(&self, certificate: &[u8]) -> Result<Caller> {
+    fn bearer_of_certificate(&self, certificate: &[u8], presented: &Presented<'_>) -> Result<Caller> {
         let refused = || {
             let why = "the client certificate stands for nobody here, or its time is over; an administrator binds it by \
                        `canis token create --certificate`";
             Error::new(ErrorCode::Unauthenticated, why)
         };
-        if self.is_sealed() {
-            self.root_keys()?;
-        }
-        let certificate = Certificate::read(certificate).map_err(|_| refused())?;
-        let hash = hash(self.provider, &certificate.spki);
-        self.caller_of(certificate_id(&hash), CredentialKind::Certificate, &hash)?.ok_or_else(refused)
+        let hash = self.key_hash(certificate).map_err(|_| refused())?;
+        let id = certificate_id(&hash);
+        self.caller_of(id, CredentialKind::Certificate, &hash, presented)?.ok_or_else(refused)
     }
 
-    /// The caller of a credential that is there, of this kind and with this hash, and not over.
-    fn caller_of(&self, id: Id, kind: CredentialKind, hash: &[u8; 32]) -> Result<Option<Caller>> {
-        let Some(row) = self.store.token(id)? else { return Ok(None) };
-        let record = self.read_token(&row)?;
-        let fits = bool::from(hash.ct_eq(&record.hash)) && record.kind == kind;
+    /// SHA-256 of the key of a certificate, PEM or DER.
+    pub(crate) fn key_hash(&self, certificate: &[u8]) -> Result<[u8; 32]> {
+        Ok(hash(self.provider, &Certificate::read(certificate)?.spki))
+    }
+
+    /// The caller of a credential that is there, of this kind and with this hash, and good here and now.
+    fn caller_of(
+        &self,
+        id: Id,
+        kind: CredentialKind,
+        hash: &[u8; 32],
+        presented: &Presented<'_>,
+    ) -> Result<Option<Caller>> {
+        for _ in 0..TRIES {
+            let Some(row) = self.store.token(id)? else { return Ok(None) };
+            let record = self.read_token(&row)?;
+            let fits = bool::from(hash.ct_eq(&record.hash)) && record.kind == kind;
+            if !fits || !self.is_good(&record, presented)? {
+                return Ok(None);
+            }
+            if !self.count_connection(&row, &record, presented)? {
+                continue;
+            }
+            let proof = match kind {
+                CredentialKind::Bearer => Proof::Token,
+                CredentialKind::Certificate => Proof::Certificate,
+            };
+            let own = Capabilities::from_bits(record.capabilities);
+            let rights = self.rights(row.tenant_id, own, &record.policies)?;
+            return Ok(Some(Caller::bearer(row.id, row.tenant_id, rights, proof)));
+        }
+        Err(Error::new(ErrorCode::Conflict, "others use up this token all the time; try again"))
+    }
+
+    /// Whether a credential is not over, not used up, and shown where and with what it may be shown.
+    fn is_good(&self, record: &Token, presented: &Presented<'_>) -> Result<bool> {
         let over = record.expires_at.is_some_and(|end| end <= self.clock.now_micros());
-        let proof = match kind {
-            CredentialKind::Bearer => Proof::Token,
-            CredentialKind::Certificate => Proof::Certificate,
+        let used_up = record.uses_left == Some(0) && !presented.again;
+        let networks = &record.networks;
+        let here =
+            networks.is_empty() || networks.iter().any(|network| network_holds(network, presented.source));
+        let beside = match (&record.bound_to, presented.certificate) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(wanted), Some(shown)) => bool::from(self.key_hash(shown)?.ct_eq(wanted)),
         };
-        let caller =
-            Caller::bearer(row.id, row.tenant_id, Capabilities::from_bits(record.capabilities), proof);
-        Ok((fits && !over).then_some(caller))
+        Ok(!over && !used_up && here && beside)
+    }
+
+    /// Counts a connection of a credential that opens a limited number of them. `false` if it was used by others
+    /// meanwhile and is to be looked at again.
+    fn count_connection(&self, row: &TokenRow, record: &Token, presented: &Presented<'_>) -> Result<bool> {
+        let Some(left) = record.uses_left.filter(|_| !presented.again) else { return Ok(true) };
+        let left = Token { uses_left: Some(left.saturating_sub(1)), ..record.clone() };
+        let counted = {
+            let _steady = self.steady_root()?;
+            self.store.commit(&[Change::Put(Row::Token(self.next_token_row(row, &left)?))])
+        };
+        match counted {
+            Ok(()) => Ok(true),
+            Err(error) if error.code == ErrorCode::Conflict => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The row that takes the place of a credential's.
+    pub(crate) fn next_token_row(&self, row: &TokenRow, record: &Token) -> Result<TokenRow> {
+        let revision = row.revision + 1;
+        let sealed =
+            self.seal_store_row(&place("tokens", row.tenant_id, row.id, revision), &record.encode()?)?;
+        Ok(TokenRow { revision, sealed, ..row.clone() })
     }
 
     /// The caller that the host's administrator is.
     pub(crate) fn administrator(&self) -> Result<Caller> {
         self.root_keys()?;
-        Ok(Caller::bearer(Id::STORE, self.first_tenant()?, Capabilities::ALL, Proof::User).on_host())
+        Ok(Caller::bearer(
+            Id::STORE,
+            self.first_tenant()?,
+            Rights::everywhere(Capabilities::ALL),
+            Proof::User,
+        )
+        .on_host())
     }
 
     /// The tenant that `canis init` made.
@@ -104,26 +211,32 @@ impl Keyring {
     }
 
     /// Draws a bearer token: its row, and its text, which is shown once and kept nowhere.
-    pub(crate) fn new_token(&self, new: &NewCredential<'_>) -> Result<(TokenRow, SecretBytes)> {
+    pub(crate) fn new_token(&self, tenant: Id, new: &NewCredential<'_>) -> Result<(TokenRow, SecretBytes)> {
         let id = fresh_id(self.provider)?;
         let mut bytes = Zeroizing::new([0; TOKEN]);
         bytes[..16].copy_from_slice(&id.0);
         self.provider.random.fill(&mut bytes[16..])?;
         let hash = hash(self.provider, &bytes[16..]);
-        let row = self.credential_row(id, CredentialKind::Bearer, hash, new)?;
+        let row = self.credential_row(tenant, id, CredentialKind::Bearer, hash, new)?;
         let mut text = Zeroizing::new(PREFIX.to_owned());
         text.push_str(&Zeroizing::new(Base64UrlUnpadded::encode_string(&bytes[..])));
         Ok((row, SecretBytes::copied_from(text.as_bytes())))
     }
 
     /// The row that makes a client certificate, PEM or DER, stand for a caller.
-    pub(crate) fn new_certificate(&self, certificate: &[u8], new: &NewCredential<'_>) -> Result<TokenRow> {
-        let hash = hash(self.provider, &Certificate::read(certificate)?.spki);
-        self.credential_row(certificate_id(&hash), CredentialKind::Certificate, hash, new)
+    pub(crate) fn new_certificate(
+        &self,
+        tenant: Id,
+        certificate: &[u8],
+        new: &NewCredential<'_>,
+    ) -> Result<TokenRow> {
+        let hash = self.key_hash(certificate)?;
+        self.credential_row(tenant, certificate_id(&hash), CredentialKind::Certificate, hash, new)
     }
 
     fn credential_row(
         &self,
+        tenant: Id,
         id: Id,
         kind: CredentialKind,
         hash: [u8; 32],
@@ -136,10 +249,14 @@ impl Keyring {
             capabilities: new.capabilities.bits(),
             created_at: self.clock.now_micros(),
             expires_at: new.expires_at,
+            policies: new.policies.clone(),
+            networks: new.networks.clone(),
+            uses_left: new.uses,
+            bound_to: new.bound_to,
+            renewal: new.renewal,
         };
-        let place = place("tokens", new.tenant, id, 1);
-        let sealed = self.seal_store_row(&place, &record.encode()?)?;
-        Ok(TokenRow { id, tenant_id: new.tenant, revision: 1, sealed })
+        let sealed = self.seal_store_row(&place("tokens", tenant, id, 1), &record.encode()?)?;
+        Ok(TokenRow { id, tenant_id: tenant, revision: 1, sealed })
     }
 }
 

@@ -3,48 +3,38 @@
 
 use super::authenticate::NewCredential;
 use crate::caller::Caller;
-use crate::core::{Resource, Run};
+use crate::core::{Facts, Resource, Run};
 use crate::keyring::Keyring;
-use crate::keyring::record::CredentialKind;
+use crate::keyring::record::{CredentialKind, Token};
+use crate::policy::{Rights, is_network};
 use crate::store::{Change, Row, TokenRow};
 use canis_proto::credential::{
     CreateCredential, CredentialInfo, CredentialList, CredentialMade, CredentialRevoked, ListCredentials,
-    MAX_CREDENTIAL_NAME, RevokeCredential,
+    MAX_CREDENTIAL_NAME, RenewCredential, RevokeCredential,
 };
-use canis_proto::{Capabilities, Error, ErrorCode, Id, Result, quote};
+use canis_proto::{Capabilities, Capability, Error, ErrorCode, Id, Result, quote};
 
 /// The most credentials of one tenant: as many as one answer lists.
 const MOST: usize = 10_000;
 
+/// The most policies and networks of one credential.
+const MOST_NAMED: usize = 256;
+
 impl Run for CreateCredential<'_> {
     fn resource(&self) -> Resource<'_> {
-        Resource::System
+        Resource::Part("credentials")
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<CredentialMade> {
-        if self.name.len() > MAX_CREDENTIAL_NAME {
-            let why = format!("a credential's name has at most {MAX_CREDENTIAL_NAME} bytes");
-            return Err(Error::invalid(why));
-        }
-        if !caller.capabilities().covers(self.capabilities) {
-            let why = "you cannot grant a capability that you lack yourself";
-            return Err(Error::new(ErrorCode::PermissionDenied, why));
-        }
         let tenant = keyring.tenant_meant(caller, &self.tenant)?;
+        let new = keyring.new_credential(caller, tenant, &self)?;
         if keyring.store.tokens(tenant)?.len() >= MOST {
             let why = format!("a tenant has at most {MOST} credentials; revoke those that are not used");
             return Err(Error::new(ErrorCode::TooLarge, why));
         }
-        let lifetime = (!self.lifetime.is_never()).then(|| self.lifetime.micros());
-        let new = NewCredential {
-            tenant,
-            name: &self.name,
-            capabilities: self.capabilities,
-            expires_at: lifetime.map(|span| keyring.clock.now_micros().saturating_add(span)),
-        };
         let (row, token) = match self.certificate.is_empty() {
-            true => keyring.new_token(&new).map(|(row, token)| (row, Some(token)))?,
-            false => (keyring.new_certificate(&self.certificate, &new)?, None),
+            true => keyring.new_token(tenant, &new).map(|(row, token)| (row, Some(token)))?,
+            false => (keyring.new_certificate(tenant, &self.certificate, &new)?, None),
         };
         let credential = keyring.told_credential(&row)?;
         keyring.change_credentials(&[Change::Put(Row::Token(row))]).map_err(|error| match error.code {
@@ -59,9 +49,46 @@ impl Run for CreateCredential<'_> {
     }
 }
 
+impl Run for RenewCredential<'_> {
+    fn resource(&self) -> Resource<'_> {
+        Resource::Part("credentials")
+    }
+
+    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<CredentialInfo> {
+        let row = match self.id.is_empty() {
+            true => keyring.store.token(caller.credential())?.filter(|_| caller.tenant().is_ok()),
+            false => {
+                keyring.require(caller, Capability::Admin, self.resource(), Facts::default())?;
+                keyring.credential_named(caller, &self.id)?
+            }
+        };
+        let Some(row) = row else {
+            caller.tenant()?;
+            return Err(Error::new(
+                ErrorCode::ObjectNotFound,
+                "what you came with is no credential that is kept",
+            ));
+        };
+        let record = keyring.read_token(&row)?;
+        let renewal = record.renewal.ok_or_else(|| {
+            Error::new(ErrorCode::OperationNotAllowed, "this credential was not made to be renewed")
+        })?;
+        let now = keyring.clock.now_micros();
+        if record.expires_at.is_some_and(|end| end <= now) {
+            let why = "this credential is over; what is over cannot be renewed";
+            return Err(Error::new(ErrorCode::OperationNotAllowed, why));
+        }
+        let renewed = Token { expires_at: Some(now.saturating_add(renewal)), ..record };
+        let row = keyring.next_token_row(&row, &renewed)?;
+        let told = keyring.told_credential(&row)?;
+        keyring.change_credentials(&[Change::Put(Row::Token(row))])?;
+        Ok(told)
+    }
+}
+
 impl Run for ListCredentials<'_> {
     fn resource(&self) -> Resource<'_> {
-        Resource::System
+        Resource::Part("credentials")
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<CredentialList> {
@@ -75,17 +102,11 @@ impl Run for ListCredentials<'_> {
 
 impl Run for RevokeCredential<'_> {
     fn resource(&self) -> Resource<'_> {
-        Resource::System
+        Resource::Part("credentials")
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<CredentialRevoked> {
-        let own = caller.tenant()?;
-        let row = Id::parse(&self.id).map(|id| keyring.store.token(id)).transpose()?.flatten();
-        // Another tenant's is not there, for who is not this host's administrator.
-        let row = row.filter(|row| row.tenant_id == own || caller.is_on_host()).ok_or_else(|| {
-            let why = format!("there is no credential `{}`", quote(&self.id));
-            Error::new(ErrorCode::ObjectNotFound, why)
-        })?;
+        let row = keyring.credential_named(caller, &self.id)?.ok_or_else(|| no_credential(&self.id))?;
         keyring.change_credentials(&[Change::RemoveToken(row.id, row.revision)])?;
         keyring.purge();
         Ok(CredentialRevoked { id: row.id.to_string() })
@@ -110,11 +131,73 @@ impl Keyring {
         Ok(named)
     }
 
-    /// Changes credentials; from then on those that callers have shown are looked at again.
-    pub(super) fn change_credentials(&self, changes: &[Change]) -> Result<()> {
-        self.store.commit(changes)?;
-        self.credentials_changed();
-        Ok(())
+    /// What a request asks a new credential to be, if the caller may give that away.
+    fn new_credential<'a>(
+        &self,
+        caller: &Caller,
+        tenant: Id,
+        request: &'a CreateCredential<'_>,
+    ) -> Result<NewCredential<'a>> {
+        if request.name.len() > MAX_CREDENTIAL_NAME {
+            let why = format!("a credential's name has at most {MAX_CREDENTIAL_NAME} bytes");
+            return Err(Error::invalid(why));
+        }
+        if let Some(wrong) = request.networks.iter().find(|text| !is_network(text)) {
+            let why =
+                format!("`{}` is not a network like `10.0.0.0/8`, an address, or `local`", quote(wrong));
+            return Err(Error::invalid(why));
+        }
+        if request.policies.len() + request.networks.len() > MOST_NAMED {
+            let why = format!("a credential names at most {MOST_NAMED} policies and networks together");
+            return Err(Error::invalid(why));
+        }
+        let policies = owned(&request.policies);
+        for name in &policies {
+            self.policy(tenant, name)?;
+        }
+        self.may_give(caller, &self.rights(tenant, request.capabilities, &policies)?)?;
+        let lifetime = (!request.lifetime.is_never()).then(|| request.lifetime.micros());
+        if request.renewable && lifetime.is_none() {
+            return Err(Error::invalid("what never ends is not renewed; say a lifetime"));
+        }
+        let bound_to = match (&*request.bound_to, request.certificate.is_empty()) {
+            ([], _) => None,
+            (certificate, true) => Some(self.key_hash(certificate)?),
+            (_, false) => {
+                return Err(Error::invalid("a token is bound to a certificate, a certificate to nothing"));
+            }
+        };
+        Ok(NewCredential {
+            name: &request.name,
+            capabilities: request.capabilities,
+            expires_at: lifetime.map(|span| self.clock.now_micros().saturating_add(span)),
+            policies,
+            networks: owned(&request.networks),
+            uses: (request.uses > 0).then_some(request.uses),
+            bound_to,
+            renewal: lifetime.filter(|_| request.renewable),
+        })
+    }
+
+    /// Refuses rights that the caller has not himself.
+    ///
+    /// # Errors
+    /// `permission_denied`.
+    pub(super) fn may_give(&self, caller: &Caller, given: &Rights) -> Result<()> {
+        caller.rights().hold(given).map_err(|lacked| {
+            let why = format!(
+                "you cannot grant a capability that you lack yourself: `{}` on \"{}\"",
+                lacked.capability, lacked.path
+            );
+            Error::new(ErrorCode::PermissionDenied, why)
+        })
+    }
+
+    /// The credential of this id. Another tenant's is not there, for who is not this host's administrator.
+    pub(super) fn credential_named(&self, caller: &Caller, id: &str) -> Result<Option<TokenRow>> {
+        let own = caller.tenant()?;
+        let row = Id::parse(id).map(|id| self.store.token(id)).transpose()?.flatten();
+        Ok(row.filter(|row| row.tenant_id == own || caller.is_on_host()))
     }
 
     pub(super) fn told_credential(&self, row: &TokenRow) -> Result<CredentialInfo> {
@@ -128,6 +211,19 @@ impl Keyring {
             created_at: record.created_at,
             expires_at: record.expires_at,
             spki_sha256: certificate.then(|| record.hash.to_vec()),
+            policies: record.policies,
+            networks: record.networks,
+            uses_left: record.uses_left,
+            bound_to: record.bound_to.map(|hash| hash.to_vec()),
+            renewable: record.renewal.is_some(),
         })
     }
+}
+
+fn owned(texts: &[std::borrow::Cow<'_, str>]) -> Vec<String> {
+    texts.iter().map(|text| text.clone().into_owned()).collect()
+}
+
+pub(super) fn no_credential(id: &str) -> Error {
+    Error::new(ErrorCode::ObjectNotFound, format!("there is no credential `{}`", quote(id)))
 }

@@ -25,7 +25,7 @@ pub(super) fn hash_of(name: HashName) -> Hash {
 
 impl Run for HashData<'_> {
     fn resource(&self) -> Resource<'_> {
-        Resource::System
+        Resource::Part("hash")
     }
 
     fn facts(&self) -> Facts<'_> {
@@ -41,7 +41,7 @@ impl Run for HashData<'_> {
 
 impl Run for Random {
     fn resource(&self) -> Resource<'_> {
-        Resource::System
+        Resource::Part("random")
     }
 
     fn run(self, keyring: &Keyring, _: &Caller) -> Result<RandomBytes> {

@@ -2,7 +2,7 @@
 
 use super::create_key::NewMaterial;
 use crate::caller::Caller;
-use crate::core::{Resource, Run};
+use crate::core::{Facts, Resource, Run};
 use crate::format::{Checked, Given, pem};
 use crate::keyring::Keyring;
 use crate::keyring::entry::{Entry, NewEntry, not_found, parse};
@@ -37,7 +37,12 @@ impl Run for PutEntry<'_> {
         };
         keyring.change_entry(&tenant, &id, self.revision, |old| {
             if old.is_some() {
-                caller.require(Capability::Update)?;
+                keyring.require(
+                    caller,
+                    Capability::Update,
+                    Resource::Entry(id.as_str()),
+                    Facts::default(),
+                )?;
             }
             let (row, info) = keyring.entry_row(&tenant, old, &new)?;
             Ok((Change::Put(row), info))

@@ -21,7 +21,7 @@ impl Run for GetEntry<'_> {
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Entry> {
         if self.private {
-            caller.require(Capability::Export)?;
+            keyring.require(caller, Capability::Export, self.resource(), self.facts())?;
         }
         let id = EntryId::parse(&self.id)?;
         let tenant = keyring.tenant(caller.tenant()?)?;
@@ -64,7 +64,8 @@ impl Run for ListEntries<'_> {
                 let entry = keyring.read_entry(&tenant, row)?;
                 after = entry.lookup();
                 let id = entry.record.identifier.as_str();
-                if id.starts_with(&*self.prefix) && id > &*self.after {
+                let wanted = id.starts_with(&*self.prefix) && id > &*self.after;
+                if wanted && keyring.shows(caller, Capability::List, Resource::Entry(id))? {
                     page.insert(id.to_owned(), entry.info());
                 }
                 if page.len() > limit + 1 {
@@ -86,6 +87,7 @@ mod tests {
     use crate::clock::SystemClock;
     use crate::core::Core;
     use crate::datadir::DataDir;
+    use crate::policy::Rights;
     use crate::root::{Credential, NewRoot};
     use crate::secret::SecretBytes;
     use crate::{default_provider, setup};
@@ -109,7 +111,7 @@ mod tests {
             Caller::bearer(
                 canis_proto::Id::STORE,
                 tenant,
-                all.iter().fold(Capabilities::NONE, |set, one| set.with(*one)),
+                Rights::everywhere(all.iter().fold(Capabilities::NONE, |set, one| set.with(*one))),
                 crate::Proof::Token,
             )
         };

@@ -20,7 +20,7 @@ use crate::secret::SecretBytes;
 use crate::store::ObjectQuery;
 use canis_proto::answer::ExportedKey;
 use canis_proto::message::ExportKey;
-use canis_proto::{Error, ErrorCode, Family, KeyFormat, KeyState, KeyType, Result, Usage};
+use canis_proto::{Capability, Error, ErrorCode, Family, KeyFormat, KeyState, KeyType, Result, Usage};
 
 impl Run for ExportKey<'_> {
     fn resource(&self) -> Resource<'_> {
@@ -31,6 +31,9 @@ impl Run for ExportKey<'_> {
         let tenant = keyring.tenant(caller.tenant()?)?;
         let key = keyring.key(&tenant, &self.name)?;
         let wrapped = !self.wrapping_key.is_empty() || !self.wrapping_public_key.is_empty();
+        if !self.wrapping_key.is_empty() {
+            keyring.require_by_policy(caller, Capability::Encrypt, Resource::Key(&self.wrapping_key))?;
+        }
         may_leave(&key, wrapped)?;
         let roles = if wrapped { keyring.roles_of_objects(&tenant, &key)? } else { Roles::NONE };
         let version = if self.version == 0 { key.record.current_version } else { self.version };

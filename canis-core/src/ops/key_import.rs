@@ -19,7 +19,7 @@ use crate::keyring::tenant::OpenTenant;
 use crate::secret::SecretBytes;
 use canis_proto::answer::KeyInfo;
 use canis_proto::message::ImportKey;
-use canis_proto::{Error, ErrorCode, Family, Id, KeyName, Result, Usage};
+use canis_proto::{Capability, Error, ErrorCode, Family, Id, KeyName, Result, Usage};
 
 impl Run for ImportKey<'_> {
     fn resource(&self) -> Resource<'_> {
@@ -34,6 +34,9 @@ impl Run for ImportKey<'_> {
         let name = KeyName::parse(&self.name)?;
         refuse_legacy(self.kind)?;
         let tenant = keyring.tenant(caller.tenant()?)?;
+        if !self.wrapping_key.is_empty() {
+            keyring.require_by_policy(caller, Capability::Decrypt, Resource::Key(&self.wrapping_key))?;
+        }
         let unwrapped = keyring.unwrapped(&tenant, &self)?;
         // A version has the properties of its key, which can only be taken away meanwhile.
         let plaintext = match self.next_version {

@@ -5,10 +5,10 @@ use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
 use crate::keyring::key::Key;
 use crate::keyring::tenant::OpenTenant;
-use crate::store::VersionRow;
+use crate::store::{KeyRow, VersionRow};
 use canis_proto::answer::{KeyInfo, KeyList, PublicKeyInfo, VersionInfo};
 use canis_proto::message::{ListKeys, PublicKey, ShowKey};
-use canis_proto::{ENTRY_PREFIX, Error, ErrorCode, KeyState, Result};
+use canis_proto::{Capability, ENTRY_PREFIX, Error, ErrorCode, KeyState, Result};
 
 /// A page stays small enough that many of them at once do not matter; who wants more asks again.
 const PAGE: usize = 100;
@@ -28,11 +28,11 @@ impl Run for ListKeys<'_> {
             asked => asked.min(PAGE),
         };
         let generation = keyring.store.generation();
-        let mut rows = keyring.store.keys(tenant.id, &self.prefix, &self.after, limit + 1)?;
+        let mut rows = keyring.listed(&tenant, caller, (&self.prefix, &self.after), limit + 1)?;
         if self.include_deleted && rows.len() <= limit {
             // Their names sort after all others.
             let (prefix, room) = (format!("~{}", self.prefix), limit + 1 - rows.len());
-            rows.extend(keyring.store.keys(tenant.id, &prefix, &self.after, room)?);
+            rows.extend(keyring.listed(&tenant, caller, (&prefix, &self.after), room)?);
         }
         let more = rows.len() > limit;
         rows.truncate(limit);
@@ -89,6 +89,30 @@ impl Key {
 }
 
 impl Keyring {
+    /// Rows of keys whose names begin so and come after another one: those that the caller may list, at most `room`.
+    fn listed(
+        &self,
+        tenant: &OpenTenant,
+        caller: &Caller,
+        (prefix, after): (&str, &str),
+        room: usize,
+    ) -> Result<Vec<KeyRow>> {
+        let (mut listed, mut after) = (Vec::new(), after.to_owned());
+        loop {
+            let rows = self.store.keys(tenant.id, prefix, &after, room)?;
+            let last = rows.len() < room;
+            for row in rows {
+                after.clone_from(&row.name);
+                if listed.len() < room && self.shows(caller, Capability::List, Resource::Key(&row.name))? {
+                    listed.push(row);
+                }
+            }
+            if last || listed.len() == room {
+                return Ok(listed);
+            }
+        }
+    }
+
     /// A key's metadata as readers see it, with its newest versions.
     pub(super) fn info(&self, tenant: &OpenTenant, key: &Key) -> Result<KeyInfo> {
         self.info_before(tenant, key, 0)

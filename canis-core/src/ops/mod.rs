@@ -40,6 +40,8 @@ mod object_unwrap;
 mod object_unwrap_malleable;
 mod object_use;
 mod object_wrap;
+mod policy;
+mod policy_explain;
 mod rewrap;
 mod root;
 mod rotate;

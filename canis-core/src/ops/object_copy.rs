@@ -11,15 +11,16 @@ use crate::keyring::seal::fresh_id;
 use crate::object::{Content, CopyObject, Object};
 use crate::store::Change;
 use crate::token::Role;
-use canis_proto::{Error, ErrorCode, Id, Result};
+use canis_proto::{Capability, Error, ErrorCode, Id, Result};
 
 impl Run for CopyObject {
     fn resource(&self) -> Resource<'_> {
-        Resource::Object(self.object)
+        Resource::Objects
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Id> {
         let (application, token) = (caller.application()?, caller.tenant()?);
+        keyring.require_by_policy(caller, Capability::Read, Resource::Object(self.object))?;
         let source = keyring.visible(caller, self.object)?;
         let mut content = self.content;
         keyring.require_login(caller, source.content.needs_login() || content.private)?;
@@ -56,6 +57,10 @@ impl Keyring {
         let Some(facts) = &source.content.key else {
             return Err(Error::internal("a key object without facts"));
         };
+        if session.is_none() || source.key.is_none() {
+            // It gets a path of its own, where other rules may hold than for the key that it is.
+            self.require_by_policy(caller, Capability::Export, Resource::Object(source.id))?;
+        }
         let (kind, material) = self.material(caller, source, Leave::Inside)?;
         let made = NewMaterial { kind, material, spki: facts.spki.clone() };
         self.hand_on_roles(caller, source, &made)?;

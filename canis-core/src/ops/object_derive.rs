@@ -4,10 +4,10 @@ use super::create_key::NewMaterial;
 use super::object_derived_bytes::{Bases, unfit_length};
 use super::object_keep::{Heritage, NewKey, Origin, no_facts, require_fit};
 use crate::caller::Caller;
-use crate::core::{Resource, Run};
+use crate::core::{Facts, Resource, Run};
 use crate::keyring::Keyring;
 use crate::object::{
-    Class, Content, CreateObject, Derivation, DeriveKey, DerivePassword, Derived, KeyFacts, MAX_SECRET, Salt,
+    Class, Content, CreateObject, Derivation, DeriveKey, DerivePassword, Derived, KeyFacts, MAX_SECRET,
 };
 use crate::secret::SecretBytes;
 use canis_proto::{Capability, Error, ErrorCode, Family, Id, KeyType, Result};
@@ -24,15 +24,16 @@ impl Run for DeriveKey<'_> {
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Id> {
-        caller.require(Capability::Create)?;
+        keyring.require(caller, Capability::Create, Resource::Objects, Facts::default())?;
+        if let Some(other) = self.how.other_base() {
+            keyring.require(caller, Capability::Decrypt, Resource::Object(other), Facts::default())?;
+        }
+        if self.how.moves_value() {
+            keyring.require_by_policy(caller, Capability::Export, Resource::Object(self.base))?;
+        }
         let mechanisms = self.how.mechanisms(self.derived);
         let base = keyring.open_base(caller, self.base, mechanisms)?;
-        let other = match &self.how {
-            Derivation::JoinKey(id) | Derivation::Hkdf { extract: Some(Salt::Key(id)), .. } => {
-                Some(keyring.open_base(caller, *id, mechanisms)?)
-            }
-            _ => None,
-        };
+        let other = self.how.other_base().map(|id| keyring.open_base(caller, id, mechanisms)).transpose()?;
         let heritage = heritage(&base.handle.facts, other.as_ref().map(|other| &other.handle.facts));
         let stays = self.content.key.as_ref().is_some_and(KeyFacts::stays_inside);
         let len = match self.derived {
@@ -121,7 +122,7 @@ fn kind_of(family: Family, len: usize) -> Result<KeyType> {
 
 impl Run for DerivePassword<'_> {
     fn resource(&self) -> Resource<'_> {
-        Resource::Token
+        Resource::Objects
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Id> {

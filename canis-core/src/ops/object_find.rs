@@ -6,12 +6,12 @@ use crate::keyring::Keyring;
 use crate::object::{Class, Content, FindObjects, Found, Object, ReadObject, profile, profiles};
 use crate::store::ObjectQuery;
 use crate::token::Role;
-use canis_proto::{Error, ErrorCode, Id, Result};
+use canis_proto::{Capability, Error, ErrorCode, Id, Result};
 use std::sync::Arc;
 
 impl Run for FindObjects<'_> {
     fn resource(&self) -> Resource<'_> {
-        Resource::Token
+        Resource::Objects
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Found> {
@@ -30,6 +30,14 @@ impl Run for FindObjects<'_> {
             }
         }
         found.objects.extend(application.objects(token).into_iter().filter(fits));
+        if caller.rights().rules().is_some() {
+            let objects = std::mem::take(&mut found.objects);
+            for object in objects {
+                if keyring.shows(caller, Capability::Read, Resource::Object(object.id))? {
+                    found.objects.push(object);
+                }
+            }
+        }
         if self.wanted.class == Some(Class::Profile) {
             found.objects.extend(profiles(token).filter(fits));
         }

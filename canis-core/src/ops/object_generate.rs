@@ -9,11 +9,11 @@ use crate::keyring::seal::fresh_id;
 use crate::object::{Class, CreateObject, GenerateObjects, KeyFacts, Object};
 use crate::store::Change;
 use crate::token::Role;
-use canis_proto::{Error, ErrorCode, Id, Result};
+use canis_proto::{Capability, Error, ErrorCode, Id, Result};
 
 impl Run for GenerateObjects {
     fn resource(&self) -> Resource<'_> {
-        Resource::Token
+        Resource::Objects
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<(Id, Option<Id>)> {
@@ -30,7 +30,7 @@ impl Run for GenerateObjects {
 
 impl Run for CreateObject {
     fn resource(&self) -> Resource<'_> {
-        Resource::Token
+        Resource::Objects
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Id> {
@@ -59,6 +59,7 @@ impl Run for CreateObject {
             check_public(keyring, facts)?;
         }
         let id = fresh_id(keyring.provider)?;
+        keyring.require_by_policy(caller, Capability::Create, Resource::Object(id))?;
         let object = Object { id, revision: 1, session: self.session, key: None, content };
         match self.session {
             Some(_) => application.add(token, object, None)?,

@@ -10,7 +10,7 @@ use canis_proto::{Error, Id, KeyType, Result};
 
 impl Run for ImportObject {
     fn resource(&self) -> Resource<'_> {
-        Resource::Token
+        Resource::Objects
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Id> {

@@ -6,6 +6,7 @@ use super::create_key::NewMaterial;
 use super::object_import::secret_class;
 use super::object_role::granted_roles;
 use crate::caller::Caller;
+use crate::core::{Facts, Resource};
 use crate::crypto::Provider;
 use crate::keyring::Keyring;
 use crate::keyring::key_record::{KeyRecord, Source};
@@ -15,8 +16,12 @@ use crate::keyring::seal::fresh_id;
 use crate::keyring::tenant::OpenTenant;
 use crate::object::{Class, Content, KeyFacts, NO_MECHANISM, Object};
 use crate::store::Change;
-use canis_proto::{Error, ErrorCode, Id, KeyName, KeyType, Result, Usage};
+use canis_proto::{Capability, Error, ErrorCode, Id, KeyName, KeyType, Result, Usage};
 use std::sync::Arc;
+
+/// How the names of keys begin that have none of their own choice; their ids follow. Who may make keys here may make
+/// them under any id.
+const OWN_NAMES: &str = "p11/";
 
 /// A key whose material is at hand, with the objects that are to show it.
 pub(super) struct NewKey {
@@ -25,6 +30,8 @@ pub(super) struct NewKey {
     public: Option<Content>,
     /// What its value is for from the beginning.
     roles: Roles,
+    /// What it takes to make it.
+    takes: Capability,
     /// Whether whoever has the token can make it again when its session is over.
     lasting: bool,
 }
@@ -42,6 +49,16 @@ pub(super) enum Origin {
     Derived(Heritage),
     /// From a key of the same token, which these facts describe: C_CopyObject. The copy has the key's history.
     Copied(KeyFacts),
+}
+
+impl Origin {
+    /// The capability that it takes.
+    fn takes(&self) -> Capability {
+        match self {
+            Origin::Outside | Origin::Unwrapped => Capability::Import,
+            Origin::Generated | Origin::Derived(_) | Origin::Copied(_) => Capability::Create,
+        }
+    }
 }
 
 /// What a derived key has from its bases.
@@ -80,7 +97,7 @@ impl NewKey {
         }
         let public = public.map(|content| computed(content, origin, kind, &made.spki)).transpose()?;
         let roles = granted_roles(&secret);
-        Ok(NewKey { made, secret, public, roles, lasting: false })
+        Ok(NewKey { made, secret, public, roles, takes: origin.takes(), lasting: false })
     }
 
     /// Refuses a key that is not as the keys want it that it was made by.
@@ -239,6 +256,7 @@ impl Keyring {
         }
         let add = |content, ready| -> Result<Id> {
             let id = fresh_id(self.provider)?;
+            self.require_by_policy(caller, new.takes, Resource::Object(id))?;
             let object = Object { id, revision: 1, session: Some(session), key: None, content };
             application.add(token, object, ready)?;
             Ok(id)
@@ -248,13 +266,24 @@ impl Keyring {
         Ok((secret, public))
     }
 
-    /// Under its label's name if that is free, else under a name of its own.
+    /// Under its label's name if that is free and the caller may make a key there, else under a name of its own.
     fn keep_in_token(&self, caller: &Caller, new: &NewKey, beside: &[Change]) -> Result<(Id, Option<Id>)> {
         let tenant = self.tenant(caller.tenant()?)?;
         let wished = self.free_name(&tenant, &new.secret.label)?;
+        let may = |name: &str| {
+            let facts = Facts::of_type(new.made.kind);
+            self.require_by_policy_for(caller, new.takes, Resource::Key(name), facts)
+        };
+        let wished = wished.filter(|name| may(name).is_ok());
+        if wished.is_none() {
+            may(OWN_NAMES)?;
+        }
         match self.keep_named(&tenant, new, beside, wished) {
             // Somebody else took the name since it was looked for.
-            Err(e) if e.code == ErrorCode::KeyExists => self.keep_named(&tenant, new, beside, None),
+            Err(e) if e.code == ErrorCode::KeyExists => {
+                may(OWN_NAMES)?;
+                self.keep_named(&tenant, new, beside, None)
+            }
             done => done,
         }
     }
@@ -268,7 +297,7 @@ impl Keyring {
     ) -> Result<(Id, Option<Id>)> {
         let now = self.clock.now_micros();
         let key = fresh_id(self.provider)?;
-        let name = name.unwrap_or_else(|| format!("p11/{key}"));
+        let name = name.unwrap_or_else(|| format!("{OWN_NAMES}{key}"));
         let mut changes = vec![
             tenant.expected(),
             Change::Put(self.key_row(tenant, key, 1, &new.record(name, now)?)?),

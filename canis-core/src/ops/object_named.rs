@@ -186,7 +186,7 @@ fn filled(room: usize, work: impl FnOnce(&mut [u8]) -> Result<usize>) -> Result<
 
 impl Run for FindPage<'_> {
     fn resource(&self) -> Resource<'_> {
-        Resource::Token
+        Resource::Objects
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<FoundPage> {

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 impl<U: CipherUse> Run for StartCipher<'_, U> {
     fn resource(&self) -> Resource<'_> {
-        Resource::Token
+        Resource::Object(self.key.object)
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<CipherRun<U>> {
@@ -26,7 +26,7 @@ impl<U: CipherUse> Run for StartCipher<'_, U> {
 
 impl<U: CipherUse> Run for CipherPart<'_, U> {
     fn resource(&self) -> Resource<'_> {
-        Resource::Token
+        Resource::Object(self.key.object)
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<usize> {
@@ -37,7 +37,7 @@ impl<U: CipherUse> Run for CipherPart<'_, U> {
 
 impl<U: CipherUse> Run for FinishCipher<'_, U> {
     fn resource(&self) -> Resource<'_> {
-        Resource::Token
+        Resource::Object(self.key.object)
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<usize> {
@@ -50,7 +50,7 @@ impl<U: CipherUse> Run for FinishCipher<'_, U> {
 
 impl<U: MacUse> Run for StartMac<'_, U> {
     fn resource(&self) -> Resource<'_> {
-        Resource::Token
+        Resource::Object(self.key.object)
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<MacRun<U>> {
@@ -66,7 +66,7 @@ impl<U: MacUse> Run for StartMac<'_, U> {
 
 impl<U: MacUse> Run for FeedMac<'_, U> {
     fn resource(&self) -> Resource<'_> {
-        Resource::Token
+        Resource::Object(self.key.object)
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<()> {
@@ -77,7 +77,7 @@ impl<U: MacUse> Run for FeedMac<'_, U> {
 
 impl Run for FinishMac<'_> {
     fn resource(&self) -> Resource<'_> {
-        Resource::Token
+        Resource::Object(self.key.object)
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<usize> {
@@ -94,7 +94,7 @@ impl Run for FinishMac<'_> {
 
 impl Run for CheckMac<'_> {
     fn resource(&self) -> Resource<'_> {
-        Resource::Token
+        Resource::Object(self.key.object)
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<bool> {

@@ -5,7 +5,7 @@ use super::object_keep::{NewKey, Origin, no_facts};
 use super::object_unwrap_malleable::{confine, refuse_cutting};
 use super::object_wrap::{Means, unfit};
 use crate::caller::Caller;
-use crate::core::{Resource, Run};
+use crate::core::{Facts, Resource, Run};
 use crate::crypto::{KeyWrap, PrivateKey, private_parts, rsa_aes_wrap};
 use crate::keyring::Keyring;
 use crate::keyring::ready::ReadyMaterial;
@@ -17,11 +17,11 @@ use canis_proto::{Capability, Error, ErrorCode, Family, Id, KeyType, Result, Usa
 
 impl Run for UnwrapKey<'_> {
     fn resource(&self) -> Resource<'_> {
-        Resource::Object(self.unwrapper)
+        Resource::Objects
     }
 
     fn run(mut self, keyring: &Keyring, caller: &Caller) -> Result<Id> {
-        caller.require(Capability::Decrypt)?;
+        keyring.require(caller, Capability::Decrypt, Resource::Object(self.unwrapper), Facts::default())?;
         let mechanisms = self.how.mechanisms();
         let unwrapper = keyring.open_key(caller, self.unwrapper, Usage::UNWRAP, mechanisms)?;
         let (tenant, means) = (keyring.tenant(caller.tenant()?)?, keyring.means(caller, &unwrapper)?);

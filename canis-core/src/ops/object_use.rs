@@ -84,7 +84,7 @@ pub(super) fn unfit() -> Error {
 
 impl Run for UseToSign<'_> {
     fn resource(&self) -> Resource<'_> {
-        Resource::Token
+        Resource::Object(self.key.object)
     }
 
     fn facts(&self) -> Facts<'_> {
@@ -118,7 +118,7 @@ impl Run for UseToSign<'_> {
 
 impl Run for UseToVerify<'_> {
     fn resource(&self) -> Resource<'_> {
-        Resource::Token
+        Resource::Object(self.key.object)
     }
 
     fn facts(&self) -> Facts<'_> {
@@ -183,7 +183,7 @@ fn check_raw(facts: &KeyFacts) -> Result<()> {
 
 impl Run for UseToRecover<'_> {
     fn resource(&self) -> Resource<'_> {
-        Resource::Token
+        Resource::Object(self.key.object)
     }
 
     fn facts(&self) -> Facts<'_> {
@@ -205,7 +205,7 @@ impl Run for UseToRecover<'_> {
 
 impl Run for UseToEncrypt<'_> {
     fn resource(&self) -> Resource<'_> {
-        Resource::Token
+        Resource::Object(self.key.object)
     }
 
     fn facts(&self) -> Facts<'_> {
@@ -244,7 +244,7 @@ impl Run for UseToEncrypt<'_> {
 
 impl Run for UseToDecrypt<'_> {
     fn resource(&self) -> Resource<'_> {
-        Resource::Token
+        Resource::Object(self.key.object)
     }
 
     fn facts(&self) -> Facts<'_> {

@@ -4,7 +4,7 @@ use super::create_key::NewMaterial;
 use super::object_export::Leave;
 use super::wrap_strength;
 use crate::caller::Caller;
-use crate::core::{Resource, Run};
+use crate::core::{Facts, Resource, Run};
 use crate::crypto::{
     AesKey, BLOCK, BlockMode, CipherStream, Direction, GCM_NONCE, GCM_TAG, Iv, KeyWrap, rsa_aes_wrap,
 };
@@ -23,7 +23,7 @@ impl Run for WrapKey<'_> {
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Wrapped> {
-        caller.require(Capability::Encrypt)?;
+        keyring.require(caller, Capability::Encrypt, Resource::Object(self.wrapper), Facts::default())?;
         let wrapper = keyring.open_key(caller, self.wrapper, Usage::WRAP, self.how.mechanisms())?;
         let target = keyring.visible(caller, self.key)?;
         let by = keyring.visible(caller, self.wrapper)?;

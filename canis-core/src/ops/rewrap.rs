@@ -24,7 +24,7 @@ impl Run for Rewrap<'_> {
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Rewrapped> {
-        caller.require(Capability::Encrypt)?;
+        keyring.require(caller, Capability::Encrypt, self.resource(), self.facts())?;
         if self.ciphertexts.is_empty() || self.ciphertexts.len() > MAX_REWRAP {
             return Err(Error::new(
                 ErrorCode::TooLarge,

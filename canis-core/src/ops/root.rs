@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 
 impl Run for ListRoots {
     fn resource(&self) -> Resource<'_> {
-        Resource::System
+        Resource::Part("roots")
     }
 
     fn run(self, keyring: &Keyring, _: &Caller) -> Result<RootList> {
@@ -30,7 +30,7 @@ impl Run for ListRoots {
 
 impl Run for AddRoot<'_> {
     fn resource(&self) -> Resource<'_> {
-        Resource::System
+        Resource::Part("roots")
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<RootSlotInfo> {
@@ -40,7 +40,7 @@ impl Run for AddRoot<'_> {
 
 impl Run for RotateRoot<'_> {
     fn resource(&self) -> Resource<'_> {
-        Resource::System
+        Resource::Part("roots")
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<RootSlotInfo> {
@@ -50,7 +50,7 @@ impl Run for RotateRoot<'_> {
 
 impl Run for RemoveRoot<'_> {
     fn resource(&self) -> Resource<'_> {
-        Resource::System
+        Resource::Part("roots")
     }
 
     fn run(self, keyring: &Keyring, _: &Caller) -> Result<RootRemoved> {
@@ -66,7 +66,7 @@ impl Run for RemoveRoot<'_> {
 
 impl Run for TestRoot<'_> {
     fn resource(&self) -> Resource<'_> {
-        Resource::System
+        Resource::Part("roots")
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<RootSlotInfo> {
@@ -77,7 +77,7 @@ impl Run for TestRoot<'_> {
 
 impl Run for RotateRootKey<'_> {
     fn resource(&self) -> Resource<'_> {
-        Resource::System
+        Resource::Part("roots")
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<RootKeyRotated> {

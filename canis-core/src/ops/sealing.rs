@@ -92,13 +92,9 @@ impl Run for OperatorToken<'_> {
             let shown = credential(keyring, &self.kind, &self.secret, &self.module, caller)?;
             keyring.test_root(None, &shown)?;
         }
-        let new = NewCredential {
-            tenant: keyring.first_tenant()?,
-            name: OPERATOR,
-            capabilities: Capabilities::ALL,
-            expires_at: None,
-        };
-        let (row, token) = keyring.new_token(&new)?;
+        let new =
+            NewCredential { name: OPERATOR, capabilities: Capabilities::ALL, ..NewCredential::default() };
+        let (row, token) = keyring.new_token(keyring.first_tenant()?, &new)?;
         let credential = keyring.told_credential(&row)?;
         keyring.change_credentials(&[Change::Put(Row::Token(row))])?;
         Ok(CredentialMade { credential, token: Some(String::from_utf8_lossy(token.expose()).into_owned()) })

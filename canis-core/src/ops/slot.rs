@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 impl Run for ListSlots {
     fn resource(&self) -> Resource<'_> {
-        Resource::System
+        Resource::Part("slots")
     }
 
     fn run(self, keyring: &Keyring, _: &Caller) -> Result<SlotList> {
@@ -40,7 +40,7 @@ fn told(token: &TokenInfo) -> SlotInfo {
 
 impl Run for InitSlot<'_> {
     fn resource(&self) -> Resource<'_> {
-        Resource::System
+        Resource::Part("slots")
     }
 
     fn run(self, keyring: &Keyring, _: &Caller) -> Result<SlotToken> {

@@ -8,7 +8,7 @@ use crate::core::{Core, Resource, Run};
 use crate::crypto::{Hasher, MAX_DIGEST, MacRun};
 use crate::keyring::Keyring;
 use crate::object::mechanism;
-use crate::stream::{Begin, Stream};
+use crate::stream::{Begin, Stream, Watch};
 use canis_proto::answer::{Digest, MacMade, Verified};
 use canis_proto::stream::{HashStream, MacStream, VerifyMacStream};
 use canis_proto::text::Sealed;
@@ -17,7 +17,13 @@ use subtle::ConstantTimeEq;
 
 impl Run for Begin<'_, HashStream> {
     fn resource(&self) -> Resource<'_> {
-        Resource::System
+        Resource::Part("hash")
+    }
+
+    const STREAM: bool = true;
+
+    fn watched(answer: Self::Answer, watch: Watch) -> Self::Answer {
+        watch.over(answer)
     }
 
     fn run(self, keyring: &Keyring, _: &Caller) -> Result<Box<dyn Stream<Digest>>> {
@@ -45,6 +51,12 @@ impl<'a> Run for Begin<'a, MacStream<'a>> {
         Resource::Key(&self.request.name)
     }
 
+    const STREAM: bool = true;
+
+    fn watched(answer: Self::Answer, watch: Watch) -> Self::Answer {
+        watch.over(answer)
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Box<dyn Stream<MacMade>>> {
         let request = self.request;
         let tenant = keyring.tenant(caller.tenant()?)?;
@@ -63,6 +75,12 @@ impl<'a> Run for Begin<'a, MacStream<'a>> {
 impl<'a> Run for Begin<'a, VerifyMacStream<'a>> {
     fn resource(&self) -> Resource<'_> {
         Resource::Key(&self.request.name)
+    }
+
+    const STREAM: bool = true;
+
+    fn watched(answer: Self::Answer, watch: Watch) -> Self::Answer {
+        watch.over(answer)
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Box<dyn Stream<Verified>>> {

@@ -12,7 +12,7 @@ use crate::crypto::chunks::{Opener, Sealer};
 use crate::keyring::Keyring;
 use crate::keyring::key::Key;
 use crate::keyring::tenant::OpenTenant;
-use crate::stream::{Begin, Stream};
+use crate::stream::{Begin, Stream, Watch};
 use canis_proto::answer::Streamed;
 use canis_proto::stream::{DecryptStream, EncryptStream};
 use canis_proto::text::Sealed;
@@ -31,6 +31,12 @@ impl<'a> Run for Begin<'a, EncryptStream<'a>> {
 
     fn facts(&self) -> Facts<'_> {
         Facts::default().within(&self.request.context)
+    }
+
+    const STREAM: bool = true;
+
+    fn watched(answer: Self::Answer, watch: Watch) -> Self::Answer {
+        watch.over(answer)
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Box<dyn Stream<Streamed>>> {
@@ -58,6 +64,12 @@ impl<'a> Run for Begin<'a, DecryptStream<'a>> {
 
     fn facts(&self) -> Facts<'_> {
         Facts::default().within(&self.request.context)
+    }
+
+    const STREAM: bool = true;
+
+    fn watched(answer: Self::Answer, watch: Watch) -> Self::Answer {
+        watch.over(answer)
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Box<dyn Stream<Streamed>>> {

@@ -7,7 +7,7 @@ use crate::core::{Core, Resource, Run};
 use crate::crypto::{Hasher, MAX_DIGEST};
 use crate::keyring::Keyring;
 use crate::keyring::key::Key;
-use crate::stream::{Begin, Stream};
+use crate::stream::{Begin, Stream, Watch};
 use canis_proto::answer::{Signed, Verified};
 use canis_proto::message::{Sign, Verify};
 use canis_proto::stream::{SignStream, VerifyStream};
@@ -17,6 +17,12 @@ use canis_proto::{Error, ErrorCode, Result, SignatureForm, SignatureScheme, Usag
 impl<'a> Run for Begin<'a, SignStream<'a>> {
     fn resource(&self) -> Resource<'_> {
         Resource::Key(&self.request.name)
+    }
+
+    const STREAM: bool = true;
+
+    fn watched(answer: Self::Answer, watch: Watch) -> Self::Answer {
+        watch.over(answer)
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Box<dyn Stream<Signed>>> {
@@ -33,6 +39,12 @@ impl<'a> Run for Begin<'a, SignStream<'a>> {
 impl<'a> Run for Begin<'a, VerifyStream<'a>> {
     fn resource(&self) -> Resource<'_> {
         Resource::Key(&self.request.name)
+    }
+
+    const STREAM: bool = true;
+
+    fn watched(answer: Self::Answer, watch: Watch) -> Self::Answer {
+        watch.over(answer)
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Box<dyn Stream<Verified>>> {

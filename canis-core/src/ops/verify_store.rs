@@ -44,6 +44,9 @@ impl Run for VerifyStore {
             for token in keyring.store.tokens(row.id)? {
                 report.note(keyring.read_token(&token))?;
             }
+            for policy in keyring.store.policies(row.id)? {
+                report.note(keyring.read_policy(&policy))?;
+            }
             match keyring.tenant(row.id) {
                 Ok(tenant) => keyring.verify_tenant(&tenant, &mut report)?,
                 Err(e) if e.code == ErrorCode::TenantLocked => {

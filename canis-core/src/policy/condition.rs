@@ -53,10 +53,23 @@ pub(super) enum Network {
     Cidr(IpAddr, u8),
 }
 
+/// Which key a request is about, as far as `key_types` is concerned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OfKey {
+    /// About none.
+    #[default]
+    None,
+    /// About one of this type.
+    Type(KeyType),
+    /// About one that is not there. It is of no type that a rule could grant anything on, and of any that a rule denies:
+    /// so nobody learns by a denial whether a key is there.
+    Absent,
+}
+
 /// What is known of a request; `None` where there is no such thing to it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Facts<'a> {
-    pub(super) key_type: Option<KeyType>,
+    pub(super) key: OfKey,
     pub(super) payload: Option<u64>,
     pub(super) context: Option<&'a [u8]>,
     pub(super) now_micros: i64,
@@ -91,10 +104,20 @@ impl fmt::Display for Unmet {
 }
 
 impl Conditions {
-    /// The first one that does not hold. What a request does not have, like the payload of a listing, is not limited.
-    pub(super) fn unmet(&self, facts: &Facts<'_>) -> Option<Unmet> {
-        let key_type = |kind: KeyType| !self.key_types.is_empty() && !self.key_types.contains(&kind);
-        if facts.key_type.is_some_and(key_type) {
+    /// Whether nothing is asked for.
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Conditions::default()
+    }
+
+    /// The first one that does not hold in a rule that denies, or one that grants. What a request does not have, like the
+    /// payload of a listing, is not limited.
+    pub(super) fn unmet(&self, facts: &Facts<'_>, denies: bool) -> Option<Unmet> {
+        let other = match facts.key {
+            OfKey::None => false,
+            OfKey::Type(kind) => !self.key_types.contains(&kind),
+            OfKey::Absent => !denies,
+        };
+        if other && !self.key_types.is_empty() {
             return Some(Unmet::KeyType);
         }
         if self.max_payload.zip(facts.payload).is_some_and(|(most, len)| len > most) {
@@ -185,6 +208,16 @@ impl Network {
             _ => false,
         }
     }
+}
+
+/// Whether it is a network as policies write them.
+pub(crate) fn is_network(text: &str) -> bool {
+    Network::read(text).is_some()
+}
+
+/// Whether a network, as policies write them, holds the source.
+pub(crate) fn network_holds(text: &str, source: Source) -> bool {
+    Network::read(text).is_some_and(|network| network.holds(source))
 }
 
 /// An address as a number, its first bit the highest of 128.

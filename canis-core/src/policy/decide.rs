@@ -3,11 +3,10 @@
 //! Nothing is allowed that no rule grants. A rule that denies beats every rule that grants; among its like, the longest
 //! pattern is told.
 
-use super::condition::{Facts, Source, Unmet};
-use super::path::{Pattern, Segment};
+use super::condition::{Facts, OfKey, Source, Unmet};
+use super::index::Node;
 use super::read::{Effect, Policy, Rule};
-use canis_proto::{Capability, KeyType};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use canis_proto::{Capabilities, Capability};
 use std::fmt;
 
 /// What is asked of the policies.
@@ -17,8 +16,8 @@ pub struct Asked<'a> {
     pub capability: Capability,
     /// On what: the resource's path, byte by byte.
     pub path: &'a [u8],
-    /// The type of the key, where it is about one.
-    pub key_type: Option<KeyType>,
+    /// The key, where it is about one.
+    pub key: OfKey,
     /// The length of the data in bytes, where there are any.
     pub payload: Option<u64>,
     /// The caller's context, where the operation takes one.
@@ -29,6 +28,14 @@ pub struct Asked<'a> {
     pub source: Source,
 }
 
+/// The context that a rule looks at. What is encrypted or decrypted is always bound to something, if only to nothing: a
+/// rule that wants a context must not be passed by who asks in a way that takes none.
+#[must_use]
+pub fn context_of(capability: Capability, context: Option<&[u8]>) -> Option<&[u8]> {
+    let bound = matches!(capability, Capability::Encrypt | Capability::Decrypt);
+    context.or(bound.then_some(&[]))
+}
+
 /// The rules of one identity: those of all its policies.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
@@ -36,6 +43,10 @@ pub struct Rules {
     /// Each with the number of its policy.
     rules: Vec<(usize, Rule)>,
     index: Node,
+    /// What is granted on some path.
+    granted: Capabilities,
+    /// Whether some rule asks for the key's type.
+    by_key: bool,
 }
 
 /// A rule, as people find it.
@@ -58,11 +69,15 @@ pub struct Decision<'a> {
     pub rule: Option<RuleName<'a>>,
     /// Why.
     pub why: Why,
+    /// The longest payload in bytes that it is allowed for; `u64::MAX` if that is not limited.
+    pub longest: u64,
 }
 
 /// Why the policies say so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
+    /// The caller's own capabilities grant it, on every path.
+    Own,
     /// The rule grants it.
     Granted,
     /// The rule denies it.
@@ -78,13 +93,16 @@ pub enum Why {
 impl fmt::Display for Decision<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.allowed { "allowed" } else { "denied" })?;
+        if self.why == Why::Own {
+            return f.write_str(" by the credential's own capabilities, which hold for every path");
+        }
         let Some(rule) = &self.rule else { return f.write_str(": no rule is about this path") };
         let RuleName { policy, line, path } = rule;
         match self.why {
             Why::Granted | Why::Denied => write!(f, " by")?,
             Why::NotGranted => write!(f, ": the capability is not granted by")?,
             Why::Unmet(condition) => write!(f, ": `{condition}` does not hold in")?,
-            Why::NoRule => write!(f, ": nearest is")?,
+            Why::NoRule | Why::Own => write!(f, ": nearest is")?,
         }
         write!(f, " policy `{policy}`, line {line}: path \"{path}\"")
     }
@@ -98,11 +116,55 @@ impl Rules {
         for (number, (name, policy)) in policies.into_iter().enumerate() {
             all.names.push(name.to_owned());
             for rule in &policy.rules {
-                all.index.add(&rule.pattern, all.rules.len());
-                all.rules.push((number, rule.clone()));
+                all.add(number, rule.clone());
             }
         }
         all
+    }
+
+    fn add(&mut self, policy: usize, rule: Rule) {
+        self.index.add(&rule.pattern, self.rules.len());
+        self.by_key |= !rule.conditions.key_types.is_empty();
+        if let Effect::Grant(granted) = rule.effect {
+            self.granted = self.granted.and(granted);
+        }
+        self.rules.push((policy, rule));
+    }
+
+    /// The same, where this policy is named and is not there. Nobody knows what it forbade, so everything is forbidden
+    /// until it is there again.
+    pub(crate) fn without(&mut self, policy: &str) {
+        self.add(self.names.len(), Rule::forbidding_all("(the policy is gone)"));
+        self.names.push(policy.to_owned());
+    }
+
+    /// Whether the capability is granted on some path.
+    pub(crate) fn grants_somewhere(&self, capability: Capability) -> bool {
+        self.granted.allows(capability)
+    }
+
+    /// Whether a decision may hang on the type of the key.
+    pub(crate) fn asks_for_key(&self) -> bool {
+        self.by_key
+    }
+
+    /// Whether a rule without conditions grants it, and whether any rule denies it.
+    pub(super) fn unconditionally(&self, capability: Capability, path: &[u8]) -> (bool, bool) {
+        let mut found = Vec::new();
+        self.index.find(path, &mut found);
+        let (mut granted, mut denied) = (false, false);
+        for (_, rule) in found.into_iter().filter_map(|at| self.rules.get(at)) {
+            match rule.effect {
+                Effect::Deny => denied = true,
+                Effect::Grant(grant) => granted |= grant.allows(capability) && rule.conditions.is_empty(),
+            }
+        }
+        (granted, denied)
+    }
+
+    /// The rules, in the order of their policies.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().map(|(_, rule)| rule)
     }
 
     /// Decides.
@@ -111,7 +173,7 @@ impl Rules {
         let mut found = Vec::new();
         self.index.find(asked.path, &mut found);
         let facts = Facts {
-            key_type: asked.key_type,
+            key: asked.key,
             payload: asked.payload,
             context: asked.context,
             now_micros: asked.now_micros,
@@ -119,7 +181,7 @@ impl Rules {
         };
         // Later ones win: denials, then grants, then what came near; of each the longest, and of those the first.
         let rank = |rule: &Rule| {
-            let unmet = rule.conditions.unmet(&facts);
+            let unmet = rule.conditions.unmet(&facts, rule.effect == Effect::Deny);
             let why = match rule.effect {
                 Effect::Deny if unmet.is_none() => Why::Denied,
                 Effect::Deny => return None,
@@ -129,68 +191,25 @@ impl Rules {
             let class = match why {
                 Why::NoRule | Why::NotGranted => 0,
                 Why::Unmet(_) => 1,
-                Why::Granted => 2,
+                Why::Granted | Why::Own => 2,
                 Why::Denied => 3,
             };
             Some((class, rule.pattern.weight(), why))
         };
+        let mut longest = 0;
         let ranked = found.into_iter().filter_map(|at| {
             let (policy, rule) = self.rules.get(at)?;
             let (class, weight, why) = rank(rule)?;
+            if why == Why::Granted {
+                longest = longest.max(rule.conditions.max_payload.unwrap_or(u64::MAX));
+            }
             Some(((class, weight, std::cmp::Reverse(at)), *policy, rule, why))
         });
         let Some((_, policy, rule, why)) = ranked.max_by_key(|(rank, ..)| *rank) else {
-            return Decision { allowed: false, rule: None, why: Why::NoRule };
+            return Decision { allowed: false, rule: None, why: Why::NoRule, longest: 0 };
         };
         let policy = self.names.get(policy).map_or("", String::as_str);
         let rule = RuleName { policy, line: rule.line, path: &rule.pattern.text };
-        Decision { allowed: why == Why::Granted, rule: Some(rule), why }
-    }
-}
-
-/// The rules by their patterns' segments, so that a decision looks at those that are about the path and at no others.
-#[derive(Clone, Debug, Default)]
-struct Node {
-    /// What follows on a segment of these bytes.
-    segments: HashMap<Vec<u8>, Node>,
-    /// What follows on any segment.
-    any: Option<Box<Node>>,
-    /// Rules that end here.
-    here: Vec<usize>,
-    /// Rules for whatever begins so from here on.
-    open: BTreeMap<Vec<u8>, Vec<usize>>,
-    /// How long these beginnings are.
-    lengths: BTreeSet<usize>,
-}
-
-impl Node {
-    fn add(&mut self, pattern: &Pattern, rule: usize) {
-        let mut node = self;
-        for segment in &pattern.segments {
-            node = match segment {
-                Segment::Is(bytes) => node.segments.entry(bytes.clone()).or_default(),
-                Segment::Any => node.any.get_or_insert_default(),
-            };
-        }
-        match &pattern.rest {
-            None => node.here.push(rule),
-            Some(beginning) => {
-                node.lengths.insert(beginning.len());
-                node.open.entry(beginning.clone()).or_default().push(rule);
-            }
-        }
-    }
-
-    fn find(&self, path: &[u8], found: &mut Vec<usize>) {
-        let beginnings = self.lengths.iter().map_while(|len| path.get(..*len));
-        found.extend(beginnings.filter_map(|beginning| self.open.get(beginning)).flatten());
-        let slash = path.iter().position(|byte| *byte == b'/');
-        let segment = &path[..slash.unwrap_or(path.len())];
-        for next in self.segments.get(segment).into_iter().chain(self.any.as_deref()) {
-            match slash {
-                Some(at) => next.find(&path[at + 1..], found),
-                None => found.extend(&next.here),
-            }
-        }
+        Decision { allowed: why == Why::Granted, rule: Some(rule), why, longest }
     }
 }

@@ -4,11 +4,16 @@
 //! nothing but its arguments, so that it can be asked again for an explanation, and by a test.
 
 mod condition;
+mod contain;
 mod decide;
+mod index;
 mod layout;
 mod path;
 mod read;
+mod rights;
 
-pub use condition::{Source, Unmet};
-pub use decide::{Asked, Decision, RuleName, Rules, Why};
+pub use condition::{OfKey, Source, Unmet};
+pub(crate) use condition::{is_network, network_holds};
+pub use decide::{Asked, Decision, RuleName, Rules, Why, context_of};
 pub use read::{Policy, PolicyError};
+pub(crate) use rights::Rights;

@@ -53,6 +53,11 @@ impl Pattern {
         Ok(pattern)
     }
 
+    /// What matches every path, told as `text`.
+    pub(super) fn everything(text: &str) -> Self {
+        Pattern { text: text.to_owned(), segments: Vec::new(), rest: Some(Vec::new()) }
+    }
+
     /// A pattern that can match nothing is a mistake that nobody would notice otherwise.
     fn begins_as_resources_do(&self) -> Result<(), String> {
         let possible = match (self.segments.first(), &self.rest) {

@@ -6,6 +6,7 @@ use canis_proto::{Capabilities, Capability, Error, KeyType};
 use hcl_edit::Span;
 use hcl_edit::expr::Expression;
 use hcl_edit::structure::{Attribute, Block, BlockLabel, Body, Structure};
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 
@@ -41,6 +42,14 @@ pub(super) enum Effect {
     Deny,
 }
 
+impl Rule {
+    /// A rule that forbids everything, whatever is asked.
+    pub(super) fn forbidding_all(text: &str) -> Self {
+        let pattern = Pattern::everything(text);
+        Rule { pattern, line: 0, effect: Effect::Deny, conditions: Conditions::default() }
+    }
+}
+
 /// What is wrong with the text of a policy, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyError {
@@ -69,6 +78,18 @@ type Read<T> = Result<T, PolicyError>;
 type Placed<'a> = (&'a str, Option<Range<usize>>);
 
 impl Policy {
+    /// How many rules it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// Whether it says nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
     /// Reads a policy.
     ///
     /// # Errors
@@ -86,6 +107,7 @@ impl Policy {
             message: error.message().to_owned(),
         })?;
         let mut policy = Policy { rules: Vec::new() };
+        let mut places = HashMap::new();
         for structure in &body {
             let rule = match structure {
                 Structure::Block(block) if block.ident.as_str() == "path" => text.rule(block)?,
@@ -94,19 +116,22 @@ impl Policy {
                     return Err(text.wrong(span, "a policy is made of `path \"…\" { … }` blocks only"));
                 }
             };
-            policy.add(rule).map_err(|message| text.wrong(structure.span(), message))?;
+            policy.add(rule, &mut places).map_err(|message| text.wrong(structure.span(), message))?;
         }
         Ok(policy)
     }
 
-    fn add(&mut self, rule: Rule) -> Result<(), String> {
+    /// Adds a rule; `places` says where those of the same path stand.
+    fn add(&mut self, rule: Rule, places: &mut HashMap<String, Vec<usize>>) -> Result<(), String> {
         if self.rules.len() == MOST_RULES {
             return Err(format!("a policy has at most {MOST_RULES} rules"));
         }
-        let same = |before: &&Rule| before.pattern == rule.pattern && before.conditions == rule.conditions;
-        if let Some(before) = self.rules.iter().find(same) {
+        let alike = places.entry(rule.pattern.text.clone()).or_default();
+        let same = |before: &&Rule| before.conditions == rule.conditions;
+        if let Some(before) = alike.iter().filter_map(|at| self.rules.get(*at)).find(same) {
             return Err(format!("this path stands on line {} already; make one rule of them", before.line));
         }
+        alike.push(self.rules.len());
         self.rules.push(rule);
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! A store as servers have it: what must not wait ([`crate::at_once`]) does not get to it.
 
 use super::{
-    AccumulatorRow, Change, EntryRow, KeyRow, Ledger, MetaRow, ObjectQuery, ObjectRow, PinRow, ReceiptRow,
-    RoleRow, RootSlotRow, Row, Store, TenantRow, TokenRow, Turn, UseRow, VersionRow,
+    AccumulatorRow, Change, EntryRow, KeyRow, Ledger, MetaRow, ObjectQuery, ObjectRow, PinRow, PolicyRow,
+    ReceiptRow, RoleRow, RootSlotRow, Row, Store, TenantRow, TokenRow, Turn, UseRow, VersionRow,
 };
 use crate::at_once::may_wait;
 use canis_proto::{Id, Result};
@@ -29,6 +29,8 @@ impl<S: Store> Store for AtHand<S> {
         fn pin(&self, tenant: Id, role: u8) -> Result<Option<PinRow>>;
         fn token(&self, id: Id) -> Result<Option<TokenRow>>;
         fn tokens(&self, tenant: Id) -> Result<Vec<TokenRow>>;
+        fn policy(&self, tenant: Id, kind: u8, name: &str) -> Result<Option<PolicyRow>>;
+        fn policies(&self, tenant: Id) -> Result<Vec<PolicyRow>>;
         fn key(&self, id: Id) -> Result<Option<KeyRow>>;
         fn key_by_name(&self, tenant: Id, name: &str) -> Result<Option<KeyRow>>;
         fn keys(&self, tenant: Id, prefix: &str, after: &str, limit: usize) -> Result<Vec<KeyRow>>;

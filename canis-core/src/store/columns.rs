@@ -4,8 +4,8 @@
 //! column that a table gains later changes nothing for rows that have no value in it.
 
 use super::{
-    AccumulatorRow, EntryRow, KeyRow, MetaRow, ObjectRow, PinRow, ReceiptRow, RoleRow, RootSlotRow, Row,
-    TenantRow, TokenRow, VersionRow,
+    AccumulatorRow, EntryRow, KeyRow, MetaRow, ObjectRow, PinRow, PolicyRow, ReceiptRow, RoleRow,
+    RootSlotRow, Row, TenantRow, TokenRow, VersionRow,
 };
 use canis_proto::Id;
 use canis_proto::value::{Map, Value};
@@ -99,4 +99,5 @@ tables! {
     10 Entry(EntryRow) = "kv_entries" { id tenant_id lookup revision sealed private_key }
     11 Receipt(ReceiptRow) = "idempotency" { id tenant_id expires_at sealed }
     12 Accumulator(AccumulatorRow) = "accumulators" { id revision sealed }
+    13 Policy(PolicyRow) = "policies" { id tenant_id kind name revision sealed }
 }

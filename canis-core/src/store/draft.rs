@@ -5,8 +5,8 @@
 //! entries and sealed facts; what concerns a whole tenant is not drafted.
 
 use super::{
-    AccumulatorRow, Change, EntryRow, KeyRow, Ledger, MetaRow, ObjectQuery, ObjectRow, PinRow, ReceiptRow,
-    RoleRow, RootSlotRow, Row, Store, TenantRow, TokenRow, Turn, UNSAID, UseRow, VersionRow,
+    AccumulatorRow, Change, EntryRow, KeyRow, Ledger, MetaRow, ObjectQuery, ObjectRow, PinRow, PolicyRow,
+    ReceiptRow, RoleRow, RootSlotRow, Row, Store, TenantRow, TokenRow, Turn, UNSAID, UseRow, VersionRow,
 };
 use canis_proto::{Error, Id, Result};
 use std::collections::HashMap;
@@ -77,6 +77,7 @@ impl Draft {
                 notes.versions.extend(versions.iter().map(|row| ((*key, row.version), None)));
             }
             Change::RemoveToken(..)
+            | Change::RemovePolicy(..)
             | Change::WipeTenant(_)
             | Change::RemoveTenant(..)
             | Change::RemoveRootSlot(..)
@@ -103,6 +104,7 @@ impl Notes {
             | Row::Tenant(_)
             | Row::Pin(_)
             | Row::Token(_)
+            | Row::Policy(_)
             | Row::Receipt(_)
             | Row::Accumulator(_) => {
                 return Err(not_drafted());
@@ -172,6 +174,14 @@ impl Store for Draft {
 
     fn tokens(&self, tenant: Id) -> Result<Vec<TokenRow>> {
         self.base.tokens(tenant)
+    }
+
+    fn policy(&self, tenant: Id, kind: u8, name: &str) -> Result<Option<PolicyRow>> {
+        self.base.policy(tenant, kind, name)
+    }
+
+    fn policies(&self, tenant: Id) -> Result<Vec<PolicyRow>> {
+        self.base.policies(tenant)
     }
 
     fn key(&self, id: Id) -> Result<Option<KeyRow>> {

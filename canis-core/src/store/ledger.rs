@@ -54,6 +54,7 @@ impl Row {
             | Row::Tenant(_)
             | Row::Pin(_)
             | Row::Token(_)
+            | Row::Policy(_)
             | Row::Accumulator(_) => Owner::Store,
             Row::Key(row) => Owner::Tenant(row.tenant_id),
             Row::Version(row) => Owner::Key(row.key_id),

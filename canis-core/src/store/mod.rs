@@ -16,8 +16,8 @@ pub mod sqlite;
 pub(crate) use ledger::Owner;
 pub use ledger::{Balance, Ledger, Page};
 pub use row::{
-    AccumulatorRow, Change, EntryRow, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, ReceiptRow, RoleRow,
-    RootSlotRow, Row, TenantRow, TokenRow, UNSAID, UseRow, VersionRow,
+    AccumulatorRow, Change, EntryRow, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, PolicyRow, ReceiptRow,
+    RoleRow, RootSlotRow, Row, TenantRow, TokenRow, UNSAID, UseRow, VersionRow,
 };
 
 /// Where rows live. Synchronous; every call may touch a disk.
@@ -38,6 +38,10 @@ pub trait Store: Send + Sync {
     fn token(&self, id: Id) -> Result<Option<TokenRow>>;
     /// A tenant's bearer tokens.
     fn tokens(&self, tenant: Id) -> Result<Vec<TokenRow>>;
+    /// A tenant's policy (kind 1) or role (kind 2) of this name.
+    fn policy(&self, tenant: Id, kind: u8, name: &str) -> Result<Option<PolicyRow>>;
+    /// A tenant's policies and roles, by kind and name.
+    fn policies(&self, tenant: Id) -> Result<Vec<PolicyRow>>;
     /// A key.
     fn key(&self, id: Id) -> Result<Option<KeyRow>>;
     /// A key by name.

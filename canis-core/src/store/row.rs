@@ -80,6 +80,23 @@ pub struct TokenRow {
     pub sealed: Vec<u8>,
 }
 
+/// What says who may do what: a policy, or a role that binds identities to policies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyRow {
+    /// Its id.
+    pub id: Id,
+    /// Whose it is.
+    pub tenant_id: Id,
+    /// 1 a policy, 2 a role.
+    pub kind: u8,
+    /// Unique within tenant and kind.
+    pub name: String,
+    /// Counts changes, from 1.
+    pub revision: u64,
+    /// The sealed record.
+    pub sealed: Vec<u8>,
+}
+
 /// A key. The clear columns serve look-up; the sealed copy is the authority and must agree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyRow {
@@ -275,6 +292,8 @@ pub enum Row {
     Pin(PinRow),
     /// `tokens`
     Token(TokenRow),
+    /// `policies`
+    Policy(PolicyRow),
     /// `kms_keys`
     Key(KeyRow),
     /// `kms_key_versions`
@@ -309,6 +328,8 @@ pub enum Change {
     RemoveEntry(Id, u64),
     /// Removes a credential that has this revision.
     RemoveToken(Id, u64),
+    /// Removes a policy or role that has this revision.
+    RemovePolicy(Id, u64),
     /// Removes every receipt, of any tenant, that expires at this moment or before.
     ForgetReceipts(i64),
     /// Removes every version of a key.
@@ -318,7 +339,7 @@ pub enum Change {
     /// Removes every key, version, object, role, entry and receipt of a tenant and its user PIN, leaving no tombstones: when a token is
     /// initialised anew.
     WipeTenant(Id),
-    /// Removes a tenant that has this revision, its PINs and its bearers' tokens; what it holds goes by
+    /// Removes a tenant that has this revision, its PINs, policies and its bearers' tokens; what it holds goes by
     /// [`Change::WipeTenant`] before.
     RemoveTenant(Id, u64),
     /// Makes the accumulators anew, of all rows that are there when the other changes are made. Without a ledger nothing

@@ -1,7 +1,21 @@
-//! Rows with something in every column.
+//! Stores of every kind, and rows with something in every column.
+#![allow(dead_code)] // each test file uses its own part
 
-use canis_core::store::{Change, KeyRow, ObjectRow, Row, TenantRow, VersionRow};
+use canis_core::store::at_hand::AtHand;
+use canis_core::store::memory::MemoryStore;
+use canis_core::store::sqlite::SqliteStore;
+use canis_core::store::{Change, KeyRow, ObjectRow, Row, Store, TenantRow, VersionRow};
 use canis_proto::Id;
+
+/// Runs `test` on a fresh store of each kind.
+pub(crate) fn on_every_store(test: impl Fn(&dyn Store)) {
+    test(&MemoryStore::new());
+    test(&AtHand(MemoryStore::new()));
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("canis.dat");
+    SqliteStore::create(&path, &[], None).unwrap();
+    test(&SqliteStore::open(&path).unwrap());
+}
 
 pub(crate) fn id(n: u8) -> Id {
     Id([n; 16])

@@ -84,6 +84,13 @@ routes! {
     "GET" "/v1/sys/credentials" ListCredentials;
     "POST" "/v1/sys/credentials" CreateCredential;
     "DELETE" "/v1/sys/credentials/{id}" RevokeCredential;
+    "POST" "/v1/sys/credentials/{id}/renew" RenewCredential;
+    "POST" "/v1/sys/own-credential/renew" RenewCredential;
+    "GET" "/v1/sys/policies" ListPolicies;
+    "GET" "/v1/sys/policies/{name}" GetPolicy;
+    "PUT" "/v1/sys/policies/{name}" PutPolicy;
+    "DELETE" "/v1/sys/policies/{name}" DeletePolicy;
+    "POST" "/v1/sys/explain" ExplainPolicy;
     "GET" "/v1/sys/roots" ListRoots;
     "POST" "/v1/sys/roots" AddRoot;
     "POST" "/v1/sys/roots/test" TestRoot;

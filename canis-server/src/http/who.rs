@@ -17,6 +17,8 @@ const REMEMBERED: usize = 8;
 /// The callers of one connection, each with its session, so that a credential is not looked at for every request.
 pub(crate) struct Callers {
     origin: Origin,
+    /// The certificate that the handshake showed; a token may be bound to it.
+    shown: Option<Shown>,
     /// Who bears no token.
     other: Arc<Session>,
     bearers: Mutex<Vec<(SecretBytes, Arc<Session>)>>,
@@ -26,9 +28,9 @@ impl Callers {
     /// Those of a connection from `origin`, whose handshake showed this certificate.
     pub(crate) fn new(origin: Origin, shown: Option<Shown>) -> Self {
         debug_assert_eq!(origin.door, Door::Http);
-        let credential = shown.map_or(Credential::None, Credential::Certificate);
+        let credential = shown.clone().map_or(Credential::None, Credential::Certificate);
         let other = Arc::new(Session::new(Peer { credential, origin }));
-        Callers { origin, other, bearers: Mutex::default() }
+        Callers { origin, shown, other, bearers: Mutex::default() }
     }
 
     /// The session of whoever asks.
@@ -51,7 +53,7 @@ impl Callers {
         if bearers.len() == REMEMBERED {
             bearers.remove(0);
         }
-        let credential = Credential::Token(SecretBytes::copied_from(token));
+        let credential = Credential::Token(SecretBytes::copied_from(token), self.shown.clone());
         let session = Arc::new(Session::new(Peer { credential, origin: self.origin }));
         bearers.push((SecretBytes::copied_from(token), Arc::clone(&session)));
         Ok(session)

@@ -18,7 +18,8 @@ use canis_proto::answer::{
     Rotated, Signed, StatusInfo, Verified, WrappingKeyInfo,
 };
 use canis_proto::credential::{
-    CreateCredential, CredentialList, CredentialMade, CredentialRevoked, ListCredentials, RevokeCredential,
+    CreateCredential, CredentialInfo, CredentialList, CredentialMade, CredentialRevoked, ListCredentials,
+    RenewCredential, RevokeCredential,
 };
 use canis_proto::fields::Fields;
 use canis_proto::frame::{HEADER, Header, MAX_PAYLOAD};
@@ -28,6 +29,10 @@ use canis_proto::message::{
     ListEntries, ListKeys, Mac, MakeDataKey, PublicKey, PutEntry, Random, Rewrap, RotateKey, ShowKey, Sign,
     Status, Terms, UpdateKey, Verify, VerifyMac, WireAnswer, WireRequest, WrappingKey, decode_request,
     encode_request, encode_request_on, encode_request_once,
+};
+use canis_proto::policy::{
+    DeletePolicy, ExplainPolicy, Explained, GetPolicy, ListPolicies, PolicyDeleted, PolicyInfo, PolicyList,
+    PolicyText, PutPolicy,
 };
 use canis_proto::root::{
     AddRoot, ListRoots, RemoveRoot, RootKeyRotated, RootList, RootRemoved, RootSlotInfo, RotateRoot,
@@ -112,6 +117,12 @@ pub(crate) fn request_again(payload: &[u8]) -> (OperationId, Vec<u8>) {
         OperationId::CreateCredential => request::<CreateCredential<'_>>(args),
         OperationId::ListCredentials => request::<ListCredentials<'_>>(args),
         OperationId::RevokeCredential => request::<RevokeCredential<'_>>(args),
+        OperationId::RenewCredential => request::<RenewCredential<'_>>(args),
+        OperationId::PutPolicy => request::<PutPolicy<'_>>(args),
+        OperationId::GetPolicy => request::<GetPolicy<'_>>(args),
+        OperationId::ListPolicies => request::<ListPolicies<'_>>(args),
+        OperationId::DeletePolicy => request::<DeletePolicy<'_>>(args),
+        OperationId::ExplainPolicy => request::<ExplainPolicy<'_>>(args),
         OperationId::Batch => request::<Batch<'_>>(args),
         OperationId::PutEntry => request::<PutEntry<'_>>(args),
         OperationId::GetEntry => request::<GetEntry<'_>>(args),
@@ -185,6 +196,12 @@ pub(crate) fn answer_again(id: OperationId, payload: &[u8]) -> Vec<u8> {
         OperationId::CreateCredential | OperationId::OperatorToken => answer::<CredentialMade>(payload),
         OperationId::ListCredentials => answer::<CredentialList>(payload),
         OperationId::RevokeCredential => answer::<CredentialRevoked>(payload),
+        OperationId::RenewCredential => answer::<CredentialInfo>(payload),
+        OperationId::PutPolicy => answer::<PolicyInfo>(payload),
+        OperationId::GetPolicy => answer::<PolicyText>(payload),
+        OperationId::ListPolicies => answer::<PolicyList>(payload),
+        OperationId::DeletePolicy => answer::<PolicyDeleted>(payload),
+        OperationId::ExplainPolicy => answer::<Explained>(payload),
         OperationId::Batch => answer::<BatchAnswer>(payload),
         OperationId::PutEntry => answer::<EntryInfo>(payload),
         OperationId::GetEntry => answer::<Entry>(payload),

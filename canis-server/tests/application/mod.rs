@@ -10,7 +10,7 @@ use canis_core::wire::AtToken;
 use canis_proto::credential::CreateCredential;
 use canis_proto::message::{WireAnswer, WireRequest};
 use canis_proto::slot::SetSlotPin;
-use canis_proto::{Capabilities, Capability, ErrorCode, Id, Interval, KeyType, Result, Usage};
+use canis_proto::{Capabilities, Capability, ErrorCode, Id, KeyType, Result, Usage};
 use zeroize::Zeroizing;
 
 pub(crate) const USER: &[u8] = b"user-pin";
@@ -43,11 +43,8 @@ impl Site {
         let server = deployment.start();
         let mut client = deployment.client(&server);
         let limited = CreateCredential {
-            tenant: "".into(),
-            capabilities: Capabilities::NONE.with(Capability::Read),
             name: "limited".into(),
-            lifetime: Interval::default(),
-            certificate: b""[..].into(),
+            ..CreateCredential::new(Capabilities::NONE.with(Capability::Read))
         };
         let limited = client.call(&limited).unwrap();
         client.call(&SetSlotPin { token: "default".into(), pin: USER.into() }).map(drop).unwrap();

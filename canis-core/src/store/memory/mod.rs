@@ -4,7 +4,8 @@ mod tables;
 
 use super::{
     AccumulatorRow, Balance, Change, EntryRow, KeyRow, Ledger, MetaRow, ObjectQuery, ObjectRow, PinRow,
-    ReceiptRow, RoleRow, RootSlotRow, Row, Store, TenantRow, TokenRow, Turn, UNSAID, UseRow, VersionRow,
+    PolicyRow, ReceiptRow, RoleRow, RootSlotRow, Row, Store, TenantRow, TokenRow, Turn, UNSAID, UseRow,
+    VersionRow,
 };
 use canis_proto::{Id, Result};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -65,6 +66,18 @@ impl Store for MemoryStore {
 
     fn tokens(&self, tenant: Id) -> Result<Vec<TokenRow>> {
         self.read(|t| t.tokens.iter().filter(|r| r.tenant_id == tenant).cloned().collect())
+    }
+
+    fn policy(&self, tenant: Id, kind: u8, name: &str) -> Result<Option<PolicyRow>> {
+        let is = |r: &&PolicyRow| r.tenant_id == tenant && r.kind == kind && r.name == name;
+        self.read(|t| t.policies.iter().find(is).cloned())
+    }
+
+    fn policies(&self, tenant: Id) -> Result<Vec<PolicyRow>> {
+        let mut rows: Vec<_> =
+            self.read(|t| t.policies.iter().filter(|r| r.tenant_id == tenant).cloned().collect())?;
+        rows.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
+        Ok(rows)
     }
 
     fn key(&self, id: Id) -> Result<Option<KeyRow>> {

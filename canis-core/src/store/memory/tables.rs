@@ -1,8 +1,8 @@
 //! The tables of the model, and what a change does to them.
 
 use crate::store::{
-    AccumulatorRow, Change, EntryRow, KeyRow, MetaRow, ObjectRow, Owner, PinRow, ReceiptRow, RoleRow,
-    RootSlotRow, Row, TenantRow, TokenRow, UseRow, VersionRow, conflict, under_no_root_key,
+    AccumulatorRow, Change, EntryRow, KeyRow, MetaRow, ObjectRow, Owner, PinRow, PolicyRow, ReceiptRow,
+    RoleRow, RootSlotRow, Row, TenantRow, TokenRow, UseRow, VersionRow, conflict, under_no_root_key,
 };
 use canis_proto::{Error, ErrorCode, Id, Result};
 
@@ -16,6 +16,7 @@ pub(super) struct Tables {
     pub(super) tenants: Vec<TenantRow>,
     pub(super) pins: Vec<PinRow>,
     pub(super) tokens: Vec<TokenRow>,
+    pub(super) policies: Vec<PolicyRow>,
     pub(super) keys: Vec<KeyRow>,
     pub(super) versions: Vec<VersionRow>,
     pub(super) objects: Vec<ObjectRow>,
@@ -66,6 +67,7 @@ impl Tables {
         rows.extend(self.tenants.iter().cloned().map(Row::Tenant));
         rows.extend(self.pins.iter().cloned().map(Row::Pin));
         rows.extend(self.tokens.iter().cloned().map(Row::Token));
+        rows.extend(self.policies.iter().cloned().map(Row::Policy));
         rows.extend(self.keys.iter().cloned().map(Row::Key));
         rows.extend(self.versions.iter().cloned().map(Row::Version));
         rows.extend(self.objects.iter().cloned().map(Row::Object));
@@ -107,6 +109,11 @@ impl Tables {
                 let at = self.tokens.iter().position(|r| r.id == *id && r.revision == *revision);
                 at.map(|at| drop(self.tokens.remove(at))).ok_or_else(|| conflict("tokens", &id.to_string()))
             }
+            Change::RemovePolicy(id, revision) => {
+                let at = self.policies.iter().position(|r| r.id == *id && r.revision == *revision);
+                at.map(|at| drop(self.policies.remove(at)))
+                    .ok_or_else(|| conflict("policies", &id.to_string()))
+            }
             Change::RemoveEntry(id, revision) => {
                 let at = self.entries.iter().position(|r| r.id == *id && r.revision == *revision);
                 at.map(|at| drop(self.entries.remove(at)))
@@ -141,6 +148,7 @@ impl Tables {
             Change::RemoveTenant(id, revision) => {
                 self.pins.retain(|r| r.tenant_id != *id);
                 self.tokens.retain(|r| r.tenant_id != *id);
+                self.policies.retain(|r| r.tenant_id != *id);
                 let at = self.tenants.iter().position(|r| r.id == *id && r.revision == *revision);
                 at.map(|at| drop(self.tenants.remove(at))).ok_or_else(|| conflict("tenants", &id.to_string()))
             }
@@ -163,6 +171,10 @@ impl Tables {
             Row::Token(r) => {
                 let same = |o: &TokenRow| o.id == r.id && o.revision == r.revision;
                 replace("tokens", &mut self.tokens, r, same, &r.id.to_string())
+            }
+            Row::Policy(r) => {
+                let same = |o: &PolicyRow| o.id == r.id && o.revision == r.revision;
+                replace("policies", &mut self.policies, r, same, &r.id.to_string())
             }
             Row::Object(r) => {
                 let same = |o: &ObjectRow| o.id == r.id && o.revision == r.revision;
@@ -197,6 +209,15 @@ impl Tables {
             }
             Row::Token(r) => {
                 put("tokens", &mut self.tokens, r, |o| o.id == r.id, |o| o.revision, &r.id.to_string())
+            }
+            Row::Policy(r) => {
+                let taken = |o: &PolicyRow| {
+                    (o.tenant_id, o.kind, &o.name) == (r.tenant_id, r.kind, &r.name) && o.id != r.id
+                };
+                if self.policies.iter().any(taken) {
+                    return Err(conflict("policies", &r.id.to_string()));
+                }
+                put("policies", &mut self.policies, r, |o| o.id == r.id, |o| o.revision, &r.id.to_string())
             }
             Row::Key(r) => {
                 if self.keys.iter().any(|o| o.tenant_id == r.tenant_id && o.name == r.name && o.id != r.id) {

@@ -5,8 +5,8 @@
 //! is answered.
 
 use super::{
-    AccumulatorRow, Change, EntryRow, KeyRow, Ledger, MetaRow, ObjectQuery, ObjectRow, PinRow, ReceiptRow,
-    RoleRow, RootSlotRow, Row, Store, TenantRow, TokenRow, Turn, UNSAID, UseRow, VersionRow,
+    AccumulatorRow, Change, EntryRow, KeyRow, Ledger, MetaRow, ObjectQuery, ObjectRow, PinRow, PolicyRow,
+    ReceiptRow, RoleRow, RootSlotRow, Row, Store, TenantRow, TokenRow, Turn, UNSAID, UseRow, VersionRow,
 };
 use canis_proto::{Error, ErrorCode, Id, Result};
 use rusqlite::{OptionalExtension, ToSql};
@@ -200,6 +200,14 @@ impl Store for SqliteStore {
 
     fn tokens(&self, tenant: Id) -> Result<Vec<TokenRow>> {
         self.many("WHERE tenant_id = ?1 ORDER BY rowid", &[tenant.as_bytes()])
+    }
+
+    fn policy(&self, tenant: Id, kind: u8, name: &str) -> Result<Option<PolicyRow>> {
+        self.one("tenant_id = ?1 AND kind = ?2 AND name = ?3", &[tenant.as_bytes(), &kind, &name])
+    }
+
+    fn policies(&self, tenant: Id) -> Result<Vec<PolicyRow>> {
+        self.many("WHERE tenant_id = ?1 ORDER BY kind, name", &[tenant.as_bytes()])
     }
 
     fn key(&self, id: Id) -> Result<Option<KeyRow>> {

@@ -2,8 +2,8 @@
 
 use super::table::{Columns, Table};
 use crate::store::{
-    AccumulatorRow, EntryRow, KeyRow, MetaRow, ObjectRow, Owner, PinRow, ReceiptRow, RoleRow, RootSlotRow,
-    Row, TenantRow, TokenRow, VersionRow,
+    AccumulatorRow, EntryRow, KeyRow, MetaRow, ObjectRow, Owner, PinRow, PolicyRow, ReceiptRow, RoleRow,
+    RootSlotRow, Row, TenantRow, TokenRow, VersionRow,
 };
 use canis_proto::{Id, Result};
 use rusqlite::{Connection, Result as Sql};
@@ -22,6 +22,7 @@ pub(super) fn each(
     walk.table::<TenantRow>("ORDER BY rowid")?;
     walk.table::<PinRow>("ORDER BY rowid")?;
     walk.table::<TokenRow>("ORDER BY rowid")?;
+    walk.table::<PolicyRow>("ORDER BY rowid")?;
     walk.table::<KeyRow>("ORDER BY rowid")?;
     walk.table::<VersionRow>("ORDER BY rowid")?;
     walk.table::<ObjectRow>("ORDER BY rowid")?;

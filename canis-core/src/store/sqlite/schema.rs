@@ -12,7 +12,7 @@ pub(super) const GAINED: &[(&str, &str, &str)] =
 
 /// Tables that it has gained since.
 pub(super) const GAINED_TABLES: &[&str] =
-    &["value_roles", "key_uses", "kv_entries", "idempotency", "accumulators"];
+    &["value_roles", "key_uses", "kv_entries", "idempotency", "accumulators", "policies"];
 
 /// Every table and index, as a new store has them; those that are there already are left alone.
 pub(super) const TABLES: &str = "
@@ -47,6 +47,15 @@ CREATE TABLE IF NOT EXISTS tokens (
     tenant_id BLOB NOT NULL REFERENCES tenants(id),
     revision INTEGER NOT NULL,
     sealed BLOB NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS policies (
+    id BLOB PRIMARY KEY,
+    tenant_id BLOB NOT NULL REFERENCES tenants(id),
+    kind INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    sealed BLOB NOT NULL,
+    UNIQUE (tenant_id, kind, name)
 ) STRICT;
 CREATE TABLE IF NOT EXISTS kms_keys (
     id BLOB PRIMARY KEY,

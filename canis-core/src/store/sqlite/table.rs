@@ -2,8 +2,8 @@
 
 use crate::store::Row as AnyRow;
 use crate::store::{
-    AccumulatorRow, EntryRow, KeyRow, MetaRow, ObjectRow, PinRow, ReceiptRow, RoleRow, RootSlotRow,
-    TenantRow, TokenRow, UseRow, VersionRow,
+    AccumulatorRow, EntryRow, KeyRow, MetaRow, ObjectRow, PinRow, PolicyRow, ReceiptRow, RoleRow,
+    RootSlotRow, TenantRow, TokenRow, UseRow, VersionRow,
 };
 use canis_proto::Id;
 use rusqlite::types::Value;
@@ -81,6 +81,7 @@ counted! {
     Tenant(TenantRow),
     Pin(PinRow),
     Token(TokenRow),
+    Policy(PolicyRow),
     Key(KeyRow),
     Version(VersionRow),
     Object(ObjectRow),
@@ -136,6 +137,14 @@ table!(PinRow, "pins", |r: &PinRow| r.revision, {
 table!(TokenRow, "tokens", |r: &TokenRow| r.revision, {
     id: id, blob;
     tenant_id: id, blob;
+    revision: counter, number;
+    sealed: get, Value::Blob;
+});
+table!(PolicyRow, "policies", |r: &PolicyRow| r.revision, {
+    id: id, blob;
+    tenant_id: id, blob;
+    kind: get, Value::from;
+    name: get, Value::Text;
     revision: counter, number;
     sealed: get, Value::Blob;
 });

@@ -4,8 +4,8 @@ use super::connection::explain;
 use super::counted::Writer;
 use super::table::Columns;
 use crate::store::{
-    Change, EntryRow, KeyRow, Ledger, MetaRow, ObjectRow, PinRow, ReceiptRow, RoleRow, RootSlotRow, Row,
-    TenantRow, TokenRow, UseRow, VersionRow, conflict, under_no_root_key,
+    Change, EntryRow, KeyRow, Ledger, MetaRow, ObjectRow, PinRow, PolicyRow, ReceiptRow, RoleRow,
+    RootSlotRow, Row, TenantRow, TokenRow, UseRow, VersionRow, conflict, under_no_root_key,
 };
 use canis_proto::{Error, ErrorCode, Id, Result};
 use rusqlite::{Connection, TransactionBehavior, params_from_iter};
@@ -55,6 +55,7 @@ fn apply(writer: &mut Writer<'_>, change: &Change) -> Result<()> {
         Change::RemoveRootSlot(id, revision) => writer.remove::<RootSlotRow>(*id, *revision),
         Change::RemoveObject(id, revision) => writer.remove::<ObjectRow>(*id, *revision),
         Change::RemoveToken(id, revision) => writer.remove::<TokenRow>(*id, *revision),
+        Change::RemovePolicy(id, revision) => writer.remove::<PolicyRow>(*id, *revision),
         Change::RemoveEntry(id, revision) => writer.remove::<EntryRow>(*id, *revision),
         Change::ForgetReceipts(now) => writer.delete::<ReceiptRow>("expires_at <= ?1", &[now]).map(drop),
         Change::RemoveVersions(key) => {
@@ -67,6 +68,7 @@ fn apply(writer: &mut Writer<'_>, change: &Change) -> Result<()> {
         Change::RemoveTenant(id, revision) => {
             writer.delete::<PinRow>("tenant_id = ?1", &[id.as_bytes()])?;
             writer.delete::<TokenRow>("tenant_id = ?1", &[id.as_bytes()])?;
+            writer.delete::<PolicyRow>("tenant_id = ?1", &[id.as_bytes()])?;
             writer.remove::<TenantRow>(*id, *revision)
         }
         // Done when everything else is.
@@ -81,6 +83,7 @@ fn put(writer: &mut Writer<'_>, row: &Row) -> Result<()> {
         Row::Tenant(row) => writer.put(row, &row.id.to_string()),
         Row::Pin(row) => writer.put(row, &row.id.to_string()),
         Row::Token(row) => writer.put(row, &row.id.to_string()),
+        Row::Policy(row) => writer.put(row, &row.id.to_string()),
         Row::Key(row) => put_key(writer, row),
         Row::Version(row) => writer.put(row, &row.id.to_string()),
         Row::Object(row) => writer.put(row, &row.id.to_string()),
@@ -97,6 +100,7 @@ fn reseal(writer: &mut Writer<'_>, row: &Row) -> Result<()> {
         Row::Tenant(row) => writer.replace(row, row.revision, &row.id.to_string()),
         Row::Pin(row) => writer.replace(row, row.revision, &row.id.to_string()),
         Row::Token(row) => writer.replace(row, row.revision, &row.id.to_string()),
+        Row::Policy(row) => writer.replace(row, row.revision, &row.id.to_string()),
         Row::Object(row) => writer.replace(row, row.revision, &row.id.to_string()),
         _ => Err(under_no_root_key()),
     }

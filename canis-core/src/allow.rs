@@ -1,0 +1,181 @@
+//! Whether a caller may: its rights against what a request is about. The same for every door, since it stands in the one
+//! door to keys; [`crate::Core::call`] asks it, and an operation that needs more than the capability of its row.
+
+use crate::caller::Caller;
+use crate::keyring::Keyring;
+use crate::policy::{Asked, OfKey, Rules, context_of};
+use crate::resource::{Facts, Resource};
+use canis_proto::{Capability, Error, ErrorCode, Id, KeyType, Result};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// Where an object stands among the resources, and its key's type. Found anew when the store has changed.
+pub(crate) struct ObjectPlace {
+    generation: u64,
+    tenant: Id,
+    path: Vec<u8>,
+    kind: Option<KeyType>,
+}
+
+impl Keyring {
+    /// Refuses a caller who lacks `needed` on `resource`. Gives the longest payload in bytes that it is allowed, for
+    /// what comes in pieces.
+    ///
+    /// # Errors
+    /// `permission_denied`, which names what was asked for and nothing else; `unauthenticated` for nobody.
+    pub(crate) fn require(
+        &self,
+        caller: &Caller,
+        needed: Capability,
+        resource: Resource<'_>,
+        facts: Facts<'_>,
+    ) -> Result<u64> {
+        let rights = caller.rights();
+        let longest = match rights.rules() {
+            None => rights.capabilities().allows(needed).then_some(u64::MAX),
+            Some(_) if resource.is_many() => rights.grants_somewhere(needed).then_some(u64::MAX),
+            Some(rules) => self.decide(caller, rules, needed, resource, facts)?,
+        };
+        longest.ok_or_else(|| match caller.tenant() {
+            Ok(_) => denied(needed, resource),
+            // Nobody yet.
+            Err(nobody) => nobody,
+        })
+    }
+
+    /// The same for a caller of whom policies say something. To others every path is the same, and what was asked of them
+    /// holds for this one too.
+    ///
+    /// # Errors
+    /// As [`Keyring::require`].
+    pub(crate) fn require_by_policy(
+        &self,
+        caller: &Caller,
+        needed: Capability,
+        resource: Resource<'_>,
+    ) -> Result<()> {
+        self.require_by_policy_for(caller, needed, resource, Facts::default())
+    }
+
+    /// The same with the facts of what is asked.
+    ///
+    /// # Errors
+    /// As [`Keyring::require`].
+    pub(crate) fn require_by_policy_for(
+        &self,
+        caller: &Caller,
+        needed: Capability,
+        resource: Resource<'_>,
+        facts: Facts<'_>,
+    ) -> Result<()> {
+        match caller.rights().rules() {
+            None => Ok(()),
+            Some(_) => self.require(caller, needed, resource, facts).map(drop),
+        }
+    }
+
+    /// Whether one of many is there for the caller.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(crate) fn shows(&self, caller: &Caller, needed: Capability, resource: Resource<'_>) -> Result<bool> {
+        let rights = caller.rights();
+        match rights.rules() {
+            None => Ok(rights.capabilities().allows(needed)),
+            Some(rules) => Ok(self.decide(caller, rules, needed, resource, Facts::default())?.is_some()),
+        }
+    }
+
+    fn decide(
+        &self,
+        caller: &Caller,
+        rules: &Rules,
+        needed: Capability,
+        resource: Resource<'_>,
+        facts: Facts<'_>,
+    ) -> Result<Option<u64>> {
+        let mut key = facts.key_type.map_or(OfKey::None, OfKey::Type);
+        let path = match resource {
+            Resource::Object(id) => {
+                let place = self.object_place(caller, id)?;
+                key = place.kind.map_or(key, OfKey::Type);
+                Cow::Owned(place.path.clone())
+            }
+            _ => Cow::Owned(resource.path()),
+        };
+        if let (Resource::Key(name), OfKey::None, true) = (resource, key, rules.asks_for_key()) {
+            key = self.kind_of(caller, name)?;
+        }
+        let decision = caller.rights().decide(&Asked {
+            capability: needed,
+            path: &path,
+            key,
+            payload: facts.payload,
+            context: context_of(needed, facts.context),
+            now_micros: self.clock.now_micros(),
+            source: caller.origin().source,
+        });
+        Ok(decision.allowed.then_some(decision.longest))
+    }
+
+    /// The type of the key of this name, for conditions.
+    pub(crate) fn kind_of(&self, caller: &Caller, name: &str) -> Result<OfKey> {
+        let tenant = self.tenant(caller.tenant()?)?;
+        let key = if name.starts_with('~') {
+            self.key_or_tombstone(&tenant, name)
+        } else {
+            self.usable(&tenant, name)
+        };
+        match key {
+            Ok(key) => Ok(OfKey::Type(key.kind)),
+            Err(error) if error.code.blame() == canis_proto::Blame::Caller => Ok(OfKey::Absent),
+            Err(error) if error.code == ErrorCode::KeyDestroyed => Ok(OfKey::Absent),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Where an object stands: with its key, or by itself if it shows none. The label says nothing about that.
+    fn object_place(&self, caller: &Caller, id: Id) -> Result<Arc<ObjectPlace>> {
+        let tenant = caller.tenant()?;
+        let of_session = caller.application().ok().and_then(|application| application.object(tenant, id));
+        if let Some(found) = of_session {
+            let kind = found.object.content.key.as_ref().map(|facts| facts.kind);
+            let path = match found.object.key {
+                Some((key, _)) => self.key_path(tenant, key)?.map(|(path, _)| path),
+                None => None,
+            };
+            let path = path.unwrap_or_else(|| Resource::Object(id).path());
+            return Ok(Arc::new(ObjectPlace { generation: 0, tenant, path, kind }));
+        }
+        let generation = self.store.generation();
+        let known = self.places.get(&id);
+        if let Some(known) = known.filter(|place| place.generation == generation && place.tenant == tenant) {
+            return Ok(known);
+        }
+        // Another tenant's object is not there.
+        let row = self.store.object(id)?.filter(|row| row.tenant_id == tenant);
+        let of_key = match row.and_then(|row| row.key_id) {
+            Some(key) => self.key_path(tenant, key)?,
+            None => None,
+        };
+        let (path, kind) = match of_key {
+            Some((path, kind)) => (path, kind),
+            None => (Resource::Object(id).path(), None),
+        };
+        let place = Arc::new(ObjectPlace { generation, tenant, path, kind });
+        self.places.insert(id, Arc::clone(&place));
+        Ok(place)
+    }
+
+    /// The path and type of a key, by its row's clear columns: its tenant may be locked. A row that was changed by other
+    /// hands is refused when the key is opened.
+    fn key_path(&self, tenant: Id, key: Id) -> Result<Option<(Vec<u8>, Option<KeyType>)>> {
+        let row = self.store.key(key)?.filter(|row| row.tenant_id == tenant);
+        Ok(row.map(|row| (Resource::Key(&row.name).path(), row.key_type.parse().ok())))
+    }
+}
+
+/// What a denied caller gets to know.
+fn denied(needed: Capability, resource: Resource<'_>) -> Error {
+    Error::new(ErrorCode::PermissionDenied, format!("you lack the capability `{needed}` on {resource}"))
+}
