@@ -4,6 +4,7 @@ use crate::aes_gcm_args::AesGcmCommand;
 use crate::bench::args::BenchCommand;
 use crate::crypt_args::{Crypt, Encrypt, Sign, Verify};
 use crate::file_args::FileCommand;
+use crate::hsm_args::{HsmToken, Wrap};
 use crate::key_args::{ApplyKeys, CreateKey, DestroyKey, ListKeys, RotateKey, UpdateKey};
 use crate::kv_args::KvCommand;
 use crate::policy_args::PolicyCommand;
@@ -303,15 +304,13 @@ pub(crate) struct Init {
     /// hsm: its PKCS#11 module.
     #[arg(long, value_name = "PATH")]
     pub(crate) module: Option<PathBuf>,
-    /// hsm: the label of the token.
-    #[arg(long, value_name = "T")]
-    pub(crate) token_label: Option<String>,
+    #[command(flatten)]
+    pub(crate) token: HsmToken,
+    #[command(flatten)]
+    pub(crate) wrap: Wrap,
     /// hsm: the file that holds the user PIN.
     #[arg(long, value_name = "F")]
     pub(crate) pin_file: Option<PathBuf>,
-    /// hsm: the label of the wrapping key, made if it is not there.
-    #[arg(long, value_name = "L", default_value = "canis-root")]
-    pub(crate) key_label: String,
     /// Another DNS name or IP address for the server's certificate; localhost is always in it. Repeatable.
     #[arg(long, value_name = "NAME")]
     pub(crate) tls_name: Vec<String>,

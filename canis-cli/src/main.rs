@@ -14,6 +14,7 @@ mod crypt_args;
 mod door;
 mod file_args;
 mod files;
+mod hsm_args;
 mod input;
 mod key_args;
 mod key_file;

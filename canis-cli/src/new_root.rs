@@ -20,6 +20,7 @@ pub(crate) struct Made {
     pub(crate) module: String,
     pub(crate) token: String,
     pub(crate) key_label: String,
+    pub(crate) mechanism: String,
 }
 
 impl Made {
@@ -33,6 +34,7 @@ impl Made {
             module: String::new(),
             token: String::new(),
             key_label: String::new(),
+            mechanism: String::new(),
         }
     }
 
@@ -49,15 +51,38 @@ impl Made {
             module: self.module.as_str().into(),
             token: self.token.as_str().into(),
             key_label: self.key_label.as_str().into(),
+            mechanism: self.mechanism.as_str().into(),
         }
     }
 
     /// The request that puts it into a slot of its kind.
     pub(crate) fn to_rotate<'a>(&'a self, slot: &'a str) -> RotateRoot<'a> {
-        let AddRoot { kind, secret, public_key, split, threshold, hashes, module, token, key_label } =
-            self.to_add();
+        let AddRoot {
+            kind,
+            secret,
+            public_key,
+            split,
+            threshold,
+            hashes,
+            module,
+            token,
+            key_label,
+            mechanism,
+        } = self.to_add();
         let slot = slot.into();
-        RotateRoot { slot, kind, secret, public_key, split, threshold, hashes, module, token, key_label }
+        RotateRoot {
+            slot,
+            kind,
+            secret,
+            public_key,
+            split,
+            threshold,
+            hashes,
+            module,
+            token,
+            key_label,
+            mechanism,
+        }
     }
 
     /// Shares of a new secret for the store of this id. They are dealt here, so that whoever is to hand them out has them

@@ -1,6 +1,7 @@
 //! The command line of `canis root`. Credentials are never arguments: they stand in files, or are asked for.
 
 use crate::args::RootFile;
+use crate::hsm_args::{HsmToken, Wrap};
 use crate::slot_args::Place;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -23,6 +24,8 @@ pub(crate) enum RootCommand {
     RotateKey(RotateKey),
     /// Remove a root slot. The last one that opens the store stays.
     Remove(Remove),
+    /// Show the tokens of a PKCS#11 module, and how one of them could wrap a root key. Nothing is written to it.
+    Probe(Probe),
     /// Try a credential on the root slots; nothing is changed, and a sealed store stays sealed.
     Test(Test),
 }
@@ -107,16 +110,26 @@ pub(crate) struct NewHsm {
     pub(crate) at: At,
     /// The HSM's PKCS#11 module.
     #[arg(long, value_name = "PATH")]
-    pub(crate) new_module: PathBuf,
-    /// The label of the token.
-    #[arg(long, value_name = "T")]
-    pub(crate) token_label: String,
-    /// The label of the wrapping key, made if it is not there.
-    #[arg(long, value_name = "L", default_value = "canis-root")]
-    pub(crate) key_label: String,
+    pub(crate) new_module: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) token: HsmToken,
+    #[command(flatten)]
+    pub(crate) wrap: Wrap,
     /// The file that holds the token's user PIN; asked for if missing.
     #[arg(long, value_name = "F")]
     pub(crate) new_pin_file: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct Probe {
+    /// The PKCS#11 module.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) module: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) token: HsmToken,
+    /// The file that holds the token's user PIN; without it nothing is tried. The PIN is tried once.
+    #[arg(long, value_name = "F")]
+    pub(crate) pin_file: Option<PathBuf>,
 }
 
 #[derive(Args)]

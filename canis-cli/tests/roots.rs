@@ -179,7 +179,7 @@ fn an_hsm_is_added_on_the_host_only() {
     let wrong = desk.root(&add("wrong"), socket);
     assert!(wrong.code == 3 && wrong.stderr.contains("tried once"), "{}", wrong.stderr);
     let added = desk.root(&add("pin"), socket).ok();
-    assert!(added.stderr.contains("token `beside`, key `second`"), "{}", added.stderr);
+    assert!(added.stderr.contains("token=beside;object=second, aes-gcm"), "{}", added.stderr);
     let test = format!("test --hsm-pin-file pin --module {}", SoftHsm::MODULE);
     desk.root(&test, socket).ok();
     desk.root("remove hsm", socket).said("several root slots");

@@ -33,6 +33,7 @@ fn kept<'a>(slot: &'a str, kind: &'a str, secret: &'a [u8]) -> RotateRoot<'a> {
         module: "".into(),
         token: "".into(),
         key_label: "".into(),
+        mechanism: "".into(),
     }
 }
 

@@ -59,6 +59,7 @@ fn fields(kind: &str) -> AddRoot<'_> {
         module: "".into(),
         token: "".into(),
         key_label: "".into(),
+        mechanism: "".into(),
     }
 }
 
@@ -191,6 +192,7 @@ fn a_slot_is_rotated() {
         module,
         token: label,
         key_label,
+        mechanism,
     } = phrase(b"the new passphrase");
     let rotate = |slot: &str| RotateRoot {
         slot: slot.to_owned().into(),
@@ -203,6 +205,7 @@ fn a_slot_is_rotated() {
         module: module.clone(),
         token: label.clone(),
         key_label: key_label.clone(),
+        mechanism: mechanism.clone(),
     };
     let other_kind = core.call(&core.operator(), rotate("keyfile")).map(|_| ()).unwrap_err();
     assert!(other_kind.message.contains("is of kind keyfile"), "{other_kind}");

@@ -52,6 +52,7 @@ fn softhsm_missing() {
             helper: helper(),
             module: "/nonexistent.so".into(),
             name: Box::new(TokenName::labelled("canis-root", "k")),
+            mechanism: None,
             pin: secret(b"1234"),
         });
         assert!(
@@ -62,6 +63,7 @@ fn softhsm_missing() {
             helper: helper(),
             module: "/bin/true".into(),
             name: Box::new(TokenName::labelled("canis-root", "k")),
+            mechanism: None,
             pin: secret(b"1234"),
         });
         assert_eq!(no_library.code, ErrorCode::RootUnavailable, "{no_library}");

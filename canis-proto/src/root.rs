@@ -48,6 +48,8 @@ pub struct RootFields<'a> {
     pub token: &'a str,
     /// Of an HSM: the label of its key.
     pub key_label: &'a str,
+    /// Of an HSM: how its key is to wrap.
+    pub mechanism: &'a str,
 }
 
 /// A request with the fields of a new root behind those of its own.
@@ -71,10 +73,12 @@ macro_rules! with_root {
                 hashes: Cow<'a, [u8]>, default, |v| v.as_ref();
                 /// hsm: the PKCS#11 module on the server's host.
                 module: Cow<'a, str>, default, |v| v.as_ref();
-                /// hsm: the label of the token.
+                /// hsm: the label of the token, or a PKCS#11 URI (RFC 7512) of token and key.
                 token: Cow<'a, str>, default, |v| v.as_ref();
-                /// hsm: the label of the wrapping key.
+                /// hsm: the label of the wrapping key; `canis-root` if neither this nor the URI names one.
                 key_label: Cow<'a, str>, default, |v| v.as_ref();
+                /// hsm: how the key is to wrap; the best that the token can do if missing.
+                mechanism: Cow<'a, str>, default, |v| v.as_ref();
             }
         }
 
@@ -92,6 +96,7 @@ macro_rules! with_root {
                     module: &self.module,
                     token: &self.token,
                     key_label: &self.key_label,
+                    mechanism: &self.mechanism,
                 }
             }
         }

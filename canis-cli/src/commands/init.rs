@@ -1,13 +1,14 @@
 //! `canis init`: everything a server needs, or nothing.
 
 use crate::args::{Init, RootKind, wrong_usage};
+use crate::hsm_args::whole;
 use crate::rollback::Made;
 use crate::{certificates, files, show};
 use crate::{local, secret_file};
 use canis_core::clock::SystemClock;
 use canis_core::datadir::{Config, DataDir, RootSource};
 use canis_core::default_provider;
-use canis_core::root::{NewRoot, TokenName};
+use canis_core::root::NewRoot;
 use canis_core::secret::SecretBytes;
 use canis_core::setup::{self, Created};
 use canis_proto::{Error, ErrorCode, Result};
@@ -47,18 +48,22 @@ pub(crate) fn run(args: Init, json: bool) -> Result<()> {
 
 /// A flag of another root than the chosen one is a mistake, not a detail.
 fn refuse_foreign_flags(args: &Init) {
+    // A URI may say where module and PIN are.
+    let uri = args.token.token_uri.is_some();
     let flags = [
-        ("--passphrase-file", RootKind::Passphrase, args.passphrase_file.is_some()),
-        ("--keyfile", RootKind::Keyfile, args.keyfile.is_some()),
-        ("--module", RootKind::Hsm, args.module.is_some()),
-        ("--token-label", RootKind::Hsm, args.token_label.is_some()),
-        ("--pin-file", RootKind::Hsm, args.pin_file.is_some()),
+        ("--passphrase-file", RootKind::Passphrase, args.passphrase_file.is_some(), false),
+        ("--keyfile", RootKind::Keyfile, args.keyfile.is_some(), false),
+        ("--token-label", RootKind::Hsm, args.token.is_given(), false),
+        ("--module", RootKind::Hsm, args.module.is_some(), uri),
+        ("--pin-file", RootKind::Hsm, args.pin_file.is_some(), uri),
+        ("--key-label", RootKind::Hsm, args.token.key_label.is_some(), true),
+        ("--wrap-mechanism", RootKind::Hsm, args.wrap.wrap_mechanism.is_some(), true),
     ];
-    for (flag, kind, given) in flags {
+    for (flag, kind, given, dispensable) in flags {
         if given && kind != args.root {
             wrong_usage(&format!("{flag} does not go with this --root"));
         }
-        if !given && kind == args.root {
+        if !given && !dispensable && kind == args.root {
             wrong_usage(&format!("this --root needs {flag}"));
         }
     }
@@ -100,18 +105,17 @@ fn root(args: &Init, made: &mut Made) -> Result<(NewRoot, RootSource)> {
             Ok((NewRoot::Keyfile { key }, RootSource::Keyfile { file: absolute(file)? }))
         }
         RootKind::Hsm => {
-            let pin_file = args.pin_file.as_deref().ok_or_else(missing)?;
-            let module = absolute(args.module.as_deref().ok_or_else(missing)?)?;
+            let name = args.token.name()?;
+            let pin_file = whole("--pin-file", args.pin_file.as_deref().or(name.pin_file.as_deref()))?;
+            let module = whole("--module", args.module.as_deref().or(name.module.as_deref()))?;
             let root = NewRoot::Hsm {
                 helper: local::hsm_helper(),
                 module: module.clone(),
-                name: Box::new(TokenName::labelled(
-                    args.token_label.clone().ok_or_else(missing)?,
-                    &args.key_label,
-                )),
-                pin: secret_file::read_line(pin_file, "PIN")?,
+                pin: secret_file::read_line(&pin_file, "PIN")?,
+                mechanism: args.wrap.wrap_mechanism,
+                name: Box::new(name),
             };
-            Ok((root, RootSource::Hsm { module, file: absolute(pin_file)?, deadline: None }))
+            Ok((root, RootSource::Hsm { module, file: pin_file, deadline: None }))
         }
     }
 }

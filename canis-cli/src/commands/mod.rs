@@ -19,6 +19,7 @@ pub(crate) mod policy;
 pub(crate) mod rewrap;
 pub(crate) mod root;
 mod root_key;
+mod root_probe;
 pub(crate) mod sealing;
 pub(crate) mod signing;
 pub(crate) mod slot;

@@ -1,15 +1,16 @@
 //! `canis root …`: what opens a store, at a server and in a data directory alike.
 
-use super::root_key;
+use super::{root_key, root_probe};
 use crate::args::Connection;
 use crate::configured_root::warn_if_it_opens_nothing;
 use crate::door::{Company, Door, Missing};
+use crate::hsm_args::whole;
 use crate::new_root::Made;
 use crate::root_args::{At, Data, NewRoot, Remove, RootCommand, Test};
 use crate::{files, prompt, root_credential, secret_file, show};
 use canis_core::secret::SecretBytes;
+use canis_proto::Result;
 use canis_proto::root::{ListRoots, RemoveRoot, RootSlotInfo, TestRoot};
-use canis_proto::{Error, Result};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
@@ -31,6 +32,7 @@ pub(crate) fn run(connection: &Connection, command: &RootCommand, json: bool) ->
         }
         RootCommand::RotateKey(args) => root_key::rotate(connection, args, json),
         RootCommand::Remove(args) => remove(connection, args, json),
+        RootCommand::Probe(args) => root_probe::run(args, json),
         RootCommand::Test(args) => test(connection, args, json),
     }
 }
@@ -98,18 +100,17 @@ fn make(connection: &Connection, root: &NewRoot, json: bool) -> Result<(Door, Ma
             ..Made::of("recipient", SecretBytes::zeroed(0))
         },
         NewRoot::Hsm(args) => {
-            let pin = match &args.new_pin_file {
+            let name = args.token.name()?;
+            let module = args.new_module.as_deref().or(name.module.as_deref());
+            let module = whole("--new-module", module)?;
+            let pin = match args.new_pin_file.as_deref().or(name.pin_file.as_deref()) {
                 Some(file) => secret_file::read_line(file, "PIN")?,
                 None => prompt::ask("the token's user PIN", "--new-pin-file")?,
             };
-            let module = std::path::absolute(&args.new_module);
             Made {
-                module: module
-                    .map_err(|e| Error::invalid(format!("--new-module: {e}")))?
-                    .display()
-                    .to_string(),
-                token: args.token_label.clone(),
-                key_label: args.key_label.clone(),
+                module: module.display().to_string(),
+                token: name.to_uri(),
+                mechanism: args.wrap.wrap_mechanism.map(|wrap| wrap.name().to_owned()).unwrap_or_default(),
                 ..Made::of("hsm", pin)
             }
         }

@@ -1,5 +1,6 @@
 //! The record of a root slot, in the forms that stores have had.
 
+use crate::root::WrapMechanism;
 use canis_proto::{Error, ErrorCode, Result};
 use wincode::{SchemaRead, SchemaWrite};
 
@@ -37,6 +38,13 @@ pub(crate) enum RootParameters {
     Recipient {
         /// Its 32 bytes.
         public_key: [u8; 32],
+    },
+    /// A key inside a PKCS#11 HSM, which wraps what seals the root key.
+    Token {
+        /// Token and key as a PKCS#11 URI (RFC 7512).
+        name: String,
+        /// How the key wraps.
+        mechanism: WrapMechanism,
     },
 }
 

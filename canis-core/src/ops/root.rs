@@ -4,7 +4,7 @@ use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
 use crate::keyring::root_key::Fate;
-use crate::root::{Credential, NewRoot, Share, SlotView, TokenName, hsm_of, recipient_of};
+use crate::root::{Credential, NewRoot, Share, SlotView, TokenName, WrapMechanism, hsm_of, recipient_of};
 use crate::secret::SecretBytes;
 use crate::store::RootSlotRow;
 use canis_proto::fields::Fields;
@@ -142,8 +142,10 @@ fn kept_root(
     }
     let credential = credential(keyring, asked.kind, asked.secret, asked.module, caller)?;
     keyring.check_credential(slot, &credential)?;
-    let (token, key) = hsm_of(slot)?.unwrap_or_default();
-    new_root(keyring, RootFields { token: &token, key_label: &key, ..asked }, caller)
+    // The same key by the same mechanism: the slot's credential has just used it.
+    let (token, mechanism) =
+        hsm_of(slot)?.map(|(name, mechanism)| (name.to_uri(), mechanism.name())).unwrap_or_default();
+    new_root(keyring, RootFields { token: &token, key_label: "", mechanism, ..asked }, caller)
 }
 
 fn told(slot: SlotView) -> RootSlotInfo {
@@ -180,7 +182,11 @@ fn new_root(keyring: &Keyring, asked: RootFields<'_>, caller: &Caller) -> Result
             NewRoot::Hsm {
                 helper: keyring.hsm_helper()?,
                 module: asked.module.into(),
-                name: Box::new(TokenName::labelled(asked.token, asked.key_label)),
+                name: Box::new(token_name(asked.token, asked.key_label)?),
+                mechanism: match asked.mechanism {
+                    "" => None,
+                    name => Some(WrapMechanism::of_name(name)?),
+                },
                 pin: secret(),
             }
         }
@@ -210,6 +216,20 @@ pub(super) fn credential(
         }
         other => return Err(unknown_kind(other)),
     })
+}
+
+/// A token by its label or a URI, and its key by a label, if one is given.
+fn token_name(token: &str, key_label: &str) -> Result<TokenName> {
+    let mut name = TokenName::read(token)?;
+    if name.module.is_some() || name.pin_file.is_some() {
+        return Err(Error::invalid(
+            "files of a host do not belong into a token's name; leave `module-path` and `pin-source` out",
+        ));
+    }
+    if !key_label.is_empty() {
+        name.object = Some(key_label.to_owned());
+    }
+    Ok(name)
 }
 
 /// Loading a module runs its code on this host: a token that was stolen must not choose it.

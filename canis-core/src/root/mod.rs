@@ -12,7 +12,7 @@ mod recipient;
 mod shares;
 mod slot;
 
-pub use hsm::{HsmHelper, TokenName, serve as serve_hsm};
+pub use hsm::{HsmHelper, Probe, TokenName, Verdict, WrapMechanism, probe, serve as serve_hsm};
 pub use loss::HsmLoss;
 pub use shares::{Share, Split};
 pub(crate) use slot::{
@@ -73,6 +73,8 @@ pub enum NewRoot {
         module: PathBuf,
         /// Token and key.
         name: Box<TokenName>,
+        /// How the key is to wrap; the best that the token can do if missing.
+        mechanism: Option<WrapMechanism>,
         /// The token's user PIN.
         pin: SecretBytes,
     },

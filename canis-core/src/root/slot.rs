@@ -1,6 +1,6 @@
 //! Root slots: rows that hold the root key wrapped by one root, and what is seen of them without opening them.
 
-use super::hsm::{HsmHelper, HsmRoot, TokenName};
+use super::hsm::{HsmHelper, HsmRoot, Token, TokenName, WrapMechanism};
 use super::shares::{Share, SplitFacts};
 use super::{Credential, NewRoot, Root, keyfile, passphrase, recipient, shares};
 use crate::crypto::Provider;
@@ -56,6 +56,7 @@ fn detail(parameters: &RootParameters) -> String {
         RootParameters::Hsm { token, key } => {
             format!("token `{}`, key `{}`, AES-GCM", quote(token), quote(key))
         }
+        RootParameters::Token { name, mechanism } => format!("{}, {}", quote(name), mechanism.name()),
         RootParameters::Shares { split, threshold, hashes } => {
             format!("{threshold} of {} shares, split {}", hashes.len(), Id(*split))
         }
@@ -182,10 +183,11 @@ pub(crate) fn recipient_of(slot: &RootSlotRow) -> Result<Option<Vec<u8>>> {
     }
 }
 
-/// The labels of token and key of an HSM's slot; `None` for slots of another kind.
-pub(crate) fn hsm_of(slot: &RootSlotRow) -> Result<Option<(String, String)>> {
+/// Token and key of an HSM's slot, and how they wrap; `None` for slots of another kind.
+pub(crate) fn hsm_of(slot: &RootSlotRow) -> Result<Option<(TokenName, WrapMechanism)>> {
     Ok(match RootSlot::decode(&slot.body)?.parameters {
-        RootParameters::Hsm { token, key } => Some((token, key)),
+        RootParameters::Hsm { token, key } => Some((TokenName::labelled(token, key), WrapMechanism::AesGcm)),
+        RootParameters::Token { name, mechanism } => Some((TokenName::read(&name)?, mechanism)),
         _ => None,
     })
 }
@@ -289,12 +291,9 @@ fn wrapper(provider: &Provider, new: NewRoot) -> Result<(RootParameters, Owned)>
             passphrase::parameters(provider)?
         }
         NewRoot::Keyfile { .. } => RootParameters::Keyfile,
-        NewRoot::Hsm { helper, module, name, pin } => {
-            HsmRoot { helper, module, name: TokenName::clone(name), pin }.ensure_key()?;
-            RootParameters::Hsm {
-                token: name.label.clone().unwrap_or_default(),
-                key: name.object.clone().unwrap_or_default(),
-            }
+        NewRoot::Hsm { helper, module, name, mechanism, pin } => {
+            let token = Token { helper, module, name: TokenName::clone(name).with_key(), pin };
+            RootParameters::Token { name: token.name.to_uri(), mechanism: token.prepare(*mechanism)? }
         }
         NewRoot::Shares { split, threshold, hashes, .. } => {
             shares::check_numbers((*threshold).into(), hashes.len())?;
@@ -317,7 +316,12 @@ impl<'a> Wrapper<'a> {
                 Ok(Box::new(keyfile::KeyfileRoot::new(provider, key)?))
             }
             (RootParameters::Hsm { token, key }, Wrapper::Hsm { helper, module, pin }) => {
-                Ok(Box::new(HsmRoot { helper, module, name: TokenName::labelled(token, key), pin }))
+                let token = Token { helper, module, name: TokenName::labelled(token, key), pin };
+                Ok(Box::new(HsmRoot { provider, token, mechanism: None }))
+            }
+            (RootParameters::Token { name, mechanism }, Wrapper::Hsm { helper, module, pin }) => {
+                let token = Token { helper, module, name: TokenName::read(name)?, pin };
+                Ok(Box::new(HsmRoot { provider, token, mechanism: Some(*mechanism) }))
             }
             (RootParameters::Shares { .. }, Wrapper::Shares(secret)) => {
                 Ok(Box::new(shares::SharesRoot::new(provider, secret)?))

@@ -27,6 +27,7 @@ pub(crate) fn hsm(token: &str, pin: &str) -> NewRoot {
         helper: helper(),
         module: SoftHsm::MODULE.into(),
         name: Box::new(TokenName::labelled(token, "canis-root")),
+        mechanism: None,
         pin: secret(pin.as_bytes()),
     }
 }

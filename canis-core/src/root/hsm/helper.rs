@@ -1,7 +1,7 @@
 //! The helper as programs know it: how it is started, and a running one that is kept while it is in use.
 
 use super::child::{Lost, Running};
-use super::wire::{self, Request, Work};
+use super::wire::{self, Request};
 use crate::secret::SecretBytes;
 use canis_proto::{Error, ErrorCode, Result};
 use std::ffi::{OsStr, OsString};
@@ -95,7 +95,7 @@ impl HsmHelper {
     /// # Errors
     /// What the HSM says; `root_unavailable` if helper or library did not survive it, or were silent for too long.
     pub(super) fn ask(&self, request: &Request) -> Result<SecretBytes> {
-        let factor = if matches!(request.work, Work::EnsureKey) { MAKING } else { 1 };
+        let factor = if request.work.makes_keys() { MAKING } else { 1 };
         let deadline = self.0.deadline * factor;
         // Nobody waits for an HSM with the lock held: who comes second has a helper of his own.
         let waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();

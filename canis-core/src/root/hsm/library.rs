@@ -4,9 +4,11 @@
 //! A PIN that a token refused is not given to it again. What the token forgets meanwhile (it was pulled, its session
 //! ended, it was restarted) is set up anew and tried once more, with the PIN that it has accepted before.
 
-use super::token::{DEFAULT_KEY, TokenName};
+use super::key;
+use super::probe::{self, Probe};
+use super::token::TokenName;
 use super::wire::{Request, Work};
-use super::{key, wrap};
+use super::wrap::Wrapping;
 use crate::secret::SecretBytes;
 use canis_proto::{Error, ErrorCode, Result};
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
@@ -75,19 +77,32 @@ impl Libraries {
         if self.loaded.as_ref().is_some_and(|library| library.module != request.module) {
             self.loaded = None;
         }
-        let mut name = TokenName::read(&request.token)?;
-        if name.object.is_none() && name.id.is_none() {
-            name.object = Some(DEFAULT_KEY.to_owned());
-        }
         let library = match &mut self.loaded {
             Some(library) => library,
             none => none.insert(Library::load(module, &request.module)?),
         };
-        let session = library.session(&name, &request.pin)?;
+        if matches!(request.work, Work::Probe) {
+            return library.probe(request).map(|found| SecretBytes::taken_from(found.encode()));
+        }
+        let (Some(name), Some(pin)) = (named(request)?, &request.pin) else {
+            return Err(Error::invalid("a token needs its name and its PIN").into());
+        };
+        let (pkcs11, session) = library.session(&name, pin)?;
+        let mechanism = match &request.work {
+            Work::Choose => {
+                let chosen = probe::choose(pkcs11, session, &name, request.mechanism)?;
+                return Ok(SecretBytes::copied_from(chosen.name().as_bytes()));
+            }
+            _ => request.mechanism.ok_or_else(|| Error::invalid("a mechanism is missing"))?,
+        };
+        let wrapping = Wrapping { session, name: &name, mechanism, context: &request.context };
         match &request.work {
-            Work::EnsureKey => key::ensure(session, &name).map(|()| SecretBytes::zeroed(0)),
-            Work::Wrap(secret) => wrap::wrap(session, &name, secret, &request.context),
-            Work::Unwrap(wrapped) => wrap::unwrap(session, &name, wrapped, &request.context),
+            Work::EnsureKey => key::ensure(session, &name, mechanism).map(|()| SecretBytes::zeroed(0)),
+            Work::Wrap(secret) => {
+                wrapping.wrap(key::both(session, &name, mechanism)?, secret).map(SecretBytes::taken_from)
+            }
+            Work::Unwrap(wrapped) => wrapping.unwrap(key::existing(session, &name, mechanism)?, wrapped),
+            Work::Probe | Work::Choose => Err(Error::internal("answered before").into()),
         }
     }
 
@@ -97,9 +112,14 @@ impl Libraries {
         match &library.pin {
             Tried::Never => true,
             Tried::Unknown => false,
-            Tried::Right(pin) => pin.equals(request.pin.expose()),
+            Tried::Right(pin) => request.pin.as_ref().is_some_and(|asked| pin.equals(asked.expose())),
         }
     }
+}
+
+/// The token that is meant, and its key.
+fn named(request: &Request) -> Result<Option<TokenName>> {
+    request.token.as_deref().map(|text| TokenName::read(text).map(TokenName::with_key)).transpose()
 }
 
 /// What is known of the PIN.
@@ -134,16 +154,33 @@ impl Library {
         Ok(Library { module: module.to_owned(), pkcs11: Some(pkcs11), session: None, pin: Tried::Never })
     }
 
+    /// What the module has, and what the token that is named can do.
+    fn probe(&mut self, request: &Request) -> Result<Probe, Failure> {
+        let pkcs11 = self.pkcs11()?;
+        let mut probe = Probe { tokens: probe::tokens(pkcs11)?, mechanisms: Vec::new() };
+        let Some(name) = named(request)? else { return Ok(probe) };
+        probe.mechanisms = probe::listed(pkcs11, &name)?;
+        if let Some(pin) = &request.pin {
+            let (_, session) = self.session(&name, pin)?;
+            probe::try_out(session, &name, &mut probe.mechanisms, true)?;
+        }
+        Ok(probe)
+    }
+
+    fn pkcs11(&mut self) -> Result<&Pkcs11, Failure> {
+        Ok(match &mut self.pkcs11 {
+            Some(pkcs11) => pkcs11,
+            none => none.insert(reload(&self.module)?),
+        })
+    }
+
     /// A session that is logged in.
-    fn session(&mut self, name: &TokenName, pin: &SecretBytes) -> Result<&Session, Failure> {
+    fn session(&mut self, name: &TokenName, pin: &SecretBytes) -> Result<(&Pkcs11, &Session), Failure> {
         let same = self.session.as_ref().is_some_and(|(token, _)| same_token(token, name))
             && matches!(&self.pin, Tried::Right(right) if right.equals(pin.expose()));
         if !same {
             self.close();
-            let pkcs11 = match &self.pkcs11 {
-                Some(pkcs11) => pkcs11,
-                None => self.pkcs11.insert(reload(&self.module)?),
-            };
+            let pkcs11 = self.pkcs11()?;
             let slot = find(pkcs11, name)?;
             let session = pkcs11
                 .open_rw_session(slot)
@@ -156,9 +193,9 @@ impl Library {
             self.pin = Tried::Right(SecretBytes::copied_from(pin.expose()));
             self.session = Some((name.clone(), session));
         }
-        match &self.session {
-            Some((_, session)) => Ok(session),
-            None => Err(Error::internal("a session is missing that was just opened").into()),
+        match (&self.pkcs11, &self.session) {
+            (Some(pkcs11), Some((_, session))) => Ok((pkcs11, session)),
+            _ => Err(Error::internal("a session is missing that was just opened").into()),
         }
     }
 

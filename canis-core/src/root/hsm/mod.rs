@@ -5,6 +5,8 @@ mod child;
 mod helper;
 mod key;
 mod library;
+mod mechanism;
+mod probe;
 mod root;
 mod serve;
 mod token;
@@ -12,7 +14,10 @@ mod wire;
 mod wrap;
 
 pub use helper::HsmHelper;
+pub use mechanism::WrapMechanism;
+pub use probe::{Probe, Verdict};
+pub use root::probe;
 pub use serve::serve;
 pub use token::TokenName;
 
-pub(super) use root::{HsmRoot, KIND};
+pub(super) use root::{HsmRoot, KIND, Token};

@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 /// The label of the key that wraps the root key, unless another one is named.
-pub(crate) const DEFAULT_KEY: &str = "canis-root";
+const DEFAULT_KEY: &str = "canis-root";
 
 /// What must be true of a token, and of the key in it. What is missing is not asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -98,6 +98,15 @@ impl TokenName {
         Ok(name)
     }
 
+    /// The same, with the usual key if none is named.
+    #[must_use]
+    pub(in crate::root) fn with_key(mut self) -> Self {
+        if self.object.is_none() && self.id.is_none() {
+            self.object = Some(DEFAULT_KEY.to_owned());
+        }
+        self
+    }
+
     /// The URI of token and key alone, as it is stored: what is of one host only is left out.
     #[must_use]
     pub fn to_uri(&self) -> String {
@@ -130,7 +139,7 @@ impl TokenName {
         match (&self.object, &self.id) {
             (Some(label), _) => format!("`{}`", quote(label)),
             (None, Some(id)) => format!("of id {}", hex(id)),
-            (None, None) => format!("`{DEFAULT_KEY}`"),
+            (None, None) => "without a name".to_owned(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What goes between a program and its helper: frames of four bytes of length, big endian, and one CBOR map of CANISP's
 //! subset. The helper speaks first and says who it is; then each request has one answer.
 
+use super::mechanism::WrapMechanism;
 use crate::secret::SecretBytes;
 use canis_proto::fields::Fields;
 use canis_proto::value::Map;
@@ -16,6 +17,10 @@ const VERSION: u32 = 1;
 
 /// What the helper is asked to do with a key of a token.
 pub(super) enum Work {
+    /// Say what the module has.
+    Probe,
+    /// Say which mechanism a new key is to have.
+    Choose,
     /// Make the key unless it is there; refuse one that is not as good.
     EnsureKey,
     /// Wrap a secret.
@@ -24,14 +29,23 @@ pub(super) enum Work {
     Unwrap(Vec<u8>),
 }
 
+impl Work {
+    /// Whether a key may be made for it, which takes an HSM its time.
+    pub(super) fn makes_keys(&self) -> bool {
+        matches!(self, Work::Probe | Work::Choose | Work::EnsureKey)
+    }
+}
+
 /// One request.
 pub(super) struct Request {
     /// The vendor's library.
     pub(super) module: String,
-    /// Token and key, as a URI.
-    pub(super) token: String,
-    /// The token's user PIN.
-    pub(super) pin: SecretBytes,
+    /// Token and key, as a URI; all but `Probe` need it.
+    pub(super) token: Option<String>,
+    /// The token's user PIN; the same.
+    pub(super) pin: Option<SecretBytes>,
+    /// How the key wraps.
+    pub(super) mechanism: Option<WrapMechanism>,
     /// What a wrapped secret is bound to.
     pub(super) context: Vec<u8>,
     /// What is to be done.
@@ -42,6 +56,8 @@ impl Request {
     /// The frame's content; wiped, because the PIN stands in it.
     pub(super) fn encode(&self) -> Zeroizing<Vec<u8>> {
         let (name, data) = match &self.work {
+            Work::Probe => ("probe", &[][..]),
+            Work::Choose => ("choose", &[][..]),
             Work::EnsureKey => ("ensure-key", &[][..]),
             Work::Wrap(secret) => ("wrap", secret.expose()),
             Work::Unwrap(wrapped) => ("unwrap", wrapped.as_slice()),
@@ -49,8 +65,9 @@ impl Request {
         let map = Map::new()
             .with("do", name)
             .with("module", self.module.as_str())
-            .with("token", self.token.as_str())
-            .with("pin", self.pin.expose())
+            .with_some("token", self.token.as_deref())
+            .with_some("pin", self.pin.as_ref().map(SecretBytes::expose))
+            .with_some("mechanism", self.mechanism.map(WrapMechanism::name))
             .with("context", self.context.as_slice())
             .with("data", data);
         Zeroizing::new(map.encode())
@@ -61,10 +78,16 @@ impl Request {
         let name: String = fields.required("do")?;
         let request = Request {
             module: fields.required("module")?,
-            token: fields.required("token")?,
-            pin: secret(&mut fields, "pin")?,
+            token: fields.optional("token")?,
+            pin: optional_secret(&mut fields, "pin")?,
+            mechanism: fields
+                .optional::<String>("mechanism")?
+                .map(|name| WrapMechanism::of_name(&name))
+                .transpose()?,
             context: fields.required("context")?,
             work: match name.as_str() {
+                "probe" => Work::Probe,
+                "choose" => Work::Choose,
                 "ensure-key" => Work::EnsureKey,
                 "wrap" => Work::Wrap(secret(&mut fields, "data")?),
                 "unwrap" => Work::Unwrap(fields.required("data")?),
@@ -77,7 +100,12 @@ impl Request {
 }
 
 fn secret(fields: &mut Fields<'_>, key: &str) -> Result<SecretBytes> {
-    fields.required::<std::borrow::Cow<'_, [u8]>>(key).map(|bytes| SecretBytes::copied_from(&bytes))
+    optional_secret(fields, key)?.ok_or_else(broken)
+}
+
+fn optional_secret(fields: &mut Fields<'_>, key: &str) -> Result<Option<SecretBytes>> {
+    let bytes = fields.optional::<std::borrow::Cow<'_, [u8]>>(key)?;
+    Ok(bytes.map(|bytes| SecretBytes::copied_from(&bytes)))
 }
 
 /// The frame that says what became of a request.
@@ -148,8 +176,9 @@ mod tests {
     fn frames_and_requests_come_back() {
         let request = Request {
             module: "/lib/p11.so".into(),
-            token: "pkcs11:token=t".into(),
-            pin: SecretBytes::copied_from(b"1234"),
+            token: Some("pkcs11:token=t".into()),
+            pin: Some(SecretBytes::copied_from(b"1234")),
+            mechanism: Some(WrapMechanism::RsaOaepSha384),
             context: vec![1, 2],
             work: Work::Wrap(SecretBytes::copied_from(&[7; 32])),
         };
@@ -159,7 +188,8 @@ mod tests {
         let mut stream = &stream[..];
         let read = Request::decode(&read_frame(&mut stream).unwrap().unwrap()).unwrap();
         assert_eq!((read.module, read.token, read.context), (request.module, request.token, vec![1, 2]));
-        assert!(read.pin.equals(b"1234"));
+        assert_eq!(read.mechanism, request.mechanism);
+        assert!(read.pin.unwrap().equals(b"1234"));
         assert!(matches!(read.work, Work::Wrap(secret) if secret.equals(&[7; 32])));
         assert!(is_greeting(&read_frame(&mut stream).unwrap().unwrap()));
         assert!(read_frame(&mut stream).unwrap().is_none());
