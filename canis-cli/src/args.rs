@@ -1,6 +1,7 @@
 //! The command line of `canis`. Credentials are never arguments: other users of the machine can read those.
 
 use crate::aes_gcm_args::AesGcmCommand;
+use crate::backup_args::BackupCommand;
 use crate::bench::args::BenchCommand;
 use crate::crypt_args::{Crypt, Encrypt, Sign, Verify};
 use crate::file_args::FileCommand;
@@ -82,6 +83,11 @@ pub(crate) enum Command {
     Store {
         #[command(subcommand)]
         command: StoreCommand,
+    },
+    /// Make a backup of a store, look at one, or make a store from one.
+    Backup {
+        #[command(subcommand)]
+        command: BackupCommand,
     },
     /// Show the state of the server and its store.
     Status,

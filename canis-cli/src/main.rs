@@ -5,6 +5,7 @@
 
 mod aes_gcm_args;
 mod args;
+mod backup_args;
 mod bench;
 mod certificates;
 mod commands;
@@ -80,6 +81,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Unseal(args) => commands::sealing::unseal(&connection, &args, json)?,
         Command::Seal => commands::sealing::seal(&connection, json)?,
         Command::Operator { command } => commands::sealing::operator(&connection, &command, json)?,
+        Command::Backup { command } => commands::backup::run(&connection, &command, json)?,
         Command::Status => commands::status::run(&connection, json)?,
         Command::Token { command } => commands::token::run(&connection, &command, json)?,
         Command::Key { command } => commands::key::run(&connection, &command, json)?,

@@ -184,6 +184,12 @@ operations! {
     VerifyStore = 31, "store.verify", Some(C::Admin), Long, false;
     /// Take the store's rows as they stand for right; asked on the store's own host.
     AcceptStore = 170, "store.accept", Some(C::Admin), Long, false;
+    /// Make a backup of the store.
+    CreateBackup = 171, "backup.create", Some(C::Admin), Long, true;
+    /// Read a piece of it.
+    ReadBackup = 172, "backup.read", Some(C::Admin), Long, true;
+    /// Bring a backup into a store that is there; asked on the store's own host.
+    RestoreBackup = 173, "backup.restore", Some(C::Admin), Long, false;
 
     /// Make a token, or wipe one (C_InitToken).
     InitToken = 32, "token.init", Some(C::Admin), Long, true;
@@ -295,6 +301,7 @@ impl OperationId {
                 | O::WrappingKey
                 | O::ExportKey
                 | O::GetEntry
+                | O::ReadBackup
                 | O::ListEntries
                 | O::ListSlots
                 | O::ListCredentials

@@ -1,5 +1,6 @@
 //! What every operation takes and gives, as tables: for doors that speak another notation, and for the documents.
 
+use crate::backup::{CreateBackup, ReadBackup};
 use crate::credential::{CreateCredential, ListCredentials, RenewCredential, RevokeCredential};
 use crate::message::{
     ActivateKey, Batch, CancelDestroyKey, CreateKey, Decrypt, DecryptAesGcm, DeleteEntry, Derive, DestroyKey,
@@ -224,7 +225,7 @@ pub fn described(id: OperationId) -> Option<Described> {
         SealStore,
         OperatorToken<'_>,
         SetSlotPin<'_>, ShowKey<'_>, Sign<'_>, Status, TestRoot<'_>, UnlockSlot<'_>, UpdateKey<'_>, Verify<'_>, VerifyMac<'_>,
-        WrappingKey,
+        WrappingKey, CreateBackup<'_>, ReadBackup<'_>,
     }
 }
 

@@ -236,6 +236,13 @@ def roots(canis: Checked) -> None:
     assert len(canis.call("root.rotate-key", keep=[credential], drop=[first])["slots"]) == 1
 
 
+def backups(canis: Checked) -> None:
+    slot = canis.call("root.list")["slots"][0]["slot"]
+    made = canis.call("backup.create", slot=slot)
+    piece = canis.call("backup.read", backup=made["backup"], offset=0)
+    assert piece["data"].startswith(b"CANISBK\x01") and (len(piece["data"]) == made["bytes"]) == piece["last"]
+
+
 def sealing(canis: Checked) -> None:
     """With the key file that `roots` has left."""
     shown = {"kind": "keyfile", "secret": bytes([1]) * 32}
@@ -247,7 +254,7 @@ def sealing(canis: Checked) -> None:
     assert not canis.call("unseal", **shown)["sealed"]
 
 
-@pytest.mark.parametrize("work", [look, live, use, carry, keep, slots, credentials, streams, pkcs11, roots, sealing])
+@pytest.mark.parametrize("work", [look, live, use, carry, keep, slots, credentials, streams, pkcs11, roots, backups, sealing])
 def test_operations(canis: Checked, work: Callable[[Checked], None]) -> None:
     work(canis)
 

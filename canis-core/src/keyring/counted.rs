@@ -93,6 +93,7 @@ impl Store for Counted {
         fn generation(&self) -> u64;
         fn poll(&self) -> Result<()>;
         fn purge(&self) -> Result<()>;
+        fn scratch(&self) -> Result<std::fs::File>;
         fn pin_turn(&self) -> Result<Turn>;
         fn pause(&self);
         fn resume(&self);

@@ -115,25 +115,12 @@ impl Keyring {
             Counting::By(accountant) => accountant,
             Counting::Refused(error) => return Err(error),
         };
-        let mut found: BTreeMap<Id, Totals> = BTreeMap::new();
-        let mut kept: Vec<AccumulatorRow> = Vec::new();
+        let mut tally = Tally::new(Arc::clone(&accountant));
         self.store.scan(&mut |scope, row| {
-            if let Row::Accumulator(row) = &row {
-                kept.push(row.clone());
-                if row.id == Id::STORE {
-                    return Ok(());
-                }
-            }
-            let place = found.entry(scope).or_default().entry(row.table_number()).or_default();
-            *place = place.plus(accountant.total(scope, &row));
+            tally.add(scope, &row);
             Ok(())
         })?;
-        let kept: BTreeMap<Id, Totals> =
-            kept.iter().map(|row| Ok((row.id, accountant.open(row)?))).collect::<Result<_>>()?;
-        if !kept.contains_key(&Id::STORE) {
-            return Err(taken_away());
-        }
-        let mut differences = compared(&kept, &found);
+        let mut differences = tally.differences()?;
         self.name_added(&accountant, &mut differences)?;
         Ok(differences)
     }
@@ -152,6 +139,47 @@ impl Keyring {
             }
             Ok(())
         })
+    }
+}
+
+/// Rows on their way past, to be compared with the accumulators among them.
+pub(crate) struct Tally {
+    accountant: Arc<Accountant>,
+    found: BTreeMap<Id, Totals>,
+    kept: Vec<AccumulatorRow>,
+}
+
+impl Tally {
+    pub(crate) fn new(accountant: Arc<Accountant>) -> Self {
+        Tally { accountant, found: BTreeMap::new(), kept: Vec::new() }
+    }
+
+    pub(crate) fn add(&mut self, scope: Id, row: &Row) {
+        if let Row::Accumulator(row) = row {
+            self.kept.push(row.clone());
+            if row.id == Id::STORE {
+                return;
+            }
+        }
+        let place = self.found.entry(scope).or_default().entry(row.table_number()).or_default();
+        *place = place.plus(self.accountant.total(scope, row));
+    }
+
+    /// Fails if the rows are not those that the accumulators count.
+    pub(crate) fn require_whole(&self) -> Result<()> {
+        match self.differences()?.first() {
+            Some(difference) => Err(difference.error()),
+            None => Ok(()),
+        }
+    }
+
+    fn differences(&self) -> Result<Vec<Difference>> {
+        let open = |row: &AccumulatorRow| Ok((row.id, self.accountant.open(row)?));
+        let kept: BTreeMap<Id, Totals> = self.kept.iter().map(open).collect::<Result<_>>()?;
+        match kept.contains_key(&Id::STORE) {
+            true => Ok(compared(&kept, &self.found)),
+            false => Err(taken_away()),
+        }
     }
 }
 

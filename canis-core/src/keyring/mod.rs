@@ -22,9 +22,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 pub(crate) mod accumulator;
+pub(crate) mod backups;
 pub(crate) mod change;
 mod counted;
-mod counts;
+pub(crate) mod counts;
 pub(crate) mod entry;
 pub(crate) mod key;
 pub(crate) mod key_record;
@@ -72,6 +73,7 @@ pub(crate) const FACTS: &str = "store";
 pub struct Keyring {
     pub(crate) store: Arc<dyn Store>,
     books: Arc<Books>,
+    backups: backups::Backups,
     pub(crate) provider: &'static Provider,
     pub(crate) clock: Arc<dyn Clock>,
     facts: StoreFacts,
@@ -175,6 +177,7 @@ impl Keyring {
         let store: Arc<dyn Store> = Arc::new(Counted::over(store, Arc::clone(&books)));
         Ok(Keyring {
             books,
+            backups: backups::Backups::default(),
             facts: StoreFacts::decode(&row.body)?,
             root: RwLock::new(root),
             reason: Mutex::new("the store was not unsealed yet".into()),

@@ -72,6 +72,7 @@ impl Keyring {
         let store: Arc<dyn Store> = Arc::<Draft>::clone(draft);
         Keyring {
             books: Arc::clone(&self.books),
+            backups: super::backups::Backups::default(),
             facts: self.facts.clone(),
             root: RwLock::new(root),
             reason: Mutex::new(self.sealed_reason()),

@@ -3,6 +3,7 @@
 mod accept_store;
 mod aes_gcm;
 pub(crate) mod authenticate;
+mod backup;
 mod create_key;
 mod credential;
 mod datakey;

@@ -53,6 +53,7 @@ impl<S: Store> Store for AtHand<S> {
         fn count_uses(&self, uses: &[UseRow]) -> Result<()>;
         fn poll(&self) -> Result<()>;
         fn purge(&self) -> Result<()>;
+        fn scratch(&self) -> Result<std::fs::File>;
         fn pin_turn(&self) -> Result<Turn>;
     }
 

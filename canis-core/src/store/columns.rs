@@ -1,4 +1,4 @@
-//! Rows as named columns, the same whatever store holds them: what accumulators count.
+//! Rows as named columns, the same whatever store holds them: what accumulators count and backups carry.
 //!
 //! A row is the CBOR array of its table's name and a map of its columns. What is absent (`None`) is left out, so that a
 //! column that a table gains later changes nothing for rows that have no value in it.
@@ -14,30 +14,63 @@ use canis_proto::value::{Map, Value};
 trait Cell {
     /// As CBOR; `None` if it is absent.
     fn value(&self) -> Option<Value<'_>>;
+    /// Read back; `None` if the value is not of this type.
+    fn read(value: Option<Value<'_>>) -> Option<Self>
+    where
+        Self: Sized;
 }
 
 macro_rules! cells {
-    ($($cell:ty => $value:expr;)+) => {
+    ($($cell:ty => $write:expr, $read:expr;)+) => {
         $(impl Cell for $cell {
-            fn value(&self) -> Option<Value<'_>> { Some(($value)(self)) }
+            fn value(&self) -> Option<Value<'_>> { Some(($write)(self)) }
+            fn read(value: Option<Value<'_>>) -> Option<Self> { value.and_then($read) }
         })+
     };
 }
 
+fn integer<T: TryFrom<i128>>(value: Value<'_>) -> Option<T> {
+    match value {
+        Value::Integer(v) => T::try_from(v).ok(),
+        _ => None,
+    }
+}
+
+fn bytes(value: Value<'_>) -> Option<Vec<u8>> {
+    match value {
+        Value::Bytes(v) => Some(v.into_owned()),
+        _ => None,
+    }
+}
+
+fn text(value: Value<'_>) -> Option<String> {
+    match value {
+        Value::Text(v) => Some(v.into_owned()),
+        _ => None,
+    }
+}
+
 cells! {
-    Id => |v: &Id| Value::Bytes(v.0.to_vec().into());
-    String => |v| Value::Text(std::borrow::Cow::Borrowed(v));
-    Vec<u8> => |v| Value::Bytes(std::borrow::Cow::Borrowed(v));
-    bool => |v: &bool| Value::Bool(*v);
-    u8 => |v: &u8| Value::Integer(i128::from(*v));
-    u32 => |v: &u32| Value::from(*v);
-    u64 => |v: &u64| Value::from(*v);
-    i64 => |v: &i64| Value::from(*v);
+    Id => |v: &Id| Value::Bytes(v.0.to_vec().into()), |v| bytes(v).and_then(|v| Id::from_slice(&v));
+    String => |v| Value::Text(std::borrow::Cow::Borrowed(v)), text;
+    Vec<u8> => |v| Value::Bytes(std::borrow::Cow::Borrowed(v)), bytes;
+    bool => |v: &bool| Value::Bool(*v), |v| match v { Value::Bool(v) => Some(v), _ => None };
+    u8 => |v: &u8| Value::Integer(i128::from(*v)), integer;
+    u32 => |v: &u32| Value::from(*v), integer;
+    u64 => |v: &u64| Value::from(*v), integer;
+    i64 => |v: &i64| Value::from(*v), integer;
 }
 
 impl<T: Cell> Cell for Option<T> {
     fn value(&self) -> Option<Value<'_>> {
         self.as_ref().and_then(Cell::value)
+    }
+
+    fn read(value: Option<Value<'_>>) -> Option<Self> {
+        match value {
+            None => Some(None),
+            value => T::read(value).map(Some),
+        }
     }
 }
 
@@ -45,6 +78,14 @@ impl<T: Cell> Cell for Option<T> {
 macro_rules! tables {
     ($($number:literal $variant:ident($row:ident) = $name:literal { $first:ident $($column:ident)+ })+) => {
         $(impl $row {
+            fn of_columns(mut columns: Map<'_>) -> Option<Self> {
+                let row = $row {
+                    $first: Cell::read(columns.take(stringify!($first)))?,
+                    $($column: Cell::read(columns.take(stringify!($column)))?,)+
+                };
+                columns.iter().next().is_none().then_some(row)
+            }
+
             fn columns(&self) -> Map<'_> {
                 Map::new().with_some(stringify!($first), self.$first.value())$(.with_some(stringify!($column), self.$column.value()))+
             }
@@ -71,6 +112,20 @@ macro_rules! tables {
             pub(crate) fn encode(&self) -> Vec<u8> {
                 let columns = match self { $(Row::$variant(row) => row.columns(),)+ };
                 Value::Array(vec![Value::from(self.table()), Value::Map(columns)]).encode()
+            }
+        }
+
+        impl Row {
+            /// Reads all of `bytes`; `None` for what is no row that this CANIS knows.
+            pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+                let Ok(Value::Array(parts)) = Value::decode(bytes) else { return None };
+                let Ok([Value::Text(table), Value::Map(columns)]) = <[Value<'_>; 2]>::try_from(parts) else {
+                    return None;
+                };
+                match table.as_ref() {
+                    $($name => $row::of_columns(columns).map(Row::$variant),)+
+                    _ => None,
+                }
             }
         }
 

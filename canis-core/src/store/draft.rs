@@ -81,6 +81,8 @@ impl Draft {
             | Change::WipeTenant(_)
             | Change::RemoveTenant(..)
             | Change::RemoveRootSlot(..)
+            | Change::Restore(_)
+            | Change::PutBack(_)
             | Change::Recount
             | Change::Reseal(_) => {
                 return Err(not_drafted());
@@ -320,6 +322,10 @@ impl Store for Draft {
     fn purge(&self) -> Result<()> {
         self.purge.store(true, Ordering::Release);
         Ok(())
+    }
+
+    fn scratch(&self) -> Result<std::fs::File> {
+        self.base.scratch()
     }
 
     fn pin_turn(&self) -> Result<Turn> {

@@ -114,6 +114,12 @@ pub trait Store: Send + Sync {
     /// process is reading, that waits for a later commit.
     fn purge(&self) -> Result<()>;
 
+    /// A file without a name, for what is made of the store and is too large for memory. Nothing of it is left afterwards.
+    ///
+    /// # Errors
+    /// `store_unavailable`.
+    fn scratch(&self) -> Result<std::fs::File>;
+
     /// Waits until no other process or thread is trying a PIN, and keeps them waiting until the turn is dropped. Tries
     /// in flight would otherwise count against each other.
     ///

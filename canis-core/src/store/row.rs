@@ -342,6 +342,10 @@ pub enum Change {
     /// Removes a tenant that has this revision, its PINs, policies and its bearers' tokens; what it holds goes by
     /// [`Change::WipeTenant`] before.
     RemoveTenant(Id, u64),
+    /// Writes a row as a backup has it, in place of one with its id if there is one.
+    Restore(Row),
+    /// The same for a row that the accumulators still count, because it went behind their back.
+    PutBack(Row),
     /// Makes the accumulators anew, of all rows that are there when the other changes are made. Without a ledger nothing
     /// comes of it.
     Recount,

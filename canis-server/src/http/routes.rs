@@ -97,6 +97,8 @@ routes! {
     "POST" "/v1/sys/roots/{slot}/rotate" RotateRoot;
     "DELETE" "/v1/sys/roots/{slot}" RemoveRoot;
     "POST" "/v1/sys/root-key/rotate" RotateRootKey;
+    "POST" "/v1/sys/backups" CreateBackup;
+    "GET" "/v1/sys/backups/{backup}" ReadBackup;
     "GET" "/v1/sys/slots" ListSlots;
     "POST" "/v1/sys/slots/{token}" InitSlot;
     "DELETE" "/v1/sys/slots/{token}" DeleteSlot;

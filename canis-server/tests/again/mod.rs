@@ -17,6 +17,7 @@ use canis_proto::answer::{
     EntryInfo, EntryList, ExportedKey, KeyInfo, KeyList, MacMade, PublicKeyInfo, RandomBytes, Rewrapped,
     Rotated, Signed, StatusInfo, Verified, WrappingKeyInfo,
 };
+use canis_proto::backup::{BackupMade, BackupPiece, CreateBackup, ReadBackup};
 use canis_proto::credential::{
     CreateCredential, CredentialInfo, CredentialList, CredentialMade, CredentialRevoked, ListCredentials,
     RenewCredential, RevokeCredential,
@@ -141,6 +142,8 @@ pub(crate) fn request_again(payload: &[u8]) -> (OperationId, Vec<u8>) {
         OperationId::TestRoot => request::<TestRoot<'_>>(args),
         OperationId::RotateRoot => request::<RotateRoot<'_>>(args),
         OperationId::RotateRootKey => request::<RotateRootKey<'_>>(args),
+        OperationId::CreateBackup => request::<CreateBackup<'_>>(args),
+        OperationId::ReadBackup => request::<ReadBackup<'_>>(args),
         OperationId::Unseal => request::<Unseal<'_>>(args),
         OperationId::SealStore => request::<SealStore>(args),
         OperationId::OperatorToken => request::<OperatorToken<'_>>(args),
@@ -184,6 +187,8 @@ pub(crate) fn answer_again(id: OperationId, payload: &[u8]) -> Vec<u8> {
         }
         OperationId::RemoveRoot => answer::<RootRemoved>(payload),
         OperationId::RotateRootKey => answer::<RootKeyRotated>(payload),
+        OperationId::CreateBackup => answer::<BackupMade>(payload),
+        OperationId::ReadBackup => answer::<BackupPiece>(payload),
         OperationId::Unseal => answer::<UnsealState>(payload),
         OperationId::SealStore => answer::<StoreSealed>(payload),
         OperationId::ListKeys => answer::<KeyList>(payload),

@@ -7,7 +7,7 @@ use super::{
     PolicyRow, ReceiptRow, RoleRow, RootSlotRow, Row, Store, TenantRow, TokenRow, Turn, UNSAID, UseRow,
     VersionRow,
 };
-use canis_proto::{Id, Result};
+use canis_proto::{Error, ErrorCode, Id, Result};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use tables::Tables;
@@ -213,7 +213,7 @@ impl Store for MemoryStore {
         let mut next = tables.clone();
         changes.iter().try_for_each(|change| next.apply(change))?;
         if let Some(ledger) = ledger {
-            balance(&tables, &mut next, ledger, changes.contains(&Change::Recount))?;
+            balance(&tables, &mut next, ledger, changes)?;
         }
         *tables = next;
         self.generation.fetch_add(1, Ordering::Release);
@@ -228,6 +228,10 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    fn scratch(&self) -> Result<std::fs::File> {
+        Err(Error::new(ErrorCode::StoreUnavailable, "a store in memory has no files"))
+    }
+
     fn pin_turn(&self) -> Result<Turn> {
         Ok(Turn::alone())
     }
@@ -238,19 +242,21 @@ impl Store for MemoryStore {
 }
 
 /// Writes what the ledger makes of the difference between two moments.
-fn balance(before: &Tables, after: &mut Tables, ledger: &dyn Ledger, recount: bool) -> Result<()> {
+fn balance(before: &Tables, after: &mut Tables, ledger: &dyn Ledger, changes: &[Change]) -> Result<()> {
     let counted = |tables: &Tables| -> Vec<(Id, Row)> {
         tables.rows().into_iter().filter(|(_, row)| !matches!(row, Row::Accumulator(_))).collect()
     };
     let (old, new) = (counted(before), counted(after));
     let mut page = ledger.page();
-    if recount {
+    if changes.contains(&Change::Recount) {
         page.start_over();
         after.accumulators.retain(|r| r.id == Id::STORE);
         new.iter().for_each(|(scope, row)| page.came(*scope, row));
     } else {
         old.iter().filter(|row| !new.contains(row)).for_each(|(scope, row)| page.gone(*scope, row));
-        new.iter().filter(|row| !old.contains(row)).for_each(|(scope, row)| page.came(*scope, row));
+        let put_back = |row: &Row| changes.iter().any(|c| matches!(c, Change::PutBack(back) if back == row));
+        let came = new.iter().filter(|row| !old.contains(row) && !put_back(&row.1));
+        came.for_each(|(scope, row)| page.came(*scope, row));
     }
     let kept = &after.accumulators;
     let changes = page.balance(&mut |scope| Ok(kept.iter().find(|r| r.id == scope).cloned()))?;

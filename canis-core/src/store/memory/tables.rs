@@ -89,6 +89,7 @@ impl Tables {
     pub(super) fn apply(&mut self, change: &Change) -> Result<()> {
         match change {
             Change::Put(row) => self.put(row),
+            Change::Restore(row) | Change::PutBack(row) => self.restore(row),
             // Done by who keeps the ledger.
             Change::Recount => Ok(()),
             Change::Reseal(row) => self.reseal(row),
@@ -153,6 +154,37 @@ impl Tables {
                 at.map(|at| drop(self.tenants.remove(at))).ok_or_else(|| conflict("tenants", &id.to_string()))
             }
         }
+    }
+
+    fn restore(&mut self, row: &Row) -> Result<()> {
+        fn overwrite<T: Clone>(rows: &mut Vec<T>, row: &T, same: impl Fn(&T) -> bool) {
+            rows.retain(|old| !same(old));
+            rows.push(row.clone());
+        }
+        match row {
+            Row::Meta(r) => overwrite(&mut self.meta, r, |o| o.name == r.name),
+            Row::RootSlot(r) => overwrite(&mut self.root_slots, r, |o| o.id == r.id),
+            Row::Tenant(r) => overwrite(&mut self.tenants, r, |o| o.id == r.id),
+            Row::Pin(r) => overwrite(&mut self.pins, r, |o| o.id == r.id),
+            Row::Token(r) => overwrite(&mut self.tokens, r, |o| o.id == r.id),
+            Row::Key(r) => {
+                if self.keys.iter().any(|o| o.tenant_id == r.tenant_id && o.name == r.name && o.id != r.id) {
+                    return Err(Error::new(
+                        ErrorCode::KeyExists,
+                        format!("a key named `{}` exists already", r.name),
+                    ));
+                }
+                overwrite(&mut self.keys, r, |o| o.id == r.id);
+            }
+            Row::Version(r) => overwrite(&mut self.versions, r, |o| o.id == r.id),
+            Row::Object(r) => overwrite(&mut self.objects, r, |o| o.id == r.id),
+            Row::Role(r) => overwrite(&mut self.roles, r, |o| o.id == r.id),
+            Row::Entry(r) => overwrite(&mut self.entries, r, |o| o.id == r.id),
+            Row::Receipt(r) => overwrite(&mut self.receipts, r, |o| o.id == r.id),
+            Row::Policy(r) => overwrite(&mut self.policies, r, |o| o.id == r.id),
+            Row::Accumulator(r) => overwrite(&mut self.accumulators, r, |o| o.id == r.id),
+        }
+        Ok(())
     }
 
     fn reseal(&mut self, row: &Row) -> Result<()> {

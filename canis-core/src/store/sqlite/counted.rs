@@ -21,6 +21,17 @@ impl Writer<'_> {
         if row.revision() > 1 {
             return self.replace(row, row.revision() - 1, id);
         }
+        self.insert(row, id)
+    }
+
+    /// Writes the row as it is, in place of one with its primary key.
+    pub(super) fn restore<T: Table>(&mut self, row: &T, id: &str) -> Result<()> {
+        let key = row.values().swap_remove(0);
+        self.delete::<T>(&format!("{} = ?1", T::COLUMNS[0]), &[&key])?;
+        self.insert(row, id)
+    }
+
+    fn insert<T: Table>(&mut self, row: &T, id: &str) -> Result<()> {
         let sql = format!(
             "INSERT INTO {} ({}) VALUES ({}) ON CONFLICT DO NOTHING",
             T::NAME,

@@ -10,7 +10,8 @@ use super::{
 };
 use canis_proto::{Error, ErrorCode, Id, Result};
 use rusqlite::{OptionalExtension, ToSql};
-use std::fs::File;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -84,6 +85,14 @@ impl SqliteStore {
     /// # Errors
     /// `store_exists` if there is one, `store_full`, `store_unavailable`.
     pub fn create(path: &Path, first: &[Change], ledger: Option<&dyn Ledger>) -> Result<()> {
+        SqliteStore::create_by(path, &mut |commit| commit(first, ledger))
+    }
+
+    /// The same, filled by several transactions; `fill` is given what commits one.
+    ///
+    /// # Errors
+    /// Those of [`SqliteStore::create`] and of `fill`; then there is no store.
+    pub(crate) fn create_by(path: &Path, fill: &mut Fill<'_>) -> Result<()> {
         let _lock = lock_file(path)?;
         if path.exists() {
             return Err(Error::new(
@@ -91,11 +100,19 @@ impl SqliteStore {
                 format!("{} exists already; it was left as it is", path.display()),
             ));
         }
+        let log = path.with_extension("dat-wal");
+        if log.exists() {
+            // SQLite would play it into the new file, whatever it was the log of.
+            return Err(Error::new(
+                ErrorCode::StoreExists,
+                format!("{} is there without its store; move it away first", log.display()),
+            ));
+        }
         let draft = path.with_extension("dat.new");
         let leftovers = [draft.clone(), path.with_extension("dat.new-journal")];
         let clean = || leftovers.iter().for_each(|file| drop(std::fs::remove_file(file)));
         clean(); // what an init that died may have left
-        let made = write_draft(&draft, first, ledger).and_then(|()| publish(&draft, path));
+        let made = write_draft(&draft, fill).and_then(|()| publish(&draft, path));
         if made.is_err() {
             clean();
         }
@@ -140,9 +157,13 @@ impl SqliteStore {
     }
 }
 
-fn write_draft(draft: &Path, first: &[Change], ledger: Option<&dyn Ledger>) -> Result<()> {
+/// Fills a store that is being made by what it is given: a commit of changes, counted by a ledger or not.
+pub(crate) type Fill<'a> =
+    dyn FnMut(&mut dyn FnMut(&[Change], Option<&dyn Ledger>) -> Result<()>) -> Result<()> + 'a;
+
+fn write_draft(draft: &Path, fill: &mut Fill<'_>) -> Result<()> {
     let mut connection = connection::create(draft)?;
-    write::commit(draft, &mut connection, first, ledger)?;
+    fill(&mut |changes, ledger| write::commit(draft, &mut connection, changes, ledger))?;
     connection.close().map_err(|(_, e)| connection::explain(draft, &e))
 }
 
@@ -380,6 +401,18 @@ impl Store for SqliteStore {
             let done = empty_log(&self.path, connection)?;
             self.purge_pending.store(!done, Ordering::Release);
             Ok(())
+        })
+    }
+
+    fn scratch(&self) -> Result<File> {
+        let path = self.path.with_extension(format!("dat.scratch-{}", std::process::id()));
+        let made = || {
+            let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+            // It lives on without its name, as long as it is open.
+            std::fs::remove_file(&path).map(|()| file)
+        };
+        made().map_err(|e| {
+            Error::new(ErrorCode::StoreUnavailable, format!("cannot make {}: {e}", path.display()))
         })
     }
 

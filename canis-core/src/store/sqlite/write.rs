@@ -51,6 +51,13 @@ fn apply(writer: &mut Writer<'_>, change: &Change) -> Result<()> {
     match change {
         Change::Put(row) => put(writer, row),
         Change::Reseal(row) => reseal(writer, row),
+        Change::Restore(row) => restore(writer, row),
+        Change::PutBack(row) => {
+            let page = writer.page.take();
+            let done = restore(writer, row);
+            writer.page = page;
+            done
+        }
         Change::ExpectTenant(id, revision) => expect_tenant(writer, *id, *revision),
         Change::RemoveRootSlot(id, revision) => writer.remove::<RootSlotRow>(*id, *revision),
         Change::RemoveObject(id, revision) => writer.remove::<ObjectRow>(*id, *revision),
@@ -130,10 +137,37 @@ fn wipe_tenant(writer: &mut Writer<'_>, tenant: Id) -> Result<()> {
     writer.delete::<MetaRow>("name = ?1", &[&MetaRow::wrapping_key(tenant)]).map(drop)
 }
 
+fn restore(writer: &mut Writer<'_>, row: &Row) -> Result<()> {
+    match row {
+        Row::Meta(row) => writer.restore(row, &row.name),
+        Row::RootSlot(row) => writer.restore(row, &row.id.to_string()),
+        Row::Tenant(row) => writer.restore(row, &row.id.to_string()),
+        Row::Pin(row) => writer.restore(row, &row.id.to_string()),
+        Row::Token(row) => writer.restore(row, &row.id.to_string()),
+        Row::Key(row) => {
+            refuse_taken(writer, row)?;
+            writer.restore(row, &row.id.to_string())
+        }
+        Row::Version(row) => writer.restore(row, &row.id.to_string()),
+        Row::Object(row) => writer.restore(row, &row.id.to_string()),
+        Row::Role(row) => writer.restore(row, &row.id.to_string()),
+        Row::Receipt(row) => writer.restore(row, &row.id.to_string()),
+        Row::Entry(row) => writer.restore(row, &row.id.to_string()),
+        Row::Policy(row) => writer.restore(row, &row.id.to_string()),
+        Row::Accumulator(row) => writer.restore(row, &row.id.to_string()),
+    }
+}
+
 fn put_key(writer: &mut Writer<'_>, row: &KeyRow) -> Result<()> {
+    refuse_taken(writer, row)?;
+    writer.put(row, &row.id.to_string())
+}
+
+/// A key's name is the one value a caller can collide on; that error names it.
+fn refuse_taken(writer: &Writer<'_>, row: &KeyRow) -> Result<()> {
     let taken = "SELECT 1 FROM kms_keys WHERE tenant_id = ?1 AND name = ?2 AND id <> ?3";
     if writer.exists(taken, &[row.tenant_id.as_bytes(), &row.name, row.id.as_bytes()])? {
         return Err(Error::new(ErrorCode::KeyExists, format!("a key named `{}` exists already", row.name)));
     }
-    writer.put(row, &row.id.to_string())
+    Ok(())
 }
