@@ -1,6 +1,7 @@
 //! The flags that name a token of an HSM and a key in it.
 
 use canis_core::root::{TokenName, WrapMechanism};
+use canis_core::secret_file;
 use canis_proto::{Error, Result};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -66,5 +67,8 @@ pub(crate) struct Wrap {
 pub(crate) fn whole(flag: &str, file: Option<&Path>) -> Result<PathBuf> {
     let file =
         file.ok_or_else(|| Error::invalid(format!("{flag} is missing, and so is its part of --token-uri")))?;
+    if !secret_file::is_path(file) {
+        return Ok(file.to_owned());
+    }
     std::path::absolute(file).map_err(|error| Error::invalid(format!("{flag}: {error}")))
 }

@@ -5,8 +5,10 @@ use crate::root_credential;
 use canis_core::clock::SystemClock;
 use canis_core::datadir::{DataDir, RootFlags};
 use canis_core::root::{Credential, HsmHelper};
+use canis_core::secret_file::variable;
 use canis_core::{Core, Door, Origin, default_provider};
 use canis_proto::{Error, ErrorCode, Result};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Where this program's own requests come from.
@@ -37,7 +39,10 @@ pub(crate) fn open_sealed(dir: &DataDir) -> Result<Core> {
 
 /// This program once more, to load an HSM's library. The token is none of the library's business.
 pub(crate) fn hsm_helper() -> HsmHelper {
-    HsmHelper::this_program().without(&["CANIS_TOKEN"])
+    let arguments: Vec<String> = std::env::args().collect();
+    // A PIN that an argument leads to stays here.
+    let secret = arguments.iter().filter_map(|argument| variable(Path::new(argument.rsplit('=').next()?)));
+    HsmHelper::this_program().without(&secret.chain(["CANIS_TOKEN"]).collect::<Vec<_>>())
 }
 
 /// What the flags lead to, else `canis.toml`.

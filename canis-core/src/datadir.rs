@@ -19,7 +19,7 @@
 use crate::clock::SystemClock;
 use crate::crypto::default_provider;
 use crate::root::{Credential, HsmHelper, HsmLoss};
-use crate::secret_file::{read_keyfile, read_line};
+use crate::secret_file::{read_keyfile, read_line, variable};
 use crate::setup;
 use crate::store::sqlite::SqliteStore;
 use canis_proto::{Error, ErrorCode, Result};
@@ -154,6 +154,7 @@ impl RootSource {
                     || helper.clone(),
                     |seconds| helper.within(Duration::from_secs(seconds.get().into())),
                 );
+                let helper = variable(file).map_or_else(|| helper.clone(), |name| helper.without(&[name]));
                 Ok(Credential::Hsm { helper, module: module.clone(), pin: read_line(file)? })
             }
         }

@@ -1,6 +1,6 @@
 //! Files that hold a root's credential: read whole into locked memory, whatever they are, and never more than a credential
 //! has. A path `credential:NAME` is a credential of the systemd unit that runs the program (systemd.exec(5),
-//! `LoadCredential=` and `LoadCredentialEncrypted=`). For programs; [`crate::Core`] reads no file.
+//! `LoadCredential=` and `LoadCredentialEncrypted=`); `env:NAME` is a variable of the program's environment. For programs; [`crate::Core`] reads no file.
 
 use crate::secret::SecretBytes;
 use canis_proto::{Error, ErrorCode, Result};
@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 const LARGEST: u64 = 4096;
 /// What a path begins with that names a credential of systemd's.
 const OF_SYSTEMD: &str = "credential:";
+/// What a path begins with that names a variable of the environment.
+const OF_ENVIRONMENT: &str = "env:";
 /// Where systemd says that those are.
 const DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 
@@ -38,11 +40,35 @@ fn located(path: &Path) -> Result<PathBuf> {
     }
 }
 
+/// The variable of the environment that `path` means, if it means one.
+#[must_use]
+pub fn variable(path: &Path) -> Option<&str> {
+    path.to_str()?.strip_prefix(OF_ENVIRONMENT)
+}
+
+/// Whether `path` is one, and not the name of something else that holds a secret.
+#[must_use]
+pub fn is_path(path: &Path) -> bool {
+    variable(path).is_none() && !path.to_str().is_some_and(|path| path.starts_with(OF_SYSTEMD))
+}
+
+fn read_variable(path: &Path, name: &str) -> Result<SecretBytes> {
+    let value = std::env::var_os(name).ok_or_else(|| failed(path, format!("{name} is not set")))?;
+    let secret = SecretBytes::taken_from(value.into_encoded_bytes());
+    if secret.len() as u64 > LARGEST {
+        return Err(failed(path, format!("it is longer than {LARGEST} bytes")));
+    }
+    Ok(secret)
+}
+
 /// Reads a secret file as it is.
 ///
 /// # Errors
 /// `root_unavailable` naming the file.
 pub fn read_secret(path: &Path) -> Result<SecretBytes> {
+    if let Some(name) = variable(path) {
+        return read_variable(path, name);
+    }
     let mut file = File::open(located(path)?).map_err(|error| failed(path, error))?;
     let len = file.metadata().map_err(|error| failed(path, error))?.len();
     if len > LARGEST {

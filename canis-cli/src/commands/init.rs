@@ -142,7 +142,7 @@ fn remember_root(dir: &DataDir, source: RootSource, made: &mut Made) -> Result<(
         eprintln!("canis: warning: {} was there and is left as it is", path.display());
         return Ok(());
     }
-    let root = file.is_file().then_some(source);
+    let root = (file.is_file() || !canis_core::secret_file::is_path(file)).then_some(source);
     made.file(&path)?;
     dir.write_config(&Config { root, ..Config::default() })
 }
