@@ -3,6 +3,7 @@
 //! Programs use this; [`crate::Core`] itself knows no path. `canis.toml` looks like
 //!
 //! ```toml
+//! requests_per_second = 5000                        # optional: of one identity, at a server
 //! on_hsm_loss = "10m"                               # optional: seal when the HSM was away so long; or "keep"
 //!
 //! [root]
@@ -26,7 +27,7 @@ use canis_proto::{Error, ErrorCode, Result};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, TryLockError};
 use std::io::Write;
-use std::num::NonZeroU16;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -56,6 +57,9 @@ pub struct Config {
     /// What is done when the HSM goes away that opened the store; kept open if missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_hsm_loss: Option<HsmLoss>,
+    /// How many requests a second one identity may ask a server for; no bound if missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests_per_second: Option<NonZeroU32>,
     /// Where the root's credential is found; without it the store stays sealed until somebody brings one.
     pub root: Option<RootSource>,
     /// How a server's clients prove themselves by TLS; not at all if missing.

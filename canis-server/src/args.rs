@@ -4,6 +4,7 @@ use canis_core::datadir::RootFlags;
 use canis_core::root::HsmLoss;
 use clap::{Args, Parser, ValueEnum};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 /// Serves the keys of a data directory over CANISP (TLS 1.3), and over HTTP/JSON if asked to.
@@ -26,6 +27,10 @@ pub struct Options {
     /// `10m`. canis.toml says it otherwise (`on_hsm_loss`); `keep` if nothing does.
     #[arg(long, value_name = "keep|SPAN")]
     pub on_hsm_loss: Option<HsmLoss>,
+    /// How many requests a second one identity may ask for, and as many at once; no bound if neither this nor canis.toml
+    /// (`requests_per_second`) says one.
+    #[arg(long, value_name = "N")]
+    pub requests_per_second: Option<NonZeroU32>,
     /// Ask clients for certificates, signed by the CAs in this PEM file. `canis token create --certificate` says what
     /// one stands for.
     #[arg(long, value_name = "F")]

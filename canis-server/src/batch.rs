@@ -29,6 +29,7 @@ pub(crate) fn run(core: &Core, session: &Session, args: Map<'_>) -> Result<Zeroi
             format!("a batch holds 1 to {MAX_BATCH} operations, not {}", operations.len()),
         ));
     }
+    session.count_more(operations.len() - 1);
     let answers: Vec<_> = match atomic {
         true => together(core, session, &operations, preview)?.into_iter().map(Ok).collect(),
         false => one_by_one(core, session, operations),

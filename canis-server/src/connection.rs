@@ -159,19 +159,18 @@ impl Connection {
         let hello = ClientHello::decode(&payload).map_err(End::Refused)?;
         info!(client = canis_proto::quote(&hello.client), token = hello.token.is_some(), "hello");
         let token = hello.token.as_deref().map(|token| SecretBytes::copied_from(token.as_bytes()));
-        let credential = match (token, peer.credential) {
-            (Some(token), Credential::Certificate(shown)) => Credential::Token(token, Some(shown)),
-            (Some(token), _) => Credential::Token(token, None),
-            (None, credential) => credential,
-        };
-        let session = Session::new(Peer { credential, ..peer });
+        let credential = peer.credential.unless_token(token);
+        let session = Session::new(Peer { credential, ..peer }).counted(&self.server.rates);
         self.session = Arc::new(match &hello.application {
             Some(secret) => session.naming(secret, &self.server.applications),
             None => session,
         });
         if self.session.has_credential() {
+            let source = self.session.source();
+            self.server.lockout.admit(source).map_err(End::Refused)?;
             match self.authenticate().await {
                 Err(error) if error.code == ErrorCode::Unauthenticated => {
+                    self.server.lockout.wrong(source);
                     tokio::time::sleep(limits::WRONG_TOKEN).await;
                     return Err(End::Refused(error));
                 }

@@ -15,6 +15,7 @@ use canis_proto::{Error, ErrorCode, Result};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::io::Write;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -46,6 +47,7 @@ pub fn run(options: Options) -> Result<()> {
     let clients = client_trust(options.client_ca, options.require_client_certificate, config.tls.as_ref())?;
     let tls = Tls::new(DataDir::new(dir.path()), clients)?;
     allow_many_files();
+    let requests = options.requests_per_second.or(config.requests_per_second).map(NonZeroU32::get);
     let loss = options.on_hsm_loss.or(config.on_hsm_loss).unwrap_or_default();
     let source = config.root_source(options.root.flags())?;
     if let Some(source) = source.clone() {
@@ -66,7 +68,7 @@ pub fn run(options: Options) -> Result<()> {
             None => None,
         };
         let (drain, drained) = watch::channel(false);
-        let server = Server::new(Arc::clone(&core), tls, drained.clone());
+        let server = Server::new(Arc::clone(&core), tls, requests, drained.clone());
         let unsealing = tokio::spawn(unseal::run(Arc::clone(&core), source, loss, drained));
         let applications = Arc::clone(&server.applications);
         let timers = [

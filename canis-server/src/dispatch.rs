@@ -40,6 +40,7 @@ pub(crate) fn answer(core: &Core, session: &Session, asked: Asked<'_>) -> Result
             format!("operation `{}` is not carried by CANISP", id.row().name),
         ));
     };
+    session.count()?;
     let answer = match idempotency_key {
         None => handler(core, session, args)?,
         Some(key) => {

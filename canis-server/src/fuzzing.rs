@@ -66,7 +66,7 @@ impl Door {
         let made = core.call(&administrator, CreateCredential::new(capabilities))?;
         let token = made.token.clone().ok_or_else(|| Error::internal("a bearer without a token"))?;
         let (drain, drained) = watch::channel(false);
-        let server = Arc::new(Server::new(Arc::new(core), Tls::new(dir, None)?, drained));
+        let server = Arc::new(Server::new(Arc::new(core), Tls::new(dir, None)?, None, drained));
         Ok(Door { server, token: Zeroizing::new(token), _drain: drain })
     }
 

@@ -23,6 +23,7 @@ mod listener;
 mod local;
 mod outbox;
 mod pool;
+mod rates;
 mod request;
 mod sealing;
 mod session;

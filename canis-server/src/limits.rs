@@ -90,6 +90,18 @@ pub const LINGER: Duration = Duration::from_secs(2);
 pub const RECHECK: Duration = Duration::from_secs(60);
 /// How long a wrong token waits for its refusal.
 pub const WRONG_TOKEN: Duration = Duration::from_millis(250);
+/// Wrong credentials of one address that cost no waiting.
+pub const WRONG_FREE: u32 = 10;
+/// How long the next one locks its address out; each further one twice as long.
+pub const WRONG_FIRST: Duration = Duration::from_secs(1);
+/// The longest lock-out.
+pub const WRONG_LONGEST: Duration = Duration::from_secs(300);
+/// After so long without another one, wrong credentials are forgotten.
+pub const WRONG_FORGOTTEN: Duration = Duration::from_secs(3600);
+/// Addresses whose wrong credentials are remembered; those that were wrong longest ago go first.
+pub const SOURCES: usize = 16_384;
+/// Identities whose requests are counted, as far as they are idle.
+pub const IDENTITIES: usize = 4096;
 /// For the operations of one batch: what has not begun by then is not begun.
 pub const BATCH: Duration = Duration::from_secs(10);
 /// Between two looks for keys whose rotation or destruction is due.

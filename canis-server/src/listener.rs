@@ -5,6 +5,7 @@ use crate::connection::{self, Link};
 use crate::limits;
 use crate::local::LocalListener;
 use crate::pool::Pool;
+use crate::rates::{Lockout, Rates};
 use crate::sealing;
 use crate::share::Shares;
 use crate::tls::Tls;
@@ -33,14 +34,23 @@ pub(crate) struct Server {
     pub(crate) shares: Shares,
     /// Streams of all connections.
     pub(crate) streams: Semaphore,
+    /// What identities may ask for in a second.
+    pub(crate) rates: Arc<Rates>,
+    /// Who has shown wrong credentials.
+    pub(crate) lockout: Lockout,
     /// How often the store was sealed.
     sealings: watch::Receiver<u64>,
     drain: watch::Receiver<bool>,
 }
 
 impl Server {
-    /// A server that drains when `drain` becomes true.
-    pub(crate) fn new(core: Arc<Core>, tls: Tls, drain: watch::Receiver<bool>) -> Self {
+    /// A server that drains when `drain` becomes true. Each identity may ask for so many requests a second.
+    pub(crate) fn new(
+        core: Arc<Core>,
+        tls: Tls,
+        requests_per_second: Option<u32>,
+        drain: watch::Receiver<bool>,
+    ) -> Self {
         let processors = std::thread::available_parallelism().map_or(2, usize::from);
         let pool = Pool::new(processors);
         let applications = Applications::new();
@@ -49,6 +59,8 @@ impl Server {
             core,
             tls,
             applications,
+            rates: Arc::new(Rates::new(requests_per_second)),
+            lockout: Lockout::default(),
             sealings,
             large: Arc::new(Semaphore::new(limits::LARGE_BYTES as usize)),
             small: Arc::new(Semaphore::new(limits::SMALL_BYTES as usize)),

@@ -28,7 +28,11 @@ pub(crate) fn run_at_once(server: &Server, session: &Session, payload: &[u8]) ->
     let operation = asked.operation;
     // A panic is to stay in its request, as it does on a thread of the pool.
     let work = AssertUnwindSafe(|| at_once(|| dispatch::answer(&server.core, session, asked)));
-    let result = catch_unwind(work).unwrap_or_else(|_| Some(Err(failed_unexpectedly())))?;
+    let Some(result) = catch_unwind(work).unwrap_or_else(|_| Some(Err(failed_unexpectedly()))) else {
+        // It comes again where it may wait, and is counted there.
+        session.count_again();
+        return None;
+    };
     log(Some(operation), &result);
     Some(result.map(Wiped::from))
 }

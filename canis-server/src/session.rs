@@ -2,8 +2,10 @@
 
 use crate::applications::{Applications, Attached};
 use crate::limits;
+use crate::rates::{Bucket, Rates};
 use crate::share::{Share, Shares};
 use crate::tls::Shown;
+use canis_core::policy::Source;
 use canis_core::secret::SecretBytes;
 use canis_core::{Application, Caller, Core, Door, Origin, Presented};
 use canis_proto::{Error, ErrorCode, OperationId, Result};
@@ -23,6 +25,17 @@ pub(crate) enum Credential {
     Administrator,
 }
 
+impl Credential {
+    /// The same, or the token that was shown besides.
+    pub(crate) fn unless_token(self, token: Option<SecretBytes>) -> Self {
+        match (token, self) {
+            (Some(token), Credential::Certificate(shown)) => Credential::Token(token, Some(shown)),
+            (Some(token), _) => Credential::Token(token, None),
+            (None, credential) => credential,
+        }
+    }
+}
+
 /// Who stands at the other end of a connection, as far as that is seen from outside.
 pub(crate) struct Peer {
     pub(crate) credential: Credential,
@@ -38,6 +51,9 @@ pub(crate) struct Session {
     /// The secret of the PKCS#11 application, if the connection named one, and where it is found.
     named: Option<(Zeroizing<Vec<u8>>, Arc<Applications>)>,
     attached: OnceLock<Attached>,
+    /// Where its requests are counted as soon as it is known, if they are.
+    rates: Option<Arc<Rates>>,
+    bucket: OnceLock<Option<Arc<Bucket>>>,
     /// Held while the application is looked for, so that the connection counts once.
     attaching: Mutex<()>,
 }
@@ -61,8 +77,52 @@ impl Session {
             share: OnceLock::new(),
             named: None,
             attached: OnceLock::new(),
+            rates: None,
+            bucket: OnceLock::new(),
             attaching: Mutex::default(),
         }
+    }
+
+    /// The same whose requests are counted.
+    pub(crate) fn counted(self, rates: &Arc<Rates>) -> Self {
+        Session { rates: Some(Arc::clone(rates)), ..self }
+    }
+
+    /// Counts a request of an identity that is known; strangers ask for nothing that lasts.
+    ///
+    /// # Errors
+    /// `rate_limited`.
+    pub(crate) fn count(&self) -> Result<()> {
+        self.bucket().map_or(Ok(()), Bucket::take)
+    }
+
+    /// Counts what a request asks for beyond itself.
+    pub(crate) fn count_more(&self, requests: usize) {
+        if let Some(bucket) = self.bucket() {
+            bucket.take_more(requests);
+        }
+    }
+
+    /// Takes back one that is counted again.
+    pub(crate) fn count_again(&self) {
+        if let Some(bucket) = self.bucket() {
+            bucket.give_back();
+        }
+    }
+
+    fn bucket(&self) -> Option<&Bucket> {
+        let rates = self.rates.as_ref()?;
+        if let Some(bucket) = self.bucket.get() {
+            return bucket.as_deref();
+        }
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let identity = known.as_ref()?.caller.credential();
+        self.bucket.get_or_init(|| rates.of(identity)).as_deref()
+    }
+
+    /// Where it came from.
+    pub(crate) fn source(&self) -> Source {
+        self.origin.source
     }
 
     /// The same with the secret of the application that it named.

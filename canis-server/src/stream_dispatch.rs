@@ -33,6 +33,7 @@ pub(crate) fn begin(core: &Core, session: &Session, payload: &[u8]) -> Result<Bo
     let open = decode_open(payload)?;
     let beginner = beginner(open.operation)
         .ok_or_else(|| Error::internal(format!("`{}` has no stream", open.operation.row().name)))?;
+    session.count()?;
     beginner(core, session, open.args)
 }
 

@@ -198,6 +198,10 @@ fn tables_are_the_codes() {
         "| connection without a token that is known to be right | {} s |",
         limits::STRANGER.as_secs()
     ));
+    says(format!("the first {} cost nothing", limits::WRONG_FREE));
+    says(format!("for {} s, each further one", limits::WRONG_FIRST.as_secs()));
+    says(format!("{} s at\nmost; HELLO", limits::WRONG_LONGEST.as_secs()));
+    says(format!("After {} s without another", limits::WRONG_FORGOTTEN.as_secs()));
     says(format!("| draining after SIGTERM | {} s |", limits::DRAIN.as_secs()));
 }
 

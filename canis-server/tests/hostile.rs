@@ -205,7 +205,8 @@ fn floods_of_small_frames() {
             assert_eq!(raw.read().unwrap().0.kind, FrameType::Response);
         }
     }
-    // A second HELLO ends the connection; wrong ones by the hundred are each refused, after a while.
+    // A second HELLO ends the connection; wrong ones by the hundred are each refused, after a while, and soon are not
+    // looked at any more: their address is locked out.
     let mut raw = Raw::greeted(shared);
     raw.hello(None);
     raw.refused(ErrorCode::ProtocolError);
@@ -216,7 +217,13 @@ fn floods_of_small_frames() {
             raw
         })
         .collect();
-    wrong.drain(..).for_each(|raw| drop(raw.refused(ErrorCode::Unauthenticated)));
+    let mut refused = [ErrorCode::Unauthenticated, ErrorCode::RateLimited].map(|code| (code, 0));
+    for mut raw in wrong.drain(..) {
+        let code = raw.error(0).code;
+        refused.iter_mut().find(|(one, _)| *one == code).unwrap().1 += 1;
+    }
+    assert!(refused[0].1 > 0 && refused[1].1 > 0, "{refused:?}");
+    std::thread::sleep(limits::WRONG_FIRST);
     siege.end(60);
 }
 

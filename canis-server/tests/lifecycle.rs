@@ -10,8 +10,9 @@ use canis_proto::message::{CreateKey, Decrypt, Encrypt, ShowKey, Status, decode_
 use canis_proto::{ErrorCode, KeyType};
 use harness::{Deployment, Shared, failure};
 use raw::Raw;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 fn create<'a>(name: &'a str, kind: KeyType) -> CreateKey<'a> {
@@ -118,6 +119,7 @@ fn a_wrong_credential_leaves_the_store_sealed() {
     let deployment = Deployment::with_keyfile();
     let wrong = deployment.folder.path().join("wrong.key");
     fs::write(&wrong, [7; 32]).unwrap();
+    fs::set_permissions(&wrong, Permissions::from_mode(0o600)).unwrap();
     let server = deployment.start_with(&["--keyfile", wrong.to_str().unwrap()]);
     let line = server.line();
     assert!(line.starts_with("sealed: "), "{line}");

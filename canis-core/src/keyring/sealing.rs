@@ -32,8 +32,9 @@ pub(crate) type Watcher = Box<dyn Fn(Option<&str>) + Send + Sync>;
 pub(crate) type Configured = Box<dyn Fn() -> Result<Credential> + Send + Sync>;
 
 /// Whether and why a store is sealed, and who is opening it.
-#[derive(Default)]
 pub(crate) struct Sealing {
+    /// When the times of tries begin to count.
+    since: Instant,
     /// Grows with each sealing: what began to unseal before does not open the store afterwards.
     turns: AtomicU64,
     /// Whether somebody sealed it who does not want it to open by itself.
@@ -44,6 +45,21 @@ pub(crate) struct Sealing {
     dear: Mutex<()>,
     pub(crate) watcher: OnceLock<Watcher>,
     pub(crate) configured: OnceLock<Configured>,
+}
+
+impl Default for Sealing {
+    fn default() -> Self {
+        Sealing {
+            since: Instant::now(),
+            turns: AtomicU64::new(0),
+            by_hand: AtomicBool::new(false),
+            shares: Mutex::default(),
+            tries: Mutex::default(),
+            dear: Mutex::default(),
+            watcher: OnceLock::new(),
+            configured: OnceLock::new(),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -75,7 +91,8 @@ impl Sealing {
     }
 
     /// Lets a try through, or says when there may be another one. What is given back is held as long as it lasts.
-    pub(crate) fn admit(&self, caller: &Caller, dear: bool, now: i64) -> Result<Option<MutexGuard<'_, ()>>> {
+    pub(crate) fn admit(&self, caller: &Caller, dear: bool) -> Result<Option<MutexGuard<'_, ()>>> {
+        let now = i64::try_from(self.since.elapsed().as_micros()).unwrap_or(i64::MAX);
         let own = caller.is_on_host();
         if !own {
             let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);

@@ -46,11 +46,11 @@ fn bring(asked: &Unseal<'_>, keyring: &Keyring, caller: &Caller) -> Result<()> {
         "" => {}
         "configured" => return keyring.unseal(&configured(keyring, caller)?),
         "shares" => {
-            let _turn = keyring.sealing.admit(caller, false, now)?;
+            let _turn = keyring.sealing.admit(caller, false)?;
             return keyring.give_share(Share::parse(keyring.provider, &asked.secret)?, asked.reset);
         }
         kind => {
-            let _turn = keyring.sealing.admit(caller, kind == "passphrase", now)?;
+            let _turn = keyring.sealing.admit(caller, kind == "passphrase")?;
             return keyring.unseal(&credential(keyring, kind, &asked.secret, &asked.module, caller)?);
         }
     }
@@ -87,8 +87,7 @@ impl Run for OperatorToken<'_> {
         keyring.root_keys()?;
         // Who opened the store in a process of his own has shown the credential already.
         if !caller.is_owner() {
-            let now = keyring.clock.now_micros();
-            let _turn = keyring.sealing.admit(caller, self.kind == "passphrase", now)?;
+            let _turn = keyring.sealing.admit(caller, self.kind == "passphrase")?;
             let shown = credential(keyring, &self.kind, &self.secret, &self.module, caller)?;
             keyring.test_root(None, &shown)?;
         }

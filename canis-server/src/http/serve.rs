@@ -74,7 +74,7 @@ async fn converse(server: Arc<Server>, tcp: TcpStream, peer: IpAddr) -> String {
     };
     let origin = Origin { door: Door::Http, source: Source::Network(peer.to_canonical()), user: None };
     let asker = Arc::new(Asker {
-        callers: Callers::new(origin, shown),
+        callers: Callers::new(origin, shown, &server.rates),
         budget: Budget::new(Arc::clone(&server)),
         server: Arc::clone(&server),
     });

@@ -1,6 +1,7 @@
 //! Who a connection speaks for: whoever's token a request bears, else whoever's certificate the handshake showed.
 
 use crate::listener::Server;
+use crate::rates::Rates;
 use crate::session::{Credential, Peer, Session};
 use crate::tls::Shown;
 use canis_core::secret::SecretBytes;
@@ -19,6 +20,7 @@ pub(crate) struct Callers {
     origin: Origin,
     /// The certificate that the handshake showed; a token may be bound to it.
     shown: Option<Shown>,
+    rates: Arc<Rates>,
     /// Who bears no token.
     other: Arc<Session>,
     bearers: Mutex<Vec<(SecretBytes, Arc<Session>)>>,
@@ -26,11 +28,11 @@ pub(crate) struct Callers {
 
 impl Callers {
     /// Those of a connection from `origin`, whose handshake showed this certificate.
-    pub(crate) fn new(origin: Origin, shown: Option<Shown>) -> Self {
+    pub(crate) fn new(origin: Origin, shown: Option<Shown>, rates: &Arc<Rates>) -> Self {
         debug_assert_eq!(origin.door, Door::Http);
         let credential = shown.clone().map_or(Credential::None, Credential::Certificate);
-        let other = Arc::new(Session::new(Peer { credential, origin }));
-        Callers { origin, shown, other, bearers: Mutex::default() }
+        let other = Arc::new(Session::new(Peer { credential, origin }).counted(rates));
+        Callers { origin, shown, rates: Arc::clone(rates), other, bearers: Mutex::default() }
     }
 
     /// The session of whoever asks.
@@ -54,7 +56,8 @@ impl Callers {
             bearers.remove(0);
         }
         let credential = Credential::Token(SecretBytes::copied_from(token), self.shown.clone());
-        let session = Arc::new(Session::new(Peer { credential, origin: self.origin }));
+        let peer = Peer { credential, origin: self.origin };
+        let session = Arc::new(Session::new(peer).counted(&self.rates));
         bearers.push((SecretBytes::copied_from(token), Arc::clone(&session)));
         Ok(session)
     }
@@ -68,10 +71,12 @@ pub(crate) async fn known(server: &Arc<Server>, session: &Arc<Session>) -> Resul
     if session.is_authenticated() || !session.has_credential() {
         return Ok(());
     }
+    server.lockout.admit(session.source())?;
     let (theirs, core) = (Arc::clone(session), Arc::clone(&server.core));
     let share = server.shares.strangers();
     let known = server.pool.run(share, Cost::Short, move || theirs.authenticate(&core).map(drop)).await;
     if known.as_ref().is_err_and(|error| error.code == ErrorCode::Unauthenticated) {
+        server.lockout.wrong(session.source());
         tokio::time::sleep(crate::limits::WRONG_TOKEN).await;
     }
     known
