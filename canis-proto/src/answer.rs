@@ -178,6 +178,8 @@ answer! {
         allow_plaintext_backup: bool, required, |v| *v;
         /// The versions, oldest first.
         versions: Vec<VersionInfo>, versions, |v| Value::Array(v.iter().map(|i| Value::Map(i.to_map())).collect());
+        /// Counts the changes of its configuration, state and versions, from 1.
+        revision: u64, required, |v| *v;
         /// When it was made.
         created_at: i64, required, |v| *v;
         /// When it was last changed.

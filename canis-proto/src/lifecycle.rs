@@ -70,6 +70,8 @@ request! {
         interval: Option<Interval>, optional_interval, |v| v.map_or(Value::Null, |i| Value::from(i.to_string()));
         /// How many versions the next rotation keeps; 0 means all of them.
         retain_versions: Option<u32>, optional, |v| v.map_or(Value::Null, Value::from);
+        /// The revision that is to be changed; any if missing.
+        revision: Option<u64>, optional, |v| v.map_or(Value::Null, Value::from);
     }
 }
 
@@ -86,6 +88,7 @@ impl<'a> UpdateKey<'a> {
             allow_plaintext_backup: None,
             interval: None,
             retain_versions: None,
+            revision: None,
         }
     }
 }

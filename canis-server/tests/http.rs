@@ -227,6 +227,24 @@ fn changes_happen_once() {
     assert_eq!(site.ask("POST", "/v1/kms/keys/once", r#"{"kind": "aes256-gcm"}"#).problem().0, 409);
 }
 
+/// R75: a change of what somebody else has changed meanwhile is refused.
+#[test]
+fn only_if_unchanged() {
+    let site = Site::new();
+    site.ask("POST", "/v1/kms/keys/aes", r#"{"kind": "aes256-gcm"}"#).with(201);
+    let shown = site.ask("GET", "/v1/kms/keys/aes", "");
+    let tag = shown.head.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap().to_owned();
+    assert_eq!(tag, format!("\"{}\"", shown.json()["revision"]));
+    let change = |tag: &str| {
+        let tag = format!("If-Match: {tag}");
+        site.ask_with("PATCH", "/v1/kms/keys/aes", &["--header", &tag, "--data", r#"{"interval": "9d"}"#])
+    };
+    assert!(change(&tag).with(200)["revision"].as_u64() > shown.json()["revision"].as_u64());
+    assert_eq!(change(&tag).problem(), (412, "conflict".into()));
+    assert_eq!(change("W/\"1\"").problem(), (400, "invalid_argument".into()));
+    assert_eq!(site.ask_with("GET", "/v1/kms/keys/aes", &["--header", "If-Match: \"1\""]).problem().0, 400);
+}
+
 /// R72, R81: more than there is room for is refused before it is read, and who sends slowly keeps nobody waiting.
 #[test]
 fn bounds() {

@@ -159,6 +159,7 @@ fn metadata(tenant: &OpenTenant, key: &Key, versions: Vec<VersionInfo>) -> KeyIn
         exportable: record.exportable,
         allow_plaintext_backup: record.allow_plaintext_backup,
         versions,
+        revision: key.revision,
         created_at: record.created_at,
         updated_at: record.updated_at,
         deleted_at: record.deleted_at,

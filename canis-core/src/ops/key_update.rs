@@ -24,12 +24,27 @@ impl Run for UpdateKey<'_> {
             &tenant,
             || keyring.key(&tenant, &self.name),
             |key| {
+                expect_revision(key, self.revision)?;
                 let record = updated(&key.record, &self, keyring.clock.now_micros())?;
                 let further = keyring.objects_follow(&tenant, key, &record)?;
                 Ok(KeyChange { record, further })
             },
         )?;
         keyring.info(&tenant, &key)
+    }
+}
+
+/// Who changes what he has read wants nobody to have changed it since.
+fn expect_revision(key: &Key, expected: Option<u64>) -> Result<()> {
+    match expected {
+        Some(expected) if expected != key.revision => Err(Error::new(
+            ErrorCode::Conflict,
+            format!(
+                "key `{}` has revision {}, not {expected}; read it again and change that",
+                key.record.name, key.revision
+            ),
+        )),
+        _ => Ok(()),
     }
 }
 

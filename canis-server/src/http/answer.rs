@@ -16,7 +16,9 @@ use canis_proto::value::{Map, Value};
 use canis_proto::{Error, ErrorCode, OperationId, Result, quote};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_MATCH, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 use serde_json::{Value as Json, json};
@@ -29,6 +31,12 @@ pub(crate) type Answer = Response<Full<Bytes>>;
 
 /// The header by which a change happens once.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// Before the name of a key whose public keys are asked for.
+const JWKS: &str = "/v1/jwks/";
+
+/// The field that counts changes, which is an entity tag here.
+const REVISION: &str = "revision";
 
 /// One connection's part in a request.
 pub(crate) struct Asker {
@@ -50,13 +58,15 @@ impl Asker {
 
     async fn try_answer(&self, request: &Parts, body: &mut Incoming) -> Result<Answer> {
         let (method, path) = (request.method.as_str(), request.uri.path());
+        let fixed = ["/v1/openapi.json", "/v1/sys/health"].contains(&path) || path.starts_with(JWKS);
         match (method, path) {
-            ("GET", "/v1/openapi.json") => return Ok(document(StatusCode::OK, openapi::document())),
-            ("GET", "/v1/sys/health") => return Ok(health(&self.server)),
+            (method, _) if fixed && method != "GET" => return Ok(other_methods(path, &["GET"])),
+            (_, "/v1/openapi.json") => return Ok(document(StatusCode::OK, openapi::document())),
+            (_, "/v1/sys/health") => return Ok(health(&self.server)),
             _ => {}
         }
         let session = self.callers.session(&request.headers)?;
-        if let ("GET", Some(name)) = (method, path.strip_prefix("/v1/jwks/")) {
+        if let Some(name) = path.strip_prefix(JWKS) {
             who::known(&self.server, &session).await?;
             return public_keys::answer(self, &session, name).await;
         }
@@ -67,14 +77,7 @@ impl Asker {
                 }
                 self.operation(route, argument, session, request, body).await
             }
-            Found::OtherMethods(methods) => {
-                let error = Error::invalid(format!("{path} takes {}", methods.join(", ")));
-                let mut answer = refusal(StatusCode::METHOD_NOT_ALLOWED, &error);
-                if let Ok(methods) = HeaderValue::from_str(&methods.join(", ")) {
-                    answer.headers_mut().insert(ALLOW, methods);
-                }
-                Ok(answer)
-            }
+            Found::OtherMethods(methods) => Ok(other_methods(path, &methods)),
             Found::Nothing => Err(Error::new(
                 ErrorCode::UnknownOperation,
                 format!("there is nothing at {}; /v1/openapi.json lists what there is", quote(path)),
@@ -103,8 +106,14 @@ impl Asker {
         let bytes = body::read(incoming, length).await?;
         let args = asked(route, argument, form, head.uri.query(), &bytes)?;
         drop(bytes);
+        let (args, conditional) = precondition(route, args, &head.headers)?;
         let key = head.headers.get(IDEMPOTENCY_KEY).map(|key| Value::from(key.as_bytes().to_vec()));
-        let answer = self.ask(&session, route.operation, &args, key, arrived).await?;
+        let answer = match self.ask(&session, route.operation, &args, key, arrived).await {
+            Err(error) if conditional && error.code == ErrorCode::Conflict => {
+                return Ok(refusal(StatusCode::PRECONDITION_FAILED, &error));
+            }
+            answer => answer?,
+        };
         // The answer's own copies are few and short-lived: it is written as soon as the peer takes it.
         let _permits = self.budget.pay_for_answer(&session, paid, answer.len()).await.map_err(closed)?;
         rendered(route, &args, &answer, body::wants_raw(&head.headers))
@@ -165,6 +174,22 @@ fn asked(
     }
 }
 
+/// `If-Match` (RFC 9110, section 13.1.1) is the revision that is to be changed.
+fn precondition(route: &Route, args: Map<'static>, headers: &HeaderMap) -> Result<(Map<'static>, bool)> {
+    let Some(tag) = headers.get(IF_MATCH) else { return Ok((args, false)) };
+    let revision =
+        tag.to_str().ok().and_then(|tag| tag.strip_prefix('"')?.strip_suffix('"')?.parse::<u64>().ok());
+    match revision {
+        Some(revision) if arguments(route.operation).iter().any(|field| field.name == REVISION) => {
+            Ok((added(args, REVISION, Value::from(revision), "is what If-Match says")?, true))
+        }
+        Some(_) => {
+            Err(Error::invalid("If-Match is taken by changes of a key's configuration and of entries"))
+        }
+        None => Err(Error::invalid("If-Match takes one entity tag, as an ETag of this server")),
+    }
+}
+
 fn added(
     mut map: Map<'static>,
     name: &'static str,
@@ -191,7 +216,15 @@ fn rendered(route: &Route, args: &Map<'_>, answer: &[u8], in_octets: bool) -> Re
     let octets = match found {
         Some((_, Value::Bytes(bytes))) => bytes.to_vec(),
         Some((_, Value::Text(text))) => text.as_bytes().to_vec(),
-        _ => return Ok(document(status, json::given(route.operation, args, &answer))),
+        _ => {
+            let mut shown = document(status, json::given(route.operation, args, &answer));
+            if let Some((_, Value::Integer(revision))) = answer.iter().find(|(name, _)| *name == REVISION)
+                && let Ok(tag) = HeaderValue::from_str(&format!("\"{revision}\""))
+            {
+                shown.headers_mut().insert(ETAG, tag);
+            }
+            return Ok(shown);
+        }
     };
     Ok(response(status, body::OCTETS, octets))
 }
@@ -201,6 +234,17 @@ fn health(server: &Server) -> Answer {
     let sealed = server.core.is_sealed();
     let status = if sealed { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     document(status, json!({"sealed": sealed, "version": env!("CARGO_PKG_VERSION")}))
+}
+
+/// There is something, but it does not take this method.
+fn other_methods(path: &str, methods: &[&str]) -> Answer {
+    let methods = methods.join(", ");
+    let error = Error::invalid(format!("{} takes {methods}", quote(path)));
+    let mut answer = refusal(StatusCode::METHOD_NOT_ALLOWED, &error);
+    if let Ok(methods) = HeaderValue::from_str(&methods) {
+        answer.headers_mut().insert(ALLOW, methods);
+    }
+    answer
 }
 
 /// An error that has this status.

@@ -8,6 +8,9 @@ use canis_proto::schema::{Choice, Field, FieldKind, Shape, described};
 use canis_proto::{ErrorCode, OperationId, Usage};
 use serde_json::{Map as Object, Value as Json, json};
 
+/// Base64 with padding, RFC 4648, section 4.
+const BASE64: &str = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$";
+
 /// The document.
 pub(crate) fn document() -> Json {
     let mut schemas = Schemas::default();
@@ -62,7 +65,7 @@ impl Schemas {
             FieldKind::Signed => json!({"type": "integer"}),
             FieldKind::Text => json!({"type": "string"}),
             FieldKind::Bytes | FieldKind::Encoded(_) => {
-                json!({"type": "string", "contentEncoding": "base64"})
+                json!({"type": "string", "contentEncoding": "base64", "pattern": BASE64})
             }
             FieldKind::Usage => {
                 let words: Vec<_> = Usage::ALL.names().collect();
@@ -161,6 +164,14 @@ fn operation(schemas: &mut Schemas, route: &Route) -> Json {
         }
         let required = others.iter().any(|field| field.required);
         described["requestBody"] = json!({"required": required, "content": content});
+    }
+    if route.operation.row().capability.is_none() && route.operation != OperationId::Batch {
+        described["security"] = json!([]);
+    }
+    if arguments.iter().any(|field| field.name == "revision") {
+        parameters.push(json!({"name": "If-Match", "in": "header", "required": false,
+            "description": "The ETag of what is to be changed; 412 if it has another one by now.",
+            "schema": {"type": "string", "pattern": "^\"[0-9]{1,19}\"$"}}));
     }
     if route.operation.changes() {
         parameters.push(json!({"name": "Idempotency-Key", "in": "header", "required": false,

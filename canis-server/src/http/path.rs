@@ -24,7 +24,8 @@ pub(crate) fn placeholder(segment: &str) -> Option<&str> {
     segment.strip_prefix('{')?.strip_suffix('}')
 }
 
-/// The route of a method and path; among several the one with the most words of its own.
+/// The route of a method and path; of a path that several routes fit, whatever their methods, those with the most words of
+/// their own count.
 ///
 /// # Errors
 /// `invalid_argument` if what stands for an argument is not UTF-8.
@@ -34,8 +35,7 @@ pub(crate) fn find(method: &str, path: &str) -> Result<Found> {
         ROUTES.iter().filter_map(|route| captured(route.path, &segments).map(|part| (route, part))).collect();
     let words = |route: &Route| route.path.split('/').filter(|part| placeholder(part).is_none()).count();
     let Some(most) = found.iter().map(|(route, _)| words(route)).max() else { return Ok(Found::Nothing) };
-    found.retain(|(route, _)| words(route) == most || method == route.method);
-    found.sort_by_key(|(route, _)| std::cmp::Reverse(words(route)));
+    found.retain(|(route, _)| words(route) == most);
     match found.iter().find(|(route, _)| route.method == method) {
         Some((route, None)) => Ok(Found::Route(route, None)),
         Some((route, Some((name, text)))) => Ok(Found::Route(route, Some((name, decoded(text)?)))),
@@ -54,7 +54,9 @@ fn captured(route: &'static str, segments: &[&str]) -> Option<Captured> {
     let (before, after) = (&parts[..at], &parts[at + 1..]);
     let middle = segments.strip_prefix(before)?.strip_suffix(after)?;
     let name = placeholder(parts[at])?;
-    (!middle.is_empty()).then(|| Some((name, middle.join("/"))))
+    // Ids of slots and labels of tokens hold no slashes.
+    let several = !matches!(name, "slot" | "token");
+    (middle.len() == 1 || several && middle.len() > 1).then(|| Some((name, middle.join("/"))))
 }
 
 fn decoded(text: &str) -> Result<String> {
@@ -82,7 +84,8 @@ mod tests {
         assert_eq!(found("POST", "/v1/kms/keys/a/rotate"), Some((OperationId::RotateKey, key("a"))));
         assert_eq!(found("POST", "/v1/kms/keys/a%2Frotate"), Some((OperationId::CreateKey, key("a/rotate"))));
         assert_eq!(found("POST", "/v1/kms/keys/rotate"), Some((OperationId::CreateKey, key("rotate"))));
-        assert_eq!(found("GET", "/v1/kms/keys/a/rotate"), Some((OperationId::ShowKey, key("a/rotate"))));
+        assert_eq!(found("GET", "/v1/kms/keys/a/rotate"), None, "a word of a route is no part of a name");
+        assert_eq!(found("GET", "/v1/kms/keys/a%2Frotate"), Some((OperationId::ShowKey, key("a/rotate"))));
         assert_eq!(found("POST", "/v1/sys/roots/test"), Some((OperationId::TestRoot, None)));
     }
 

@@ -25,6 +25,13 @@ pub(crate) fn program(name: &str) -> PathBuf {
     path
 }
 
+/// A program of the Python environment that `scripts/setup` makes.
+pub(crate) fn client_of_python(name: &str) -> PathBuf {
+    let path = program("canis").parent().unwrap().parent().unwrap().join("python/bin").join(name);
+    assert!(path.exists(), "{} is not installed; run `scripts/setup` first", path.display());
+    path
+}
+
 /// A data directory and the credentials that go with it.
 pub(crate) struct Deployment {
     pub(crate) folder: TempDir,

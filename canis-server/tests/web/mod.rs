@@ -1,4 +1,5 @@
 //! A server that serves HTTP, and curl as its client.
+#![allow(dead_code)] // Each test file uses its own part of it.
 
 use crate::harness::{Deployment, Server, stdout};
 use serde_json::Value as Json;
