@@ -1,7 +1,8 @@
 /* A PKCS#11 module in front of SoftHSM2: it writes down every call, and misbehaves as the file `rules` beside it says.
  *
  * A rule is a line `NAME WHAT`: `abort`, `segv`, `hang`, a number in hex that is the return code, or `once` and such a
- * number, which is given a single time; for C_EncryptInit also `own-iv`, as HSMs do that take no IV but their own. `NAME` is a function's, such as C_Decrypt. The calls are the lines of `calls`. */
+ * number, which is given a single time; for C_EncryptInit also `own-iv`, as HSMs do that take no IV but their own, and for C_GetTokenInfo
+ * `flags` and a number in hex, which is added to the token's. `NAME` is a function's, such as C_Decrypt. The calls are the lines of `calls`. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -83,7 +84,7 @@ static word misbehave(const char *name) {
             *(volatile int *)0 = 1;
         while (strcmp(what, "hang") == 0)
             sleep(1000);
-        if (strcmp(what, "own-iv") == 0)
+        if (strcmp(what, "own-iv") == 0 || strcmp(what, "flags") == 0)
             continue;
         if (strcmp(what, "once") != 0)
             code = strtoul(what, NULL, 16);
@@ -116,6 +117,24 @@ static void own_iv(struct mechanism *mechanism) {
         fclose(rules);
 }
 
+/* The flags of CK_TOKEN_INFO stand behind four texts. */
+struct token {
+    char texts[96];
+    word flags;
+};
+
+static void add_flags(struct token *token) {
+    char path[4200], line[200];
+    word more;
+    beside("rules", path, sizeof path);
+    FILE *rules = fopen(path, "re");
+    while (rules && fgets(line, sizeof line, rules))
+        if (sscanf(line, "C_GetTokenInfo flags %lx", &more) == 1)
+            token->flags |= more;
+    if (rules)
+        fclose(rules);
+}
+
 /* Every function takes words, no more than eight, in the first registers and then on the stack; one that takes fewer does
  * not look at the rest. */
 static word pass(int at, word a, word b, word c, word d, word e, word f, word g, word h) {
@@ -123,7 +142,11 @@ static word pass(int at, word a, word b, word c, word d, word e, word f, word g,
     word code = misbehave(names[at]);
     if (strcmp(names[at], "C_EncryptInit") == 0)
         own_iv((struct mechanism *)b);
-    return code != (word)-1 ? code : real->functions[at](a, b, c, d, e, f, g, h);
+    if (code == (word)-1)
+        code = real->functions[at](a, b, c, d, e, f, g, h);
+    if (code == 0 && strcmp(names[at], "C_GetTokenInfo") == 0)
+        add_flags((struct token *)b);
+    return code;
 }
 
 #define WRAP(N) \

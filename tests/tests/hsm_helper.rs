@@ -175,6 +175,21 @@ fn no_pin_is_tried_twice() {
     server.stop();
 }
 
+/// A login that could be the last one, or that cannot succeed, is not tried: CKF_USER_PIN_FINAL_TRY, CKF_USER_PIN_LOCKED.
+#[test]
+fn a_login_that_could_lock_the_token_is_left_to_people() {
+    for (flag, why) in [("20000", "one more wrong PIN locks it"), ("40000", "its PIN is locked")] {
+        let (_hsm, shim, site) = site();
+        drop(shim.calls());
+        shim.rule(&format!("C_GetTokenInfo flags {flag}"));
+        let server = site.start();
+        let reason = server.wait_for("sealed: ");
+        assert!(reason.contains(why), "{reason}");
+        assert_eq!(shim.count("C_Login"), 0);
+        server.stop();
+    }
+}
+
 /// R46: the helper's command line and environment hold no PIN, and it ends with the program that started it, also while
 /// the library hangs.
 #[test]
