@@ -60,12 +60,7 @@ impl Asker {
     fn new(shared: &Shared, token: &str) -> Self {
         let mut raw = Raw::connect(shared);
         let application = Some(vec![7; 32].into());
-        let hello = ClientHello {
-            client: "doors".into(),
-            token: Some(token.into()),
-            application,
-            ..ClientHello::default()
-        };
+        let hello = ClientHello { client: "doors".into(), token: Some(token.into()), application };
         raw.frame(FrameType::Hello, 0, &hello.encode());
         assert_eq!(raw.read().unwrap().0.kind, FrameType::Hello);
         Asker(raw, 0)
