@@ -10,11 +10,13 @@ use canis_core::root::{Credential, Share, Split};
 use canis_core::secret::SecretBytes;
 use canis_core::token::{ListTokens, Login, Role};
 use canis_core::{Caller, Core, VerifyStore};
-use canis_proto::message::WireRequest;
+use canis_proto::credential::CreateCredential;
+use canis_proto::message::{CreateKey, ShowKey, WireRequest};
+use canis_proto::policy::PutPolicy;
 use canis_proto::root::{AddRoot, ListRoots, RotateRoot, RotateRootKey};
 use canis_proto::slot::InitSlot;
 use canis_proto::value::Map;
-use canis_proto::{ErrorCode, Id, KeyType, Result};
+use canis_proto::{Capabilities, ErrorCode, Id, KeyType, Result};
 use filled::{PIN, filled};
 use rusqlite::Connection;
 use std::path::Path;
@@ -61,6 +63,19 @@ fn sealed(dir: &Path) -> Core {
     Core::open(store, &RUST, std::sync::Arc::new(canis_core::clock::SystemClock)).unwrap()
 }
 
+/// A token that may read the one of two keys, by a policy.
+fn bearer_of_a_policy(core: &Core, caller: &Caller) -> String {
+    for name in ["policy/one", "policy/two"] {
+        core.call(caller, CreateKey::new(name, KeyType::Aes256)).unwrap();
+    }
+    let text = "path \"kms/keys/policy/one\" { capabilities = [\"read\"] }";
+    let policy = PutPolicy { name: "one".into(), text: text.into(), revision: None, force: false };
+    core.call(caller, policy).unwrap();
+    let bearing =
+        CreateCredential { policies: vec!["one".into()], ..CreateCredential::new(Capabilities::NONE) };
+    core.call(caller, bearing).unwrap().token.clone().unwrap()
+}
+
 fn init_slot(core: &Core, label: &str) {
     let so_pin = b"so-pin-8765"[..].into();
     let made = InitSlot { token: label.to_owned().into(), so_pin, pin: Some(PIN.into()) };
@@ -82,11 +97,17 @@ fn everything_moves() {
         core.call(user, Login { role: Role::User, pin: canis_core::token::Pin::Lent(&pin) })
     };
     log_in(core, &user).unwrap();
+    let token = bearer_of_a_policy(core, &opened.caller);
     for number in 2..4 {
         assert_eq!(rotate(core, &[kept("keyfile", "keyfile", &KEYFILE)], &[]).unwrap(), number);
         assert_whole(core);
         assert_eq!(core.role(&user).unwrap(), Some(Role::User), "who is logged in stays so");
         core.authenticate(&opened.token).map(|_| ()).unwrap();
+        let bearer = core.authenticate(&token).unwrap();
+        let read =
+            |name: &str| core.call(&bearer, ShowKey { name: name.into(), before_version: 0 }).map(drop);
+        assert_eq!(read("policy/one"), Ok(()));
+        assert_eq!(read("policy/two").unwrap_err().code, ErrorCode::PermissionDenied);
     }
     let Opened { dir, core, token, .. } = opened;
     drop(core);

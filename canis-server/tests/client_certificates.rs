@@ -97,6 +97,32 @@ fn refused(shared: &Shared, config: &Arc<ClientConfig>, token: Option<&str>) -> 
     }
 }
 
+/// A token that is bound to a certificate is nothing without it, nor beside another one; a renewal of the same key will do.
+#[test]
+fn a_token_may_be_bound_to_a_certificate() {
+    let authority = Authority::new("clients");
+    let shared = asking(&authority, &[]);
+    let (key, other) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let certificate = authority.sign(&key, 3600);
+    let capabilities = Capabilities::NONE.with(Capability::List);
+    let bound =
+        CreateCredential { bound_to: certificate.as_slice().into(), ..CreateCredential::new(capabilities) };
+    let made = local(&shared).call(&bound).unwrap();
+    let token = made.token.as_deref();
+    for shown in [&certificate, &authority.sign(&key, 7200)] {
+        let mut bearer = Raw::connect_by(&shared, &showing(&shared, shown, &key)).unwrap().greet(token);
+        bearer.request(1, &list());
+        assert_eq!(bearer.read().unwrap().0.kind, FrameType::Response);
+    }
+    let wrong = "the token is unknown, expired or malformed";
+    let anothers = showing(&shared, &authority.sign(&other, 3600), &other);
+    assert_eq!(refused(&shared, &anothers, token), wrong);
+    let mut alone = Raw::connect(&shared);
+    alone.hello(token);
+    assert_eq!(alone.refused(ErrorCode::Unauthenticated), wrong);
+    assert!(refused(&shared, &showing(&shared, &certificate, &key), None).contains("stands for nobody"));
+}
+
 /// A certificate that is bound is a caller with the capabilities it was given, by its key; revoked, it is nobody at once.
 #[test]
 fn a_bound_certificate_is_a_caller() {

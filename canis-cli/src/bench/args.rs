@@ -22,11 +22,20 @@ pub(crate) enum BenchCommand {
     Canisp(Canisp),
     /// Measure the crypto libraries against each other, against openssl and below the module.
     Crypto(Crypto),
+    /// Measure how long it takes to decide by policies with many rules, and to read them.
+    Policy(Policy),
     /// Count the instructions of the module's most used calls (needs valgrind), and compare with a file.
     Instructions(Instructions),
     /// The measuring child; reads what to do from stdin.
     #[command(hide = true)]
     Worker,
+}
+
+#[derive(Args)]
+pub(crate) struct Policy {
+    /// How many rules the policies have together.
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "10,1000,10000")]
+    pub(crate) rules: Vec<usize>,
 }
 
 #[derive(Args)]

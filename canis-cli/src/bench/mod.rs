@@ -17,6 +17,7 @@ mod openssl;
 mod operation;
 mod pkcs11;
 mod plan;
+mod policy;
 mod steps;
 mod table;
 mod worker;
@@ -30,6 +31,7 @@ pub(crate) fn run(command: &BenchCommand, json: bool) -> Result<()> {
         BenchCommand::Pkcs11(args) => pkcs11::run(args, json),
         BenchCommand::Canisp(args) => canisp::run(args, json),
         BenchCommand::Crypto(args) => crypto::run(args, json),
+        BenchCommand::Policy(args) => policy::run(args, json),
         BenchCommand::Instructions(args) => instructions::run(args, json),
         BenchCommand::Worker => worker::run(),
     }

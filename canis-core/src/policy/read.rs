@@ -95,17 +95,16 @@ impl Policy {
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn read(text: &str) -> Read<Policy> {
-        let text = Text(text);
-        if text.0.len() > LONGEST {
-            return Err(
-                text.wrong(None, format!("a policy has at most {LONGEST} bytes, not {}", text.0.len()))
-            );
+        if text.len() > LONGEST {
+            let message = format!("a policy has at most {LONGEST} bytes, not {}", text.len());
+            return Err(PolicyError { line: 1, column: 1, message });
         }
-        let body: Body = text.0.parse().map_err(|error: hcl_edit::parser::Error| PolicyError {
+        let body: Body = text.parse().map_err(|error: hcl_edit::parser::Error| PolicyError {
             line: error.location().line(),
             column: error.location().column(),
             message: error.message().to_owned(),
         })?;
+        let text = Text::of(text);
         let mut policy = Policy { rules: Vec::new() };
         let mut places = HashMap::new();
         for structure in &body {
@@ -137,18 +136,20 @@ impl Policy {
     }
 }
 
-/// The text, for the places in it.
-struct Text<'a>(&'a str);
+/// Where the lines of the text begin, for the places in it: every rule asks for its own.
+struct Text(Vec<usize>);
 
-impl Text<'_> {
+impl Text {
+    fn of(text: &str) -> Self {
+        let after = |(at, _): (usize, &str)| at + 1;
+        Text(std::iter::once(0).chain(text.match_indices('\n').map(after)).collect())
+    }
+
     fn wrong(&self, span: Option<Range<usize>>, message: impl Into<String>) -> PolicyError {
-        let before = self.0.get(..span.map_or(0, |span| span.start)).unwrap_or_default();
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        PolicyError {
-            line: before.matches('\n').count() + 1,
-            column: before.len() - line_start + 1,
-            message: message.into(),
-        }
+        let at = span.map_or(0, |span| span.start);
+        let line = self.0.partition_point(|start| *start <= at);
+        let start = self.0.get(line.saturating_sub(1)).copied().unwrap_or_default();
+        PolicyError { line, column: at - start + 1, message: message.into() }
     }
 
     fn rule(&self, block: &Block) -> Read<Rule> {
