@@ -1,6 +1,7 @@
 //! The command line of `canis`. Credentials are never arguments: other users of the machine can read those.
 
 use crate::aes_gcm_args::AesGcmCommand;
+use crate::audit_args::AuditCommand;
 use crate::backup_args::BackupCommand;
 use crate::bench::args::BenchCommand;
 use crate::crypt_args::{Crypt, Encrypt, Sign, Verify};
@@ -73,6 +74,11 @@ pub(crate) enum Command {
     Slot {
         #[command(subcommand)]
         command: SlotCommand,
+    },
+    /// Look at the audit log: what was asked, by whom, and what came of it.
+    Audit {
+        #[command(subcommand)]
+        command: AuditCommand,
     },
     /// Look after what opens the store: its root slots, any one of which does.
     Root {

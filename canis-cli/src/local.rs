@@ -2,6 +2,7 @@
 
 use crate::args::{Local, RootFile};
 use crate::root_credential;
+use canis_core::audit::Settings;
 use canis_core::clock::SystemClock;
 use canis_core::datadir::{DataDir, RootFlags};
 use canis_core::root::{Credential, HsmHelper};
@@ -34,7 +35,7 @@ pub(crate) fn open_dir(dir: &DataDir, root: &RootFile) -> Result<Core> {
 pub(crate) fn open_sealed(dir: &DataDir) -> Result<Core> {
     let core = Core::open(Arc::new(dir.open_store()?), default_provider(), Arc::new(SystemClock))?;
     core.set_hsm_helper(hsm_helper());
-    Ok(core)
+    core.audited(Settings::of_program(dir.path()))
 }
 
 /// This program once more, to load an HSM's library. The token is none of the library's business.

@@ -5,6 +5,7 @@
 
 mod aes_gcm_args;
 mod args;
+mod audit_args;
 mod backup_args;
 mod bench;
 mod certificates;
@@ -82,6 +83,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Seal => commands::sealing::seal(&connection, json)?,
         Command::Operator { command } => commands::sealing::operator(&connection, &command, json)?,
         Command::Backup { command } => commands::backup::run(&connection, &command, json)?,
+        Command::Audit { command } => return commands::audit::run(&connection, &command, json),
         Command::Status => commands::status::run(&connection, json)?,
         Command::Token { command } => commands::token::run(&connection, &command, json)?,
         Command::Key { command } => commands::key::run(&connection, &command, json)?,

@@ -35,6 +35,11 @@ pub fn at_once<T>(work: impl FnOnce() -> T) -> Option<T> {
     (THREAD.get() == State::MustNot).then_some(done)
 }
 
+/// Whether something was refused on this thread, so that nobody will see what it does now.
+pub(crate) fn was_refused() -> bool {
+    THREAD.get() == State::Refused
+}
+
 /// To be asked before waiting.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 use crate::application::Application;
 use crate::origin::{Door, Origin, Proof};
 use crate::policy::Rights;
+use crate::token::Role;
 use canis_proto::{Capabilities, Error, ErrorCode, Id, Result};
 use std::sync::Arc;
 
@@ -142,6 +143,16 @@ impl Caller {
     /// The same, come from the store's own host: it sees every token, as a module in its process would.
     pub(crate) fn on_host(self) -> Self {
         Caller { host: true, only: None, ..self }
+    }
+
+    /// Who is logged in to its token, for those who come through PKCS#11.
+    pub(crate) fn pin_role(&self) -> Option<&'static str> {
+        let (application, token) = (self.application.as_ref()?, self.tenant?);
+        Some(match application.role(token) {
+            Some(Role::User) => "user",
+            Some(Role::So) => "so",
+            None => "nobody",
+        })
     }
 
     /// Whether it came from the store's own host and may say what code runs there.

@@ -1,6 +1,7 @@
-//! The one door to keys: `call` = allow → run. Whatever a program asks, by whatever door, comes through here.
+//! The one door to keys: `call` = allow → run → record. Whatever a program asks, by whatever door, comes through here.
 
 use crate::application::Application;
+use crate::audit::{Open, Recorder};
 use crate::caller::Caller;
 use crate::clock::Clock;
 use crate::crypto::{Provider, selftest};
@@ -19,6 +20,7 @@ pub use crate::resource::{Facts, Resource};
 /// A keeper of keys over one store. Synchronous; shared by all threads.
 pub struct Core {
     pub(crate) keyring: Keyring,
+    pub(crate) recorder: Option<Recorder>,
 }
 
 /// An operation that this core can run. One file in `ops` implements it for each.
@@ -44,6 +46,11 @@ pub trait Run: Operation {
     /// # Errors
     /// Those of the operation.
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Self::Answer>;
+
+    /// Takes the line of what goes on beyond the answer: it is ended later.
+    fn keep_line(answer: Self::Answer, line: Open) -> (Self::Answer, Option<Open>) {
+        (answer, Some(line))
+    }
 }
 
 impl Core {
@@ -53,7 +60,7 @@ impl Core {
     /// `internal` if the provider fails its self-test, `store_format`, `store_unavailable`.
     pub fn open(store: Arc<dyn Store>, provider: &'static Provider, clock: Arc<dyn Clock>) -> Result<Self> {
         selftest::run(provider)?;
-        Ok(Core { keyring: Keyring::new(store, provider, clock)? })
+        Ok(Core { keyring: Keyring::new(store, provider, clock)?, recorder: None })
     }
 
     /// Opens the store with a root's credential. Slow: Argon2id, or the HSM.
@@ -61,7 +68,7 @@ impl Core {
     /// # Errors
     /// `root_credential_wrong`, `root_unavailable`, `invalid_argument` if the store has no such root.
     pub fn unseal(&self, credential: &Credential) -> Result<()> {
-        self.keyring.unseal(credential)
+        self.audit_unsealing(self.keyring.unseal(credential))
     }
 
     /// The same, unasked: not after somebody has sealed the store on purpose.
@@ -69,7 +76,7 @@ impl Core {
     /// # Errors
     /// As above; `sealed`.
     pub fn unseal_by_itself(&self, credential: &Credential) -> Result<()> {
-        self.keyring.unseal_by_itself(credential)
+        self.audit_unsealing(self.keyring.unseal_by_itself(credential))
     }
 
     /// Whether it may be unsealed unasked.
@@ -213,6 +220,12 @@ impl Core {
     /// # Errors
     /// `permission_denied` naming capability and resource, and those of the operation.
     pub fn call<R: Run>(&self, caller: &Caller, request: R) -> Result<R::Answer> {
+        let Some(recorder) = &self.recorder else { return self.run(caller, request) };
+        let begun = recorder.begin(caller, R::ID, request.resource(), request.facts())?;
+        recorder.call(begun, (caller, R::ID), || self.run(caller, request), R::keep_line)
+    }
+
+    fn run<R: Run>(&self, caller: &Caller, request: R) -> Result<R::Answer> {
         // What is short writes nothing; who replaces the root key, or counts all anew, waits for the others.
         let alone = matches!(R::ID, OperationId::RotateRootKey | OperationId::AcceptStore);
         let writes = R::ID.row().cost == Cost::Long && !alone;

@@ -5,6 +5,7 @@
 mod allow;
 mod application;
 mod at_once;
+pub mod audit;
 pub mod backup;
 mod caller;
 pub mod clock;

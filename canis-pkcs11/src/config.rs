@@ -4,6 +4,7 @@ use crate::curve::PointEncoding;
 use crate::log::Target;
 use crate::rv::{Fail, Result};
 use crate::servers::{SERVERS, Servers};
+use canis_core::audit::Scope;
 use canis_proto::{Error, KeyType};
 use serde::Deserialize;
 use std::ffi::OsString;
@@ -51,6 +52,8 @@ pub(crate) struct Settings {
     pub(crate) legacy: bool,
     /// The program that loads an HSM's library when the store opens by one; looked for if missing.
     pub(crate) hsm_helper: Option<PathBuf>,
+    /// What the audit log of a directory says; `None` keeps none.
+    pub(crate) audit: Option<Scope>,
 }
 
 /// The configuration file. An unknown key is an error: a misspelt one would be silently ignored otherwise.
@@ -75,6 +78,7 @@ pub(crate) struct File {
     #[serde(default)]
     hide_key_types: Vec<String>,
     ec_point_encoding: Option<String>,
+    audit: Option<String>,
     #[serde(default)]
     legacy: bool,
     #[serde(default)]
@@ -96,6 +100,7 @@ impl Settings {
             points: PointEncoding::Der,
             legacy: false,
             hsm_helper: None,
+            audit: Some(Scope::Changes),
         }
     }
 
@@ -127,6 +132,14 @@ impl Settings {
                 return Err(refuse(format!("ec_point_encoding: `{other}` is neither `der` nor `raw`")));
             }
         };
+        let audit = match file.audit.as_deref() {
+            None | Some("changes") => Some(Scope::Changes),
+            Some("all") => Some(Scope::All),
+            Some("off") => None,
+            Some(other) => {
+                return Err(refuse(format!("audit: `{other}` is none of `changes`, `all` and `off`")));
+            }
+        };
         let (keys, servers) = keys(&set, &file).map_err(refuse)?;
         Ok(Settings {
             keys,
@@ -138,6 +151,7 @@ impl Settings {
             points,
             legacy: file.legacy,
             hsm_helper: file.hsm_helper,
+            audit,
         })
     }
 }

@@ -100,6 +100,7 @@ const fn code(code: ErrorCode) -> CK_RV {
         | E::DeadlineExceeded
         | E::Sealed
         | E::StoreUnavailable
+        | E::AuditUnavailable
         | E::StoreFormat
         | E::StoreTampered
         | E::StoreLocked

@@ -1,5 +1,7 @@
 //! What the operations answer.
 
+pub use crate::batch::BatchAnswer;
+pub use crate::entry::{Entry, EntryDeleted, EntryInfo, EntryList};
 use crate::fields::Fields;
 use crate::message::{WireAnswer, error_map};
 use crate::schema::{Field, FieldKind, Shape};
@@ -7,9 +9,6 @@ use crate::value::{Map, Value};
 use crate::{Error, Id, Interval, KeyFormat, KeyState, KeyType, Result, Usage};
 use std::sync::Arc;
 use zeroize::Zeroize;
-
-pub use crate::batch::BatchAnswer;
-pub use crate::entry::{Entry, EntryDeleted, EntryInfo, EntryList};
 
 macro_rules! answer {
     ($(#[doc = $doc:literal])+ $name:ident { $($(#[doc = $fdoc:literal])+ $field:ident: $type:ty, $take:ident, |$it:ident| $write:expr;)+ }) => {
@@ -144,6 +143,8 @@ answer! {
         reason: String, required, |v| v.as_str();
         /// The crypto provider in use.
         provider: String, required, |v| v.as_str();
+        /// Why the audit log cannot be written; empty when it can, or when none is kept.
+        audit: String, default, |v| v.as_str();
     }
 }
 

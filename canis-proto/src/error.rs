@@ -152,6 +152,8 @@ codes! {
     StoreLocked = 54, "store_locked", Store;
     /// A store stands here already.
     StoreExists = 55, "store_exists", Store;
+    /// The audit log cannot be written, and nothing is done that it would not show.
+    AuditUnavailable = 56, "audit_unavailable", Store;
     /// The root's module, token or file cannot be reached.
     RootUnavailable = 60, "root_unavailable", Root;
     /// The passphrase, PIN or key file is the wrong one.

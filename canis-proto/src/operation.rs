@@ -180,6 +180,10 @@ operations! {
     SealStore = 151, "seal", Some(C::Admin), Long, true;
     /// Make a token for who has lost the first one, by a root's credential.
     OperatorToken = 152, "operator.token", None, Long, true;
+    /// Whether the audit log is what was written.
+    VerifyAudit = 200, "audit.verify", Some(C::Admin), Long, true;
+    /// Lines of the audit log.
+    SearchAudit = 201, "audit.search", Some(C::Admin), Long, true;
     /// Open every row and name those that were changed by other hands; asked on the store's own host.
     VerifyStore = 31, "store.verify", Some(C::Admin), Long, false;
     /// Take the store's rows as they stand for right; asked on the store's own host.
@@ -308,6 +312,8 @@ impl OperationId {
                 | O::GetPolicy
                 | O::ListPolicies
                 | O::ExplainPolicy
+                | O::VerifyAudit
+                | O::SearchAudit
                 | O::ListTokens
                 | O::ShowLogin
                 | O::EndSession

@@ -1,5 +1,6 @@
 //! What every operation takes and gives, as tables: for doors that speak another notation, and for the documents.
 
+use crate::audit::{SearchAudit, VerifyAudit};
 use crate::backup::{CreateBackup, ReadBackup};
 use crate::credential::{CreateCredential, ListCredentials, RenewCredential, RevokeCredential};
 use crate::message::{
@@ -224,7 +225,7 @@ pub fn described(id: OperationId) -> Option<Described> {
         Unseal<'_>,
         SealStore,
         OperatorToken<'_>,
-        SetSlotPin<'_>, ShowKey<'_>, Sign<'_>, Status, TestRoot<'_>, UnlockSlot<'_>, UpdateKey<'_>, Verify<'_>, VerifyMac<'_>,
+        SearchAudit<'_>, SetSlotPin<'_>, ShowKey<'_>, Sign<'_>, Status, TestRoot<'_>, UnlockSlot<'_>, UpdateKey<'_>, Verify<'_>, VerifyAudit, VerifyMac<'_>,
         WrappingKey, CreateBackup<'_>, ReadBackup<'_>,
     }
 }

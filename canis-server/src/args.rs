@@ -1,5 +1,6 @@
 //! The command line of `canis-server`.
 
+use crate::audit::AuditOptions;
 use canis_core::datadir::RootFlags;
 use canis_core::root::HsmLoss;
 use clap::{Args, Parser, ValueEnum};
@@ -38,6 +39,9 @@ pub struct Options {
     /// Refuse clients without a certificate, also those that bear a token.
     #[arg(long)]
     pub require_client_certificate: bool,
+    /// The audit log.
+    #[command(flatten)]
+    pub audit: AuditOptions,
     /// What to log to stderr: error, warn, info, debug, or a filter such as `canis_server=debug`.
     #[arg(long, value_name = "LEVEL", env = "CANIS_LOG", default_value = "info")]
     pub log: String,

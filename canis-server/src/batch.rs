@@ -30,11 +30,14 @@ pub(crate) fn run(core: &Core, session: &Session, args: Map<'_>) -> Result<Zeroi
         ));
     }
     session.count_more(operations.len() - 1);
-    let answers: Vec<_> = match atomic {
-        true => together(core, session, &operations, preview)?.into_iter().map(Ok).collect(),
-        false => one_by_one(core, session, operations),
+    let answers: Result<Vec<_>> = match atomic {
+        true => together(core, session, &operations, preview).map(|all| all.into_iter().map(Ok).collect()),
+        false => Ok(one_by_one(core, session, operations)),
     };
-    encode(&answers)
+    // Each operation has its own line; this one says that they came together.
+    let came = answers.as_ref().map(drop).map_err(Clone::clone);
+    core.note_operation(&session.somebody(core), OperationId::Batch, &came)?;
+    encode(&answers?)
 }
 
 type Answer = Zeroizing<Vec<u8>>;

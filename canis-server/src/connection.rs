@@ -7,6 +7,7 @@ use crate::handshake::handshake;
 use crate::in_flight::InFlight;
 use crate::listener::Server;
 use crate::outbox::{Outbox, Permits};
+use crate::request::Done;
 use crate::session::{Credential, Peer, Session};
 use crate::stream::Streaming;
 use crate::wiped::Wiped;
@@ -72,7 +73,7 @@ where
 {
     let (read, write) = tokio::io::split(stream);
     let mut reader = FrameReader::new(read);
-    let (outbox, writer) = Outbox::new(write);
+    let (outbox, writer) = Outbox::new(write, server.gate.clone());
     let mut connection = Connection::new(server, outbox, peer.origin);
     let end = match refusal {
         None => connection.run(&mut reader, peer).await,
@@ -288,7 +289,7 @@ impl Connection {
         self.in_flight.check_free(id).map_err(End::Refused)?;
         if let Err(error) = self.known_if_large(length).await {
             reader.discard(length).await?;
-            self.outbox.answer(id, Err(error), Permits::new()).await;
+            self.outbox.answer(id, Done::now(&self.server, None, Err(error)), Permits::new()).await;
             return Ok(());
         }
         let paid = self.budget.pay_for(&self.session, length).await?;
@@ -309,21 +310,21 @@ impl Connection {
             (Arc::clone(&self.server), Arc::clone(&self.session), self.outbox.clone());
         let (budget, in_flight) = (self.budget.clone(), Arc::clone(&self.in_flight));
         let work = async move {
-            let result = request::run(&server, Arc::clone(&session), payload, arrived, cancelled).await;
-            let len = result.as_ref().map_or(0, |answer| answer.len());
+            let done = request::run(&server, Arc::clone(&session), payload, arrived, cancelled).await;
+            let len = done.result.as_ref().map_or(0, |answer| answer.len());
             // The request is gone from memory; from here on its place in line is paid for by its answer.
             let Ok(permits) = budget.pay_for_answer(&session, paid, len).await else { return };
             in_flight.answered(id);
-            outbox.answer(id, result, permits).await;
+            outbox.answer(id, done, permits).await;
         };
         tokio::spawn(work.in_current_span());
         Ok(())
     }
 
-    async fn answer(&self, id: u32, result: Result<Wiped>, paid: Paid) -> Result<(), End> {
-        let len = result.as_ref().map_or(0, |answer| answer.len());
+    async fn answer(&self, id: u32, done: Done, paid: Paid) -> Result<(), End> {
+        let len = done.result.as_ref().map_or(0, |answer| answer.len());
         let permits = self.budget.pay_for_answer(&self.session, paid, len).await?;
-        self.outbox.answer(id, result, permits).await;
+        self.outbox.answer(id, done, permits).await;
         Ok(())
     }
 
@@ -338,7 +339,7 @@ impl Connection {
         if let Err(error) = self.known_if_large(length).await {
             reader.discard(length).await?;
             self.in_flight.answered(id);
-            self.outbox.answer(id, Err(error), Permits::new()).await;
+            self.outbox.answer(id, Done::now(&self.server, None, Err(error)), Permits::new()).await;
             return Ok(());
         }
         let payload = reader.bounded(header, 0, MAX_OPEN).await?;
@@ -350,7 +351,7 @@ impl Connection {
             let (operation, result) = streaming.run(payload).await;
             request::log(operation, &result);
             in_flight.answered(id);
-            streaming.outbox.answer(id, result, place).await;
+            streaming.outbox.answer(id, Done::now(&streaming.server, operation, result), place).await;
         };
         tokio::spawn(work.in_current_span());
         Ok(())

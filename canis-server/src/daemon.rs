@@ -1,6 +1,7 @@
 //! The life of the server: lock, store, TLS, listen, unseal, serve, drain.
 
 use crate::args::Options;
+use crate::audit::Writing;
 use crate::listener::{Listeners, Server};
 use crate::local::LocalListener;
 use crate::pool::Pool;
@@ -31,8 +32,12 @@ use tracing::{error, info, warn};
 pub fn run(options: Options) -> Result<()> {
     let dir = DataDir::new(options.data);
     let _lock = dir.lock()?;
-    let core =
-        Arc::new(Core::open(Arc::new(AtHand(dir.open_store()?)), default_provider(), Arc::new(SystemClock))?);
+    let mut core =
+        Core::open(Arc::new(AtHand(dir.open_store()?)), default_provider(), Arc::new(SystemClock))?;
+    if let Some(settings) = options.audit.settings(dir.path()) {
+        core = core.audited(settings)?;
+    }
+    let core = Arc::new(core);
     core.set_hsm_helper(HsmHelper::this_program());
     if !core.has_root() {
         return Err(Error::new(
@@ -49,6 +54,9 @@ pub fn run(options: Options) -> Result<()> {
     allow_many_files();
     let requests = options.requests_per_second.or(config.requests_per_second).map(NonZeroU32::get);
     let loss = options.on_hsm_loss.or(config.on_hsm_loss).unwrap_or_default();
+    let writing = Writing::start(core.audit())
+        .map_err(|error| Error::internal(format!("cannot start the audit log's thread: {error}")))?;
+    core.note_own("server.start")?;
     let source = config.root_source(options.root.flags())?;
     if let Some(source) = source.clone() {
         core.configure_root(move || source.credential(&HsmHelper::this_program()));
@@ -58,6 +66,7 @@ pub fn run(options: Options) -> Result<()> {
         .max_blocking_threads(Pool::threads())
         .build()
         .map_err(|error| Error::internal(format!("cannot start the runtime: {error}")))?;
+    let core_at_end = Arc::clone(&core);
     let outcome = runtime.block_on(async {
         let signals = Signals::new()?;
         let local = LocalListener::bind(&dir)
@@ -85,6 +94,10 @@ pub fn run(options: Options) -> Result<()> {
         let _ = tokio::task::spawn_blocking(move || core.write_uses()).await;
         Ok(())
     });
+    core_at_end.note_own("server.stop")?;
+    if let Some(writing) = writing {
+        writing.stop();
+    }
     // A thread may still wait for an HSM; the process does not wait for it.
     runtime.shutdown_background();
     outcome

@@ -4,6 +4,7 @@ use crate::batch;
 use crate::session::Session;
 use crate::token_dispatch;
 use canis_core::{Core, Once, Run};
+use canis_proto::audit::{SearchAudit, VerifyAudit};
 use canis_proto::backup::{CreateBackup, ReadBackup};
 use canis_proto::credential::{CreateCredential, ListCredentials, RenewCredential, RevokeCredential};
 use canis_proto::fields::Fields;
@@ -123,6 +124,8 @@ pub(crate) fn handler(id: OperationId) -> Option<Handler> {
         }
         OperationId::CreateBackup => |core, session, args| run::<CreateBackup<'_>>(core, session, args),
         OperationId::ReadBackup => |core, session, args| run::<ReadBackup<'_>>(core, session, args),
+        OperationId::VerifyAudit => |core, session, args| run::<VerifyAudit>(core, session, args),
+        OperationId::SearchAudit => |core, session, args| run::<SearchAudit<'_>>(core, session, args),
         OperationId::Encrypt => encrypt,
         OperationId::Decrypt => |core, session, args| run::<Decrypt<'_>>(core, session, args),
         OperationId::EncryptAesGcm => encrypt_aes_gcm,

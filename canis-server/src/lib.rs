@@ -6,6 +6,7 @@
 
 mod applications;
 pub mod args;
+mod audit;
 mod batch;
 mod budget;
 mod connection;

@@ -104,6 +104,8 @@ pub const SOURCES: usize = 16_384;
 pub const IDENTITIES: usize = 4096;
 /// For the operations of one batch: what has not begun by then is not begun.
 pub const BATCH: Duration = Duration::from_secs(10);
+/// How long an answer waits for its line in the audit log, and the end of the server for the last lines.
+pub const AUDIT: Duration = Duration::from_secs(5);
 /// Between two looks for keys whose rotation or destruction is due.
 pub const DUE: Duration = Duration::from_secs(1);
 /// From the server's start to the first comparison of all rows with their accumulators, and between two of them.

@@ -1,6 +1,7 @@
 //! Accepting connections, and letting go of them.
 
 use crate::applications::Applications;
+use crate::audit::Gate;
 use crate::connection::{self, Link};
 use crate::limits;
 use crate::local::LocalListener;
@@ -24,6 +25,8 @@ pub(crate) struct Server {
     pub(crate) core: Arc<Core>,
     pub(crate) tls: Tls,
     pub(crate) pool: Pool,
+    /// What answers wait for.
+    pub(crate) gate: Gate,
     /// The PKCS#11 applications.
     pub(crate) applications: Arc<Applications>,
     /// Bytes of large requests and answers in flight on all connections.
@@ -56,6 +59,7 @@ impl Server {
         let applications = Applications::new();
         let sealings = sealing::watch(&core, &applications);
         Server {
+            gate: Gate::of(core.audit()),
             core,
             tls,
             applications,

@@ -2,11 +2,13 @@
 //! not read. What waits is written together. What a frame paid for (its place among the requests in flight) is given
 //! back when it has been written.
 
+use crate::audit::{Gate, unwritten};
 use crate::limits;
+use crate::request::Done;
 use crate::wiped::Wiped;
+use canis_proto::Error;
 use canis_proto::frame::{FrameType, HEADER, Header};
 use canis_proto::message::encode_error;
-use canis_proto::{Error, Result};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
@@ -42,19 +44,20 @@ const TOGETHER: usize = 64 << 10;
 struct Bundle {
     /// Wiped when written: answers may hold a plaintext.
     bytes: Wiped,
-    frames: usize,
+    /// What each frame waits for in the audit log.
+    receipts: Vec<u64>,
     permits: Vec<OwnedSemaphorePermit>,
 }
 
 impl Bundle {
     fn with_room(room: usize) -> Self {
-        Bundle { bytes: Wiped::with_room(room), frames: 0, permits: Vec::new() }
+        Bundle { bytes: Wiped::with_room(room), receipts: Vec::new(), permits: Vec::new() }
     }
 
-    fn add(&mut self, header: &[u8; HEADER], payload: &[u8], permits: Permits) {
+    fn add(&mut self, header: &[u8; HEADER], payload: &[u8], permits: Permits, receipt: u64) {
         self.bytes.append(header);
         self.bytes.append(payload);
-        self.frames += 1;
+        self.receipts.push(receipt);
         permits.0.into_iter().flatten().for_each(|permit| self.hold(permit));
     }
 
@@ -68,6 +71,33 @@ impl Bundle {
     }
 }
 
+impl Bundle {
+    /// The same frames, where those that the audit log does not show are refusals; `None` if there are pieces of a stream
+    /// among them, which cannot be taken back.
+    fn refused(&self, gate: &Gate) -> Option<Wiped> {
+        let (mut out, mut rest) = (Wiped::with_room(self.bytes.len()), &self.bytes[..]);
+        let refusal = encode_error(&unwritten());
+        for receipt in &self.receipts {
+            let (header, payload) = rest.split_first_chunk::<HEADER>()?;
+            let Header { kind, request, length } = Header::decode(header, u32::MAX).ok()?;
+            let (payload, further) = payload.split_at_checked(length as usize)?;
+            rest = further;
+            if gate.is_open(*receipt) || !matches!(kind, FrameType::Response | FrameType::Data) {
+                out.append(header);
+                out.append(payload);
+                continue;
+            }
+            if kind == FrameType::Data {
+                return None;
+            }
+            let length = u32::try_from(refusal.len()).ok()?;
+            out.append(&Header { kind: FrameType::Error, request, length }.encode());
+            out.append(&refusal);
+        }
+        Some(out)
+    }
+}
+
 /// What the writer and those who send share.
 struct Shared {
     waiting: Mutex<Waiting>,
@@ -77,6 +107,7 @@ struct Shared {
     room: Semaphore,
     /// Has no permits; closed when the writer has gone.
     writer: Semaphore,
+    gate: Gate,
 }
 
 #[derive(Default)]
@@ -93,7 +124,7 @@ impl Shared {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, header: &[u8; HEADER], payload: &[u8], permits: Permits) {
+    fn push(&self, header: &[u8; HEADER], payload: &[u8], permits: Permits, receipt: u64) {
         let size = HEADER + payload.len();
         let mut waiting = self.waiting();
         if waiting.bundles.back().is_none_or(|last| last.bytes.len() + size > TOGETHER) {
@@ -101,7 +132,7 @@ impl Shared {
             waiting.bundles.push_back(Bundle::with_room(room));
         }
         if let Some(last) = waiting.bundles.back_mut() {
-            last.add(header, payload, permits);
+            last.add(header, payload, permits, receipt);
         }
     }
 
@@ -139,7 +170,7 @@ pub(crate) struct Outbox(Arc<Senders>);
 
 impl Outbox {
     /// The outbox of a new connection, and its writer task, which ends when every outbox is dropped.
-    pub(crate) fn new<W>(stream: W) -> (Self, tokio::task::JoinHandle<()>)
+    pub(crate) fn new<W>(stream: W, gate: Gate) -> (Self, tokio::task::JoinHandle<()>)
     where
         W: AsyncWrite + Unpin + Send + 'static,
     {
@@ -148,6 +179,7 @@ impl Outbox {
             changed: Notify::new(),
             room: Semaphore::new(limits::IN_FLIGHT as usize),
             writer: Semaphore::new(0),
+            gate,
         });
         let writer = Writer(Arc::clone(&shared));
         (Outbox(Arc::new(Senders(shared))), tokio::spawn(writer.run(stream)))
@@ -155,6 +187,18 @@ impl Outbox {
 
     /// Sends a frame; waits while the queue is full. It goes out when whoever sends does something else.
     pub(crate) async fn send(&self, kind: FrameType, request: u32, payload: &[u8], permits: Permits) {
+        self.send_after(self.0.0.gate.receipt(), kind, request, payload, permits).await;
+    }
+
+    /// The same with what it waits for in the audit log.
+    async fn send_after(
+        &self,
+        receipt: u64,
+        kind: FrameType,
+        request: u32,
+        payload: &[u8],
+        permits: Permits,
+    ) {
         let shared = &self.0.0;
         // A writer that has gone means the peer has; the reader learns it by `closed`.
         match shared.room.try_acquire() {
@@ -166,15 +210,18 @@ impl Outbox {
         }
         // A payload beyond 4 GiB cannot be built: every answer is checked against the limit first.
         let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
-        shared.push(&Header { kind, request, length }.encode(), payload, permits);
+        shared.push(&Header { kind, request, length }.encode(), payload, permits, receipt);
         shared.changed.notify_one();
     }
 
     /// Answers a request.
-    pub(crate) async fn answer(&self, request: u32, answer: Result<Wiped>, permits: Permits) {
-        match answer {
-            Ok(payload) => self.send(FrameType::Response, request, &payload, permits).await,
-            Err(error) => self.send(FrameType::Error, request, &encode_error(&error), permits).await,
+    pub(crate) async fn answer(&self, request: u32, answer: Done, permits: Permits) {
+        let receipt = answer.receipt;
+        match answer.result {
+            Ok(payload) => self.send_after(receipt, FrameType::Response, request, &payload, permits).await,
+            Err(error) => {
+                self.send_after(receipt, FrameType::Error, request, &encode_error(&error), permits).await;
+            }
         }
     }
 
@@ -205,7 +252,14 @@ impl Drop for Writer {
 
 impl Writer {
     async fn run(self, mut stream: impl AsyncWrite + Unpin) {
-        while let Some(bundle) = self.0.next().await {
+        while let Some(mut bundle) = self.0.next().await {
+            let last = bundle.receipts.iter().max().copied().unwrap_or_default();
+            if !self.0.gate.opens(last).await {
+                match bundle.refused(&self.0.gate) {
+                    Some(refused) => bundle.bytes = refused,
+                    None => return,
+                }
+            }
             let write = async {
                 stream.write_all(&bundle.bytes).await?;
                 stream.flush().await
@@ -213,7 +267,7 @@ impl Writer {
             if !matches!(timeout(limits::WRITE, write).await, Ok(Ok(()))) {
                 return;
             }
-            self.0.room.add_permits(bundle.frames);
+            self.0.room.add_permits(bundle.receipts.len());
         }
         // Says close_notify, so that the peer knows that nothing was cut off.
         let _ = timeout(limits::WRITE, stream.shutdown()).await;
@@ -226,6 +280,10 @@ mod tests {
     use canis_proto::frame::frame;
     use tokio::io::AsyncReadExt;
 
+    fn done(payload: Wiped) -> Done {
+        Done { result: Ok(payload), receipt: 0 }
+    }
+
     fn bytes(byte: u8, len: usize) -> Wiped {
         let mut bytes = Wiped::zeros(len);
         bytes.fill(byte);
@@ -236,24 +294,24 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_does_not_read() {
         let (peer, ours) = tokio::io::duplex(16);
-        let (outbox, writer) = Outbox::new(ours);
+        let (outbox, writer) = Outbox::new(ours, Gate::default());
         let places = Arc::new(Semaphore::new(2));
         for id in [1, 2] {
             let permit = Arc::clone(&places).acquire_owned().await.unwrap();
-            outbox.answer(id, Ok(bytes(7, TOGETHER)), permit.into()).await;
+            outbox.answer(id, done(bytes(7, TOGETHER)), permit.into()).await;
         }
         outbox.closed().await;
         writer.await.unwrap();
         assert_eq!(places.available_permits(), 2);
-        outbox.answer(3, Ok(bytes(7, 100)), Permits::new()).await;
+        outbox.answer(3, done(bytes(7, 100)), Permits::new()).await;
         drop(peer);
     }
 
     #[tokio::test]
     async fn ends_when_all_is_written() {
         let (mut peer, ours) = tokio::io::duplex(1024);
-        let (outbox, writer) = Outbox::new(ours);
-        outbox.answer(9, Ok(bytes(b'x', 3)), Permits::new()).await;
+        let (outbox, writer) = Outbox::new(ours, Gate::default());
+        outbox.answer(9, done(bytes(b'x', 3)), Permits::new()).await;
         drop(outbox);
         writer.await.unwrap();
         let mut all = Vec::new();
@@ -265,14 +323,15 @@ mod tests {
     #[tokio::test]
     async fn small_frames_go_together() {
         let (mut peer, ours) = tokio::io::duplex(4 * TOGETHER);
-        let (outbox, _writer) = Outbox::new(ours);
+        let (outbox, _writer) = Outbox::new(ours, Gate::default());
         let places = Arc::new(Semaphore::new(10));
         let sizes = [1, 2, TOGETHER + 1, 3];
         for (id, size) in (1..).zip(sizes) {
             let permit = Arc::clone(&places).acquire_owned().await.unwrap();
-            outbox.answer(id, Ok(bytes(id as u8, size)), permit.into()).await;
+            outbox.answer(id, done(bytes(id as u8, size)), permit.into()).await;
         }
-        let bundles: Vec<usize> = outbox.0.0.waiting().bundles.iter().map(|bundle| bundle.frames).collect();
+        let bundles: Vec<usize> =
+            outbox.0.0.waiting().bundles.iter().map(|bundle| bundle.receipts.len()).collect();
         assert_eq!((bundles, places.available_permits()), (vec![2, 1, 1], 6));
         for (id, size) in (1..).zip(sizes) {
             let mut came = vec![0; HEADER + size];
@@ -288,14 +347,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_queue_is_bounded() {
         let (_peer, ours) = tokio::io::duplex(16);
-        let (outbox, _writer) = Outbox::new(ours);
+        let (outbox, _writer) = Outbox::new(ours, Gate::default());
         let flood = async {
             for _ in 0..1000 {
                 outbox.send(FrameType::Pong, 0, &[7; 64], Permits::new()).await;
             }
         };
         assert!(timeout(limits::WRITE / 2, flood).await.is_err());
-        let waiting: usize = outbox.0.0.waiting().bundles.iter().map(|bundle| bundle.frames).sum();
+        let waiting: usize = outbox.0.0.waiting().bundles.iter().map(|bundle| bundle.receipts.len()).sum();
         assert!(waiting <= limits::IN_FLIGHT as usize, "{waiting} frames");
     }
 }

@@ -15,9 +15,24 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, info, warn};
 
+/// What came of a request, and what of the audit log is to be on the disk before its answer leaves.
+pub(crate) struct Done {
+    pub(crate) result: Result<Wiped>,
+    pub(crate) receipt: u64,
+}
+
+impl Done {
+    /// What has come of it just now. The server says how it is even if nothing can be written down, and that nothing can.
+    pub(crate) fn now(server: &Server, operation: Option<OperationId>, result: Result<Wiped>) -> Self {
+        let told = operation == Some(OperationId::Status)
+            || result.as_ref().is_err_and(|error| error.code == ErrorCode::AuditUnavailable);
+        Done { result, receipt: if told { 0 } else { server.gate.receipt() } }
+    }
+}
+
 /// The answer to the request in `payload`, if that takes no waiting: its key is in memory, and it is computed in
 /// microseconds. `None` says to [`run`] it.
-pub(crate) fn run_at_once(server: &Server, session: &Session, payload: &[u8]) -> Option<Result<Wiped>> {
+pub(crate) fn run_at_once(server: &Server, session: &Session, payload: &[u8]) -> Option<Done> {
     if payload.len() > limits::LARGE as usize {
         return None;
     }
@@ -34,7 +49,7 @@ pub(crate) fn run_at_once(server: &Server, session: &Session, payload: &[u8]) ->
         return None;
     };
     log(Some(operation), &result);
-    Some(result.map(Wiped::from))
+    Some(Done::now(server, Some(operation), result.map(Wiped::from)))
 }
 
 /// Runs the request in `payload`, which began to come at `arrived`, unless it is taken back or its deadline comes before
@@ -45,7 +60,7 @@ pub(crate) async fn run(
     payload: Wiped,
     arrived: Instant,
     cancelled: oneshot::Receiver<()>,
-) -> Result<Wiped> {
+) -> Done {
     let asked = dispatch::asked(&payload).map(|asked| (asked.operation, asked.deadline));
     let name = asked.as_ref().ok().map(|(id, _)| *id);
     let core = Arc::clone(&server.core);
@@ -59,7 +74,7 @@ pub(crate) async fn run(
         }
     };
     log(name, &result);
-    result
+    Done::now(server, name, result)
 }
 
 /// Why the request is not to begin any more.
@@ -114,7 +129,8 @@ mod tests {
         let door = door(folder.path());
         let token = SecretBytes::copied_from(door.token.as_bytes());
         let session = Session::new(peer(Credential::Token(token, None)));
-        let tried = |payload: &[u8]| run_at_once(&door.server, &session, payload).map(|done| done.is_ok());
+        let tried =
+            |payload: &[u8]| run_at_once(&door.server, &session, payload).map(|done| done.result.is_ok());
         let waited = |payload: &[u8]| {
             let asked = dispatch::asked(payload).unwrap();
             dispatch::answer(&door.server.core, &session, asked).map(drop).unwrap();

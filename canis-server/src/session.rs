@@ -166,10 +166,17 @@ impl Session {
     /// # Errors
     /// As above.
     pub(crate) fn begin(&self, core: &Core) -> Result<()> {
-        match self.named {
+        let begun = match self.named {
             Some(_) => self.application(core).map(drop),
             None => self.authenticate(core).map(drop),
-        }
+        };
+        core.note(&self.somebody(core), "authenticate", &begun)?;
+        begun
+    }
+
+    /// The caller as far as it is known, for the audit log.
+    pub(crate) fn somebody(&self, core: &Core) -> Caller {
+        self.caller(core).unwrap_or_else(|| Caller::anonymous().from(self.origin))
     }
 
     /// The application's host is done with it.
@@ -274,7 +281,10 @@ impl Session {
         match self.authenticate(core) {
             Ok(caller) => work(&caller),
             Err(_) if operation.row().capability.is_none() => work(&self.stranger().from(self.origin)),
-            Err(error) => Err(error),
+            Err(error) => {
+                core.note_refused(&self.somebody(core), operation, &error)?;
+                Err(error)
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ use canis_core::wire::AtToken;
 use canis_core::{Caller, Core, Run};
 use canis_proto::message::{WireAnswer, WireRequest};
 use canis_proto::value::Map;
-use canis_proto::{OperationId, Result};
+use canis_proto::{Operation, OperationId, Result};
 use zeroize::Zeroizing;
 
 /// What runs an operation; `None` for those that are none of PKCS#11.
@@ -65,8 +65,11 @@ where
     R::Answer: WireAnswer,
 {
     let AtToken { token, request } = parse::<AtToken<R>>(args)?;
-    let (caller, application) = session.application(core)?;
-    answer(core, &core.at_token(&caller, application, token)?, request)
+    let seat = || {
+        let (caller, application) = session.application(core)?;
+        core.at_token(&caller, application, token)
+    };
+    answer(core, &seated::<R>(core, session, seat())?, request)
 }
 
 /// What is asked about no token in particular.
@@ -76,8 +79,16 @@ where
     R::Answer: WireAnswer,
 {
     let request = parse::<R>(args)?;
-    let (caller, application) = session.application(core)?;
-    answer(core, &caller.at_slots(application), request)
+    let seat = session.application(core).map(|(caller, application)| caller.at_slots(application));
+    answer(core, &seated::<R>(core, session, seat)?, request)
+}
+
+/// Who asks; or it is noted that nobody was let ask.
+fn seated<R: Operation>(core: &Core, session: &Session, seat: Result<Caller>) -> Result<Caller> {
+    if let Err(error) = &seat {
+        core.note_refused(&session.somebody(core), R::ID, error)?;
+    }
+    seat
 }
 
 fn end_application(core: &Core, session: &Session, args: Map<'_>) -> Result<Zeroizing<Vec<u8>>> {

@@ -15,6 +15,7 @@ pub(crate) fn run(connection: &Connection, json: bool) -> Result<()> {
             "sealed": status.sealed,
             "reason": status.reason,
             "provider": status.provider,
+            "audit": status.audit,
         }));
     }
     let mut lines = vec![
@@ -25,6 +26,9 @@ pub(crate) fn run(connection: &Connection, json: bool) -> Result<()> {
     ];
     if status.sealed {
         lines.push(("reason", status.reason));
+    }
+    if !status.audit.is_empty() {
+        lines.push(("audit", status.audit));
     }
     show::pairs(&lines)
 }

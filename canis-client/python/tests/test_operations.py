@@ -254,7 +254,19 @@ def sealing(canis: Checked) -> None:
     assert not canis.call("unseal", **shown)["sealed"]
 
 
-@pytest.mark.parametrize("work", [look, live, use, carry, keep, slots, credentials, streams, pkcs11, roots, backups, sealing])
+def audit(canis: Checked) -> None:
+    """R50: everything that was asked above has its line, and none holds a secret."""
+    asked = Checked.seen - {"audit.verify", "audit.search"}
+    found, after, more = [], "", True
+    while more:
+        page = canis.call("audit.search", after=after, limit=1000)
+        found, after, more = found + page["lines"], page["next"], page["more"]
+    assert asked <= {json.loads(line)["op"] for line in found}
+    report = canis.call("audit.verify")
+    assert report["lines"] >= len(found) and not report["broken"]
+
+
+@pytest.mark.parametrize("work", [look, live, use, carry, keep, slots, credentials, streams, pkcs11, roots, backups, sealing, audit])
 def test_operations(canis: Checked, work: Callable[[Checked], None]) -> None:
     work(canis)
 

@@ -2,8 +2,9 @@
 
 use super::accumulator::Accountant;
 use crate::store::{
-    AccumulatorRow, Change, EntryRow, KeyRow, Ledger, MetaRow, ObjectQuery, ObjectRow, PinRow, PolicyRow,
-    ReceiptRow, RoleRow, RootSlotRow, Row, Store, TenantRow, TokenRow, Turn, UseRow, VersionRow,
+    AccumulatorRow, AuditHeadRow, AuditRows, Change, EntryRow, KeyRow, Ledger, MetaRow, ObjectQuery,
+    ObjectRow, OutboxRow, PinRow, PolicyRow, ReceiptRow, RoleRow, RootSlotRow, Row, Store, TenantRow,
+    TokenRow, Turn, UseRow, VersionRow,
 };
 use canis_proto::{Error, Id, Result};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -56,6 +57,14 @@ macro_rules! passed_on {
             self.base.$call($($name),*)
         })+
     };
+}
+
+impl AuditRows for Counted {
+    passed_on! {
+        fn outbox(&self) -> Result<Vec<OutboxRow>>;
+        fn audit_heads(&self) -> Result<Vec<AuditHeadRow>>;
+        fn seal_audit(&self, head: &AuditHeadRow, written: &[u64]) -> Result<()>;
+    }
 }
 
 impl Store for Counted {

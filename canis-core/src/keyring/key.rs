@@ -6,6 +6,7 @@ use super::ready::{ApiKey, ReadyKey};
 use super::seal::{Place, fresh_id};
 use super::store_rows::agree;
 use super::tenant::OpenTenant;
+use crate::audit::note_use;
 use crate::secret::SecretBytes;
 use crate::store::{KeyRow, Row, VersionRow};
 use canis_proto::{ENTRY_PREFIX, Error, ErrorCode, Id, KeyState, KeyType, Result, Usage};
@@ -159,6 +160,7 @@ impl Keyring {
         let bug = || Error::internal("a key record with unknown numbers was about to be written");
         let kind = KeyType::from_number(record.kind).ok_or_else(bug)?;
         let state = KeyState::from_number(record.state).ok_or_else(bug)?;
+        note_use(id, record.current_version);
         let mut row = clear_columns(tenant.id, id, revision, record, kind, state);
         row.sealed = tenant.rows.seal(&place(tenant.id, id, revision), &record.encode()?)?;
         Ok(Row::Key(row))

@@ -3,6 +3,7 @@
 //! Only `ops` use a [`Keyring`]; the one door to them is [`crate::Core::call`].
 
 use crate::allow::ObjectPlace;
+use crate::audit::Log;
 use crate::clock::Clock;
 use crate::crypto::Provider;
 use crate::crypto::decoy::Decoys;
@@ -105,6 +106,8 @@ pub struct Keyring {
     root_gate: RwLock<()>,
     /// Grows when the root key begins to be replaced, and when that is over.
     root_turns: AtomicU64,
+    /// The audit log, if one is kept.
+    pub(crate) log: Option<Arc<Log>>,
 }
 
 /// Whether the root key is at hand.
@@ -199,6 +202,7 @@ impl Keyring {
             roots: Mutex::new(()),
             root_gate: RwLock::new(()),
             root_turns: AtomicU64::new(0),
+            log: None,
             store,
             provider,
             clock,

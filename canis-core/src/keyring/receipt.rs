@@ -52,6 +52,7 @@ impl Core {
             let tenant = keyring.tenant(caller.tenant()?)?;
             let (id, now) = (keyring.receipt_id(&tenant, caller, once.key), keyring.clock.now_micros());
             if let Some(record) = keyring.receipt(&tenant, id, now)? {
+                draft.audit_again(caller, once.operation)?;
                 return record.answers(once.operation, &digest);
             }
             let answer = work(draft)?;

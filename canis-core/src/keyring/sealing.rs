@@ -218,6 +218,7 @@ impl Keyring {
         self.set_sealed_reason(String::new());
         self.credentials_changed();
         self.tell_watcher(None);
+        self.key_the_log();
         Ok(())
     }
 

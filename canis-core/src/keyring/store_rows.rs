@@ -90,7 +90,7 @@ pub(crate) fn sealed_fact(keys: &RootKeys, name: &str, secret: &SecretBytes) -> 
     Ok(Row::Meta(MetaRow { name: name.to_owned(), revision: 1, body }))
 }
 
-pub(super) fn fact_place(name: &str, revision: u64) -> Place<'_> {
+pub(crate) fn fact_place(name: &str, revision: u64) -> Place<'_> {
     Place { tenant: Id::STORE, table: "meta", row: Id::STORE, version: 0, kind: name, revision }
 }
 

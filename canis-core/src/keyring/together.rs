@@ -3,11 +3,12 @@
 use super::sealing::Sealing;
 use super::uses::Uses;
 use super::{Keyring, RootState, cache};
+use crate::audit::{Audited, Recorder};
 use crate::core::Core;
 use crate::crypto::decoy::Decoys;
 use crate::store::Store;
 use crate::store::draft::Draft;
-use canis_proto::{ErrorCode, Result};
+use canis_proto::{Error, ErrorCode, Result};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -28,9 +29,21 @@ impl Core {
         let mut waited = None;
         for _ in 0..TRIES {
             let draft = Arc::new(Draft::over(Arc::clone(&self.keyring.store)));
-            let done = work(&Core { keyring: self.keyring.drafted(&draft) })?;
+            let core = self.drafted(&draft);
+            let settle = |failed: Option<&Error>| match &self.recorder {
+                Some(recorder) => recorder.settle(core.recorder.as_ref(), failed),
+                None => Ok(()),
+            };
+            let done = match work(&core) {
+                Ok(done) => done,
+                Err(error) => {
+                    settle(Some(&error))?;
+                    return Err(error);
+                }
+            };
             match draft.commit_all() {
                 Ok(purge) => {
+                    settle(None)?;
                     if purge {
                         self.keyring.forget_keys();
                         self.keyring.purge();
@@ -43,13 +56,13 @@ impl Core {
                         self.keyring.losers.lock().unwrap_or_else(PoisonError::into_inner)
                     });
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    settle(Some(&error))?;
+                    return Err(error);
+                }
             }
         }
-        Err(canis_proto::Error::new(
-            ErrorCode::Conflict,
-            "others change the same things all the time; try again",
-        ))
+        Err(Error::new(ErrorCode::Conflict, "others change the same things all the time; try again"))
     }
 }
 
@@ -60,16 +73,32 @@ impl Core {
     /// Those of `work`.
     pub fn rehearse<T>(&self, work: impl FnOnce(&Core) -> Result<T>) -> Result<T> {
         let draft = Arc::new(Draft::over(Arc::clone(&self.keyring.store)));
-        work(&Core { keyring: self.keyring.drafted(&draft) })
+        let core = self.drafted(&draft);
+        let done = work(&core);
+        if let Some(recorder) = &self.recorder {
+            recorder.rehearsed(core.recorder.as_ref())?;
+        }
+        done
+    }
+
+    /// The same core over a draft.
+    fn drafted(&self, draft: &Arc<Draft>) -> Core {
+        let recorder = self.recorder.as_ref().map(Recorder::of_draft);
+        let store: Arc<dyn Store> = match &recorder {
+            Some(recorder) => {
+                Arc::new(Audited { store: Arc::<Draft>::clone(draft), log: Arc::clone(&recorder.log) })
+            }
+            None => Arc::<Draft>::clone(draft),
+        };
+        Core { keyring: self.keyring.drafted(store), recorder }
     }
 }
 
 impl Keyring {
     /// The same keyring over a draft: root and open tenants are shared, what is cached is not.
-    fn drafted(&self, draft: &Arc<Draft>) -> Keyring {
+    fn drafted(&self, store: Arc<dyn Store>) -> Keyring {
         let root: RootState = self.root_state();
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let store: Arc<dyn Store> = Arc::<Draft>::clone(draft);
         Keyring {
             books: Arc::clone(&self.books),
             backups: super::backups::Backups::default(),
@@ -94,6 +123,7 @@ impl Keyring {
             roots: Mutex::new(()),
             root_gate: RwLock::new(()),
             root_turns: AtomicU64::new(0),
+            log: self.log.clone(),
             store,
             provider: self.provider,
             clock: Arc::clone(&self.clock),

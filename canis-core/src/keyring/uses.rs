@@ -6,6 +6,7 @@
 
 use super::Keyring;
 use super::key::Key;
+use crate::audit::note_use;
 use crate::clock::Clock;
 use crate::object::KeyHandle;
 use crate::store::UseRow;
@@ -112,6 +113,7 @@ impl Keyring {
         if key.is_entry() {
             return;
         }
+        note_use(key.id, version);
         let last_used_at = self.clock.now_micros();
         self.uses.add(&UseRow { key_id: key.id, version, uses: 1, last_used_at });
     }

@@ -1,5 +1,6 @@
 //! `key.run-due`: what schedules ask for. The server's timer calls it; the core has no clock that ticks.
 
+use crate::audit::{self, Open};
 use crate::caller::Caller;
 use crate::core::{Core, Resource, Run};
 use crate::keyring::Keyring;
@@ -50,6 +51,11 @@ impl Run for RunDue {
     fn run(self, keyring: &Keyring, _: &Caller) -> Result<DueReport> {
         keyring.run_due_in(None)
     }
+
+    /// Each key has its own line; that it was looked for what is due has none.
+    fn keep_line(report: DueReport, _: Open) -> (DueReport, Option<Open>) {
+        (report, None)
+    }
 }
 
 impl Keyring {
@@ -89,12 +95,17 @@ impl Keyring {
         let due = |key: &Key| key.record.due_at().is_some_and(|at| at <= now);
         let key = find()?;
         // Another process may be first: then it is not due any more, and nothing is done here.
-        if key.state == KeyState::Disabled && self.destroy(&tenant, find, due)?.state == KeyState::Destroyed {
+        let on = Resource::Key(&key.record.name);
+        let destroy = || self.destroy(&tenant, find, due);
+        if key.state == KeyState::Disabled
+            && audit::part(tenant.id, OperationId::DestroyKey, on, destroy)?.state == KeyState::Destroyed
+        {
             report.destroyed.push(key.record.name.clone());
         }
+        let rotate = || self.rotate(&tenant, find, due);
         if key.state == KeyState::Active
             && due(&key)
-            && let Some(done) = self.rotate(&tenant, find, due)?
+            && let Some(done) = audit::part(tenant.id, OperationId::RotateKey, on, rotate)?
         {
             report.rotated.push((done.key.record.name.clone(), done.key.record.current_version));
         }

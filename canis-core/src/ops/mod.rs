@@ -2,6 +2,7 @@
 
 mod accept_store;
 mod aes_gcm;
+mod audit;
 pub(crate) mod authenticate;
 mod backup;
 mod create_key;

@@ -20,6 +20,7 @@ impl Run for Status {
             sealed,
             reason: if sealed { keyring.sealed_reason() } else { String::new() },
             provider: keyring.provider.name.to_owned(),
+            audit: keyring.log.as_ref().map_or_else(String::new, |log| log.why()),
         })
     }
 }

@@ -3,6 +3,7 @@
 use super::decrypt::made_by;
 use super::digest::hash_of;
 use super::mac::makes_macs;
+use crate::audit::{Open, Written};
 use crate::caller::Caller;
 use crate::core::{Core, Resource, Run};
 use crate::crypto::{Hasher, MAX_DIGEST, MacRun};
@@ -28,6 +29,10 @@ impl Run for Begin<'_, HashStream> {
 
     fn run(self, keyring: &Keyring, _: &Caller) -> Result<Box<dyn Stream<Digest>>> {
         Ok(Box::new(Hashing(keyring.provider.digest.start(hash_of(self.request.hash)))))
+    }
+
+    fn keep_line(stream: Self::Answer, line: Open) -> (Self::Answer, Option<Open>) {
+        (Written::boxed(stream, line), None)
     }
 }
 
@@ -70,6 +75,10 @@ impl<'a> Run for Begin<'a, MacStream<'a>> {
         let name = key.record.name.clone();
         Ok(Box::new(Tagging { run, made: Sealed { name, version, bytes: Vec::new() } }))
     }
+
+    fn keep_line(stream: Self::Answer, line: Open) -> (Self::Answer, Option<Open>) {
+        (Written::boxed(stream, line), None)
+    }
 }
 
 impl<'a> Run for Begin<'a, VerifyMacStream<'a>> {
@@ -96,6 +105,10 @@ impl<'a> Run for Begin<'a, VerifyMacStream<'a>> {
         let run = keyring.hmac_run(&tenant, &key, sealed.version, hash)?;
         keyring.used(&key, sealed.version);
         Ok(Box::new(Checking { run, tag: sealed.bytes }))
+    }
+
+    fn keep_line(stream: Self::Answer, line: Open) -> (Self::Answer, Option<Open>) {
+        (Written::boxed(stream, line), None)
     }
 }
 

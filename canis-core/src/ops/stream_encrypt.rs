@@ -6,6 +6,7 @@
 
 use super::decrypt::made_by;
 use super::encrypt::bound_to;
+use crate::audit::{Open, Written};
 use crate::caller::Caller;
 use crate::core::{Core, Facts, Resource, Run};
 use crate::crypto::chunks::{Opener, Sealer};
@@ -55,6 +56,10 @@ impl<'a> Run for Begin<'a, EncryptStream<'a>> {
         let head = header.to_stream_header() + "\n";
         Ok(Box::new(Encrypting { head, sealer: Sealer::new(keyring.provider, keys.key()?)?, bytes: 0 }))
     }
+
+    fn keep_line(stream: Self::Answer, line: Open) -> (Self::Answer, Option<Open>) {
+        (Written::boxed(stream, line), None)
+    }
 }
 
 impl<'a> Run for Begin<'a, DecryptStream<'a>> {
@@ -95,6 +100,10 @@ impl<'a> Run for Begin<'a, DecryptStream<'a>> {
         }
         keyring.used(&key, header.version);
         Ok(Box::new(Decrypting { opener: Opener::new(keyring.provider, keys.key()?)?, bytes: 0 }))
+    }
+
+    fn keep_line(stream: Self::Answer, line: Open) -> (Self::Answer, Option<Open>) {
+        (Written::boxed(stream, line), None)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::decrypt::made_by;
 use super::sign::{hash_of, scheme_for};
+use crate::audit::{Open, Written};
 use crate::caller::Caller;
 use crate::core::{Core, Resource, Run};
 use crate::crypto::{Hasher, MAX_DIGEST};
@@ -34,6 +35,10 @@ impl<'a> Run for Begin<'a, SignStream<'a>> {
         key.version_to_use(version)?;
         Ok(Box::new(Signing { hashed, name: name.into_owned(), form, version }))
     }
+
+    fn keep_line(stream: Self::Answer, line: Open) -> (Self::Answer, Option<Open>) {
+        (Written::boxed(stream, line), None)
+    }
 }
 
 impl<'a> Run for Begin<'a, VerifyStream<'a>> {
@@ -58,6 +63,10 @@ impl<'a> Run for Begin<'a, VerifyStream<'a>> {
         key.allow_old(sealed.version)?;
         let (name, signature) = (name.into_owned(), signature.into_owned());
         Ok(Box::new(Verifying { hashed, name, signature, form }))
+    }
+
+    fn keep_line(stream: Self::Answer, line: Open) -> (Self::Answer, Option<Open>) {
+        (Written::boxed(stream, line), None)
     }
 }
 

@@ -1,8 +1,9 @@
 //! A store as servers have it: what must not wait ([`crate::at_once`]) does not get to it.
 
 use super::{
-    AccumulatorRow, Change, EntryRow, KeyRow, Ledger, MetaRow, ObjectQuery, ObjectRow, PinRow, PolicyRow,
-    ReceiptRow, RoleRow, RootSlotRow, Row, Store, TenantRow, TokenRow, Turn, UseRow, VersionRow,
+    AccumulatorRow, AuditHeadRow, AuditRows, Change, EntryRow, KeyRow, Ledger, MetaRow, ObjectQuery,
+    ObjectRow, OutboxRow, PinRow, PolicyRow, ReceiptRow, RoleRow, RootSlotRow, Row, Store, TenantRow,
+    TokenRow, Turn, UseRow, VersionRow,
 };
 use crate::at_once::may_wait;
 use canis_proto::{Id, Result};
@@ -17,6 +18,14 @@ macro_rules! waiting {
             self.0.$call($($name),*)
         })+
     };
+}
+
+impl<S: Store> AuditRows for AtHand<S> {
+    waiting! {
+        fn outbox(&self) -> Result<Vec<OutboxRow>>;
+        fn audit_heads(&self) -> Result<Vec<AuditHeadRow>>;
+        fn seal_audit(&self, head: &AuditHeadRow, written: &[u64]) -> Result<()>;
+    }
 }
 
 impl<S: Store> Store for AtHand<S> {

@@ -5,8 +5,9 @@
 //! entries and sealed facts; what concerns a whole tenant is not drafted.
 
 use super::{
-    AccumulatorRow, Change, EntryRow, KeyRow, Ledger, MetaRow, ObjectQuery, ObjectRow, PinRow, PolicyRow,
-    ReceiptRow, RoleRow, RootSlotRow, Row, Store, TenantRow, TokenRow, Turn, UNSAID, UseRow, VersionRow,
+    AccumulatorRow, AuditHeadRow, AuditRows, Change, EntryRow, KeyRow, Ledger, MetaRow, ObjectQuery,
+    ObjectRow, OutboxRow, PinRow, PolicyRow, ReceiptRow, RoleRow, RootSlotRow, Row, Store, TenantRow,
+    TokenRow, Turn, UNSAID, UseRow, VersionRow,
 };
 use canis_proto::{Error, Id, Result};
 use std::collections::HashMap;
@@ -68,7 +69,10 @@ impl Draft {
         let mut notes = self.notes();
         match change {
             // Nothing that runs on a draft reads these.
-            Change::ExpectTenant(..) | Change::ForgetReceipts(_) | Change::Put(Row::Receipt(_)) => {}
+            Change::ExpectTenant(..)
+            | Change::ForgetReceipts(_)
+            | Change::NoteLine(_)
+            | Change::Put(Row::Receipt(_)) => {}
             Change::Put(row) => notes.put(row)?,
             Change::RemoveObject(id, _) => drop(notes.objects.insert(*id, None)),
             Change::RemoveEntry(id, _) => drop(notes.entries.insert(*id, None)),
@@ -141,6 +145,20 @@ fn many<K: Eq + Hash, T: Clone>(
 ) -> Vec<T> {
     let untouched = base.into_iter().filter(|row| !written.contains_key(&key(row)));
     untouched.chain(written.values().flatten().filter(|row| fits(row)).cloned()).collect()
+}
+
+impl AuditRows for Draft {
+    fn outbox(&self) -> Result<Vec<OutboxRow>> {
+        self.base.outbox()
+    }
+
+    fn audit_heads(&self) -> Result<Vec<AuditHeadRow>> {
+        self.base.audit_heads()
+    }
+
+    fn seal_audit(&self, head: &AuditHeadRow, written: &[u64]) -> Result<()> {
+        self.base.seal_audit(head, written)
+    }
 }
 
 impl Store for Draft {

@@ -6,6 +6,7 @@
 use canis_proto::{Error, ErrorCode, Id, Result};
 
 pub mod at_hand;
+mod audit;
 pub(crate) mod columns;
 pub(crate) mod draft;
 mod ledger;
@@ -13,6 +14,7 @@ pub mod memory;
 mod row;
 pub mod sqlite;
 
+pub use audit::{AuditHeadRow, AuditRows, OutboxRow};
 pub(crate) use ledger::Owner;
 pub use ledger::{Balance, Ledger, Page};
 pub use row::{
@@ -21,7 +23,7 @@ pub use row::{
 };
 
 /// Where rows live. Synchronous; every call may touch a disk.
-pub trait Store: Send + Sync {
+pub trait Store: AuditRows {
     /// A named fact about the store.
     fn meta(&self, name: &str) -> Result<Option<MetaRow>>;
     /// Every named fact.

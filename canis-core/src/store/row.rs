@@ -1,5 +1,6 @@
 //! The rows of each table. Names of the key tables and their columns are those of the key engine's schema.
 
+use super::audit::OutboxRow;
 use canis_proto::Id;
 
 /// A named fact about the store.
@@ -320,6 +321,8 @@ pub enum Change {
     /// Fails the transaction unless the tenant still has this revision: what was sealed under a tenant key must not be
     /// written when the tenant was wiped meanwhile and has another key.
     ExpectTenant(Id, u64),
+    /// Writes the audit line of this transaction, in place of the same operation's if it is there.
+    NoteLine(OutboxRow),
     /// Removes a root slot that has this revision.
     RemoveRootSlot(Id, u64),
     /// Removes an object that has this revision.

@@ -3,6 +3,7 @@
 use super::opened::Token;
 use crate::log::Log;
 use crate::rv::Result;
+use canis_core::audit::{Scope, Settings};
 use canis_core::clock::SystemClock;
 use canis_core::datadir::{DataDir, DirLock};
 use canis_core::object::KeyHandle;
@@ -37,7 +38,12 @@ impl Embedded {
     ///
     /// # Errors
     /// A file that is no store or cannot be read.
-    pub(crate) fn open(directory: &Path, helper: &HsmHelper, log: &Log) -> Result<Option<Embedded>> {
+    pub(crate) fn open(
+        directory: &Path,
+        audit: Option<Scope>,
+        helper: &HsmHelper,
+        log: &Log,
+    ) -> Result<Option<Embedded>> {
         let directory = DataDir::new(directory);
         let shown = directory.path().display();
         if directory.is_locked() {
@@ -65,7 +71,10 @@ impl Embedded {
             }
             shared => shared?,
         };
-        let core = Core::open(Arc::new(store), default_provider(), Arc::new(SystemClock))?;
+        let mut core = Core::open(Arc::new(store), default_provider(), Arc::new(SystemClock))?;
+        if let Some(scope) = audit {
+            core = core.audited(Settings { scope, ..Settings::of_program(directory.path()) })?;
+        }
         if let Err(error) = unseal(&core, &directory, helper) {
             log.line(format_args!("no slots: the store in {shown} is sealed: {error}"));
             return Ok(None);

@@ -62,7 +62,8 @@ impl Keeper {
             return Ok(Some(Keeper::Remote(Box::new(remote))));
         }
         let helper = helper::of(settings.hsm_helper.as_deref());
-        Ok(Embedded::open(directory, &helper, log)?.map(|core| Keeper::Embedded(Box::new(core))))
+        let core = Embedded::open(directory, settings.audit, &helper, log)?;
+        Ok(core.map(|core| Keeper::Embedded(Box::new(core))))
     }
 
     /// Whether an empty slot waits for C_InitToken.

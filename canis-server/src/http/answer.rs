@@ -132,12 +132,13 @@ impl Asker {
         let payload = Wiped::from(zeroize::Zeroizing::new(
             asked.with_some("idempotency_key", idempotency_key).encode(),
         ));
-        if let Some(result) = request::run_at_once(&self.server, session, &payload) {
-            return result;
+        if let Some(done) = request::run_at_once(&self.server, session, &payload) {
+            return self.server.gate.pass(done).await;
         }
         // Dropped with this future, when the client has gone: what has not begun is not begun.
         let (_here, cancelled) = oneshot::channel();
-        request::run(&self.server, Arc::clone(session), payload, arrived, cancelled).await
+        let done = request::run(&self.server, Arc::clone(session), payload, arrived, cancelled).await;
+        self.server.gate.pass(done).await
     }
 }
 

@@ -45,6 +45,7 @@ pub(crate) fn status(code: ErrorCode) -> StatusCode {
         | E::TenantLocked
         | E::StoreUnavailable
         | E::StoreLocked
+        | E::AuditUnavailable
         | E::RootUnavailable
         | E::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         E::StoreFull => StatusCode::INSUFFICIENT_STORAGE,

@@ -91,6 +91,8 @@ routes! {
     "PUT" "/v1/sys/policies/{name}" PutPolicy;
     "DELETE" "/v1/sys/policies/{name}" DeletePolicy;
     "POST" "/v1/sys/explain" ExplainPolicy;
+    "GET" "/v1/sys/audit" SearchAudit;
+    "POST" "/v1/sys/audit/verify" VerifyAudit;
     "GET" "/v1/sys/roots" ListRoots;
     "POST" "/v1/sys/roots" AddRoot;
     "POST" "/v1/sys/roots/test" TestRoot;

@@ -74,7 +74,7 @@ pub(crate) async fn known(server: &Arc<Server>, session: &Arc<Session>) -> Resul
     server.lockout.admit(session.source())?;
     let (theirs, core) = (Arc::clone(session), Arc::clone(&server.core));
     let share = server.shares.strangers();
-    let known = server.pool.run(share, Cost::Short, move || theirs.authenticate(&core).map(drop)).await;
+    let known = server.pool.run(share, Cost::Short, move || theirs.begin(&core)).await;
     if known.as_ref().is_err_and(|error| error.code == ErrorCode::Unauthenticated) {
         server.lockout.wrong(session.source());
         tokio::time::sleep(crate::limits::WRONG_TOKEN).await;

@@ -17,6 +17,7 @@ use canis_proto::answer::{
     EntryInfo, EntryList, ExportedKey, KeyInfo, KeyList, MacMade, PublicKeyInfo, RandomBytes, Rewrapped,
     Rotated, Signed, StatusInfo, Verified, WrappingKeyInfo,
 };
+use canis_proto::audit::{AuditLines, AuditVerified, SearchAudit, VerifyAudit};
 use canis_proto::backup::{BackupMade, BackupPiece, CreateBackup, ReadBackup};
 use canis_proto::credential::{
     CreateCredential, CredentialInfo, CredentialList, CredentialMade, CredentialRevoked, ListCredentials,
@@ -136,6 +137,8 @@ pub(crate) fn request_again(payload: &[u8]) -> (OperationId, Vec<u8>) {
         OperationId::ImportToSlot => request::<ImportToSlot<'_>>(args),
         OperationId::ExportFromSlot => request::<ExportFromSlot<'_>>(args),
         OperationId::DeleteSlot => request::<DeleteSlot<'_>>(args),
+        OperationId::VerifyAudit => request::<VerifyAudit>(args),
+        OperationId::SearchAudit => request::<SearchAudit<'_>>(args),
         OperationId::ListRoots => request::<ListRoots>(args),
         OperationId::AddRoot => request::<AddRoot<'_>>(args),
         OperationId::RemoveRoot => request::<RemoveRoot<'_>>(args),
@@ -181,6 +184,8 @@ pub(crate) fn answer_again(id: OperationId, payload: &[u8]) -> Vec<u8> {
         OperationId::ImportToSlot => answer::<SlotObjects>(payload),
         OperationId::ExportFromSlot => answer::<SlotObject>(payload),
         OperationId::DeleteSlot => answer::<SlotDeleted>(payload),
+        OperationId::VerifyAudit => answer::<AuditVerified>(payload),
+        OperationId::SearchAudit => answer::<AuditLines>(payload),
         OperationId::ListRoots => answer::<RootList>(payload),
         OperationId::AddRoot | OperationId::TestRoot | OperationId::RotateRoot => {
             answer::<RootSlotInfo>(payload)

@@ -3,9 +3,9 @@
 mod tables;
 
 use super::{
-    AccumulatorRow, Balance, Change, EntryRow, KeyRow, Ledger, MetaRow, ObjectQuery, ObjectRow, PinRow,
-    PolicyRow, ReceiptRow, RoleRow, RootSlotRow, Row, Store, TenantRow, TokenRow, Turn, UNSAID, UseRow,
-    VersionRow,
+    AccumulatorRow, AuditHeadRow, AuditRows, Balance, Change, EntryRow, KeyRow, Ledger, MetaRow, ObjectQuery,
+    ObjectRow, OutboxRow, PinRow, PolicyRow, ReceiptRow, RoleRow, RootSlotRow, Row, Store, TenantRow,
+    TokenRow, Turn, UNSAID, UseRow, VersionRow,
 };
 use canis_proto::{Error, ErrorCode, Id, Result};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,6 +28,24 @@ impl MemoryStore {
 
     fn read<T>(&self, look: impl FnOnce(&Tables) -> T) -> Result<T> {
         Ok(look(&self.tables.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+impl AuditRows for MemoryStore {
+    fn outbox(&self) -> Result<Vec<OutboxRow>> {
+        self.read(|t| t.outbox.clone())
+    }
+
+    fn audit_heads(&self) -> Result<Vec<AuditHeadRow>> {
+        self.read(|t| t.audit_heads.clone())
+    }
+
+    fn seal_audit(&self, head: &AuditHeadRow, written: &[u64]) -> Result<()> {
+        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        tables.audit_heads.retain(|row| row.writer != head.writer);
+        tables.audit_heads.push(head.clone());
+        tables.outbox.retain(|row| row.writer != head.writer || !written.contains(&row.number));
+        Ok(())
     }
 }
 

@@ -1,8 +1,9 @@
 //! The tables of the model, and what a change does to them.
 
 use crate::store::{
-    AccumulatorRow, Change, EntryRow, KeyRow, MetaRow, ObjectRow, Owner, PinRow, PolicyRow, ReceiptRow,
-    RoleRow, RootSlotRow, Row, TenantRow, TokenRow, UseRow, VersionRow, conflict, under_no_root_key,
+    AccumulatorRow, AuditHeadRow, Change, EntryRow, KeyRow, MetaRow, ObjectRow, OutboxRow, Owner, PinRow,
+    PolicyRow, ReceiptRow, RoleRow, RootSlotRow, Row, TenantRow, TokenRow, UseRow, VersionRow, conflict,
+    under_no_root_key,
 };
 use canis_proto::{Error, ErrorCode, Id, Result};
 
@@ -25,6 +26,8 @@ pub(super) struct Tables {
     pub(super) entries: Vec<EntryRow>,
     pub(super) receipts: Vec<ReceiptRow>,
     pub(super) accumulators: Vec<AccumulatorRow>,
+    pub(super) outbox: Vec<OutboxRow>,
+    pub(super) audit_heads: Vec<AuditHeadRow>,
 }
 
 /// Inserts at revision 1, else replaces the row of the revision before.
@@ -119,6 +122,11 @@ impl Tables {
                 let at = self.entries.iter().position(|r| r.id == *id && r.revision == *revision);
                 at.map(|at| drop(self.entries.remove(at)))
                     .ok_or_else(|| conflict("kv_entries", &id.to_string()))
+            }
+            Change::NoteLine(row) => {
+                self.outbox.retain(|r| (r.writer, r.number) != (row.writer, row.number));
+                self.outbox.push(row.clone());
+                Ok(())
             }
             Change::ForgetReceipts(now) => {
                 self.receipts.retain(|r| r.expires_at > *now);

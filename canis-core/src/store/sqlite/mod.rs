@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 use table::Columns;
 
+mod audit;
 mod connection;
 mod counted;
 mod generation;

@@ -11,8 +11,16 @@ pub(super) const GAINED: &[(&str, &str, &str)] =
     &[("kms_keys", "due_at", "INTEGER"), ("objects", "family", "INTEGER NOT NULL DEFAULT 255")];
 
 /// Tables that it has gained since.
-pub(super) const GAINED_TABLES: &[&str] =
-    &["value_roles", "key_uses", "kv_entries", "idempotency", "accumulators", "policies"];
+pub(super) const GAINED_TABLES: &[&str] = &[
+    "value_roles",
+    "key_uses",
+    "kv_entries",
+    "idempotency",
+    "accumulators",
+    "policies",
+    "outbox",
+    "audit_heads",
+];
 
 /// Every table and index, as a new store has them; those that are there already are left alone.
 pub(super) const TABLES: &str = "
@@ -139,4 +147,15 @@ CREATE TABLE IF NOT EXISTS accumulators (
     sealed BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS idx_idempotency_expires ON idempotency (expires_at);
+CREATE TABLE IF NOT EXISTS outbox (
+    writer BLOB NOT NULL,
+    number INTEGER NOT NULL,
+    sealed BLOB NOT NULL,
+    PRIMARY KEY (writer, number)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS audit_heads (
+    writer BLOB PRIMARY KEY,
+    ended INTEGER NOT NULL,
+    sealed BLOB NOT NULL
+) STRICT;
 ";

@@ -2,8 +2,8 @@
 
 use crate::store::Row as AnyRow;
 use crate::store::{
-    AccumulatorRow, EntryRow, KeyRow, MetaRow, ObjectRow, PinRow, PolicyRow, ReceiptRow, RoleRow,
-    RootSlotRow, TenantRow, TokenRow, UseRow, VersionRow,
+    AccumulatorRow, AuditHeadRow, EntryRow, KeyRow, MetaRow, ObjectRow, OutboxRow, PinRow, PolicyRow,
+    ReceiptRow, RoleRow, RootSlotRow, TenantRow, TokenRow, UseRow, VersionRow,
 };
 use canis_proto::Id;
 use rusqlite::types::Value;
@@ -216,5 +216,15 @@ table!(ReceiptRow, "idempotency", |_: &ReceiptRow| 1, {
 table!(AccumulatorRow, "accumulators", |r: &AccumulatorRow| r.revision, {
     id: id, blob;
     revision: counter, number;
+    sealed: get, Value::Blob;
+});
+table!(OutboxRow, "outbox", |_: &OutboxRow| 1, {
+    writer: id, blob;
+    number: counter, number;
+    sealed: get, Value::Blob;
+});
+table!(AuditHeadRow, "audit_heads", |_: &AuditHeadRow| 1, {
+    writer: id, blob;
+    ended: get, Value::from;
     sealed: get, Value::Blob;
 });

@@ -59,6 +59,7 @@ fn apply(writer: &mut Writer<'_>, change: &Change) -> Result<()> {
             done
         }
         Change::ExpectTenant(id, revision) => expect_tenant(writer, *id, *revision),
+        Change::NoteLine(row) => super::audit::note_line(writer.path, &writer.transaction, row),
         Change::RemoveRootSlot(id, revision) => writer.remove::<RootSlotRow>(*id, *revision),
         Change::RemoveObject(id, revision) => writer.remove::<ObjectRow>(*id, *revision),
         Change::RemoveToken(id, revision) => writer.remove::<TokenRow>(*id, *revision),

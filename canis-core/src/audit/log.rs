@@ -1,0 +1,398 @@
+//! The log: takes lines, and writes them together. Whoever takes an answer away waits until its line is on the disk; nobody
+//! else waits. A server has a thread that writes; in other programs whoever made a line writes it.
+
+use super::files::{Rotation, SEGMENTS};
+use super::keys::AuditKeys;
+use super::line::Line;
+use super::writer::{Place, Writer, own_line};
+use crate::clock::Clock;
+use crate::crypto::Provider;
+use crate::keyring::seal::fresh_id;
+use crate::store::{OutboxRow, Store};
+use canis_proto::{Blame, Error, ErrorCode, Id, OperationId, Result};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+/// What is written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Changes, logins and denials.
+    Changes,
+    /// Everything.
+    All,
+}
+
+/// What happens to requests while no line can be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// They are refused.
+    Refuse,
+    /// They are served, and the log lacks what does not fit into memory.
+    Continue,
+}
+
+/// How a log is kept.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where its files are.
+    pub folder: PathBuf,
+    /// What is written down.
+    pub scope: Scope,
+    /// What happens while that cannot be done.
+    pub failure: Failure,
+    /// When a file is ended.
+    pub rotation: Rotation,
+    /// Whether somebody calls [`Log::run`]; else whoever made a line writes it.
+    pub has_thread: bool,
+}
+
+impl Settings {
+    /// Those of a program without a thread for it, on the data directory `dir`: changes, logins and denials.
+    #[must_use]
+    pub fn of_program(dir: &Path) -> Self {
+        Settings {
+            folder: dir.join(SEGMENTS),
+            scope: Scope::Changes,
+            failure: Failure::Refuse,
+            rotation: Rotation::default(),
+            has_thread: false,
+        }
+    }
+}
+
+/// How many bytes of lines wait at most while none can be written.
+const WAITING: usize = 64 << 20;
+
+/// How often the head is sealed in the store.
+pub(super) const SEAL_MICROS: i64 = 1_000_000;
+
+/// The log of one process over one store.
+pub struct Log {
+    pub(super) settings: Settings,
+    pub(super) place: Place,
+    keys: OnceLock<Arc<AuditKeys>>,
+    queue: Mutex<Queue>,
+    filled: Condvar,
+    writer: Mutex<Writer>,
+    /// How many lines were taken.
+    taken: AtomicU64,
+    /// How many of them are on the disk.
+    durable: AtomicU64,
+    /// How many changes carried their line.
+    changes: AtomicU64,
+    failing: AtomicBool,
+    why: Mutex<String>,
+    watcher: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    /// Whether it was looked for what others have left.
+    looked: AtomicBool,
+}
+
+/// Lines that wait to be written.
+#[derive(Default)]
+pub(super) struct Queue {
+    pub(super) text: Vec<u8>,
+    /// Where each ends, and the number of its change.
+    pub(super) ends: Vec<(usize, Option<u64>)>,
+    /// How many found no room.
+    pub(super) lost: u64,
+    stopping: bool,
+}
+
+impl Log {
+    pub(crate) fn new(
+        settings: Settings,
+        store: Arc<dyn Store>,
+        provider: &'static Provider,
+        clock: Arc<dyn Clock>,
+        store_id: Id,
+    ) -> Result<Self> {
+        let place =
+            Place { writer: fresh_id(provider)?, store_id, folder: settings.folder.clone(), store, clock };
+        Ok(Log {
+            settings,
+            place,
+            keys: OnceLock::new(),
+            queue: Mutex::default(),
+            filled: Condvar::new(),
+            writer: Mutex::default(),
+            taken: AtomicU64::new(0),
+            durable: AtomicU64::new(0),
+            changes: AtomicU64::new(0),
+            failing: AtomicBool::new(false),
+            why: Mutex::default(),
+            watcher: OnceLock::new(),
+            looked: AtomicBool::new(false),
+        })
+    }
+
+    /// The keys, as soon as the store is unsealed.
+    pub(crate) fn keys(&self) -> Option<&AuditKeys> {
+        self.keys.get().map(|keys| &**keys)
+    }
+
+    /// From now on lines are written under these keys.
+    pub(crate) fn hold_keys(&self, keys: AuditKeys) {
+        // A store that is unsealed twice has the same keys.
+        let _ = self.keys.set(Arc::new(keys));
+    }
+
+    pub(crate) fn now(&self) -> i64 {
+        self.place.clock.now_micros()
+    }
+
+    /// Whether an operation has a line even if all goes well.
+    pub(crate) fn wants(&self, operation: OperationId) -> bool {
+        use OperationId as O;
+        let ends = matches!(operation, O::EndApplication | O::EndSession | O::Status);
+        self.settings.scope == Scope::All || !(operation.repeats() || ends)
+    }
+
+    /// Whether the line of what has ended is written down: of what leaves nothing behind, as objects of a session do, only
+    /// where everything is.
+    pub(crate) fn keeps<T>(&self, operation: OperationId, line: &Line, result: &Result<T>) -> bool {
+        use OperationId as O;
+        let login = matches!(operation, O::Login | O::Logout | O::ConfirmUse | O::ChangePin | O::InitUserPin);
+        let parts = !line.parts.is_empty();
+        self.settings.scope == Scope::All
+            || login
+            || parts
+            || line.change.is_some()
+            || result.as_ref().is_err_and(is_denial)
+    }
+
+    /// Refuses what cannot be written down.
+    ///
+    /// # Errors
+    /// `audit_unavailable`.
+    pub(crate) fn check(&self, operation: OperationId) -> Result<()> {
+        if !self.refuses() || operation == OperationId::Status || !self.wants(operation) {
+            return Ok(());
+        }
+        // Where nobody else does, whoever comes tries whether it can be written again.
+        if !self.settings.has_thread && self.flush().is_ok() {
+            return Ok(());
+        }
+        Err(self.unavailable())
+    }
+
+    /// Whether requests are refused for now.
+    fn refuses(&self) -> bool {
+        self.failing.load(Ordering::Acquire) && self.settings.failure == Failure::Refuse
+    }
+
+    /// The error of those who are refused.
+    #[must_use]
+    pub fn unavailable(&self) -> Error {
+        Error::new(
+            ErrorCode::AuditUnavailable,
+            format!("the audit log cannot be written, so nothing is done: {}", self.why()),
+        )
+    }
+
+    /// Where its files are.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.settings.folder
+    }
+
+    /// Why no line can be written; empty if it can.
+    #[must_use]
+    pub fn why(&self) -> String {
+        if !self.failing.load(Ordering::Acquire) {
+            return String::new();
+        }
+        self.why.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes a line. Where nobody else writes it, it is on the disk when this returns.
+    ///
+    /// # Errors
+    /// `audit_unavailable`, where nobody else writes it.
+    pub(crate) fn take(&self, lines: impl IntoIterator<Item = Line>) -> Result<()> {
+        if !self.settings.has_thread {
+            self.look_after_others();
+        }
+        {
+            let mut queue = self.queue();
+            for line in lines {
+                queue.push(line);
+                self.taken.fetch_add(1, Ordering::AcqRel);
+            }
+        }
+        if self.settings.has_thread {
+            self.filled.notify_one();
+            return Ok(());
+        }
+        match self.flush() {
+            Err(_) if self.settings.failure == Failure::Refuse => Err(self.unavailable()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The line of a change, to be written in its transaction.
+    pub(super) fn change_row(&self, line: &mut Line) -> Result<Option<OutboxRow>> {
+        let Some(keys) = self.keys() else { return Ok(None) };
+        let number = *line.change.get_or_insert_with(|| self.changes.fetch_add(1, Ordering::AcqRel) + 1);
+        if number == 1 || !self.settings.has_thread {
+            // Before there is a change of this writer, there is its file: who finds the one without the other must not
+            // take this process for one that has ended.
+            self.writer().ready(self)?;
+        }
+        let body = line.begun(self.now());
+        let sealed = keys.seal("outbox", self.place.writer, number, &body)?;
+        Ok(Some(OutboxRow { writer: self.place.writer, number, sealed }))
+    }
+
+    /// How many lines were taken so far: what was taken before this moment is on the disk when [`Log::settled`] says so.
+    #[must_use]
+    pub fn receipt(&self) -> u64 {
+        self.taken.load(Ordering::Acquire)
+    }
+
+    /// Whether answers may leave whose lines are among the first `receipt`: `Some(false)` if the lines cannot be written
+    /// and nothing may be done without; `None` if that is not known yet.
+    #[must_use]
+    pub fn settled(&self, receipt: u64) -> Option<bool> {
+        if self.durable.load(Ordering::Acquire) >= receipt {
+            return Some(true);
+        }
+        self.failing.load(Ordering::Acquire).then_some(self.settings.failure == Failure::Continue)
+    }
+
+    /// Calls `watcher` whenever what [`Log::settled`] says may have changed.
+    pub fn watch(&self, watcher: impl Fn() + Send + Sync + 'static) {
+        let _ = self.watcher.set(Box::new(watcher));
+    }
+
+    /// Writes lines as they come, and seals the head, until [`Log::stop`]. For a thread of its own.
+    pub fn run(&self) {
+        loop {
+            let wait = {
+                let queue = self.queue();
+                if queue.stopping && queue.ends.is_empty() {
+                    return;
+                }
+                if queue.ends.is_empty() || self.failing.load(Ordering::Acquire) {
+                    let waited = self.filled.wait_timeout(queue, Duration::from_millis(500));
+                    let (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
+                    queue.stopping && self.failing.load(Ordering::Acquire)
+                } else {
+                    false
+                }
+            };
+            self.look_after_others();
+            // What goes wrong is told by `why`; the next turn tries again.
+            let _ = self.flush();
+            if wait {
+                return;
+            }
+        }
+    }
+
+    /// Ends [`Log::run`] when what waits is written, if that can be done.
+    pub fn stop(&self) {
+        self.queue().stopping = true;
+        self.filled.notify_all();
+    }
+
+    /// Writes what waits.
+    ///
+    /// # Errors
+    /// Why it could not be written; it waits on.
+    pub fn flush(&self) -> Result<()> {
+        let mut writer = self.writer();
+        let mut done = Ok(());
+        loop {
+            if !writer.holds_lines() {
+                writer.hold(&mut self.queue());
+            }
+            if !writer.holds_lines() {
+                break;
+            }
+            match writer.write(self) {
+                Ok(lines) => drop(self.durable.fetch_add(lines, Ordering::AcqRel)),
+                Err(error) => {
+                    done = Err(error);
+                    break;
+                }
+            }
+            self.note(&done);
+        }
+        let done = done.and_then(|()| writer.seal_when_due(self));
+        drop(writer);
+        self.note(&done);
+        done
+    }
+
+    /// Writes what waits and ends the chain: nothing comes after.
+    ///
+    /// # Errors
+    /// As [`Log::flush`].
+    pub fn end(&self) -> Result<()> {
+        self.flush()?;
+        self.writer().end(self)
+    }
+
+    /// Says that nothing can be written, for this reason.
+    pub(crate) fn fail(&self, error: &Error) {
+        self.note(&Err(error.clone()));
+    }
+
+    /// Writes down what processes have left that were killed, once.
+    fn look_after_others(&self) {
+        if self.keys().is_none() || self.looked.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        if let Err(error) = self.recover() {
+            let mut line = own_line("audit.recover", self.keys());
+            line.text("broken", &error.message);
+            let _ = self.take([line.end(&Err::<(), _>(error), self.now())]);
+        }
+    }
+
+    fn note(&self, done: &Result<()>) {
+        if let Err(error) = done {
+            *self.why.lock().unwrap_or_else(PoisonError::into_inner) = error.message.clone();
+        }
+        self.failing.store(done.is_err(), Ordering::Release);
+        if let Some(watcher) = self.watcher.get() {
+            watcher();
+        }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        // Where a thread writes it ends the log. Else this is the end; what it cannot write is looked after by the next.
+        if !self.settings.has_thread {
+            let _ = self.end();
+        }
+    }
+}
+
+impl Queue {
+    fn push(&mut self, line: Line) {
+        if self.text.len() + line.body.len() > WAITING {
+            self.lost += 1;
+            // It counts all the same: whoever waits for it must not wait for ever.
+            self.ends.push((self.text.len(), line.change));
+            return;
+        }
+        self.text.extend_from_slice(&line.body);
+        self.ends.push((self.text.len(), line.change));
+    }
+}
+
+/// Whether an error says that somebody may not do what he asked.
+pub(crate) fn is_denial(error: &Error) -> bool {
+    error.code.blame() == Blame::Policy
+}

@@ -1,0 +1,32 @@
+//! The audit log: one line for every operation and every denial, written before the answer leaves.
+//!
+//! [`crate::Core::call`] makes the lines, a [`Log`] chains and writes them, `verify` reads them again. The lines of one
+//! process are one chain ([`chain`]); its files are segments. What a change's transaction carries of its line
+//! ([`outbox`]) is there after a crash, too. ADR 0027 says why it is so.
+
+mod call;
+mod chain;
+mod core;
+mod files;
+mod head;
+mod keys;
+mod line;
+mod log;
+mod outbox;
+mod read;
+mod recover;
+mod search;
+mod stream;
+mod verify;
+mod writer;
+
+pub use call::Open;
+pub(crate) use call::{Recorder, note_use, part};
+pub use files::{Rotation, SEGMENTS};
+pub use line::rfc3339;
+pub use log::{Failure, Log, Scope, Settings};
+pub(crate) use outbox::Audited;
+pub use read::Broken;
+pub(crate) use search::{Wanted, search};
+pub(crate) use stream::Written;
+pub use verify::AuditReport;
