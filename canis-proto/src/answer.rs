@@ -5,6 +5,7 @@ pub use crate::entry::{Entry, EntryDeleted, EntryInfo, EntryList};
 use crate::fields::Fields;
 use crate::message::{WireAnswer, error_map};
 use crate::schema::{Field, FieldKind, Shape};
+pub use crate::sealing::StatusInfo;
 use crate::value::{Map, Value};
 use crate::{Error, Id, Interval, KeyFormat, KeyState, KeyType, Result, Usage};
 use std::sync::Arc;
@@ -127,24 +128,6 @@ impl<T: WireAnswer> WireAnswer for Vec<T> {
             _ => Err(Error::invalid("`items` must hold maps")),
         };
         items.into_iter().map(one).collect()
-    }
-}
-
-answer! {
-    /// The state of server and store.
-    StatusInfo {
-        /// The version of CANIS.
-        version: String, required, |v| v.as_str();
-        /// The store's id.
-        store: String, required, |v| v.as_str();
-        /// Whether the root key is absent, so that no key can be used.
-        sealed: bool, required, |v| *v;
-        /// Why it is sealed and what to do; empty when it is not.
-        reason: String, required, |v| v.as_str();
-        /// The crypto provider in use.
-        provider: String, required, |v| v.as_str();
-        /// Why the audit log cannot be written; empty when it can, or when none is kept.
-        audit: String, default, |v| v.as_str();
     }
 }
 

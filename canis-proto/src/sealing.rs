@@ -80,3 +80,21 @@ answer! {
         wiped: bool, required, |v| *v;
     }
 }
+
+answer! {
+    /// The state of server and store.
+    StatusInfo {
+        /// The version of CANIS.
+        version: String, required, |v| v.as_str();
+        /// The store's id.
+        store: String, required, |v| v.as_str();
+        /// Whether the root key is absent, so that no key can be used.
+        sealed: bool, required, |v| *v;
+        /// Why it is sealed and what to do; empty when it is not.
+        reason: String, required, |v| v.as_str();
+        /// The crypto provider in use.
+        provider: String, required, |v| v.as_str();
+        /// Why the audit log cannot be written; empty when it can, or when none is kept.
+        audit: String, default, |v| v.as_str();
+    }
+}

@@ -1,0 +1,71 @@
+//! Making a store: beside its place first, and then there with everything in it, or not at all.
+
+use super::{SqliteStore, connection, lock_file, write};
+use crate::store::{Change, Ledger};
+use canis_proto::{Error, ErrorCode, Result};
+use std::fs::File;
+use std::path::Path;
+
+impl SqliteStore {
+    /// Makes an empty store and writes the first rows into it in one transaction. The file appears at `path` whole
+    /// or not at all: it is written beside it and renamed.
+    ///
+    /// # Errors
+    /// `store_exists` if there is one, `store_full`, `store_unavailable`.
+    pub fn create(path: &Path, first: &[Change], ledger: Option<&dyn Ledger>) -> Result<()> {
+        SqliteStore::create_by(path, &mut |commit| commit(first, ledger))
+    }
+
+    /// The same, filled by several transactions; `fill` is given what commits one.
+    ///
+    /// # Errors
+    /// Those of [`SqliteStore::create`] and of `fill`; then there is no store.
+    pub(crate) fn create_by(path: &Path, fill: &mut Fill<'_>) -> Result<()> {
+        let _lock = lock_file(path)?;
+        if path.exists() {
+            return Err(Error::new(
+                ErrorCode::StoreExists,
+                format!("{} exists already; it was left as it is", path.display()),
+            ));
+        }
+        let log = path.with_extension("dat-wal");
+        if log.exists() {
+            // SQLite would play it into the new file, whatever it was the log of.
+            return Err(Error::new(
+                ErrorCode::StoreExists,
+                format!("{} is there without its store; move it away first", log.display()),
+            ));
+        }
+        let draft = path.with_extension("dat.new");
+        let leftovers = [draft.clone(), path.with_extension("dat.new-journal")];
+        let clean = || leftovers.iter().for_each(|file| drop(std::fs::remove_file(file)));
+        clean(); // what an init that died may have left
+        let made = write_draft(&draft, fill).and_then(|()| publish(&draft, path));
+        if made.is_err() {
+            clean();
+        }
+        made
+    }
+}
+
+/// Fills a store that is being made by what it is given: a commit of changes, counted by a ledger or not.
+pub(crate) type Fill<'a> =
+    dyn FnMut(&mut dyn FnMut(&[Change], Option<&dyn Ledger>) -> Result<()>) -> Result<()> + 'a;
+
+fn write_draft(draft: &Path, fill: &mut Fill<'_>) -> Result<()> {
+    let mut connection = connection::create(draft)?;
+    fill(&mut |changes, ledger| write::commit(draft, &mut connection, changes, ledger))?;
+    connection.close().map_err(|(_, e)| connection::explain(draft, &e))
+}
+
+/// Renames the finished file into place; it and its name are on the disk before this returns.
+fn publish(draft: &Path, path: &Path) -> Result<()> {
+    let publish = || -> std::io::Result<()> {
+        std::fs::rename(draft, path)?;
+        let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(directory)?.sync_all()
+    };
+    publish().map_err(|e| {
+        Error::new(ErrorCode::StoreUnavailable, format!("cannot put {} in place: {e}", path.display()))
+    })
+}
