@@ -1,6 +1,7 @@
 //! Whether a caller may: its rights against what a request is about. The same for every door, since it stands in the one
 //! door to keys; [`crate::Core::call`] asks it, and an operation that needs more than the capability of its row.
 
+use crate::audit::note_rule;
 use crate::caller::Caller;
 use crate::keyring::Keyring;
 use crate::policy::{Asked, OfKey, Rules, context_of};
@@ -115,6 +116,9 @@ impl Keyring {
             now_micros: self.clock.now_micros(),
             source: caller.origin().source,
         });
+        if let Some(rule) = decision.rule {
+            note_rule(rule, decision.allowed);
+        }
         Ok(decision.allowed.then_some(decision.longest))
     }
 

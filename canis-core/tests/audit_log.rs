@@ -26,7 +26,7 @@ fn use_a_little(kept: &Kept) {
     assert_eq!(denied.map(drop).unwrap_err().code, ErrorCode::Unauthenticated);
 }
 
-/// R50: who, what, on what, with which version, and what came of it; denials too; nothing secret.
+/// R87, R88: who, what, on what, with which version, and what came of it; denials too; nothing secret.
 #[test]
 fn every_call_has_its_line() {
     let kept = Kept::new(Failure::Refuse);

@@ -24,7 +24,7 @@ fn made(server: &Server) -> BTreeSet<String> {
     lines.iter().map(|line| line["on"].as_str().unwrap().trim_start_matches("kms/keys/").to_owned()).collect()
 }
 
-/// R50, R65: a key that is there has its line, also where the server was killed between the two; the log is whole.
+/// R87, R65: a key that is there has its line, also where the server was killed between the two; the log is whole.
 #[test]
 fn no_change_loses_its_line_to_kill_9() {
     let site = Site::with_keyfile();
@@ -65,7 +65,7 @@ fn no_change_loses_its_line_to_kill_9() {
     assert_eq!(verified.code, 0, "{}", verified.text());
 }
 
-/// R50: who did what from where, also who was not let in; and a running server tells what was done to its log.
+/// R87, R88: who did what from where, also who was not let in; and a running server tells what was done to its log.
 #[test]
 fn a_server_tells_what_was_asked() {
     let site = Site::with_keyfile();
@@ -105,7 +105,7 @@ fn only_file(data: &Path) -> std::path::PathBuf {
     files[0].clone()
 }
 
-/// R50: while the log cannot be written nothing is done, and `status` says why; then it goes on.
+/// R87: while the log cannot be written nothing is done, and `status` says why; then it goes on.
 #[test]
 fn without_a_log_nothing_is_done() {
     let site = Site::with_keyfile();
@@ -130,7 +130,7 @@ fn without_a_log_nothing_is_done() {
     assert_eq!(verify(&server).code, 1, "what was removed is missing");
 }
 
-/// R50: what is done on a data directory without a server is written, too, and the next server finds it whole.
+/// R87: what is done on a data directory without a server is written, too, and the next server finds it whole.
 #[test]
 fn the_program_writes_its_own() {
     let site = Site::with_keyfile();
@@ -153,4 +153,30 @@ fn the_program_writes_its_own() {
     let verified = here(&["audit", "verify"]);
     assert_eq!(verified.code, 0, "{}", verified.text());
     assert!(verified.text().contains("whole: "));
+}
+
+/// R87: a line names the rule that let its operation through, or did not.
+#[test]
+fn lines_name_the_rule() {
+    let site = Site::with_keyfile();
+    let server = site.start().unsealed();
+    server.canis(&["key", "create", "invoices", "--type", "aes256-gcm"], b"").ok();
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let (policy, token) = (file("billing.hcl"), file("token"));
+    fs::write(&policy, "path \"kms/keys/invoices\" {\n  capabilities = [\"encrypt\"]\n}\n").unwrap();
+    server.canis(&["policy", "put", "billing", &policy], b"").ok();
+    let made = server.canis(&["token", "create", "--policy", "billing", "--json"], b"").ok().text();
+    let made: Value = serde_json::from_str(&made).unwrap();
+    fs::write(&token, made["token"].as_str().unwrap()).unwrap();
+    server.canis(&["--token-file", &token, "encrypt", "invoices"], b"7").ok();
+    assert_ne!(server.canis(&["--token-file", &token, "key", "rotate", "invoices"], b"").code, 0);
+    let found = lines(&server, &["--key", "invoices"]);
+    let told: Vec<_> =
+        found.iter().map(|line| (line["op"].as_str().unwrap(), line["rule"].as_str())).collect();
+    assert_eq!(
+        told,
+        [("key.create", None), ("encrypt", Some("billing:1")), ("key.rotate", Some("billing:1"))]
+    );
+    assert_eq!(found[2]["result"], "permission_denied");
 }

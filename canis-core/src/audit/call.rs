@@ -6,6 +6,7 @@ use super::log::{Log, is_denial};
 use crate::at_once::was_refused;
 use crate::caller::Caller;
 use crate::core::{Facts, Resource};
+use crate::policy::RuleName;
 use crate::store::OutboxRow;
 use canis_proto::{Error, Id, OperationId, Result};
 use std::cell::RefCell;
@@ -256,6 +257,17 @@ pub(crate) fn note_use(key: Id, version: u32) {
     CURRENT.with_borrow_mut(|current| {
         if let Some(line) = current {
             line.used = Some((key, version));
+        }
+    });
+}
+
+/// Notes the rule that decided over what this thread is in the middle of: the first that was asked, or one that refused.
+pub(crate) fn note_rule(rule: RuleName<'_>, allowed: bool) {
+    CURRENT.with_borrow_mut(|current| {
+        if let Some(line) = current
+            && (line.rule.is_none() || !allowed)
+        {
+            line.rule = Some(format!("{}:{}", rule.policy, rule.line));
         }
     });
 }

@@ -21,6 +21,8 @@ pub(crate) struct Line {
     pub(crate) change: Option<u64>,
     /// The key and version that it used last.
     pub(crate) used: Option<(Id, u32)>,
+    /// The policy and the line of the rule that allowed or refused it.
+    pub(crate) rule: Option<String>,
     /// The lines of its parts.
     pub(crate) parts: Vec<Line>,
 }
@@ -49,7 +51,14 @@ impl Line {
 
     /// A line that says nothing.
     pub(crate) fn empty() -> Self {
-        Line { body: Vec::new(), began: Instant::now(), change: None, used: None, parts: Vec::new() }
+        Line {
+            body: Vec::new(),
+            began: Instant::now(),
+            change: None,
+            used: None,
+            rule: None,
+            parts: Vec::new(),
+        }
     }
 
     fn who(&mut self, caller: &Caller) {
@@ -115,7 +124,7 @@ impl Line {
 
     /// Another line that says what this one says so far.
     pub(crate) fn same(&self) -> Self {
-        Line { body: self.body.clone(), used: self.used, ..Line::empty() }
+        Line { body: self.body.clone(), used: self.used, rule: self.rule.clone(), ..Line::empty() }
     }
 
     /// What is known before it ends, as the transaction of its change carries it.
@@ -133,6 +142,9 @@ impl Line {
         }
         if let Some(change) = self.change {
             self.number("change", change);
+        }
+        if let Some(rule) = self.rule.take() {
+            self.text("rule", &rule);
         }
         self.text("result", &result.as_ref().err().map_or("ok", |error| error.code.name()));
         self.number("micros", u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX));

@@ -21,7 +21,7 @@ mod verify;
 mod writer;
 
 pub use call::Open;
-pub(crate) use call::{Recorder, note_use, part};
+pub(crate) use call::{Recorder, note_rule, note_use, part};
 pub use files::{Rotation, SEGMENTS};
 pub use line::rfc3339;
 pub use log::{Failure, Log, Scope, Settings};
