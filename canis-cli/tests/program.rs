@@ -269,6 +269,7 @@ fn slots_and_pins() {
     assert_eq!(listed()["slots"][0]["user_pin"]["set"], true);
     let wrong = deployment.folder.path().join("wrong.key");
     fs::write(&wrong, [7; 32]).unwrap();
+    fs::set_permissions(&wrong, fs::Permissions::from_mode(0o600)).unwrap();
     let refused = slot(&["list", "--keyfile", wrong.to_str().unwrap()]);
     assert!(failure(&refused, 3).contains("root_credential_wrong"));
 }
