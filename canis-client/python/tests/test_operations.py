@@ -255,12 +255,14 @@ def sealing(canis: Checked) -> None:
 
 
 def audit(canis: Checked) -> None:
-    """R50: everything that was asked above has its line, and none holds a secret."""
+    """R87: everything that was asked above has its line, whatever its tenant; the host is shown all of them."""
     asked = Checked.seen - {"audit.verify", "audit.search"}
-    found, after, more = [], "", True
-    while more:
-        page = canis.call("audit.search", after=after, limit=1000)
-        found, after, more = found + page["lines"], page["next"], page["more"]
+    found: list[str] = []
+    after, more = "", True
+    with Checked(f"unix:{os.environ['CANIS_DATA']}") as host:
+        while more:
+            page = host.call("audit.search", after=after, limit=1000)
+            found, after, more = found + page["lines"], page["next"], page["more"]
     assert asked <= {json.loads(line)["op"] for line in found}
     report = canis.call("audit.verify")
     assert report["lines"] >= len(found) and not report["broken"]
