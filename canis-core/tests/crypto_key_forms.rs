@@ -121,7 +121,7 @@ fn ec_forms() {
             ("another outer curve", form(scalar, None, None, "06052b81040022")),
             ("the scalar 0", form(&[0; 32], None, None, P256)),
             ("the scalar n", form(&order, None, None, P256)),
-            ("a long scalar", form(&[scalar, &[1]].concat(), None, None, P256)),
+            ("a long scalar", form(&[&[1], scalar].concat(), None, None, P256)),
             ("no scalar", form(&[], None, None, P256)),
             ("no curve", form(scalar, None, None, "")),
         ] {
