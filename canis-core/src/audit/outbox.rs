@@ -6,11 +6,7 @@
 
 use super::call::current_row;
 use super::log::Log;
-use crate::store::{
-    AccumulatorRow, AuditHeadRow, AuditRows, Change, EntryRow, KeyRow, Ledger, MetaRow, ObjectQuery,
-    ObjectRow, OutboxRow, PinRow, PolicyRow, ReceiptRow, RoleRow, RootSlotRow, Row, Store, TenantRow,
-    TokenRow, Turn, UseRow, VersionRow,
-};
+use crate::store::{AuditRows, Change, Ledger, Store, audit_handed_on, handed_on};
 use canis_proto::{Id, Result};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -38,11 +34,7 @@ macro_rules! passed_on {
 }
 
 impl AuditRows for Audited {
-    passed_on! {
-        fn outbox(&self) -> Result<Vec<OutboxRow>>;
-        fn audit_heads(&self) -> Result<Vec<AuditHeadRow>>;
-        fn seal_audit(&self, head: &AuditHeadRow, written: &[u64]) -> Result<()>;
-    }
+    audit_handed_on!(passed_on);
 }
 
 impl Store for Audited {
@@ -54,41 +46,9 @@ impl Store for Audited {
         self.store.commit_by(&self.with_line(changes)?, ledger)
     }
 
+    handed_on!(passed_on);
     passed_on! {
-        fn meta(&self, name: &str) -> Result<Option<MetaRow>>;
-        fn all_meta(&self) -> Result<Vec<MetaRow>>;
-        fn root_slots(&self) -> Result<Vec<RootSlotRow>>;
-        fn tenants(&self) -> Result<Vec<TenantRow>>;
-        fn tenant(&self, id: Id) -> Result<Option<TenantRow>>;
-        fn pin(&self, tenant: Id, role: u8) -> Result<Option<PinRow>>;
-        fn token(&self, id: Id) -> Result<Option<TokenRow>>;
-        fn tokens(&self, tenant: Id) -> Result<Vec<TokenRow>>;
-        fn key(&self, id: Id) -> Result<Option<KeyRow>>;
-        fn key_by_name(&self, tenant: Id, name: &str) -> Result<Option<KeyRow>>;
-        fn keys(&self, tenant: Id, prefix: &str, after: &str, limit: usize) -> Result<Vec<KeyRow>>;
-        fn due_keys(&self, tenant: Option<Id>, now: i64, limit: usize) -> Result<Vec<KeyRow>>;
-        fn all_keys(&self, tenant: Id) -> Result<Vec<KeyRow>>;
-        fn versions(&self, key: Id) -> Result<Vec<VersionRow>>;
-        fn version(&self, key: Id, version: u32) -> Result<Option<VersionRow>>;
-        fn uses(&self, key: Id) -> Result<Vec<UseRow>>;
-        fn object(&self, id: Id) -> Result<Option<ObjectRow>>;
-        fn objects(&self, query: &ObjectQuery<'_>) -> Result<Vec<ObjectRow>>;
-        fn role(&self, fingerprint: Id) -> Result<Option<RoleRow>>;
-        fn roles(&self, tenant: Id) -> Result<Vec<RoleRow>>;
-        fn entry(&self, tenant: Id, lookup: Id) -> Result<Option<EntryRow>>;
-        fn entries(&self, tenant: Id, after: Id, limit: usize) -> Result<Vec<EntryRow>>;
-        fn receipt(&self, id: Id) -> Result<Option<ReceiptRow>>;
-        fn receipts(&self, tenant: Id) -> Result<Vec<ReceiptRow>>;
-        fn policy(&self, tenant: Id, kind: u8, name: &str) -> Result<Option<PolicyRow>>;
-        fn policies(&self, tenant: Id) -> Result<Vec<PolicyRow>>;
-        fn accumulator(&self, scope: Id) -> Result<Option<AccumulatorRow>>;
-        fn scan(&self, visit: &mut dyn FnMut(Id, Row) -> Result<()>) -> Result<()>;
-        fn scratch(&self) -> Result<std::fs::File>;
-        fn count_uses(&self, uses: &[UseRow]) -> Result<()>;
         fn generation(&self) -> u64;
-        fn poll(&self) -> Result<()>;
-        fn purge(&self) -> Result<()>;
-        fn pin_turn(&self) -> Result<Turn>;
         fn pause(&self);
         fn resume(&self);
     }

@@ -7,6 +7,7 @@ use canis_proto::{Error, ErrorCode, Id, Result};
 
 pub mod at_hand;
 mod audit;
+mod calls;
 pub(crate) mod columns;
 pub(crate) mod draft;
 mod ledger;
@@ -15,6 +16,7 @@ mod row;
 pub mod sqlite;
 
 pub use audit::{AuditHeadRow, AuditRows, OutboxRow};
+pub(crate) use calls::{audit_handed_on, handed_on};
 pub(crate) use ledger::Owner;
 pub use ledger::{Balance, Ledger, Page};
 pub use row::{
