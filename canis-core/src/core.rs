@@ -300,6 +300,12 @@ impl Core {
         self.keyring.store.poll()
     }
 
+    /// The end: waits for store calls in flight, lets go of the store's files, which folds its log into `canis.dat`, and keeps
+    /// whoever calls afterwards waiting.
+    pub fn close(&self) {
+        self.keyring.store.pause();
+    }
+
     /// Before fork: waits for store calls in flight, lets go of the store's files, blocks new calls.
     pub fn pause_for_fork(&self) {
         self.keyring.store.pause();

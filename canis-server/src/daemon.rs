@@ -19,6 +19,8 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::thread::Builder;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -98,9 +100,25 @@ pub fn run(options: Options) -> Result<()> {
     if let Some(writing) = writing {
         writing.stop();
     }
+    close(core_at_end);
     // A thread may still wait for an HSM; the process does not wait for it.
     runtime.shutdown_background();
     outcome
+}
+
+/// Leaves `canis.dat` whole by itself: whoever copies a stopped server's store copies everything. Threads that end with the
+/// process would keep it open, so that this is not left to the last of them. A call that does not end is not waited for.
+fn close(core: Arc<Core>) {
+    let (end, ended) = channel();
+    let closing = Builder::new().name("close".to_owned()).spawn(move || {
+        core.close();
+        let _ = end.send(());
+    });
+    if closing.is_err() || ended.recv_timeout(limits::CLOSE).is_err() {
+        warn!(
+            "the store was still in use at the end; the last changes are in `canis.dat-wal`, which belongs to it"
+        );
+    }
 }
 
 /// Which client certificates are asked for: as the flags say, else as `canis.toml` does. What either requires is required.

@@ -83,6 +83,8 @@ pub const WRITE: Duration = Duration::from_secs(60);
 pub const DRAIN: Duration = Duration::from_secs(10);
 /// And from then on for an HSM that is being asked.
 pub const ROOT_END: Duration = Duration::from_secs(5);
+/// And for calls of the store that are under way.
+pub const CLOSE: Duration = Duration::from_secs(5);
 /// How long a refused peer is still listened to, so that our last frame reaches it before the connection is reset.
 pub const LINGER: Duration = Duration::from_secs(2);
 /// How long a credential that was right is taken as right while no credential is changed: when one is over by its own

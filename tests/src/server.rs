@@ -208,9 +208,22 @@ impl Server {
     ///
     /// # Panics
     /// If it does not stop well.
-    pub fn stop(mut self) -> String {
+    pub fn stop(self) -> String {
+        self.terminate();
+        self.ended()
+    }
+
+    /// Asks it to stop.
+    pub fn terminate(&self) {
         let pid = self.child.id().to_string();
         run(Command::new("kill").args(["-TERM", &pid]), b"").ok();
+    }
+
+    /// Waits until it has stopped, and gives all that it wrote.
+    ///
+    /// # Panics
+    /// If it does not stop well.
+    pub fn ended(mut self) -> String {
         let status = self.child.wait().unwrap_or_else(|e| panic!("cannot wait for the server: {e}"));
         assert!(status.success(), "the server ended with {status}:\n{}", self.log());
         self.log()
