@@ -31,6 +31,18 @@ pub(crate) fn open_dir(dir: &DataDir, root: &RootFile) -> Result<Core> {
     Ok(core)
 }
 
+/// The unsealed store of a data directory, whatever its HSM remembers of it, and what opened it.
+pub(crate) fn open_to_accept(local: &Local) -> Result<(Core, Option<Credential>)> {
+    let dir = DataDir::new(&local.data);
+    let core = open_sealed(&dir)?;
+    if !core.has_root() {
+        return Ok((core, None));
+    }
+    let credential = credential(&dir, &local.root)?;
+    core.unseal_to_accept(&credential)?;
+    Ok((core, Some(credential)))
+}
+
 /// The store of a data directory as it lies there.
 pub(crate) fn open_sealed(dir: &DataDir) -> Result<Core> {
     let core = Core::open(Arc::new(dir.open_store()?), default_provider(), Arc::new(SystemClock))?;

@@ -79,6 +79,44 @@ impl Core {
         self.audit_unsealing(self.keyring.unseal_by_itself(credential))
     }
 
+    /// Opens it, for its owner to accept it as it stands, even if its HSM remembers a newer one; says whether it does.
+    ///
+    /// # Errors
+    /// As [`Core::unseal`].
+    pub fn unseal_to_accept(&self, credential: &Credential) -> Result<bool> {
+        let opened = self.keyring.unseal_to_accept(credential);
+        self.audit_unsealing(opened.as_ref().map(drop).map_err(Error::clone))?;
+        let differs = opened?;
+        if differs {
+            self.note_own("store.accept-rollback")?;
+        }
+        Ok(differs)
+    }
+
+    /// How many commits the store has seen, whoever made them; 0 where they are not counted.
+    ///
+    /// # Errors
+    /// `store_unavailable`.
+    pub fn commits(&self) -> Result<u64> {
+        Ok(self.keyring.state()?.sequence)
+    }
+
+    /// The commit that the store's HSM remembers, as far as is known here: from when it opened the store, or from [`Core::anchor`].
+    #[must_use]
+    pub fn anchored(&self) -> Option<u64> {
+        self.keyring.memory.anchored()
+    }
+
+    /// Has the HSM that the credential is for remember what the store has come to, and says how many commits that are; `None` in
+    /// a store without such a root. `accepted`: in place of whatever it remembered.
+    ///
+    /// # Errors
+    /// `store_tampered` if it remembers what the store has not come to; `sealed`, `root_unavailable`, `root_credential_wrong`,
+    /// `store_unavailable`.
+    pub fn anchor(&self, credential: &Credential, accepted: bool) -> Result<Option<u64>> {
+        self.keyring.anchor(credential, accepted)
+    }
+
     /// Whether it may be unsealed unasked.
     #[must_use]
     pub fn unseals_itself(&self) -> bool {

@@ -5,6 +5,7 @@
 //! ```toml
 //! requests_per_second = 5000                        # optional: of one identity, at a server
 //! on_hsm_loss = "10m"                               # optional: seal when the HSM was away so long; or "keep"
+//! anchor_every = 100                                # optional: commits after which the HSM takes note of them
 //!
 //! [root]
 //! kind = "hsm"                                      # or "passphrase", "keyfile"
@@ -57,6 +58,9 @@ pub struct Config {
     /// What is done when the HSM goes away that opened the store; kept open if missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_hsm_loss: Option<HsmLoss>,
+    /// After how many commits a server has the HSM take note of what the store has come to; 100 if missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anchor_every: Option<NonZeroU32>,
     /// How many requests a second one identity may ask a server for; no bound if missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests_per_second: Option<NonZeroU32>,

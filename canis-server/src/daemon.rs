@@ -1,5 +1,6 @@
 //! The life of the server: lock, store, TLS, listen, unseal, serve, drain.
 
+use crate::anchor::Anchors;
 use crate::args::Options;
 use crate::audit::Writing;
 use crate::listener::{Listeners, Server};
@@ -59,7 +60,9 @@ pub fn run(options: Options) -> Result<()> {
     let writing = Writing::start(core.audit())
         .map_err(|error| Error::internal(format!("cannot start the audit log's thread: {error}")))?;
     core.note_own("server.start")?;
+    let anchor_every = config.anchor_every;
     let source = config.root_source(options.root.flags())?;
+    let anchors = Anchors::of(&core, source.as_ref(), anchor_every);
     if let Some(source) = source.clone() {
         core.configure_root(move || source.credential(&HsmHelper::this_program()));
     }
@@ -82,6 +85,7 @@ pub fn run(options: Options) -> Result<()> {
         let server = Server::new(Arc::clone(&core), tls, requests, drained.clone());
         let unsealing = tokio::spawn(unseal::run(Arc::clone(&core), source, loss, drained));
         let applications = Arc::clone(&server.applications);
+        let anchoring = anchors.clone().map(|anchors| tokio::spawn(anchors.run()));
         let timers = [
             tokio::spawn(timer::run(Arc::clone(&core))),
             tokio::spawn(timer::count(Arc::clone(&core))),
@@ -91,9 +95,12 @@ pub fn run(options: Options) -> Result<()> {
         serve(server, listeners, http, signals, &drain).await;
         // Its helper process ends by itself when this process does; an HSM that hangs is not waited for.
         let _ = tokio::time::timeout(limits::ROOT_END, unsealing).await;
-        timers.iter().for_each(tokio::task::JoinHandle::abort);
+        timers.iter().chain(&anchoring).for_each(tokio::task::JoinHandle::abort);
         // The last seconds' counts; they are advisory, so that a full disk does not keep the server from stopping.
         let _ = tokio::task::spawn_blocking(move || core.write_uses()).await;
+        if let Some(anchors) = anchors {
+            anchors.last().await;
+        }
         Ok(())
     });
     core_at_end.note_own("server.stop")?;

@@ -116,5 +116,9 @@ pub const ROWS: (Duration, Duration) = (Duration::from_secs(30), Duration::from_
 pub const USES: Duration = Duration::from_secs(5);
 /// Between two looks for the HSM of an open store that is to be sealed when it is gone, at most.
 pub const ROOT_CHECK: Duration = Duration::from_secs(60);
+/// Between two looks whether the HSM is to take note of the store's commits.
+pub const ANCHOR: Duration = Duration::from_secs(1);
+/// And before it is asked again when it did not.
+pub const ANCHOR_RETRY: Duration = Duration::from_secs(60);
 /// Between two tries to reach an absent root: the first, and the longest.
 pub const UNSEAL_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));

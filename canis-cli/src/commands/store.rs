@@ -12,13 +12,17 @@ use std::process::ExitCode;
 const NOT_WHOLE: u8 = 1;
 
 pub(crate) fn verify(args: &Local, accept: bool, json: bool) -> Result<ExitCode> {
-    let core = local::open(args)?;
+    let (core, credential) = if accept { local::open_to_accept(args)? } else { (local::open(args)?, None) };
     let tokens = core.call(&Caller::anonymous().from(local::origin()), ListTokens)?;
     // The whole store is looked at, whichever token its owner is asked to stand for.
     let owner = core.owner(tokens.first().map_or(Id::STORE, |token| token.id))?.from(local::origin());
     let report = core.call(&owner, VerifyStore)?;
     if accept {
-        core.call(&core.operator(), AcceptStore)?;
+        core.call(&core.operator().from(local::origin()), AcceptStore)?;
+        if let Some(credential) = credential {
+            // From here on the HSM remembers this store, and its commits count on from those that it remembered.
+            core.anchor(&credential, true)?;
+        }
     }
     if json {
         let refused: Vec<_> = report.refused.iter().map(error_json).collect();

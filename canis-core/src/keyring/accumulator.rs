@@ -74,6 +74,8 @@ pub(crate) struct Accountant {
     provider: &'static Provider,
     mac: SecretBytes,
     seal: XaesKey,
+    /// Commits that the store's count goes on from when all rows are counted anew.
+    floor: u64,
 }
 
 impl Accountant {
@@ -89,7 +91,13 @@ impl Accountant {
             provider,
             mac: derived("canis/v1/accumulator-mac")?,
             seal: xaes_key(provider, &derived("canis/v1/accumulator-seal")?)?,
+            floor: 0,
         })
+    }
+
+    /// The same; where all rows are counted anew, the number of the commit is greater than `sequence`.
+    pub(crate) fn after(self, sequence: u64) -> Self {
+        Accountant { floor: sequence, ..self }
     }
 
     /// What one row adds.
@@ -163,7 +171,8 @@ impl Sheet<'_> {
             *place = place.plus(*change);
         }
         totals.retain(|_, total| *total != Total::default());
-        Ok((old.map_or(1, |row| row.revision + 1), totals))
+        let floor = if self.anew && scope == Id::STORE { self.accountant.floor } else { 0 };
+        Ok((old.map_or(0, |row| row.revision).max(floor).saturating_add(1), totals))
     }
 
     fn tenant(&mut self, scope: Id, old: Option<AccumulatorRow>) -> Result<Option<Balance>> {

@@ -53,7 +53,7 @@ impl Keyring {
             Err(_) => (self.root_key_revision()? + 1, first),
         };
         let salt = self.fresh_salt()?;
-        let accountant = Accountant::new(self.provider, keys, &salt)?;
+        let accountant = Accountant::new(self.provider, keys, &salt)?.after(self.memory.accepted());
         let facts = RootKeyFacts { counted: Some(salt), ..facts };
         let fact = Keyring::root_key_fact(keys, revision, &facts)?;
         match self.store.commit_by(&[Change::Put(fact), Change::Recount], Some(&accountant)) {

@@ -23,6 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 pub(crate) mod accumulator;
+mod anchor;
 pub(crate) mod backups;
 pub(crate) mod change;
 mod counted;
@@ -74,6 +75,7 @@ pub(crate) const FACTS: &str = "store";
 pub struct Keyring {
     pub(crate) store: Arc<dyn Store>,
     books: Arc<Books>,
+    pub(crate) memory: anchor::Memory,
     backups: backups::Backups,
     pub(crate) provider: &'static Provider,
     pub(crate) clock: Arc<dyn Clock>,
@@ -180,6 +182,7 @@ impl Keyring {
         let store: Arc<dyn Store> = Arc::new(Counted::over(store, Arc::clone(&books)));
         Ok(Keyring {
             books,
+            memory: anchor::Memory::default(),
             backups: backups::Backups::default(),
             facts: StoreFacts::decode(&row.body)?,
             root: RwLock::new(root),

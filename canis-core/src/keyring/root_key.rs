@@ -8,7 +8,7 @@ use super::root_record::RootKeyFacts;
 use super::seal::{fresh_key, open_secret};
 use super::store_rows::{fact_place, opened_row, place, sealed_row};
 use super::tenant::{Protection, TenantInfo, wrap_context};
-use super::{FACTS, Keyring, RootKeys, RootState, object, pin};
+use super::{FACTS, Keyring, RootKeys, RootState, anchor, object, pin};
 use crate::at_once::may_wait;
 use crate::root::{NewRoot, SlotView, open_slot, remade_slot};
 use crate::store::{Change, MetaRow, ObjectQuery, PinRow, PolicyRow, RootSlotRow, Row, TenantRow, TokenRow};
@@ -127,6 +127,7 @@ impl Keyring {
         let accountant = Accountant::new(self.provider, &new, &salt)?;
         let facts = RootKeyFacts { number, created_at: self.clock.now_micros(), counted: Some(salt) };
         changes.push(Change::Put(Keyring::root_key_fact(&new, revision, &facts)?));
+        changes.push(self.earlier_anchor_keys(&old, &new)?);
         changes.extend(Move { keyring: self, old: &old, new: &new }.rows()?.into_iter().map(Change::Reseal));
         changes.push(Change::Recount);
         self.root_turns.fetch_add(1, Ordering::AcqRel);
@@ -183,7 +184,7 @@ impl Move<'_> {
         let store = &self.keyring.store;
         let mut rows = Vec::new();
         for fact in store.all_meta()? {
-            let elsewhere = [FACTS, ROOT_KEY].contains(&fact.name.as_str());
+            let elsewhere = [FACTS, ROOT_KEY, anchor::EARLIER].contains(&fact.name.as_str());
             if !elsewhere && !fact.name.starts_with(MetaRow::WRAPPING_KEY) {
                 rows.push(self.fact(fact)?);
             }

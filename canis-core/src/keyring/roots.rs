@@ -13,21 +13,27 @@ use std::sync::PoisonError;
 impl Keyring {
     /// Opens the store with the first slot that the credential fits.
     pub(crate) fn unseal(&self, credential: &Credential) -> Result<()> {
-        self.unseal_at(self.sealing.turn(), credential)
+        self.unseal_at(self.sealing.turn(), credential, false).map(drop)
     }
 
-    /// The same unless the store was sealed since `turn`.
-    pub(super) fn unseal_at(&self, turn: u64, credential: &Credential) -> Result<()> {
+    /// Opens it even if its HSM remembers a newer one; says whether it does.
+    pub(crate) fn unseal_to_accept(&self, credential: &Credential) -> Result<bool> {
+        self.unseal_at(self.sealing.turn(), credential, true)
+    }
+
+    /// Opens it unless the store was sealed since `turn`. `accept`: whatever its HSM remembers of it; says whether it differs.
+    pub(super) fn unseal_at(&self, turn: u64, credential: &Credential, accept: bool) -> Result<bool> {
         let (slot, key) = self.open_by(credential, &self.store.root_slots()?)?;
         let keys = RootKeys::new(self.provider, key)?;
         self.refuse_replaced(&keys)?;
+        let differs = self.check_anchor(&keys, &slot, credential, accept)?;
         let counting = self.counting(&keys, promises_counts(self.provider, &slot, &keys.root_key)?)?;
         self.open_root(keys, counting, turn)?;
         if let (Credential::Passphrase(passphrase), true) = (credential, is_weak(&slot)?) {
             // The store is open either way; a full disk leaves the slot for the next time.
             drop(self.strengthen(&slot, passphrase));
         }
-        Ok(())
+        Ok(differs)
     }
 
     /// Lets requests name HSM libraries, which `helper` loads.

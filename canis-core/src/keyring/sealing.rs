@@ -190,7 +190,7 @@ impl Keyring {
         if self.sealing.by_hand.load(Ordering::Acquire) {
             return Err(self.sealed_error());
         }
-        self.unseal_at(turn, credential)
+        self.unseal_at(turn, credential, false).map(drop)
     }
 
     /// Forgets shares whose time is over.
@@ -217,8 +217,9 @@ impl Keyring {
         self.sealing.forget_shares(true, self.clock.now_micros());
         self.set_sealed_reason(String::new());
         self.credentials_changed();
-        self.tell_watcher(None);
         self.key_the_log();
+        // Last: who is told may stop the server, and nothing is to be written after that.
+        self.tell_watcher(None);
         Ok(())
     }
 

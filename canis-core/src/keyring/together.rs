@@ -101,6 +101,7 @@ impl Keyring {
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner).clone();
         Keyring {
             books: Arc::clone(&self.books),
+            memory: super::anchor::Memory::default(),
             backups: super::backups::Backups::default(),
             facts: self.facts.clone(),
             root: RwLock::new(root),

@@ -4,6 +4,7 @@ use crate::secret::SecretBytes;
 use canis_proto::{Id, Result};
 use std::path::PathBuf;
 
+mod anchor;
 mod hsm;
 mod keyfile;
 mod loss;
@@ -12,6 +13,7 @@ mod recipient;
 mod shares;
 mod slot;
 
+pub(crate) use anchor::AnchorPlace;
 pub use hsm::{HsmHelper, Probe, TokenName, Verdict, WrapMechanism, probe, serve as serve_hsm};
 pub use loss::HsmLoss;
 pub use shares::{Share, Split};

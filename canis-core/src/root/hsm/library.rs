@@ -4,11 +4,11 @@
 //! A PIN that a token refused is not given to it again. What the token forgets meanwhile (it was pulled, its session
 //! ended, it was restarted) is set up anew and tried once more, with the PIN that it has accepted before.
 
-use super::key;
 use super::probe::{self, Probe};
 use super::token::TokenName;
 use super::wire::{Request, Work};
 use super::wrap::Wrapping;
+use super::{anchor, key};
 use crate::secret::SecretBytes;
 use canis_proto::{Error, ErrorCode, Result};
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
@@ -93,6 +93,8 @@ impl Libraries {
                 let chosen = probe::choose(pkcs11, session, &name, request.mechanism)?;
                 return Ok(SecretBytes::copied_from(chosen.name().as_bytes()));
             }
+            Work::ReadAnchors(label) => return anchor::read(session, &name, label),
+            Work::WriteAnchor(new) => return new.write(session, &name).map(|()| SecretBytes::zeroed(0)),
             _ => request.mechanism.ok_or_else(|| Error::invalid("a mechanism is missing"))?,
         };
         let wrapping = Wrapping { session, name: &name, mechanism, context: &request.context };
@@ -102,7 +104,9 @@ impl Libraries {
                 wrapping.wrap(key::both(session, &name, mechanism)?, secret).map(SecretBytes::taken_from)
             }
             Work::Unwrap(wrapped) => wrapping.unwrap(key::existing(session, &name, mechanism)?, wrapped),
-            Work::Probe | Work::Choose => Err(Error::internal("answered before").into()),
+            Work::Probe | Work::Choose | Work::ReadAnchors(_) | Work::WriteAnchor(_) => {
+                Err(Error::internal("answered before").into())
+            }
         }
     }
 

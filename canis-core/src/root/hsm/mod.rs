@@ -1,6 +1,7 @@
 //! A PKCS#11 HSM as root. The vendor's library is loaded by a helper process only (ADR 0022): `helper` starts it and asks
 //! it, `serve` is what it does, and `wire` is what goes between them.
 
+mod anchor;
 mod child;
 mod helper;
 mod key;
@@ -20,4 +21,5 @@ pub use root::probe;
 pub use serve::serve;
 pub use token::TokenName;
 
+pub(super) use anchor::NewAnchor;
 pub(super) use root::{HsmRoot, KIND, Token};

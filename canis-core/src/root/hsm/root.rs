@@ -4,6 +4,7 @@
 //! the mechanism has associated data or not, and never goes near the vendor's library. Slots of before have the root key
 //! itself wrapped by AES-GCM.
 
+use super::anchor::{self, NewAnchor};
 use super::helper::HsmHelper;
 use super::mechanism::WrapMechanism;
 use super::probe::Probe;
@@ -44,6 +45,17 @@ impl Token<'_> {
         let chosen = WrapMechanism::of_name(&String::from_utf8_lossy(chosen.expose()))?;
         self.ask(Work::EnsureKey, Some(chosen), &[])?;
         Ok(chosen)
+    }
+
+    /// The values of the token's private data objects under `label`.
+    pub(in crate::root) fn anchors(&self, label: &str) -> Result<Vec<Vec<u8>>> {
+        let found = self.ask(Work::ReadAnchors(label.to_owned()), None, &[])?;
+        anchor::decode_values(found.expose())
+    }
+
+    /// Writes such an object in place of others.
+    pub(in crate::root) fn write_anchor(&self, new: NewAnchor) -> Result<()> {
+        self.ask(Work::WriteAnchor(new), None, &[]).map(drop)
     }
 
     fn ask(&self, work: Work, mechanism: Option<WrapMechanism>, context: &[u8]) -> Result<SecretBytes> {

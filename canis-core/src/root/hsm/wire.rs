@@ -1,11 +1,13 @@
 //! What goes between a program and its helper: frames of four bytes of length, big endian, and one CBOR map of CANISP's
 //! subset. The helper speaks first and says who it is; then each request has one answer.
 
+use super::anchor::NewAnchor;
 use super::mechanism::WrapMechanism;
 use crate::secret::SecretBytes;
 use canis_proto::fields::Fields;
 use canis_proto::value::Map;
 use canis_proto::{Error, ErrorCode, Result};
+use std::borrow::Cow;
 use std::io::{self, Read, Write};
 use zeroize::Zeroizing;
 
@@ -13,9 +15,9 @@ use zeroize::Zeroizing;
 const LONGEST: usize = 64 * 1024;
 
 /// The number of this protocol. Program and helper come from one package.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
-/// What the helper is asked to do with a key of a token.
+/// What the helper is asked to do with a token.
 pub(super) enum Work {
     /// Say what the module has.
     Probe,
@@ -27,6 +29,10 @@ pub(super) enum Work {
     Wrap(SecretBytes),
     /// Unwrap it.
     Unwrap(Vec<u8>),
+    /// Show the values of the data objects under this label.
+    ReadAnchors(String),
+    /// Write a data object in place of others.
+    WriteAnchor(NewAnchor),
 }
 
 impl Work {
@@ -56,11 +62,13 @@ impl Request {
     /// The frame's content; wiped, because the PIN stands in it.
     pub(super) fn encode(&self) -> Zeroizing<Vec<u8>> {
         let (name, data) = match &self.work {
-            Work::Probe => ("probe", &[][..]),
-            Work::Choose => ("choose", &[][..]),
-            Work::EnsureKey => ("ensure-key", &[][..]),
-            Work::Wrap(secret) => ("wrap", secret.expose()),
-            Work::Unwrap(wrapped) => ("unwrap", wrapped.as_slice()),
+            Work::Probe => ("probe", Cow::default()),
+            Work::Choose => ("choose", Cow::default()),
+            Work::EnsureKey => ("ensure-key", Cow::default()),
+            Work::Wrap(secret) => ("wrap", Cow::from(secret.expose())),
+            Work::Unwrap(wrapped) => ("unwrap", wrapped.into()),
+            Work::ReadAnchors(label) => ("read-anchors", label.as_bytes().into()),
+            Work::WriteAnchor(anchor) => ("write-anchor", anchor.encode().into()),
         };
         let map = Map::new()
             .with("do", name)
@@ -69,7 +77,7 @@ impl Request {
             .with_some("pin", self.pin.as_ref().map(SecretBytes::expose))
             .with_some("mechanism", self.mechanism.map(WrapMechanism::name))
             .with("context", self.context.as_slice())
-            .with("data", data);
+            .with("data", &*data);
         Zeroizing::new(map.encode())
     }
 
@@ -91,12 +99,18 @@ impl Request {
                 "ensure-key" => Work::EnsureKey,
                 "wrap" => Work::Wrap(secret(&mut fields, "data")?),
                 "unwrap" => Work::Unwrap(fields.required("data")?),
+                "read-anchors" => Work::ReadAnchors(label(fields.required("data")?)?),
+                "write-anchor" => Work::WriteAnchor(NewAnchor::decode(&fields.required::<Vec<u8>>("data")?)?),
                 _ => return Err(broken()),
             },
         };
         fields.ignore_rest();
         Ok(request)
     }
+}
+
+fn label(bytes: Vec<u8>) -> Result<String> {
+    String::from_utf8(bytes).map_err(|_| broken())
 }
 
 fn secret(fields: &mut Fields<'_>, key: &str) -> Result<SecretBytes> {
@@ -196,6 +210,16 @@ mod tests {
     }
 
     #[test]
+    fn anchors_come_back() {
+        let anchor = NewAnchor { label: "a".into(), value: vec![1; 99], outworn: vec![vec![], vec![2]] };
+        let read = NewAnchor::decode(&anchor.encode()).unwrap();
+        assert_eq!(
+            (read.label, read.value, read.outworn),
+            ("a".to_owned(), vec![1; 99], vec![vec![], vec![2]])
+        );
+    }
+
+    #[test]
     fn answers_come_back() {
         let good = encode_answer(&Ok(SecretBytes::copied_from(b"x")));
         assert!(decode_answer(&good).unwrap().equals(b"x"));
@@ -218,6 +242,7 @@ mod tests {
         fn decoders_are_total(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             drop(Request::decode(&bytes));
             drop(decode_answer(&bytes));
+            drop(NewAnchor::decode(&bytes));
             drop(read_frame(&mut &bytes[..]));
         }
     }
