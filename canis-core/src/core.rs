@@ -199,7 +199,8 @@ impl Core {
         self.keyring.rereading(|| self.keyring.recognise(presented))
     }
 
-    /// A number that grows whenever this process makes or revokes a credential, or changes what it may: who has authenticated somebody before
+    /// A number that grows whenever a credential was made or revoked, or what it may was changed, by this process or by
+    /// another server on the same database: who has authenticated somebody before
     /// does it again when it has changed. Costs one load.
     #[must_use]
     pub fn credentials_moment(&self) -> u64 {

@@ -13,6 +13,13 @@
 //! file = "/etc/canis/softhsm.pin"                   # the PIN, passphrase or key file; "credential:NAME" is one of systemd's
 //! deadline = 30                                     # hsm only: seconds for each thing it is asked; optional
 //!
+//! [store]                                           # a store in PostgreSQL, which several servers share; else canis.dat
+//! url = "postgres://canis@db.example/canis"         # without a password; TLS unless it says `sslmode=disable`
+//! password_file = "/etc/canis/database"             # or "credential:NAME", "env:NAME"; else what PGPASSFILE names
+//! ca = "/etc/canis/database-ca.pem"                 # who signs the database's certificate; else whom the host trusts
+//! connections = 16                                  # at most
+//! grace = 60                                        # seconds that keys in memory go on without the database
+//!
 //! [tls]                                             # a server's; optional
 //! client_ca = "/etc/canis/clients.pem"              # who signs client certificates
 //! require_client_certificate = true                 # else clients may also come without
@@ -66,9 +73,32 @@ pub struct Config {
     pub requests_per_second: Option<NonZeroU32>,
     /// Where the root's credential is found; without it the store stays sealed until somebody brings one.
     pub root: Option<RootSource>,
+    /// The database that holds the store; `canis.dat` if missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<StoreConfig>,
     /// How a server's clients prove themselves by TLS; not at all if missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsConfig>,
+}
+
+/// A database that holds the store.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreConfig {
+    /// Where it is: `postgres://USER@HOST:5432/DATABASE`, never with a password.
+    pub url: String,
+    /// A file that holds the user's password; a newline at its end is not part of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<PathBuf>,
+    /// The CAs that sign the database's certificate, PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+    /// How many connections there are at most; 16 if missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connections: Option<NonZeroU16>,
+    /// How many seconds what is in memory may be used while the database does not answer; 60 if missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace: Option<u32>,
 }
 
 /// What a server asks of its clients in the TLS handshake.

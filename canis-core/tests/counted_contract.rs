@@ -3,15 +3,12 @@
 
 mod rows;
 
-use canis_core::store::at_hand::AtHand;
-use canis_core::store::memory::MemoryStore;
-use canis_core::store::sqlite::SqliteStore;
 use canis_core::store::{
     AccumulatorRow, Balance, Change, EntryRow, KeyRow, Ledger, MetaRow, Page, PinRow, ReceiptRow, RoleRow,
     Row, Store, TokenRow,
 };
 use canis_proto::{Error, ErrorCode, Id, Result};
-use rows::{id, key, object, tenant, version};
+use rows::{id, key, object, on_every_store, tenant, version};
 use std::collections::BTreeMap;
 
 /// A ledger that writes down every row there is, in clear.
@@ -85,15 +82,6 @@ fn assert_counted(store: &dyn Store, commits: u64) {
     found.sort();
     let kept = kept.unwrap();
     assert_eq!((lines(&kept.sealed), kept.revision), (found, commits));
-}
-
-fn on_every_store(test: impl Fn(&dyn Store)) {
-    test(&MemoryStore::new());
-    test(&AtHand(MemoryStore::new()));
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("canis.dat");
-    SqliteStore::create(&path, &[], None).unwrap();
-    test(&SqliteStore::open(&path).unwrap());
 }
 
 fn meta(name: String, revision: u64, body: u8) -> Row {

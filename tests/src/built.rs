@@ -34,10 +34,19 @@ fn beside_tests(name: &str) -> PathBuf {
     beside(name, "cargo build --workspace")
 }
 
-fn beside(name: &str, maker: &str) -> PathBuf {
+/// The directory of the profile.
+fn profile() -> PathBuf {
     let test = std::env::current_exe().unwrap_or_else(|e| panic!("a test without a path: {e}"));
-    let profile = test.parent().and_then(Path::parent).unwrap_or_else(|| panic!("a test outside target/"));
-    let path = profile.join(name);
+    test.parent().and_then(Path::parent).unwrap_or_else(|| panic!("a test outside target/")).to_owned()
+}
+
+/// The directory that cargo builds in.
+pub(crate) fn target() -> PathBuf {
+    profile().parent().unwrap_or_else(|| panic!("a profile outside target/")).to_owned()
+}
+
+fn beside(name: &str, maker: &str) -> PathBuf {
+    let path = profile().join(name);
     assert!(path.exists(), "{} is not there; run `{maker}`", path.display());
     path
 }

@@ -1,6 +1,7 @@
 //! The harness: starts one real thing each, in a directory of its own, and stops it when dropped.
 
 mod built;
+mod postgres;
 mod run;
 mod server;
 mod shim;
@@ -8,6 +9,7 @@ mod softhsm;
 mod sshd;
 
 pub use built::{binary, module, python};
+pub use postgres::Postgres;
 pub use run::{Finished, run};
 pub use server::{Server, Site};
 pub use shim::Shim;

@@ -63,6 +63,7 @@ impl Store for Counted {
     handed_on!(passed_on);
     passed_on! {
         fn commit_by(&self, changes: &[Change], ledger: Option<&dyn Ledger>) -> Result<()>;
+        fn credentials(&self) -> u64;
         fn generation(&self) -> u64;
         fn pause(&self);
         fn resume(&self);

@@ -267,9 +267,10 @@ impl Keyring {
         }
     }
 
-    /// A number that grows whenever this process changes credentials. One load.
+    /// A number that grows whenever credentials were changed, by this process or, where the store tells, by others. Two
+    /// loads.
     pub(crate) fn credentials_moment(&self) -> u64 {
-        self.credentials.load(Ordering::Acquire)
+        self.credentials.load(Ordering::Acquire).wrapping_add(self.store.credentials())
     }
 
     /// Credentials were changed.

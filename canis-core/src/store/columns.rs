@@ -1,17 +1,80 @@
 //! Rows as named columns, the same whatever store holds them: what accumulators count and backups carry.
 //!
 //! A row is the CBOR array of its table's name and a map of its columns. What is absent (`None`) is left out, so that a
-//! column that a table gains later changes nothing for rows that have no value in it.
+//! column that a table gains later changes nothing for rows that have no value in it. PostgreSQL has a column for each of
+//! them, by its kind.
 
 use super::{
     AccumulatorRow, EntryRow, KeyRow, MetaRow, ObjectRow, PinRow, PolicyRow, ReceiptRow, RoleRow,
     RootSlotRow, Row, TenantRow, TokenRow, VersionRow,
 };
+#[cfg(feature = "postgres")]
+use super::{AuditHeadRow, OutboxRow, UseRow};
 use canis_proto::Id;
 use canis_proto::value::{Map, Value};
 
+/// What a column holds.
+#[cfg(feature = "postgres")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Id,
+    Text,
+    Bytes,
+    Flag,
+    /// A number of a list, below 256.
+    Small,
+    /// A number of 32 bits.
+    Number,
+    /// A count of 64 bits.
+    Count,
+    /// Microseconds since 1970-01-01 UTC.
+    Time,
+}
+
+/// A column of a table.
+#[cfg(feature = "postgres")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Column {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+}
+
+/// A table whose rows are counted; the first column is the primary key.
+#[cfg(feature = "postgres")]
+#[derive(Clone, Copy)]
+pub(crate) struct Table {
+    pub(crate) name: &'static str,
+    pub(crate) columns: &'static [Column],
+    /// A row of the table from its columns; `None` if they are not the table's.
+    pub(crate) row: fn(Map<'_>) -> Option<Row>,
+}
+
+/// A row of named columns.
+pub(crate) trait Columns: Sized {
+    /// The table's name.
+    #[cfg(feature = "postgres")]
+    const TABLE: &'static str;
+    /// Its columns.
+    #[cfg(feature = "postgres")]
+    const COLUMNS: &'static [Column];
+    /// A row from its columns; `None` if they are not the table's.
+    fn of_columns(columns: Map<'_>) -> Option<Self>;
+    /// The columns of a row; what is absent is left out.
+    fn columns(&self) -> Map<'_>;
+}
+
+/// A row that accumulators count.
+#[cfg(feature = "postgres")]
+pub(crate) trait Counted: Columns {
+    /// Its table.
+    const COUNTED: Table;
+}
+
 /// A column's value.
 trait Cell {
+    /// What its column holds.
+    #[cfg(feature = "postgres")]
+    const KIND: Kind;
     /// As CBOR; `None` if it is absent.
     fn value(&self) -> Option<Value<'_>>;
     /// Read back; `None` if the value is not of this type.
@@ -21,8 +84,10 @@ trait Cell {
 }
 
 macro_rules! cells {
-    ($($cell:ty => $write:expr, $read:expr;)+) => {
+    ($($cell:ty => $kind:ident, $write:expr, $read:expr;)+) => {
         $(impl Cell for $cell {
+            #[cfg(feature = "postgres")]
+            const KIND: Kind = Kind::$kind;
             fn value(&self) -> Option<Value<'_>> { Some(($write)(self)) }
             fn read(value: Option<Value<'_>>) -> Option<Self> { value.and_then($read) }
         })+
@@ -51,17 +116,20 @@ fn text(value: Value<'_>) -> Option<String> {
 }
 
 cells! {
-    Id => |v: &Id| Value::Bytes(v.0.to_vec().into()), |v| bytes(v).and_then(|v| Id::from_slice(&v));
-    String => |v| Value::Text(std::borrow::Cow::Borrowed(v)), text;
-    Vec<u8> => |v| Value::Bytes(std::borrow::Cow::Borrowed(v)), bytes;
-    bool => |v: &bool| Value::Bool(*v), |v| match v { Value::Bool(v) => Some(v), _ => None };
-    u8 => |v: &u8| Value::Integer(i128::from(*v)), integer;
-    u32 => |v: &u32| Value::from(*v), integer;
-    u64 => |v: &u64| Value::from(*v), integer;
-    i64 => |v: &i64| Value::from(*v), integer;
+    Id => Id, |v: &Id| Value::Bytes(v.0.to_vec().into()), |v| bytes(v).and_then(|v| Id::from_slice(&v));
+    String => Text, |v| Value::Text(std::borrow::Cow::Borrowed(v)), text;
+    Vec<u8> => Bytes, |v| Value::Bytes(std::borrow::Cow::Borrowed(v)), bytes;
+    bool => Flag, |v: &bool| Value::Bool(*v), |v| match v { Value::Bool(v) => Some(v), _ => None };
+    u8 => Small, |v: &u8| Value::Integer(i128::from(*v)), integer;
+    u32 => Number, |v: &u32| Value::from(*v), integer;
+    u64 => Count, |v: &u64| Value::from(*v), integer;
+    i64 => Time, |v: &i64| Value::from(*v), integer;
 }
 
 impl<T: Cell> Cell for Option<T> {
+    #[cfg(feature = "postgres")]
+    const KIND: Kind = T::KIND;
+
     fn value(&self) -> Option<Value<'_>> {
         self.as_ref().and_then(Cell::value)
     }
@@ -74,10 +142,24 @@ impl<T: Cell> Cell for Option<T> {
     }
 }
 
-/// Describes the tables: the number that accumulators know a table by (never used twice), its row and its columns.
-macro_rules! tables {
-    ($($number:literal $variant:ident($row:ident) = $name:literal { $first:ident $($column:ident)+ })+) => {
-        $(impl $row {
+/// The kind of the column that `field` is.
+#[cfg(feature = "postgres")]
+const fn kind<R, T: Cell>(_field: fn(&R) -> &T) -> Kind {
+    T::KIND
+}
+
+/// Describes tables: each one's row, its name and its columns.
+macro_rules! columns {
+    ($($row:ident = $name:literal { $first:ident $($column:ident)+ })+) => {
+        $(impl Columns for $row {
+            #[cfg(feature = "postgres")]
+            const TABLE: &'static str = $name;
+            #[cfg(feature = "postgres")]
+            const COLUMNS: &'static [Column] = &[
+                Column { name: stringify!($first), kind: kind(|row: &$row| &row.$first) },
+                $(Column { name: stringify!($column), kind: kind(|row: &$row| &row.$column) },)+
+            ];
+
             fn of_columns(mut columns: Map<'_>) -> Option<Self> {
                 let row = $row {
                     $first: Cell::read(columns.take(stringify!($first)))?,
@@ -89,6 +171,22 @@ macro_rules! tables {
             fn columns(&self) -> Map<'_> {
                 Map::new().with_some(stringify!($first), self.$first.value())$(.with_some(stringify!($column), self.$column.value()))+
             }
+        })+
+    };
+}
+
+/// The same for tables that accumulators count, with the number that they know each by (never used twice).
+macro_rules! tables {
+    ($($number:literal $variant:ident($row:ident) = $name:literal { $first:ident $($column:ident)+ })+) => {
+        columns! { $($row = $name { $first $($column)+ })+ }
+
+        $(#[cfg(feature = "postgres")]
+        impl Counted for $row {
+            const COUNTED: Table = Table {
+                name: $name,
+                columns: $row::COLUMNS,
+                row: |columns| $row::of_columns(columns).map(Row::$variant),
+            };
         })+
 
         impl Row {
@@ -108,10 +206,26 @@ macro_rules! tables {
                 match self { $(Row::$variant(row) => row.$first.to_string(),)+ }
             }
 
+            /// Its table.
+            #[cfg(feature = "postgres")]
+            pub(crate) fn counted(&self) -> Table {
+                match self { $(Row::$variant(_) => $row::COUNTED,)+ }
+            }
+
+            /// The revision it takes; rows that are written once have always 1.
+            #[cfg(feature = "postgres")]
+            pub(crate) fn revision(&self) -> u64 {
+                Cell::read(self.columns().take("revision")).unwrap_or(1)
+            }
+
+            /// Its columns.
+            pub(crate) fn columns(&self) -> Map<'_> {
+                match self { $(Row::$variant(row) => row.columns(),)+ }
+            }
+
             /// The row as bytes: equal rows have equal bytes, and no others.
             pub(crate) fn encode(&self) -> Vec<u8> {
-                let columns = match self { $(Row::$variant(row) => row.columns(),)+ };
-                Value::Array(vec![Value::from(self.table()), Value::Map(columns)]).encode()
+                Value::Array(vec![Value::from(self.table()), Value::Map(self.columns())]).encode()
             }
         }
 
@@ -155,4 +269,12 @@ tables! {
     11 Receipt(ReceiptRow) = "idempotency" { id tenant_id expires_at sealed }
     12 Accumulator(AccumulatorRow) = "accumulators" { id revision sealed }
     13 Policy(PolicyRow) = "policies" { id tenant_id kind name revision sealed }
+}
+
+// Nobody counts these: they are advisory, or have a chain of their own.
+#[cfg(feature = "postgres")]
+columns! {
+    UseRow = "key_uses" { key_id version uses last_used_at }
+    OutboxRow = "outbox" { writer number sealed }
+    AuditHeadRow = "audit_heads" { writer ended sealed }
 }

@@ -1,7 +1,7 @@
 //! The store seam: typed rows, read by id or index, written in transactions.
 //!
 //! A store knows nothing of cryptography: sealed columns are bytes to it. [`memory`] is the model, [`sqlite`] is
-//! `canis.dat`; both pass the same contract tests (`tests/store_contract.rs`).
+//! `canis.dat`, `postgres` is what several servers share; all pass the same contract tests (`tests/store_contract.rs`).
 
 use canis_proto::{Error, ErrorCode, Id, Result};
 
@@ -12,7 +12,10 @@ pub(crate) mod columns;
 pub(crate) mod draft;
 mod ledger;
 pub mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod row;
+mod scratch;
 pub mod sqlite;
 
 pub use audit::{AuditHeadRow, AuditRows, OutboxRow};
@@ -112,6 +115,10 @@ pub trait Store: AuditRows {
 
     /// A number that grows with every commit seen so far. Costs nothing.
     fn generation(&self) -> u64;
+    /// A number that grows when somebody else has changed credentials, where a store tells. Costs nothing.
+    fn credentials(&self) -> u64 {
+        0
+    }
     /// Looks whether another process has committed; if so the generation grows.
     fn poll(&self) -> Result<()>;
     /// Makes what was deleted unreadable: overwritten pages reach the file and the log is emptied. Where another
@@ -139,13 +146,13 @@ pub trait Store: AuditRows {
 
 /// A turn at trying a PIN; over when dropped.
 pub struct Turn {
-    _lock: Option<sqlite::Lock>,
+    _lock: Option<Box<dyn Send>>,
 }
 
 impl Turn {
     /// A turn that lasts as long as the lock.
-    pub(crate) fn held(lock: sqlite::Lock) -> Self {
-        Turn { _lock: Some(lock) }
+    pub(crate) fn held(lock: impl Send + 'static) -> Self {
+        Turn { _lock: Some(Box::new(lock)) }
     }
 
     /// A turn in a store that has one user.

@@ -1,8 +1,12 @@
 //! Stores of every kind, and rows with something in every column.
 #![allow(dead_code)] // each test file uses its own part
 
+#[cfg(feature = "postgres")]
+use canis_core::datadir::StoreConfig;
 use canis_core::store::at_hand::AtHand;
 use canis_core::store::memory::MemoryStore;
+#[cfg(feature = "postgres")]
+use canis_core::store::postgres::PostgresStore;
 use canis_core::store::sqlite::SqliteStore;
 use canis_core::store::{Change, KeyRow, ObjectRow, Row, Store, TenantRow, VersionRow};
 use canis_proto::Id;
@@ -15,6 +19,18 @@ pub(crate) fn on_every_store(test: impl Fn(&dyn Store)) {
     let path = dir.path().join("canis.dat");
     SqliteStore::create(&path, &[], None).unwrap();
     test(&SqliteStore::open(&path).unwrap());
+    #[cfg(feature = "postgres")]
+    test(&database().1);
+}
+
+/// An empty store in a PostgreSQL of its own.
+#[cfg(feature = "postgres")]
+pub(crate) fn database() -> (canis_tests::Postgres, PostgresStore) {
+    let postgres = canis_tests::Postgres::start();
+    let config = StoreConfig { url: postgres.url(), ..StoreConfig::default() };
+    PostgresStore::create(&config, &[], None).unwrap();
+    let store = PostgresStore::open(&config, &std::env::temp_dir()).unwrap();
+    (postgres, store)
 }
 
 pub(crate) fn id(n: u8) -> Id {

@@ -7,11 +7,11 @@
 use super::{
     AccumulatorRow, Change, EntryRow, KeyRow, Ledger, MetaRow, ObjectQuery, ObjectRow, PinRow, PolicyRow,
     ReceiptRow, RoleRow, RootSlotRow, Row, Store, TenantRow, TokenRow, Turn, UNSAID, UseRow, VersionRow,
+    scratch,
 };
-use canis_proto::{Error, ErrorCode, Id, Result};
+use canis_proto::{ErrorCode, Id, Result};
 use rusqlite::{OptionalExtension, ToSql};
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -31,7 +31,7 @@ mod table;
 mod write;
 
 use generation::GenerationPage;
-pub(crate) use lock::Lock;
+use lock::Lock;
 use pool::Pool;
 
 /// How long the generation page is trusted without asking SQLite.
@@ -345,15 +345,7 @@ impl Store for SqliteStore {
     }
 
     fn scratch(&self) -> Result<File> {
-        let path = self.path.with_extension(format!("dat.scratch-{}", std::process::id()));
-        let made = || {
-            let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
-            // It lives on without its name, as long as it is open.
-            std::fs::remove_file(&path).map(|()| file)
-        };
-        made().map_err(|e| {
-            Error::new(ErrorCode::StoreUnavailable, format!("cannot make {}: {e}", path.display()))
-        })
+        scratch::file(&self.path.with_extension(format!("dat.scratch-{}", std::process::id())))
     }
 
     fn pin_turn(&self) -> Result<Turn> {

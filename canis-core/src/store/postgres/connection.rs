@@ -1,0 +1,197 @@
+//! Connections, and the thread that looks after them. Calls of the store are synchronous: whoever calls waits for the
+//! answer on its own thread, while a runtime of the store's own reads and writes.
+
+use super::settings::{CONNECT, Settings};
+use canis_proto::{Error, ErrorCode, Result};
+use deadpool_postgres::{
+    Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime as OfPool,
+};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::Duration;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Error as Sql};
+
+/// How long one call may take, with waiting for other servers' locks.
+const CALL: Duration = Duration::from_secs(45);
+
+/// The connections to one database.
+pub(super) struct Database {
+    runtime: Option<Runtime>,
+    pub(super) pool: Pool,
+    pub(super) settings: Arc<Settings>,
+}
+
+/// Wakes a thread that waits for an answer.
+struct Waiting(Thread);
+
+impl Wake for Waiting {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+impl Database {
+    /// Connects when it is first asked something.
+    ///
+    /// # Errors
+    /// `internal` if no thread can be started.
+    pub(super) fn new(settings: Settings) -> Result<Self> {
+        let failed = |error: String| Error::internal(format!("cannot look after the database: {error}"));
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("canis-store")
+            .enable_all()
+            .build()
+            .map_err(|error| failed(error.to_string()))?;
+        // Nothing of a session is kept from one transaction to the next: a pooler may stand in between (PgBouncer).
+        let manager = Manager::from_config(
+            settings.config.clone(),
+            settings.tls.clone(),
+            ManagerConfig { recycling_method: RecyclingMethod::Fast },
+        );
+        let pool = Pool::builder(manager)
+            .max_size(settings.connections)
+            .runtime(OfPool::Tokio1)
+            .wait_timeout(Some(CONNECT))
+            .create_timeout(Some(CONNECT))
+            .build()
+            .map_err(|error| failed(error.to_string()))?;
+        Ok(Database { runtime: Some(runtime), pool, settings: Arc::new(settings) })
+    }
+
+    /// The runtime, for what goes on beside calls.
+    pub(super) fn handle(&self) -> Result<&Handle> {
+        match &self.runtime {
+            Some(runtime) => Ok(runtime.handle()),
+            None => Err(Error::internal("the store was closed")),
+        }
+    }
+
+    /// Waits for `work`, which must be done within some time.
+    pub(super) fn wait<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let why = "it has not answered for 45 s; whether a change was made is not known";
+        self.wait_long(async {
+            let done = tokio::time::timeout(CALL, work).await;
+            done.unwrap_or_else(|_| Err(unavailable(&self.settings.shown, why)))
+        })
+    }
+
+    /// Waits for `work`, which another thread moves on, as long as it takes.
+    pub(super) fn wait_long<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let _entered = self.handle()?.enter();
+        let mut work = pin!(work);
+        let waker = Waker::from(Arc::new(Waiting(std::thread::current())));
+        loop {
+            match work.as_mut().poll(&mut Context::from_waker(&waker)) {
+                Poll::Ready(done) => return done,
+                Poll::Pending => std::thread::park(),
+            }
+        }
+    }
+
+    /// A connection.
+    ///
+    /// # Errors
+    /// `store_unavailable`.
+    pub(super) async fn connection(&self) -> Result<Object> {
+        self.pool.get().await.map_err(|error| self.explain_pool(&error))
+    }
+
+    /// Runs `work` on a connection. Work that ended with an error may have left anything on it, so that it is closed.
+    /// What only reads is run once more where the connection was lost: the database may have been started anew.
+    pub(super) fn read<T>(&self, work: impl AsyncFn(&Client) -> Result<T>) -> Result<T> {
+        self.wait(async {
+            let mut again = true;
+            loop {
+                let connection = self.connection().await?;
+                let done = work(&connection).await;
+                let lost = connection.is_closed();
+                if done.is_err() {
+                    drop(Object::take(connection));
+                }
+                if done.is_ok() || !lost || !std::mem::take(&mut again) {
+                    return done;
+                }
+            }
+        })
+    }
+
+    /// What an error of the database means to a person. Values do not stand in it.
+    pub(super) fn explain(&self, error: &Sql) -> Error {
+        explain(&self.settings.shown, error)
+    }
+
+    fn explain_pool(&self, error: &PoolError) -> Error {
+        match error {
+            PoolError::Backend(error) => self.explain(error),
+            PoolError::Timeout(_) => {
+                unavailable(&self.settings.shown, "no connection could be had within 5 s")
+            }
+            other => unavailable(&self.settings.shown, &other.to_string()),
+        }
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        self.pool.close();
+        // Whoever drops the store may be on a thread of another runtime, which must not wait for this one.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn unavailable(shown: &str, why: &str) -> Error {
+    Error::new(ErrorCode::StoreUnavailable, format!("the database {shown} cannot be used: {why}"))
+}
+
+pub(super) fn explain(shown: &str, error: &Sql) -> Error {
+    let Some(database) = error.as_db_error() else {
+        let why = std::error::Error::source(error)
+            .map_or_else(|| error.to_string(), |why| format!("{error}: {why}"));
+        return unavailable(shown, &why);
+    };
+    let (code, text) = match database.code() {
+        &SqlState::DISK_FULL => (
+            ErrorCode::StoreFull,
+            format!("the disk of the database {shown} is full; nothing was written. Make room and try again"),
+        ),
+        &SqlState::UNDEFINED_TABLE | &SqlState::UNDEFINED_COLUMN => (
+            ErrorCode::StoreFormat,
+            format!(
+                "the database {shown} holds no CANIS store of this format; `canis init --store` makes one in an empty database"
+            ),
+        ),
+        &SqlState::LOCK_NOT_AVAILABLE => (
+            ErrorCode::StoreUnavailable,
+            format!("another server has held the database {shown} for 30 s; try again"),
+        ),
+        &SqlState::READ_ONLY_SQL_TRANSACTION => (
+            ErrorCode::StoreUnavailable,
+            format!(
+                "the database {shown} is a standby and takes no changes; name the primary, or add `target_session_attrs=read-write`"
+            ),
+        ),
+        &SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION => (
+            ErrorCode::StoreUnavailable,
+            format!(
+                "the database {shown} refuses this user: {}; see `password_file` under [store] in canis.toml",
+                database.message()
+            ),
+        ),
+        _ => (
+            ErrorCode::StoreUnavailable,
+            format!(
+                "the database {shown} cannot be used: {} (SQLSTATE {})",
+                database.message(),
+                database.code().code()
+            ),
+        ),
+    };
+    Error::new(code, text)
+}

@@ -1,0 +1,82 @@
+//! Every row of a store, as it stood at one moment.
+
+use super::connection::Database;
+use super::value::{list, read};
+use crate::store::columns::{Counted, Table};
+use crate::store::{
+    AccumulatorRow, EntryRow, KeyRow, MetaRow, ObjectRow, Owner, PinRow, PolicyRow, ReceiptRow, RoleRow,
+    RootSlotRow, Row, TenantRow, TokenRow, VersionRow,
+};
+use canis_proto::{Id, Result};
+use tokio_postgres::Client;
+
+/// Rows that are fetched together.
+const TOGETHER: usize = 500;
+
+/// The tables, what is referred to first, and the order of their rows.
+const TABLES: [(Table, &str); 12] = [
+    (MetaRow::COUNTED, "name COLLATE \"C\""),
+    (RootSlotRow::COUNTED, "ordinal"),
+    (TenantRow::COUNTED, "slot"),
+    (PinRow::COUNTED, "id"),
+    (TokenRow::COUNTED, "ordinal"),
+    (PolicyRow::COUNTED, "id"),
+    (KeyRow::COUNTED, "ordinal"),
+    (VersionRow::COUNTED, "key_id, version"),
+    (ObjectRow::COUNTED, "ordinal"),
+    (RoleRow::COUNTED, "ordinal"),
+    (EntryRow::COUNTED, "id"),
+    (ReceiptRow::COUNTED, "ordinal"),
+];
+
+/// Visits the rows of every table, those of `accumulators` only if they are asked for. The caller holds a transaction.
+pub(super) async fn each(
+    database: &Database,
+    client: &Client,
+    accumulators: bool,
+    visit: &mut dyn FnMut(Id, Row) -> Result<()>,
+) -> Result<()> {
+    let last = accumulators.then_some((AccumulatorRow::COUNTED, "id"));
+    for (table, order) in TABLES.into_iter().chain(last) {
+        walk(database, client, table, order, visit).await?;
+    }
+    Ok(())
+}
+
+async fn walk(
+    database: &Database,
+    client: &Client,
+    table: Table,
+    order: &str,
+    visit: &mut dyn FnMut(Id, Row) -> Result<()>,
+) -> Result<()> {
+    let explain = |error| database.explain(&error);
+    // A version's tenant is that of its key.
+    let of_key = "(SELECT uuid_send(tenant_id) FROM kms_keys WHERE id = kms_key_versions.key_id)";
+    let scope = if table.name == VersionRow::COUNTED.name { of_key } else { "NULL::bytea" };
+    let columns = list(table.columns);
+    let declare = format!(
+        "DECLARE rows NO SCROLL CURSOR FOR SELECT {columns}, {scope} FROM {} ORDER BY {order}",
+        table.name
+    );
+    client.batch_execute(&declare).await.map_err(explain)?;
+    loop {
+        let fetch = format!("FETCH FORWARD {TOGETHER} FROM rows");
+        let found = client.query_typed(&fetch, &[]).await.map_err(explain)?;
+        for found in &found {
+            let row = read(table.name, table.columns, table.row, found)?;
+            let scope = match row.owner() {
+                Owner::Store => Id::STORE,
+                Owner::Tenant(tenant) => tenant,
+                Owner::Key(_) => {
+                    let tenant: Option<Vec<u8>> = found.try_get(table.columns.len()).map_err(explain)?;
+                    tenant.and_then(|tenant| Id::from_slice(&tenant)).unwrap_or(Id::STORE)
+                }
+            };
+            visit(scope, row)?;
+        }
+        if found.len() < TOGETHER {
+            return client.batch_execute("CLOSE rows").await.map_err(explain);
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! One transaction, from the lock that makes writers queue to a COMMIT whose end is known. Every lock ends with its
+//! transaction, so that a pooler may hand the session on.
+
+use super::connection::{Database, explain};
+use canis_proto::{Error, ErrorCode, Result};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
+
+/// The first number of every advisory lock: "CANI".
+pub(super) const LOCK_SPACE: i32 = 0x4341_4E49;
+/// Whoever changes the store.
+pub(super) const WRITERS: i32 = 1;
+
+/// How long it is tried to learn how a transaction ended whose answer was lost.
+const OUTCOME: Duration = Duration::from_secs(12);
+
+/// How often the store was changed, and its credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Moments {
+    pub(super) changes: u64,
+    pub(super) credentials: u64,
+}
+
+impl Moments {
+    /// From the first two columns.
+    pub(super) fn of(row: &SimpleQueryRow) -> Option<Self> {
+        Some(Moments { changes: row.get(0)?.parse().ok()?, credentials: row.get(1)?.parse().ok()? })
+    }
+}
+
+/// Begins a transaction and waits for the writers' lock; the transaction's number. What is read afterwards is what the
+/// writer before has left.
+///
+/// A writer that stands still ends after half a minute, so that it does not stop the others; and a database that may
+/// forget what it has acknowledged (`synchronous_commit = off`) must not do so here.
+pub(super) async fn begin(database: &Database, client: &Client) -> Result<String> {
+    let sql = format!(
+        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+         SET LOCAL lock_timeout = '30s'; SET LOCAL idle_in_transaction_session_timeout = '30s';
+         SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off';
+         SELECT pg_advisory_xact_lock({LOCK_SPACE}, {WRITERS});
+         SELECT pg_current_xact_id()"
+    );
+    let rows = client.simple_query(&sql).await.map_err(|error| database.explain(&error))?;
+    let number = rows.iter().rev().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        _ => None,
+    });
+    number.ok_or_else(|| Error::internal("the database has not said the number of a transaction"))
+}
+
+/// Counts the change, tells the other servers, and commits.
+///
+/// # Errors
+/// Where the answer is lost it is asked for: an error says that nothing was changed, or that this is not known.
+pub(super) async fn commit(
+    database: &Database,
+    client: &Client,
+    number: &str,
+    of_credentials: bool,
+) -> Result<Option<Moments>> {
+    let credentials = i32::from(of_credentials);
+    let sql = format!(
+        "UPDATE moments SET changes = changes + 1, credentials = credentials + {credentials}
+         RETURNING changes, credentials, pg_notify('canis', changes || ' ' || credentials);
+         COMMIT"
+    );
+    match client.simple_query(&sql).await {
+        Ok(messages) => Ok(messages.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Moments::of(row),
+            _ => None,
+        })),
+        Err(error) => {
+            let error = explain(&database.settings.shown, &error);
+            outcome(database, number, error).await.map(|()| None)
+        }
+    }
+}
+
+/// How the transaction of this number ended.
+async fn outcome(database: &Database, number: &str, error: Error) -> Result<()> {
+    let end = Instant::now() + OUTCOME;
+    while Instant::now() < end {
+        match status(database, number).await.as_deref() {
+            Some("committed") => return Ok(()),
+            Some("aborted") => return Err(error),
+            // The database has not noticed yet that nobody waits for it, or cannot be asked.
+            _ => sleep(Duration::from_millis(100)).await,
+        }
+    }
+    Err(Error::new(
+        ErrorCode::StoreUnavailable,
+        format!(
+            "{}. The connection was lost while a change was written; whether it was made is not known",
+            error.message
+        ),
+    ))
+}
+
+async fn status(database: &Database, number: &str) -> Option<String> {
+    let connection = database.connection().await.ok()?;
+    let sql = "SELECT pg_xact_status($1::text::xid8)";
+    let rows = connection.query_typed(sql, &[(&number, Type::TEXT)]).await.ok()?;
+    rows.first()?.get(0)
+}

@@ -1,0 +1,176 @@
+//! Noticing what other servers change: they say so (NOTIFY), and twice a second it is asked, for what is said may get
+//! lost. What is in memory carries the generation that it was read under, and is read again when that has moved.
+
+use super::connection::Database;
+use super::transaction::Moments;
+use canis_proto::Result;
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+use tokio_postgres::{AsyncMessage, SimpleQueryMessage};
+
+/// How often it is asked. With the time of the question itself, a change is noticed within a second.
+const ASK: Duration = Duration::from_millis(400);
+/// How long a question may take.
+const ANSWER: Duration = Duration::from_secs(2);
+
+/// What is known of the store's moments.
+pub(super) struct Watch {
+    generation: AtomicU64,
+    credentials: AtomicU64,
+    known: Mutex<Known>,
+    said: Notify,
+}
+
+struct Known {
+    moments: Moments,
+    /// When the database was last asked with success.
+    asked: Instant,
+    /// The last answer was of before what is known: it was under way while this server committed, or the database is an
+    /// older copy.
+    older: bool,
+    /// It has been away for longer than what is in memory may go on.
+    lost: bool,
+}
+
+impl Watch {
+    /// Looks once, and then goes on until the database is dropped.
+    ///
+    /// # Errors
+    /// `store_unavailable`.
+    pub(super) fn start(database: &Arc<Database>) -> Result<Arc<Self>> {
+        let moments = Moments { changes: 0, credentials: 0 };
+        let known = Known { moments, asked: Instant::now(), older: false, lost: false };
+        let watch = Arc::new(Watch {
+            generation: AtomicU64::new(1),
+            credentials: AtomicU64::new(0),
+            known: Mutex::new(known),
+            said: Notify::new(),
+        });
+        database.wait(watch.look(database))?;
+        let handle = database.handle()?;
+        handle.spawn(ask(Arc::downgrade(&watch), Arc::downgrade(database)));
+        handle.spawn(listen(Arc::downgrade(&watch), Arc::downgrade(database)));
+        Ok(watch)
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    pub(super) fn credentials(&self) -> u64 {
+        self.credentials.load(Ordering::Acquire)
+    }
+
+    /// Counts a change of this server.
+    pub(super) fn count(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// This server has committed, and these are the moments since; unknown where the answer was lost.
+    pub(super) fn committed(&self, moments: Option<Moments>, of_credentials: bool) {
+        let Some(moments) = moments else { return };
+        let mut known = self.known();
+        // Whoever else changed credentials in between; own changes are known to who made them.
+        if moments.credentials != known.moments.credentials + u64::from(of_credentials) {
+            self.credentials.fetch_add(1, Ordering::Release);
+        }
+        (known.moments, known.older) = (moments, false);
+    }
+
+    /// Whether it was asked a moment ago.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.known().asked.elapsed() < ASK * 2
+    }
+
+    /// Asks the database.
+    pub(super) async fn look(&self, database: &Database) -> Result<()> {
+        let connection = database.connection().await?;
+        let asked = connection.simple_query("SELECT changes, credentials FROM moments").await;
+        let messages = asked.map_err(|error| database.explain(&error))?;
+        let moments = messages.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Moments::of(row),
+            _ => None,
+        });
+        self.observe(moments);
+        Ok(())
+    }
+
+    fn observe(&self, moments: Option<Moments>) {
+        let mut known = self.known();
+        (known.asked, known.lost) = (Instant::now(), false);
+        let Some(moments) = moments.filter(|moments| *moments != known.moments) else { return };
+        let older = moments.changes < known.moments.changes;
+        if older && !std::mem::replace(&mut known.older, true) {
+            return;
+        }
+        if moments.credentials != known.moments.credentials {
+            self.credentials.fetch_add(1, Ordering::Release);
+        }
+        (known.moments, known.older) = (moments, false);
+        self.count();
+    }
+
+    /// The database does not answer. When that has lasted, what is in memory is to be read again, which it cannot.
+    fn missed(&self, grace: Duration) {
+        let mut known = self.known();
+        if !known.lost && known.asked.elapsed() > grace {
+            known.lost = true;
+            self.credentials.fetch_add(1, Ordering::Release);
+            self.count();
+        }
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Asks again and again, and at once when something was said.
+async fn ask(watch: Weak<Watch>, database: Weak<Database>) {
+    loop {
+        let Some(watch) = watch.upgrade() else { return };
+        drop(timeout(ASK, watch.said.notified()).await);
+        let Some(database) = database.upgrade() else { return };
+        if !matches!(timeout(ANSWER, watch.look(&database)).await, Ok(Ok(()))) {
+            watch.missed(database.settings.grace);
+            // What was said is answered late rather than without end.
+            tokio::time::sleep(ASK / 4).await;
+        }
+    }
+}
+
+/// Has the database say when something changes, on a connection of its own. Behind a pooler nothing is heard.
+async fn listen(watch: Weak<Watch>, database: Weak<Database>) {
+    loop {
+        let Some(settings) = database.upgrade().map(|database| Arc::clone(&database.settings)) else {
+            return;
+        };
+        if let Ok((client, mut connection)) = settings.config.connect(settings.tls.clone()).await {
+            let heard = async {
+                while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
+                    match (message, watch.upgrade()) {
+                        (_, None) => return,
+                        (AsyncMessage::Notification(_), Some(watch)) => watch.said.notify_one(),
+                        _ => {}
+                    }
+                }
+            };
+            // The connection has to be moved on while it is told to listen.
+            let told = async {
+                let told = client.batch_execute("LISTEN canis").await;
+                if told.is_ok() {
+                    std::future::pending::<()>().await
+                }
+            };
+            tokio::select! {
+                () = heard => {}
+                () = told => {}
+            }
+        }
+        tokio::time::sleep(ASK).await;
+    }
+}

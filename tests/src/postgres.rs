@@ -1,0 +1,195 @@
+//! A real PostgreSQL on a socket in a directory of its own. It refuses to be root, so that where the tests are, it is
+//! the user `postgres` of its package.
+
+use crate::built::target;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long it may take to start.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server with one empty database, whose names sort as English does: not in the order of bytes.
+pub struct Postgres {
+    folder: tempfile::TempDir,
+    settings: Vec<String>,
+    server: Option<Child>,
+}
+
+impl Postgres {
+    /// Starts one.
+    #[must_use]
+    pub fn start() -> Self {
+        Postgres::with(&[])
+    }
+
+    /// Starts one with settings, `name=value`.
+    #[must_use]
+    pub fn with(settings: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        give(folder.path());
+        let copied = Command::new("cp").arg("-a").arg(template()).arg(folder.path().join("data")).status();
+        assert!(copied.is_ok_and(|status| status.success()), "the empty database cannot be copied");
+        let settings = settings.iter().map(|setting| format!("-c{setting}")).collect();
+        let mut postgres = Postgres { folder, settings, server: None };
+        postgres.go_on();
+        postgres
+    }
+
+    /// Starts it again.
+    pub fn go_on(&mut self) {
+        let (folder, data) = (self.folder.path().display().to_string(), self.data().display().to_string());
+        let mut args =
+            vec!["postgres", "-D", &data, "-k", &folder, "-c", "listen_addresses=", "-c", "fsync=off"];
+        args.extend(self.settings.iter().map(String::as_str));
+        let log = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder.path().join("log"))
+            .expect("a log");
+        self.server = Some(
+            as_owner(&args)
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(log)
+                .spawn()
+                .expect("postgres runs"),
+        );
+        let end = Instant::now() + PATIENCE;
+        while !self.psql("SELECT 1").status.success() {
+            assert!(Instant::now() < end, "PostgreSQL did not start: {}", self.log());
+            std::thread::sleep(Duration::from_millis(30));
+        }
+    }
+
+    /// Ends it as `kill -9` of all of it does, or with its connections closed in order.
+    pub fn stop(&mut self, hard: bool) {
+        let Some(mut server) = self.server.take() else { return };
+        // SIGQUIT is its immediate end, without a checkpoint: what was committed is in the log.
+        let signal = if hard { "-QUIT" } else { "-INT" };
+        let _ = Command::new("kill").args([signal, &server.id().to_string()]).status();
+        let _ = server.wait();
+    }
+
+    /// The URL of its database.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.url_of("postgres")
+    }
+
+    /// The URL of another database of it.
+    #[must_use]
+    pub fn url_of(&self, database: &str) -> String {
+        format!("postgres://canis@/{database}?host={}", self.folder.path().display())
+    }
+
+    /// What `psql` shows for commands; rows without headings, unless it describes something (`\\d`).
+    #[must_use]
+    pub fn shows(&self, sql: &str) -> String {
+        let done = self.psql(sql);
+        assert!(done.status.success(), "{sql}: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).expect("text")
+    }
+
+    /// What it has logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    fn psql(&self, sql: &str) -> std::process::Output {
+        let folder = self.folder.path().display().to_string();
+        // What describes something has footers only with headings.
+        let form = if sql.starts_with('\\') { "-qA" } else { "-qAt" };
+        Command::new("psql")
+            .args(["-X", form, "-v", "ON_ERROR_STOP=1", "-h", &folder, "-U", "canis", "-d", "postgres"])
+            .args(["-c", sql])
+            .env("LC_ALL", "C")
+            .output()
+            .expect("psql runs")
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.stop(true);
+    }
+}
+
+/// Where the programs of the server are; only some of them are on the path.
+fn programs() -> PathBuf {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let found = versions.map(|version| version.path().join("bin")).filter(|bin| bin.join("initdb").exists());
+    found.max().expect("PostgreSQL is not there; scripts/setup installs it")
+}
+
+/// The directory of an empty server, made once: that takes a second.
+fn template() -> PathBuf {
+    let initdb = programs().join("initdb");
+    let version = initdb.iter().rev().nth(2).unwrap_or_default().to_string_lossy().into_owned();
+    let place = target().join(format!("postgres-{version}"));
+    let lock = fs::File::create(place.with_extension("lock")).expect("a lock file");
+    lock.lock().expect("a lock");
+    if !place.exists() {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        give(folder.path());
+        let made = folder.path().join("data");
+        let options = [
+            "initdb",
+            "--no-sync",
+            "-U",
+            "canis",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C.UTF-8",
+            "--locale-provider=icu",
+            "--icu-locale=en",
+            "-D",
+        ];
+        let done =
+            as_owner(&[&options[..], &[&made.display().to_string()]].concat()).output().expect("initdb runs");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let draft = place.with_extension("new");
+        let moved = Command::new("sh")
+            .args(["-c", "rm -rf \"$2\" && cp -a \"$1\" \"$2\" && mv \"$2\" \"$3\"", "sh"])
+            .args([&made, &draft, &place])
+            .status();
+        assert!(moved.is_ok_and(|status| status.success()), "the empty database cannot be kept");
+    }
+    place
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|process| std::os::unix::fs::MetadataExt::uid(&process) == 0)
+}
+
+/// A program of the server as a user that it accepts; it ends when the test does.
+fn as_owner(words: &[&str]) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "QUIT"]);
+    if is_root() {
+        command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]);
+    }
+    command.arg(programs().join(words[0])).args(&words[1..]).current_dir("/");
+    command
+}
+
+/// Lets that user work in a directory, and nobody else who is not root.
+fn give(folder: &Path) {
+    if is_root() {
+        let given = Command::new("chown").args(["postgres:postgres"]).arg(folder).status();
+        assert!(
+            given.is_ok_and(|status| status.success()),
+            "there is no user `postgres`; scripts/setup installs it"
+        );
+    }
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).expect("a mode");
+}
