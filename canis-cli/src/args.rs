@@ -10,6 +10,7 @@ use crate::hsm_args::{HsmToken, Wrap};
 use crate::key_args::{ApplyKeys, CreateKey, DestroyKey, ListKeys, RotateKey, UpdateKey};
 use crate::kv_args::KvCommand;
 use crate::policy_args::PolicyCommand;
+use crate::role_args::RoleCommand;
 use crate::root_args::RootCommand;
 use crate::seal_args::{OperatorCommand, Unseal};
 use crate::slot_args::SlotCommand;
@@ -130,6 +131,11 @@ pub(crate) enum Command {
     Policy {
         #[command(subcommand)]
         command: PolicyCommand,
+    },
+    /// Look after roles: who is let in without a token, by certificate, JWT, user of the host or PIN.
+    Role {
+        #[command(subcommand)]
+        command: RoleCommand,
     },
     /// Run many operations in one request, and print what became of each (exit 1 if one failed).
     Batch(Batch),

@@ -27,6 +27,7 @@ mod pin;
 mod policy_args;
 mod progress;
 mod prompt;
+mod role_args;
 mod rollback;
 mod root_args;
 mod root_credential;
@@ -96,6 +97,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         },
         Command::Kv { command } => commands::kv::run(&connection, &command, json)?,
         Command::Policy { command } => return commands::policy::run(&connection, &command, json),
+        Command::Role { command } => commands::role::run(&connection, &command, json)?,
         Command::Batch(args) => return commands::batch::run(&connection, &args),
         Command::Encrypt(args) => commands::encryption::encrypt(&connection, &args, json)?,
         Command::Decrypt(args) => commands::encryption::decrypt(&connection, &args, json)?,

@@ -4,7 +4,7 @@
 use crate::audit::note_rule;
 use crate::caller::Caller;
 use crate::keyring::Keyring;
-use crate::policy::{Asked, OfKey, Rules, context_of};
+use crate::policy::{Asked, OfKey, Rights, Rules, context_of};
 use crate::resource::{Facts, Resource};
 use canis_proto::{Capability, Error, ErrorCode, Id, KeyType, Result};
 use std::borrow::Cow;
@@ -31,17 +31,42 @@ impl Keyring {
         resource: Resource<'_>,
         facts: Facts<'_>,
     ) -> Result<u64> {
-        let rights = caller.rights();
-        let longest = match rights.rules() {
-            None => rights.capabilities().allows(needed).then_some(u64::MAX),
-            Some(_) if resource.is_many() => rights.grants_somewhere(needed).then_some(u64::MAX),
-            Some(rules) => self.decide(caller, rules, needed, resource, facts)?,
+        let own = self.allowed(caller, caller.rights(), needed, resource, facts)?;
+        let longest = match (own, self.pin_rights(caller)?) {
+            (Some(own), Some(most)) => {
+                self.allowed(caller, &most, needed, resource, facts)?.map(|most| most.min(own))
+            }
+            (own, _) => own,
         };
         longest.ok_or_else(|| match caller.tenant() {
             Ok(_) => denied(needed, resource),
             // Nobody yet.
             Err(nobody) => nobody,
         })
+    }
+
+    /// The longest payload that these of the caller's rights allow, if they allow it.
+    fn allowed(
+        &self,
+        caller: &Caller,
+        rights: &Rights,
+        needed: Capability,
+        resource: Resource<'_>,
+        facts: Facts<'_>,
+    ) -> Result<Option<u64>> {
+        match rights.rules() {
+            None => Ok(rights.capabilities().allows(needed).then_some(u64::MAX)),
+            Some(_) if resource.is_many() => Ok(rights.grants_somewhere(needed).then_some(u64::MAX)),
+            Some(_) => self.decide(caller, rights, needed, resource, facts),
+        }
+    }
+
+    /// Whether policies say something of the caller, so that not all paths are the same to it.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(crate) fn tells_paths_apart(&self, caller: &Caller) -> Result<bool> {
+        Ok(caller.rights().rules().is_some() || self.pin_rights(caller)?.is_some())
     }
 
     /// The same for a caller of whom policies say something. To others every path is the same, and what was asked of them
@@ -69,9 +94,9 @@ impl Keyring {
         resource: Resource<'_>,
         facts: Facts<'_>,
     ) -> Result<()> {
-        match caller.rights().rules() {
-            None => Ok(()),
-            Some(_) => self.require(caller, needed, resource, facts).map(drop),
+        match self.tells_paths_apart(caller)? {
+            false => Ok(()),
+            true => self.require(caller, needed, resource, facts).map(drop),
         }
     }
 
@@ -80,17 +105,20 @@ impl Keyring {
     /// # Errors
     /// Those of the store.
     pub(crate) fn shows(&self, caller: &Caller, needed: Capability, resource: Resource<'_>) -> Result<bool> {
-        let rights = caller.rights();
-        match rights.rules() {
-            None => Ok(rights.capabilities().allows(needed)),
-            Some(rules) => Ok(self.decide(caller, rules, needed, resource, Facts::default())?.is_some()),
-        }
+        let shown = |rights: &Rights| -> Result<bool> {
+            match rights.rules() {
+                None => Ok(rights.capabilities().allows(needed)),
+                Some(_) => Ok(self.decide(caller, rights, needed, resource, Facts::default())?.is_some()),
+            }
+        };
+        let most = self.pin_rights(caller)?;
+        Ok(shown(caller.rights())? && most.as_ref().map_or(Ok(true), shown)?)
     }
 
     fn decide(
         &self,
         caller: &Caller,
-        rules: &Rules,
+        rights: &Rights,
         needed: Capability,
         resource: Resource<'_>,
         facts: Facts<'_>,
@@ -104,10 +132,12 @@ impl Keyring {
             }
             _ => Cow::Owned(resource.path()),
         };
-        if let (Resource::Key(name), OfKey::None, true) = (resource, key, rules.asks_for_key()) {
+        if let (Resource::Key(name), OfKey::None, true) =
+            (resource, key, rights.rules().is_some_and(Rules::asks_for_key))
+        {
             key = self.kind_of(caller, name)?;
         }
-        let decision = caller.rights().decide(&Asked {
+        let decision = rights.decide(&Asked {
             capability: needed,
             path: &path,
             key,

@@ -23,6 +23,16 @@ pub struct Caller {
     only: Option<Id>,
     origin: Origin,
     proof: Proof,
+    /// By which roles it came in, if by such.
+    admission: Option<Arc<Admission>>,
+}
+
+/// How somebody came in who bears no credential of this store.
+pub(crate) struct Admission {
+    /// The names of the roles that were about them, with commas between.
+    pub(crate) roles: String,
+    /// What they are called by who vouches for them: a certificate's name, a user, a token's subject and issuer.
+    pub(crate) subject: String,
 }
 
 impl Caller {
@@ -39,6 +49,7 @@ impl Caller {
             only: None,
             origin: Origin::OWN,
             proof: Proof::Nothing,
+            admission: None,
         }
     }
 
@@ -59,6 +70,16 @@ impl Caller {
             proof,
             ..Caller::anonymous()
         }
+    }
+
+    /// The same, let in by roles.
+    pub(crate) fn admitted(self, admission: Admission) -> Self {
+        Caller { admission: Some(Arc::new(admission)), ..self }
+    }
+
+    /// By which roles it came in.
+    pub(crate) fn admission(&self) -> Option<&Admission> {
+        self.admission.as_deref()
     }
 
     /// The same, who came from there. Whoever lets somebody in says so.
@@ -94,6 +115,12 @@ impl Caller {
     /// Whether a token is there for it.
     pub(crate) fn sees(&self, token: Id) -> bool {
         self.only.is_none_or(|only| only == token)
+    }
+
+    /// Whether it is who `other` is, whatever either may.
+    #[must_use]
+    pub fn is_the_same_as(&self, other: &Caller) -> bool {
+        (self.tenant, self.token, self.host) == (other.tenant, other.token, other.host)
     }
 
     /// The credential that it came with; nobody else has the same.
@@ -145,9 +172,14 @@ impl Caller {
         Caller { host: true, only: None, ..self }
     }
 
+    /// Its application and its token, if it came through PKCS#11 and looks at one.
+    pub(crate) fn at_pkcs11(&self) -> Option<(&Arc<Application>, Id)> {
+        self.application.as_ref().zip(self.tenant)
+    }
+
     /// Who is logged in to its token, for those who come through PKCS#11.
     pub(crate) fn pin_role(&self) -> Option<&'static str> {
-        let (application, token) = (self.application.as_ref()?, self.tenant?);
+        let (application, token) = self.at_pkcs11()?;
         Some(match application.role(token) {
             Some(Role::User) => "user",
             Some(Role::So) => "so",

@@ -5,6 +5,7 @@ use crate::audit::{Open, Recorder};
 use crate::caller::Caller;
 use crate::clock::Clock;
 use crate::crypto::{Provider, selftest};
+use crate::jwt::Issuer;
 use crate::keyring::Keyring;
 use crate::object::{KeyHandle, Since};
 use crate::ops::authenticate::Presented;
@@ -213,6 +214,14 @@ impl Core {
     /// `sealed`; `tenant_not_found` if that tenant is gone.
     pub fn administrator(&self) -> Result<Caller> {
         self.keyring.administrator()
+    }
+
+    /// From now on the JWTs of these issuers are looked at, and of no others; callers are looked at again.
+    ///
+    /// # Errors
+    /// `invalid_argument` naming the issuer and what is wrong with its keys; then all stays as it was.
+    pub fn set_issuers(&self, issuers: &[Issuer]) -> Result<()> {
+        self.keyring.set_issuers(issuers)
     }
 
     /// The store's owner, looking at one token: whoever unsealed this core with a root's credential.

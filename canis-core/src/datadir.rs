@@ -3,6 +3,7 @@
 //! Programs use this; [`crate::Core`] itself knows no path. `canis.toml` looks like
 //!
 //! ```toml
+//! socket = "/run/canis/canis.sock"                  # optional: a server's Unix socket for every user of this host
 //! requests_per_second = 5000                        # optional: of one identity, at a server
 //! on_hsm_loss = "10m"                               # optional: seal when the HSM was away so long; or "keep"
 //! anchor_every = 100                                # optional: commits after which the HSM takes note of them
@@ -23,8 +24,13 @@
 //! [tls]                                             # a server's; optional
 //! client_ca = "/etc/canis/clients.pem"              # who signs client certificates
 //! require_client_certificate = true                 # else clients may also come without
+//!
+//! [[jwt]]                                           # whose JSON Web Tokens a server takes; optional, several
+//! issuer = "https://issuer.example"
+//! jwks = "/etc/canis/issuer.jwks"                   # the issuer's keys, a JWK Set
 //! ```
 
+use crate::Issuer;
 use crate::clock::SystemClock;
 use crate::crypto::default_provider;
 use crate::root::{Credential, HsmHelper, HsmLoss};
@@ -71,6 +77,9 @@ pub struct Config {
     /// How many requests a second one identity may ask a server for; no bound if missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests_per_second: Option<NonZeroU32>,
+    /// A Unix socket for every user of this host; none if missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub socket: Option<PathBuf>,
     /// Where the root's credential is found; without it the store stays sealed until somebody brings one.
     pub root: Option<RootSource>,
     /// The database that holds the store; `canis.dat` if missing.
@@ -79,6 +88,31 @@ pub struct Config {
     /// How a server's clients prove themselves by TLS; not at all if missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsConfig>,
+    /// Whose JSON Web Tokens a server takes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub jwt: Vec<IssuerSource>,
+}
+
+/// Whose JSON Web Tokens a server takes, and where the issuer's keys are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssuerSource {
+    /// What its tokens say in `iss`, exactly.
+    pub issuer: String,
+    /// Its JWK Set.
+    pub jwks: PathBuf,
+}
+
+impl IssuerSource {
+    /// Reads the keys.
+    ///
+    /// # Errors
+    /// `invalid_argument` naming the file.
+    pub fn read(&self) -> Result<Issuer> {
+        let keys = std::fs::read(&self.jwks)
+            .map_err(|error| Error::invalid(format!("cannot read {}: {error}", self.jwks.display())))?;
+        Ok(Issuer { name: self.issuer.clone(), keys })
+    }
 }
 
 /// A database that holds the store.

@@ -68,6 +68,10 @@ pub enum Proof {
     Token,
     /// By a client certificate.
     Certificate,
+    /// By a JSON Web Token of an issuer that the server was told of.
+    Jwt,
+    /// By being a user of this host that a role is about.
+    Peer,
     /// By being the Unix user that the store belongs to, or root.
     User,
     /// By a credential that opened the store's root in its own process.
@@ -86,6 +90,8 @@ impl Proof {
             Proof::Nothing => "nothing",
             Proof::Token => "token",
             Proof::Certificate => "certificate",
+            Proof::Jwt => "jwt",
+            Proof::Peer => "peer",
             Proof::User => "user",
             Proof::Root => "root",
             Proof::Pin => "pin",

@@ -13,6 +13,8 @@ pub enum Resource<'a> {
     Part(&'a str),
     /// A policy.
     Policy(&'a str),
+    /// A role.
+    Role(&'a str),
     /// Keys in general: those that the caller may list.
     Keys,
     /// One key.
@@ -41,6 +43,7 @@ impl Resource<'_> {
             Resource::System => ("sys", ""),
             Resource::Part(name) => ("sys/", *name),
             Resource::Policy(name) => ("sys/policies/", *name),
+            Resource::Role(name) => ("sys/roles/", *name),
             Resource::Keys => ("kms/keys", ""),
             Resource::Entries => ("kms/kv", ""),
             Resource::Objects => ("kms/objects", ""),
@@ -68,6 +71,7 @@ impl fmt::Display for Resource<'_> {
             Resource::System => f.write_str("sys"),
             Resource::Part(name) => write!(f, "sys/{name}"),
             Resource::Policy(name) => write!(f, "sys/policies/{}", canis_proto::quote(name)),
+            Resource::Role(name) => write!(f, "sys/roles/{}", canis_proto::quote(name)),
             Resource::Keys => f.write_str("kms/keys"),
             Resource::Objects => f.write_str("kms/objects"),
             Resource::Entries => f.write_str("kms/kv"),

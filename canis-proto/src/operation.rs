@@ -162,6 +162,14 @@ operations! {
     DeletePolicy = 183, "policy.delete", Some(C::Admin), Long, true;
     /// Ask what policies decide, and by which rule; about another's than one's own credential it takes `admin`.
     ExplainPolicy = 184, "policy.explain", None, Long, true;
+    /// Write a role.
+    PutRole = 186, "role.put", Some(C::Admin), Long, true;
+    /// Read a role.
+    GetRole = 187, "role.get", Some(C::Admin), Long, true;
+    /// The tenant's roles.
+    ListRoles = 188, "role.list", Some(C::Admin), Long, true;
+    /// Delete a role.
+    DeleteRole = 189, "role.delete", Some(C::Admin), Long, true;
     /// The root slots.
     ListRoots = 130, "root.list", Some(C::Admin), Long, true;
     /// Add a root slot.
@@ -312,6 +320,8 @@ impl OperationId {
                 | O::GetPolicy
                 | O::ListPolicies
                 | O::ExplainPolicy
+                | O::GetRole
+                | O::ListRoles
                 | O::VerifyAudit
                 | O::SearchAudit
                 | O::ListTokens

@@ -6,6 +6,7 @@ use crate::fields::Fields;
 use crate::fields::FromValue;
 use crate::message::{WireAnswer, read_error};
 use crate::policy::PolicyInfo;
+use crate::role::RoleInfo;
 use crate::root::RootSlotInfo;
 use crate::signature::SignatureScheme;
 use crate::slot::{PinInfo, SlotInfo};
@@ -155,6 +156,10 @@ pub(crate) fn credential(fields: &mut Fields<'_>, key: &str) -> Result<Credentia
 
 pub(crate) fn credentials(fields: &mut Fields<'_>, key: &str) -> Result<Vec<CredentialInfo>> {
     list(fields, key, "a credential")
+}
+
+pub(crate) fn roles(fields: &mut Fields<'_>, key: &str) -> Result<Vec<RoleInfo>> {
+    list(fields, key, "a role")
 }
 
 pub(crate) fn policies(fields: &mut Fields<'_>, key: &str) -> Result<Vec<PolicyInfo>> {

@@ -10,6 +10,7 @@ use crate::message::{
     UpdateKey, Verify, VerifyMac, WireAnswer, WireRequest, WrappingKey,
 };
 use crate::policy::{DeletePolicy, ExplainPolicy, GetPolicy, ListPolicies, PutPolicy};
+use crate::role::{DeleteRole, GetRole, ListRoles, PutRole};
 use crate::root::{AddRoot, ListRoots, RemoveRoot, RotateRoot, RotateRootKey, TestRoot};
 use crate::sealing::{OperatorToken, SealStore, Unseal};
 use crate::slot::{DeleteSlot, ExportFromSlot, ImportToSlot, InitSlot, ListSlots, SetSlotPin, UnlockSlot};
@@ -226,6 +227,7 @@ pub fn described(id: OperationId) -> Option<Described> {
         SealStore,
         OperatorToken<'_>,
         SearchAudit<'_>, SetSlotPin<'_>, ShowKey<'_>, Sign<'_>, Status, TestRoot<'_>, UnlockSlot<'_>, UpdateKey<'_>, Verify<'_>, VerifyAudit, VerifyMac<'_>,
+        PutRole<'_>, GetRole<'_>, ListRoles<'_>, DeleteRole<'_>,
         WrappingKey, CreateBackup<'_>, ReadBackup<'_>,
     }
 }

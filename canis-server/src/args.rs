@@ -1,7 +1,7 @@
 //! The command line of `canis-server`.
 
 use crate::audit::AuditOptions;
-use canis_core::datadir::RootFlags;
+use canis_core::datadir::{IssuerSource, RootFlags};
 use canis_core::root::HsmLoss;
 use clap::{Args, Parser, ValueEnum};
 use std::net::SocketAddr;
@@ -39,6 +39,13 @@ pub struct Options {
     /// Refuse clients without a certificate, also those that bear a token.
     #[arg(long)]
     pub require_client_certificate: bool,
+    /// Take JSON Web Tokens of this issuer, signed by the keys in this file (a JWK Set); may be given several times. Roles say
+    /// who their bearers are. SIGHUP reads the files again.
+    #[arg(long, value_name = "ISSUER=F", value_parser = issuer)]
+    pub jwks: Vec<IssuerSource>,
+    /// A Unix socket besides, for every user of this host whom a role is about (`unix { … }`) or who has a token.
+    #[arg(long, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
     /// The audit log.
     #[command(flatten)]
     pub audit: AuditOptions,
@@ -85,6 +92,16 @@ pub enum LogFormat {
     Json,
 }
 
+/// `https://issuer.example=/etc/canis/issuer.jwks`: a URL of an issuer has no `=` (RFC 8414, section 2).
+fn issuer(text: &str) -> Result<IssuerSource, String> {
+    match text.split_once('=') {
+        Some((issuer, jwks)) if !issuer.is_empty() && !jwks.is_empty() => {
+            Ok(IssuerSource { issuer: issuer.to_owned(), jwks: jwks.into() })
+        }
+        _ => Err("write ISSUER=FILE, as in https://issuer.example=/etc/canis/issuer.jwks".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,5 +117,7 @@ mod tests {
         assert!(parse(&["--client-ca", "ca.pem", "--require-client-certificate"]).is_ok());
         assert!(parse(&["--keyfile", "k"]).unwrap().root.flags().keyfile.is_some());
         assert!(parse(&["--module", "m", "--pin-file", "p"]).is_ok());
+        assert_eq!(parse(&["--jwks", "https://a=b=c"]).unwrap().jwks[0].jwks, PathBuf::from("b=c"));
+        assert!(parse(&["--jwks", "https://a"]).is_err());
     }
 }

@@ -3,7 +3,6 @@
 
 use crate::budget::{Budget, Paid};
 use crate::frames::{End, FrameReader};
-use crate::handshake::handshake;
 use crate::in_flight::InFlight;
 use crate::listener::Server;
 use crate::outbox::{Outbox, Permits};
@@ -11,60 +10,18 @@ use crate::request::Done;
 use crate::session::{Credential, Peer, Session};
 use crate::stream::Streaming;
 use crate::wiped::Wiped;
-use crate::{limits, local, request};
-use canis_core::policy::Source;
+use crate::{limits, request};
+use canis_core::Origin;
 use canis_core::secret::SecretBytes;
-use canis_core::{Door, Origin};
-use canis_proto::frame::{ALPN, FrameType, Header, MAX_DATA, MAX_HELLO, MAX_OPEN, MAX_PAYLOAD};
+use canis_proto::frame::{FrameType, Header, MAX_DATA, MAX_HELLO, MAX_OPEN, MAX_PAYLOAD};
 use canis_proto::message::{ClientHello, ServerHello};
 use canis_proto::{Cost, Error, ErrorCode, Result};
-use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{Instrument, info};
-
-/// A connection that was accepted.
-pub(crate) enum Link {
-    /// By TCP, from this address; it is to speak TLS.
-    Tcp(TcpStream, IpAddr),
-    /// By the Unix socket.
-    Local(UnixStream),
-}
-
-/// Serves one accepted connection until it ends; says why it ended.
-pub(crate) async fn serve(server: Arc<Server>, link: Link) -> String {
-    let refused = |code, why| Some(Error::new(code, why));
-    match link {
-        Link::Local(stream) => {
-            let user = local::administrator(&stream);
-            let why = "the server's socket is for its own user and root; connect by TLS with a token";
-            let refusal = if user.is_some() { None } else { refused(ErrorCode::Unauthenticated, why) };
-            let origin = Origin { door: Door::Socket, source: Source::Local, user };
-            converse(server, stream, Peer { credential: Credential::Administrator, origin }, refusal).await
-        }
-        Link::Tcp(tcp, address) => {
-            let acceptor = server.tls.acceptor();
-            let tls = match handshake(&acceptor, tcp).await {
-                Ok(tls) => tls,
-                Err(why) => return format!("no handshake: {why}"),
-            };
-            let (credential, refusal) = match acceptor.shown(tls.get_ref().1) {
-                Ok(shown) => (shown.map_or(Credential::None, Credential::Certificate), None),
-                Err(error) => (Credential::None, Some(error)),
-            };
-            let speaks_canisp = tls.get_ref().1.alpn_protocol() == Some(ALPN);
-            let why = "the client did not offer ALPN `canisp/1`";
-            let refusal = if speaks_canisp { refusal } else { refused(ErrorCode::ProtocolError, why) };
-            let source = Source::Network(address.to_canonical());
-            let origin = Origin { door: Door::Canisp, source, user: None };
-            converse(server, tls, Peer { credential, origin }, refusal).await
-        }
-    }
-}
 
 /// Speaks CANISP with a peer, whose credential counts unless it shows a token; or says why that is not done.
 pub(crate) async fn converse<S>(server: Arc<Server>, stream: S, peer: Peer, refusal: Option<Error>) -> String

@@ -9,7 +9,7 @@ use crate::pool::Pool;
 use crate::tls::{ClientTrust, Tls};
 use crate::{http, limits, timer, unseal};
 use canis_core::clock::SystemClock;
-use canis_core::datadir::{DataDir, TlsConfig};
+use canis_core::datadir::{DataDir, IssuerSource, TlsConfig};
 use canis_core::root::HsmHelper;
 use canis_core::store::at_hand::AtHand;
 use canis_core::{Core, default_provider};
@@ -54,6 +54,9 @@ pub fn run(options: Options) -> Result<()> {
     let config = dir.read_config()?;
     let clients = client_trust(options.client_ca, options.require_client_certificate, config.tls.as_ref())?;
     let tls = Tls::new(DataDir::new(dir.path()), clients)?;
+    let issuers = Trusted([options.jwks, config.jwt.clone()].concat());
+    issuers.read_into(&core)?;
+    let socket = options.socket.or(config.socket.clone());
     allow_many_files();
     let requests = options.requests_per_second.or(config.requests_per_second).map(NonZeroU32::get);
     let loss = options.on_hsm_loss.or(config.on_hsm_loss).unwrap_or_default();
@@ -76,7 +79,9 @@ pub fn run(options: Options) -> Result<()> {
         let signals = Signals::new()?;
         let local = LocalListener::bind(&dir)
             .inspect_err(|error| warn!(%error, "there is no socket for this host's own programs"));
-        let listeners = Listeners { tcp: listen("", "--listen", options.listen).await?, local: local.ok() };
+        let peers = socket.map(LocalListener::bind_for_all).transpose()?;
+        let tcp = listen("", "--listen", options.listen).await?;
+        let listeners = Listeners { tcp, local: local.ok(), peers };
         let http = match options.http {
             Some(address) => Some(listen(" for HTTP", "--http", address).await?),
             None => None,
@@ -92,7 +97,7 @@ pub fn run(options: Options) -> Result<()> {
             tokio::spawn(timer::check_rows(Arc::clone(&core))),
             tokio::spawn(timer::end_applications(Arc::clone(&core), applications)),
         ];
-        serve(server, listeners, http, signals, &drain).await;
+        serve(server, listeners, http, (signals, issuers), &drain).await;
         // Its helper process ends by itself when this process does; an HSM that hangs is not waited for.
         let _ = tokio::time::timeout(limits::ROOT_END, unsealing).await;
         timers.iter().chain(&anchoring).for_each(tokio::task::JoinHandle::abort);
@@ -148,7 +153,7 @@ async fn serve(
     server: Server,
     listeners: Listeners,
     http: Option<TcpListener>,
-    mut signals: Signals,
+    (mut signals, issuers): (Signals, Trusted),
     drain: &watch::Sender<bool>,
 ) {
     let server = Arc::new(server);
@@ -161,15 +166,31 @@ async fn serve(
         tokio::select! {
             _ = signals.terminate.recv() => break info!("SIGTERM"),
             _ = signals.interrupt.recv() => break info!("SIGINT"),
-            _ = signals.hangup.recv() => match server.tls.reload() {
-                Ok(()) => info!("SIGHUP: new connections get the certificate that is there now"),
-                Err(error) => error!(%error, "SIGHUP: the certificate stays as it was"),
-            },
+            _ = signals.hangup.recv() => {
+                match server.tls.reload() {
+                    Ok(()) => info!("SIGHUP: new connections get the certificate that is there now"),
+                    Err(error) => error!(%error, "SIGHUP: the certificate stays as it was"),
+                }
+                if let Err(error) = issuers.read_into(&server.core) {
+                    error!(%error, "SIGHUP: the keys of issuers stay as they were");
+                }
+            }
         }
     }
     drain.send_replace(true);
     // They end by their own deadlines.
     serving.join_all().await;
+}
+
+/// Whose JSON Web Tokens are taken.
+struct Trusted(Vec<IssuerSource>);
+
+impl Trusted {
+    /// Reads their keys, which count from then on.
+    fn read_into(&self, core: &Core) -> Result<()> {
+        let issuers: Vec<_> = self.0.iter().map(IssuerSource::read).collect::<Result<_>>()?;
+        core.set_issuers(&issuers)
+    }
 }
 
 /// Every connection is a file: as many are asked for as the host allows. Where that is fewer, connections wait.

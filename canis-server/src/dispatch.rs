@@ -16,6 +16,7 @@ use canis_proto::message::{
     UpdateKey, Verify, VerifyMac, WireAnswer, WireRequest, WrappingKey, decode_request,
 };
 use canis_proto::policy::{DeletePolicy, ExplainPolicy, GetPolicy, ListPolicies, PutPolicy};
+use canis_proto::role::{DeleteRole, GetRole, ListRoles, PutRole};
 use canis_proto::root::{AddRoot, ListRoots, RemoveRoot, RotateRoot, RotateRootKey, TestRoot};
 use canis_proto::sealing::{OperatorToken, SealStore, Unseal};
 use canis_proto::slot::{
@@ -97,6 +98,10 @@ pub(crate) fn handler(id: OperationId) -> Option<Handler> {
         OperationId::ListPolicies => |core, session, args| run::<ListPolicies<'_>>(core, session, args),
         OperationId::DeletePolicy => |core, session, args| run::<DeletePolicy<'_>>(core, session, args),
         OperationId::ExplainPolicy => |core, session, args| run::<ExplainPolicy<'_>>(core, session, args),
+        OperationId::PutRole => |core, session, args| run::<PutRole<'_>>(core, session, args),
+        OperationId::GetRole => |core, session, args| run::<GetRole<'_>>(core, session, args),
+        OperationId::ListRoles => |core, session, args| run::<ListRoles<'_>>(core, session, args),
+        OperationId::DeleteRole => |core, session, args| run::<DeleteRole<'_>>(core, session, args),
         OperationId::Batch => batch::run,
         OperationId::PutEntry => |core, session, args| run::<PutEntry<'_>>(core, session, args),
         OperationId::GetEntry => |core, session, args| run::<GetEntry<'_>>(core, session, args),

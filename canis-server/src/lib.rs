@@ -21,6 +21,7 @@ mod http;
 mod in_flight;
 mod inbox;
 pub mod limits;
+mod link;
 mod listener;
 mod local;
 mod outbox;

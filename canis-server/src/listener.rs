@@ -2,8 +2,8 @@
 
 use crate::applications::Applications;
 use crate::audit::Gate;
-use crate::connection::{self, Link};
 use crate::limits;
+use crate::link::{self, Link};
 use crate::local::LocalListener;
 use crate::pool::Pool;
 use crate::rates::{Lockout, Rates};
@@ -123,7 +123,7 @@ impl Server {
             let server = Arc::clone(self);
             let serve = async move {
                 info!("connected");
-                let why = connection::serve(server, link).await;
+                let why = link::serve(server, link).await;
                 info!(why, "disconnected");
                 drop(slot);
             };
@@ -138,20 +138,21 @@ pub(crate) struct Listeners {
     pub(crate) tcp: TcpListener,
     /// From this host.
     pub(crate) local: Option<LocalListener>,
+    /// From every user of this host.
+    pub(crate) peers: Option<LocalListener>,
 }
 
 impl Listeners {
     /// The next connection, and who it is, for the log.
     async fn accept(&self) -> std::io::Result<(Link, String)> {
-        let local = async {
-            match &self.local {
-                Some(local) => local.accept().await,
-                None => std::future::pending().await,
-            }
+        let by = async |listener: &Option<LocalListener>| match listener {
+            Some(listener) => listener.accept().await,
+            None => std::future::pending().await,
         };
         tokio::select! {
             tcp = self.tcp.accept() => tcp.map(|(stream, peer)| (Link::Tcp(stream, peer.ip()), peer.to_string())),
-            local = local => local.map(|stream| (Link::Local(stream), "local".to_owned())),
+            local = by(&self.local) => local.map(|stream| (Link::Local(stream), "local".to_owned())),
+            peer = by(&self.peers) => peer.map(|stream| (Link::Peer(stream), "peer".to_owned())),
         }
     }
 }

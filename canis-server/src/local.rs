@@ -1,11 +1,13 @@
-//! The Unix socket of the data directory: CANISP without TLS, for whoever the kernel says is the server's own user or
-//! root. Nobody else gets past the socket's permissions; who does is asked for all the same.
+//! Unix sockets: CANISP without TLS, for whoever the kernel says it is. That of the data directory is for the server's own
+//! user and root: nobody else gets past its permissions; who does is asked for all the same. A second one, if there is
+//! to be one, is for every user of this host, whom roles or tokens let in.
 
+use canis_core::UnixPeer;
 use canis_core::datadir::DataDir;
 use canis_proto::{Error, ErrorCode, Result};
 use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::PathBuf;
 use tokio::net::{UnixListener, UnixStream};
 
@@ -21,7 +23,26 @@ impl LocalListener {
     /// # Errors
     /// `unavailable`: among others, the path of a socket has at most 107 bytes.
     pub(crate) fn bind(dir: &DataDir) -> Result<Self> {
-        let path = dir.socket_path();
+        Self::bind_at(dir.socket_path(), 0o600)
+    }
+
+    /// Listens at `path` for every user of this host.
+    ///
+    /// # Errors
+    /// As above; `store_locked` if somebody listens there.
+    pub(crate) fn bind_for_all(path: PathBuf) -> Result<Self> {
+        if std::os::unix::net::UnixStream::connect(&path).is_ok() {
+            let why = format!("somebody listens on {} already; choose another --socket", path.display());
+            return Err(Error::new(ErrorCode::StoreLocked, why));
+        }
+        if fs::symlink_metadata(&path).is_ok_and(|file| !file.file_type().is_socket()) {
+            let why = format!("{} is there and no socket; choose another --socket", path.display());
+            return Err(Error::invalid(why));
+        }
+        Self::bind_at(path, 0o666)
+    }
+
+    fn bind_at(path: PathBuf, mode: u32) -> Result<Self> {
         let failed = |error: io::Error| {
             let why = format!("cannot listen on {}: {error}", path.display());
             Error::new(ErrorCode::Unavailable, why)
@@ -31,7 +52,7 @@ impl LocalListener {
             Ok(()) | Err(_) => {}
         }
         let listener = UnixListener::bind(&path).map_err(failed)?;
-        fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(failed)?;
+        fs::set_permissions(&path, Permissions::from_mode(mode)).map_err(failed)?;
         Ok(LocalListener { listener, path })
     }
 
@@ -48,8 +69,23 @@ impl Drop for LocalListener {
     }
 }
 
-/// The user whose process is at the other end, if that is the server's own user or root.
-pub(crate) fn administrator(stream: &UnixStream) -> Option<u32> {
-    let user = stream.peer_cred().ok()?.uid();
-    (user == 0 || user == rustix::process::geteuid().as_raw()).then_some(user)
+/// Whose process is at the other end, as the kernel said when it connected.
+pub(crate) fn peer(stream: &UnixStream) -> Option<UnixPeer> {
+    let credentials = stream.peer_cred().ok()?;
+    Some(UnixPeer { uid: credentials.uid(), gid: credentials.gid(), user: user_name(credentials.uid()) })
+}
+
+/// Whether it is the server's own user or root.
+pub(crate) fn administers(peer: &UnixPeer) -> bool {
+    peer.uid == 0 || peer.uid == rustix::process::geteuid().as_raw()
+}
+
+/// The name that `/etc/passwd` has for a user first. What other services know of users is not asked.
+fn user_name(uid: u32) -> Option<String> {
+    let users = fs::read_to_string("/etc/passwd").ok()?;
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let (name, number) = (fields.next()?, fields.nth(1)?);
+        (number.parse() == Ok(uid)).then(|| name.to_owned())
+    })
 }

@@ -7,7 +7,7 @@ use crate::share::{Share, Shares};
 use crate::tls::Shown;
 use canis_core::policy::Source;
 use canis_core::secret::SecretBytes;
-use canis_core::{Application, Caller, Core, Door, Origin, Presented};
+use canis_core::{Application, Caller, Core, Origin, Presented, UnixPeer};
 use canis_proto::{Error, ErrorCode, OperationId, Result};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Instant;
@@ -23,6 +23,8 @@ pub(crate) enum Credential {
     Certificate(Shown),
     /// It came by the Unix socket, from the server's own user or root.
     Administrator,
+    /// It came by the Unix socket for everybody, from this user of the host.
+    Peer(UnixPeer),
 }
 
 impl Credential {
@@ -47,6 +49,8 @@ pub(crate) struct Session {
     credential: Credential,
     origin: Origin,
     known: RwLock<Option<Known>>,
+    /// Who it turned out to be at first.
+    first: OnceLock<Caller>,
     share: OnceLock<Arc<Share>>,
     /// The secret of the PKCS#11 application, if the connection named one, and where it is found.
     named: Option<(Zeroizing<Vec<u8>>, Arc<Applications>)>,
@@ -74,6 +78,7 @@ impl Session {
             credential,
             origin,
             known: RwLock::default(),
+            first: OnceLock::new(),
             share: OnceLock::new(),
             named: None,
             attached: OnceLock::new(),
@@ -231,6 +236,16 @@ impl Session {
         let again = self.is_authenticated();
         let outcome = self.check(core, again).map(|caller| caller.from(self.origin));
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let outcome = outcome.and_then(|caller| {
+            // What it has here belongs to who it was first: its part of what all share, its application.
+            match self.first.get_or_init(|| caller.clone()).is_the_same_as(&caller) {
+                true => Ok(caller),
+                false => {
+                    let why = "you are another caller by now, as roles were changed; connect again";
+                    Err(Error::new(ErrorCode::Unauthenticated, why))
+                }
+            }
+        });
         match &outcome {
             Ok(caller) => *known = Some(Known { caller: caller.clone(), moment, checked }),
             Err(error) if error.code == ErrorCode::Unauthenticated => *known = None,
@@ -240,17 +255,18 @@ impl Session {
         outcome
     }
 
-    /// Whoever it is while no credential can be checked. The socket lets in the server's own user and root only.
+    /// Whoever it is while no credential can be checked.
     fn stranger(&self) -> Caller {
-        match self.origin.door {
-            Door::Socket => Caller::stranger_on_host(),
+        match self.credential {
+            Credential::Administrator => Caller::stranger_on_host(),
             _ => Caller::anonymous(),
         }
     }
 
     /// Looks at the credential; `again` if it was accepted on this connection before.
     fn check(&self, core: &Core, again: bool) -> Result<Caller> {
-        let presented = Presented { token: None, certificate: None, source: self.origin.source, again };
+        let presented =
+            Presented { token: None, certificate: None, peer: None, source: self.origin.source, again };
         let unknown = |why: &str| Error::new(ErrorCode::Unauthenticated, why);
         match &self.credential {
             Credential::None => Err(unknown(
@@ -268,6 +284,7 @@ impl Session {
                 core.recognise(&Presented { certificate: Some(shown.certificate()), ..presented })
             }
             Credential::Administrator => core.administrator(),
+            Credential::Peer(peer) => core.recognise(&Presented { peer: Some(peer), ..presented }),
         }
     }
 
@@ -293,7 +310,7 @@ impl Session {
 mod tests {
     use super::*;
     use crate::fuzzing::{peer, tests::door};
-    use canis_core::Proof;
+    use canis_core::{Door, Proof};
 
     /// A caller keeps where its connection came from and what it showed; at a token it is one of the module's.
     #[test]

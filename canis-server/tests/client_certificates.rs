@@ -1,9 +1,11 @@
 //! Clients that prove themselves by certificates (R61, R78): bound, foreign, expired, revoked, resumed.
 #![allow(clippy::unwrap_used)] // A test that cannot go on has failed.
 
+mod authority;
 mod harness;
 mod raw;
 
+use authority::Authority;
 use canis_client::{Certificate, Client, Config};
 use canis_core::format::pem;
 use canis_proto::credential::{CreateCredential, RevokeCredential};
@@ -12,40 +14,13 @@ use canis_proto::message::{CreateKey, ListKeys, decode_error};
 use canis_proto::{Capabilities, Capability, ErrorCode, KeyType};
 use harness::{Deployment, Shared};
 use raw::{Raw, trusting};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, HandshakeKind};
 use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
-use time::OffsetDateTime;
 use zeroize::Zeroizing;
-
-/// A CA of clients.
-struct Authority(Issuer<'static, KeyPair>, String);
-
-impl Authority {
-    fn new(name: &str) -> Self {
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        let pem = params.self_signed(&key).unwrap().pem();
-        Authority(Issuer::new(params, key), pem)
-    }
-
-    /// A certificate of this key for so many seconds from now on.
-    fn sign(&self, key: &KeyPair, seconds: i64) -> Vec<u8> {
-        self.certify(key, seconds).der().to_vec()
-    }
-
-    fn certify(&self, key: &KeyPair, seconds: i64) -> rcgen::Certificate {
-        let mut params = CertificateParams::new(vec!["client.example".to_owned()]).unwrap();
-        params.not_before = OffsetDateTime::now_utc() - time::Duration::DAY;
-        params.not_after = OffsetDateTime::now_utc() + time::Duration::seconds(seconds);
-        params.signed_by(key, &self.0).unwrap()
-    }
-}
 
 /// A server that asks for certificates of `authority`.
 fn asking(authority: &Authority, flags: &[&str]) -> Shared {

@@ -12,13 +12,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 pub(super) fn put(connection: &Connection, args: &PutPolicyArgs, json: bool) -> Result<()> {
-    let text = match args.file == Path::new("-") {
-        true => stdin()?,
-        false => read(&args.file)?,
-    };
     let request = PutPolicy {
         name: args.name.as_str().into(),
-        text: text.into(),
+        text: text_of(&args.file)?.into(),
         revision: args.revision,
         force: args.force,
     };
@@ -29,11 +25,15 @@ pub(super) fn put(connection: &Connection, args: &PutPolicyArgs, json: bool) -> 
     files::print(format!("policy {} has revision {}\n", put.name, put.revision).as_bytes())
 }
 
-fn stdin() -> Result<String> {
+/// The text of a policy or a role: that of the file, or of stdin for `-`.
+pub(super) fn text_of(file: &Path) -> Result<String> {
+    if file != Path::new("-") {
+        return read(file);
+    }
     let mut text = String::new();
     std::io::stdin()
         .read_to_string(&mut text)
-        .map_err(|error| Error::invalid(format!("cannot read the policy from stdin: {error}")))?;
+        .map_err(|error| Error::invalid(format!("cannot read the text from stdin: {error}")))?;
     Ok(text)
 }
 

@@ -19,6 +19,7 @@ pub(crate) mod mac;
 pub(crate) mod pkcs12;
 pub(crate) mod policy;
 pub(crate) mod rewrap;
+pub(crate) mod role;
 pub(crate) mod root;
 mod root_key;
 mod root_probe;

@@ -139,6 +139,11 @@ def credentials(canis: Checked) -> None:
     assert not canis.call("policy.explain", capability="sign", **asked)["allowed"]
     assert canis.call("credential.renew", id=named["id"])["policies"] == ["ops"]
     canis.call("credential.revoke", id=named["id"])
+    about = 'policies = ["ops"]\njwt {\n  issuer   = "https://issuer.example"\n  audience = "canis"\n}\n'
+    assert canis.call("role.put", name="ops", text=about, revision=0)["binds"] == ["jwt"]
+    assert canis.call("role.get", name="ops")["text"] == about
+    assert canis.call("role.list", prefix="o")["roles"][0]["policies"] == ["ops"]
+    canis.call("role.delete", name="ops", revision=1)
     canis.call("policy.delete", name="ops")
     canis.call("credential.revoke", id=made["credential"]["id"])
 

@@ -66,8 +66,14 @@ impl Line {
             self.text("tenant", &tenant);
         }
         match caller.proof() {
-            Proof::Token | Proof::Certificate => self.text("who", &caller.credential()),
+            Proof::Token | Proof::Certificate | Proof::Jwt | Proof::Peer => {
+                self.text("who", &caller.credential());
+            }
             Proof::Nothing | Proof::User | Proof::Root | Proof::Pin | Proof::Own => {}
+        }
+        if let Some(admission) = caller.admission() {
+            self.text("roles", &admission.roles);
+            self.text("subject", &admission.subject);
         }
         if let Some(role) = caller.pin_role() {
             self.text("role", &role);

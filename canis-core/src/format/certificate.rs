@@ -19,6 +19,8 @@ pub struct Certificate {
     pub serial: Vec<u8>,
     /// The certified key, SubjectPublicKeyInfo DER.
     pub spki: Vec<u8>,
+    /// Its extensions: a SEQUENCE OF Extension.
+    pub extensions: Option<Vec<u8>>,
 }
 
 impl Certificate {
@@ -67,7 +69,8 @@ impl Certificate {
         tagged(&mut signed, Tag::Sequence)?; // the dates
         let subject = tagged(&mut signed, Tag::Sequence)?;
         let spki = tagged(&mut signed, Tag::Sequence)?;
-        Ok(Certificate { der: bytes.to_vec(), subject, issuer, serial, spki })
+        let extensions = extensions(&mut signed)?;
+        Ok(Certificate { der: bytes.to_vec(), subject, issuer, serial, spki, extensions })
     }
 
     /// Whether it certifies the key of this SubjectPublicKeyInfo, however either is encoded.
@@ -76,6 +79,20 @@ impl Certificate {
         let parts = |spki| PublicParts::from_spki(spki).ok();
         self.spki == spki || parts(&self.spki).is_some_and(|own| parts(spki) == Some(own))
     }
+}
+
+/// The extensions behind a certificate's key, past identifiers that nobody uses.
+fn extensions(reader: &mut SliceReader<'_>) -> der::Result<Option<Vec<u8>>> {
+    let wanted = Tag::ContextSpecific { constructed: true, number: TagNumber(3) };
+    while !reader.is_finished() {
+        let (tag, element) = (Tag::peek(reader)?, reader.tlv_bytes()?);
+        if tag == wanted {
+            let mut inside = SliceReader::new(element)?;
+            Header::decode(&mut inside)?;
+            return tagged(&mut inside, Tag::Sequence).map(Some);
+        }
+    }
+    Ok(None)
 }
 
 /// The next element, header and all, which must have this tag.

@@ -66,7 +66,7 @@ impl<'de> Deserialize<'de> for Bytes {
 ///
 /// # Errors
 /// `invalid_argument` naming what is wrong; `invalid_key_type` for an RSA modulus of a size that no type has.
-pub(super) fn decode(kind: KeyType, text: &[u8]) -> Result<Given> {
+pub(crate) fn decode(kind: KeyType, text: &[u8]) -> Result<Given> {
     // What serde says may quote the text; only the place is told.
     let jwk: Jwk<'_> = serde_json::from_slice(text).map_err(|error| {
         bad_private_key(&format!(

@@ -12,6 +12,7 @@ use canis_proto::{Error, ErrorCode, Family, KeyFormat, KeyType, Result};
 pub mod age;
 mod ber;
 pub mod certificate;
+pub(crate) mod certificate_names;
 pub mod file;
 pub mod jwk;
 pub mod openssh;

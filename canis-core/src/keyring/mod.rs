@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::crypto::Provider;
 use crate::crypto::decoy::Decoys;
 use crate::crypto::xaes::XaesKey;
+use crate::jwt::Issuers;
 use crate::object::KeyHandle;
 use crate::policy::Rules;
 use crate::root::HsmHelper;
@@ -40,6 +41,7 @@ pub(crate) mod ready;
 pub(crate) mod receipt;
 pub(crate) mod record;
 pub(crate) mod role;
+pub(crate) mod roles;
 pub(crate) mod root_key;
 pub(crate) mod root_record;
 mod roots;
@@ -91,6 +93,9 @@ pub struct Keyring {
     handles: Cache<(Id, Usage), Arc<KeyHandle>>,
     pub(crate) places: Cache<Id, Arc<ObjectPlace>>,
     rules: Cache<Vec<(Id, u64)>, Arc<Rules>>,
+    roles: Cache<Id, Arc<roles::TenantRoles>>,
+    /// Whose JWTs are looked at.
+    issuers: RwLock<Arc<Issuers>>,
     searches: Cache<Asked, Arc<Answer>>,
     tokens: Mutex<Option<(u64, Arc<Vec<TokenInfo>>)>>,
     uses: Uses,
@@ -195,6 +200,8 @@ impl Keyring {
             handles: cache(CACHED_KEYS),
             places: cache(CACHED_KEYS),
             rules: cache(policy::KEPT),
+            roles: cache(policy::KEPT),
+            issuers: RwLock::default(),
             searches: cache(search::KEPT),
             tokens: Mutex::new(None),
             uses: Uses::default(),

@@ -2,7 +2,7 @@
 //! the file without the root can change neither.
 
 use super::Keyring;
-use super::policy_record::PolicyRecord;
+use super::policy_record::{PolicyRecord, TextKind};
 use super::seal::fresh_id;
 use super::store_rows::{agree, place};
 use crate::policy::{Policy, Rights, Rules};
@@ -13,13 +13,10 @@ use std::sync::Arc;
 /// How many sets of policies stay compiled.
 pub(super) const KEPT: usize = 256;
 
-/// The kind of a policy's row.
-const POLICY: u8 = 1;
-
-/// The most policies of a tenant.
+/// The most policies and roles of a tenant.
 const MOST: usize = 10_000;
 
-/// A policy that was read and authenticated.
+/// A policy or role that was read and authenticated.
 pub(crate) struct KeptPolicy {
     pub(crate) id: Id,
     pub(crate) revision: u64,
@@ -45,8 +42,16 @@ impl Keyring {
     /// # Errors
     /// `object_not_found`, `store_tampered`.
     pub(crate) fn policy(&self, tenant: Id, name: &str) -> Result<KeptPolicy> {
-        self.policy_if_there(tenant, name)?.ok_or_else(|| {
-            Error::new(ErrorCode::ObjectNotFound, format!("there is no policy `{}`", quote(name)))
+        self.text(tenant, TextKind::Policy, name)
+    }
+
+    /// A tenant's policy or role of this name.
+    ///
+    /// # Errors
+    /// As above.
+    pub(crate) fn text(&self, tenant: Id, kind: TextKind, name: &str) -> Result<KeptPolicy> {
+        self.text_if_there(tenant, kind, name)?.ok_or_else(|| {
+            Error::new(ErrorCode::ObjectNotFound, format!("there is no {} `{}`", kind.name(), quote(name)))
         })
     }
 
@@ -55,34 +60,43 @@ impl Keyring {
     /// # Errors
     /// `store_tampered`.
     pub(crate) fn policy_if_there(&self, tenant: Id, name: &str) -> Result<Option<KeptPolicy>> {
-        self.store.policy(tenant, POLICY, name)?.map(|row| self.read_policy(&row)).transpose()
+        self.text_if_there(tenant, TextKind::Policy, name)
     }
 
-    /// Every policy of a tenant, by name.
+    /// A tenant's policy or role of this name, if there is one.
     ///
     /// # Errors
     /// `store_tampered`.
-    pub(crate) fn policies(&self, tenant: Id) -> Result<Vec<KeptPolicy>> {
-        let rows = self.store.policies(tenant)?;
-        rows.iter().filter(|row| row.kind == POLICY).map(|row| self.read_policy(row)).collect()
+    pub(crate) fn text_if_there(&self, tenant: Id, kind: TextKind, name: &str) -> Result<Option<KeptPolicy>> {
+        self.store.policy(tenant, kind as u8, name)?.map(|row| self.read_policy(&row)).transpose()
     }
 
-    /// Opens a policy's row.
+    /// Every policy or every role of a tenant, by name.
+    ///
+    /// # Errors
+    /// `store_tampered`.
+    pub(crate) fn texts(&self, tenant: Id, kind: TextKind) -> Result<Vec<KeptPolicy>> {
+        let rows = self.store.policies(tenant)?;
+        rows.iter().filter(|row| row.kind == kind as u8).map(|row| self.read_policy(row)).collect()
+    }
+
+    /// Opens the row of a policy or role.
     pub(crate) fn read_policy(&self, row: &PolicyRow) -> Result<KeptPolicy> {
         let place = place("policies", row.tenant_id, row.id, row.revision);
-        let record = PolicyRecord::decode(&self.open_store_row(&place, &row.sealed)?)?;
-        agree(&place, "kind", &row.kind, &POLICY)?;
+        let (kind, record) = PolicyRecord::decode(&self.open_store_row(&place, &row.sealed)?)?;
+        agree(&place, "kind", &row.kind, &(kind as u8))?;
         agree(&place, "name", &row.name, &record.name)?;
         Ok(KeptPolicy { id: row.id, revision: row.revision, record })
     }
 
-    /// Writes a policy in place of `old`, or as a new one. Gives its revision.
+    /// Writes a policy or role in place of `old`, or as a new one. Gives its revision.
     ///
     /// # Errors
-    /// `conflict` if somebody else was first; `too_large` for one policy too many.
-    pub(crate) fn write_policy(
+    /// `conflict` if somebody else was first; `too_large` for one too many.
+    pub(crate) fn write_text(
         &self,
         tenant: Id,
+        kind: TextKind,
         old: Option<&KeptPolicy>,
         record: &PolicyRecord,
     ) -> Result<u64> {
@@ -93,9 +107,9 @@ impl Keyring {
         }
         let id = old.map_or_else(|| fresh_id(self.provider), |old| Ok(old.id))?;
         let revision = old.map_or(1, |old| old.revision + 1);
-        let sealed = self.seal_store_row(&place("policies", tenant, id, revision), &record.encode()?)?;
+        let sealed = self.seal_store_row(&place("policies", tenant, id, revision), &record.encode(kind)?)?;
         let name = record.name.clone();
-        let row = PolicyRow { id, tenant_id: tenant, kind: POLICY, name, revision, sealed };
+        let row = PolicyRow { id, tenant_id: tenant, kind: kind as u8, name, revision, sealed };
         self.change_credentials(&[Change::Put(Row::Policy(row))])?;
         Ok(revision)
     }
@@ -142,7 +156,7 @@ impl Keyring {
         Ok(Rights::new(own, Some(Arc::new(rules))))
     }
 
-    /// Deletes a policy.
+    /// Deletes a policy or role.
     ///
     /// # Errors
     /// `conflict` if it was changed meanwhile.
@@ -154,7 +168,7 @@ impl Keyring {
 
     /// The rules of these policies. They are compiled once for each revision of each of them.
     fn compiled(&self, tenant: Id, names: &[String]) -> Result<Arc<Rules>> {
-        let rows = names.iter().map(|name| self.store.policy(tenant, POLICY, name));
+        let rows = names.iter().map(|name| self.store.policy(tenant, TextKind::Policy as u8, name));
         let rows = rows.collect::<Result<Vec<_>>>()?;
         let key: Option<Vec<_>> =
             rows.iter().map(|row| Some((row.as_ref()?.id, row.as_ref()?.revision))).collect();

@@ -1,9 +1,18 @@
-//! The record of a policy.
+//! The record of a policy, and that of a role.
 
 use canis_proto::{Error, ErrorCode, Result};
 use wincode::{SchemaRead, SchemaWrite};
 
-/// A policy.
+/// What a row of `policies` holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TextKind {
+    /// A policy.
+    Policy = 1,
+    /// A role.
+    Role = 2,
+}
+
+/// A policy or a role.
 #[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
 pub(crate) struct PolicyRecord {
     /// Its name; the row's clear column must agree.
@@ -17,28 +26,40 @@ pub(crate) struct PolicyRecord {
 #[derive(SchemaRead, SchemaWrite)]
 enum StoredPolicy {
     V1(PolicyRecord),
+    Role(PolicyRecord),
 }
 
-fn unknown(what: &str) -> Error {
-    let why = format!("the record of a {what} is of a format this CANIS does not know");
-    Error::new(ErrorCode::StoreFormat, why)
-}
-
-fn unwritten(what: &str, error: &dyn std::fmt::Display) -> Error {
-    Error::internal(format!("cannot write the record of a {what}: {error}"))
+impl TextKind {
+    /// What people call it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            TextKind::Policy => "policy",
+            TextKind::Role => "role",
+        }
+    }
 }
 
 impl PolicyRecord {
     /// The bytes.
-    pub(crate) fn encode(&self) -> Result<Vec<u8>> {
-        wincode::serialize(&StoredPolicy::V1(self.clone())).map_err(|error| unwritten("policy", &error))
+    pub(crate) fn encode(&self, kind: TextKind) -> Result<Vec<u8>> {
+        let stored = match kind {
+            TextKind::Policy => StoredPolicy::V1(self.clone()),
+            TextKind::Role => StoredPolicy::Role(self.clone()),
+        };
+        wincode::serialize(&stored).map_err(|error| {
+            Error::internal(format!("cannot write the record of a {}: {error}", kind.name()))
+        })
     }
 
-    /// Reads all of `bytes`.
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
+    /// Reads all of `bytes`, and what it is the record of.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<(TextKind, Self)> {
         match wincode::deserialize_exact(bytes) {
-            Ok(StoredPolicy::V1(record)) => Ok(record),
-            Err(_) => Err(unknown("policy")),
+            Ok(StoredPolicy::V1(record)) => Ok((TextKind::Policy, record)),
+            Ok(StoredPolicy::Role(record)) => Ok((TextKind::Role, record)),
+            Err(_) => {
+                let why = "the record of a policy or role is of a format this CANIS does not know";
+                Err(Error::new(ErrorCode::StoreFormat, why))
+            }
         }
     }
 }

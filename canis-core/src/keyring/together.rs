@@ -114,6 +114,8 @@ impl Keyring {
             handles: cache(CACHED),
             places: cache(CACHED),
             rules: cache(CACHED),
+            roles: cache(CACHED),
+            issuers: RwLock::default(),
             searches: cache(CACHED),
             tokens: Mutex::new(None),
             uses: Uses::default(),

@@ -8,6 +8,8 @@
 use crate::caller::Caller;
 use crate::crypto::{Hash, MAX_DIGEST, Provider};
 use crate::format::certificate::Certificate;
+use crate::identity::UnixPeer;
+use crate::jwt::looks_like_jwt;
 use crate::keyring::Keyring;
 use crate::keyring::record::{CredentialKind, Token};
 use crate::keyring::seal::fresh_id;
@@ -56,6 +58,8 @@ pub struct Presented<'a> {
     /// A client certificate, DER, which its bearer has proved to be his own. Beside a token it is what that may be bound
     /// to.
     pub certificate: Option<&'a [u8]>,
+    /// Whose process the kernel says it is, if it came from this host without either.
+    pub peer: Option<&'a UnixPeer>,
     /// Where it comes from.
     pub source: Source,
     /// Whether the same was shown and accepted on this connection before, so that it does not count as another use.
@@ -66,7 +70,7 @@ impl<'a> Presented<'a> {
     /// A bearer token, shown on this machine.
     #[must_use]
     pub fn token(token: &'a str) -> Self {
-        Presented { token: Some(token), certificate: None, source: Source::Local, again: false }
+        Presented { token: Some(token), certificate: None, peer: None, source: Source::Local, again: false }
     }
 }
 
@@ -76,10 +80,12 @@ impl Keyring {
         if self.is_sealed() {
             self.root_keys()?;
         }
-        match (presented.token, presented.certificate) {
-            (Some(token), _) => self.bearer_of_token(token, presented),
-            (None, Some(certificate)) => self.bearer_of_certificate(certificate, presented),
-            (None, None) => {
+        match (presented.token, presented.certificate, presented.peer) {
+            (Some(token), _, _) if looks_like_jwt(token) => self.bearer_of_jwt(token),
+            (Some(token), _, _) => self.bearer_of_token(token, presented),
+            (None, Some(certificate), _) => self.bearer_of_certificate(certificate, presented),
+            (None, None, Some(peer)) => self.peer(peer),
+            (None, None, None) => {
                 Err(Error::new(ErrorCode::Unauthenticated, "neither token nor certificate was shown"))
             }
         }
@@ -99,11 +105,15 @@ impl Keyring {
     fn bearer_of_certificate(&self, certificate: &[u8], presented: &Presented<'_>) -> Result<Caller> {
         let refused = || {
             let why = "the client certificate stands for nobody here, or its time is over; an administrator binds it by \
-                       `canis token create --certificate`";
+                       `canis token create --certificate`, or writes a role";
             Error::new(ErrorCode::Unauthenticated, why)
         };
         let hash = self.key_hash(certificate).map_err(|_| refused())?;
         let id = certificate_id(&hash);
+        if self.store.token(id)?.is_none() {
+            return self.bearer_by_names(certificate)?.ok_or_else(refused);
+        }
+        // What is bound by its key is what it was bound to, and nobody else when that is over.
         self.caller_of(id, CredentialKind::Certificate, &hash, presented)?.ok_or_else(refused)
     }
 

@@ -115,7 +115,7 @@ impl Run for RevokeCredential<'_> {
 
 impl Keyring {
     /// The tenant that a request about credentials means: the caller's own unless it names one.
-    fn tenant_meant(&self, caller: &Caller, label: &str) -> Result<Id> {
+    pub(super) fn tenant_meant(&self, caller: &Caller, label: &str) -> Result<Id> {
         let own = caller.tenant()?;
         if label.is_empty() {
             return Ok(own);

@@ -1,6 +1,7 @@
 //! The operations, one file each (small ones of one kind together). Only these use keys.
 
 mod accept_store;
+mod admit;
 mod aes_gcm;
 mod audit;
 pub(crate) mod authenticate;
@@ -45,6 +46,7 @@ mod object_wrap;
 mod policy;
 mod policy_explain;
 mod rewrap;
+mod role;
 mod root;
 mod rotate;
 mod sealing;

@@ -5,7 +5,8 @@ use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
 use crate::keyring::policy::KeptPolicy;
-use crate::keyring::policy_record::PolicyRecord;
+use crate::keyring::policy_record::{PolicyRecord, TextKind};
+use crate::keyring::roles::KeptRole;
 use crate::policy::{Policy, Rights, Rules};
 use canis_proto::policy::{
     DeletePolicy, GetPolicy, ListPolicies, PolicyDeleted, PolicyInfo, PolicyList, PolicyText, PutPolicy,
@@ -24,7 +25,7 @@ impl Run for PutPolicy<'_> {
         let new = Policy::read(&self.text)?;
         let tenant = caller.tenant()?;
         let old = keyring.policy_if_there(tenant, &self.name)?;
-        expect(&self.name, old.as_ref(), self.revision)?;
+        expect(TextKind::Policy, &self.name, old.as_ref(), self.revision)?;
         let given = rights_of(&self.name, &new);
         keyring.may_give(caller, &given)?;
         if let Some(old) = &old {
@@ -36,7 +37,7 @@ impl Run for PutPolicy<'_> {
         let updated_at = keyring.clock.now_micros();
         let record =
             PolicyRecord { name: self.name.clone().into_owned(), text: self.text.into_owned(), updated_at };
-        let revision = keyring.write_policy(tenant, old.as_ref(), &record)?;
+        let revision = keyring.write_text(tenant, TextKind::Policy, old.as_ref(), &record)?;
         Ok(PolicyInfo { name: record.name, revision, rules: count(&new), updated_at })
     }
 }
@@ -58,7 +59,7 @@ impl Run for ListPolicies<'_> {
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<PolicyList> {
-        let kept = keyring.policies(caller.tenant()?)?;
+        let kept = keyring.texts(caller.tenant()?, TextKind::Policy)?;
         let told = |kept: &KeptPolicy| {
             let (name, updated_at) = (kept.record.name.clone(), kept.record.updated_at);
             // One that is not understood is there all the same.
@@ -78,11 +79,11 @@ impl Run for DeletePolicy<'_> {
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<PolicyDeleted> {
         let tenant = caller.tenant()?;
         let old = keyring.policy(tenant, &self.name)?;
-        expect(&self.name, Some(&old), self.revision)?;
+        expect(TextKind::Policy, &self.name, Some(&old), self.revision)?;
         let bearers = keyring.bearers_of(tenant, &self.name)?;
         if !self.force && bearers > 0 {
             let why = format!(
-                "policy `{}` is named by {bearers} credentials; revoke them first, or say --force, and they are \
+                "policy `{}` is named by {bearers} credentials and roles; revoke them first, or say --force, and they are \
                  forbidden everything until it is there again",
                 quote(&self.name)
             );
@@ -106,16 +107,21 @@ fn count(policy: &Policy) -> u32 {
     u32::try_from(policy.len()).unwrap_or(u32::MAX)
 }
 
-/// Refuses a policy of another revision than the caller has seen.
-fn expect(name: &str, there: Option<&KeptPolicy>, wanted: Option<u64>) -> Result<()> {
+/// Refuses a policy or role of another revision than the caller has seen.
+pub(super) fn expect(
+    kind: TextKind,
+    name: &str,
+    there: Option<&KeptPolicy>,
+    wanted: Option<u64>,
+) -> Result<()> {
     let now = there.map_or(0, |there| there.revision);
     if wanted.is_none_or(|wanted| wanted == now) {
         return Ok(());
     }
-    let name = quote(name);
+    let (kind, name) = (kind.name(), quote(name));
     let why = match now {
-        0 => format!("there is no policy `{name}` any more; write it as a new one"),
-        _ => format!("policy `{name}` has revision {now} by now; read it again"),
+        0 => format!("there is no {kind} `{name}` any more; write it as a new one"),
+        _ => format!("{kind} `{name}` has revision {now} by now; read it again"),
     };
     Err(Error::new(ErrorCode::Conflict, why))
 }
@@ -128,7 +134,15 @@ impl Keyring {
             Ok(policy) => rights_of(&old.record.name, &policy),
             Err(_) => return self.may_give(caller, &Rights::everywhere(Capabilities::ALL)),
         };
-        caller.rights().may_lift(&old, new).map_err(|lacked| {
+        self.may_lift_rights(caller, &old, new)
+    }
+
+    /// The same of rights.
+    ///
+    /// # Errors
+    /// `permission_denied`.
+    pub(super) fn may_lift_rights(&self, caller: &Caller, old: &Rights, new: &Rights) -> Result<()> {
+        caller.rights().may_lift(old, new).map_err(|lacked| {
             let why = format!(
                 "you cannot lift a denial of what you lack yourself: `{}` on \"{}\"",
                 lacked.capability, lacked.path
@@ -137,9 +151,10 @@ impl Keyring {
         })
     }
 
-    /// How many credentials name the policy.
+    /// How many credentials and roles name the policy.
     fn bearers_of(&self, tenant: Id, policy: &str) -> Result<usize> {
-        let mut bearers = 0;
+        let names = |role: &&KeptRole| role.role.policies.iter().any(|name| name == policy);
+        let mut bearers = self.roles_of(tenant)?.roles.iter().filter(names).count();
         for row in self.store.tokens(tenant)? {
             bearers += usize::from(self.read_token(&row)?.policies.iter().any(|name| name == policy));
         }

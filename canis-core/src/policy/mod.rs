@@ -15,5 +15,6 @@ mod rights;
 pub use condition::{OfKey, Source, Unmet};
 pub(crate) use condition::{is_network, network_holds};
 pub use decide::{Asked, Decision, RuleName, Rules, Why, context_of};
+pub(crate) use read::{Placed, Text};
 pub use read::{Policy, PolicyError};
 pub(crate) use rights::Rights;

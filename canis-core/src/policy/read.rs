@@ -67,6 +67,17 @@ impl fmt::Display for PolicyError {
     }
 }
 
+impl PolicyError {
+    /// What is no HCL.
+    pub(crate) fn of_syntax(error: hcl_edit::parser::Error) -> Self {
+        PolicyError {
+            line: error.location().line(),
+            column: error.location().column(),
+            message: error.message().to_owned(),
+        }
+    }
+}
+
 impl From<PolicyError> for Error {
     fn from(error: PolicyError) -> Self {
         Error::invalid(format!("the policy is refused: {error}"))
@@ -75,7 +86,7 @@ impl From<PolicyError> for Error {
 
 type Read<T> = Result<T, PolicyError>;
 /// A text and where it stands.
-type Placed<'a> = (&'a str, Option<Range<usize>>);
+pub(crate) type Placed<'a> = (&'a str, Option<Range<usize>>);
 
 impl Policy {
     /// How many rules it has.
@@ -99,11 +110,7 @@ impl Policy {
             let message = format!("a policy has at most {LONGEST} bytes, not {}", text.len());
             return Err(PolicyError { line: 1, column: 1, message });
         }
-        let body: Body = text.parse().map_err(|error: hcl_edit::parser::Error| PolicyError {
-            line: error.location().line(),
-            column: error.location().column(),
-            message: error.message().to_owned(),
-        })?;
+        let body: Body = text.parse().map_err(PolicyError::of_syntax)?;
         let text = Text::of(text);
         let mut policy = Policy { rules: Vec::new() };
         let mut places = HashMap::new();
@@ -137,15 +144,16 @@ impl Policy {
 }
 
 /// Where the lines of the text begin, for the places in it: every rule asks for its own.
-struct Text(Vec<usize>);
+pub(crate) struct Text(Vec<usize>);
 
 impl Text {
-    fn of(text: &str) -> Self {
+    pub(crate) fn of(text: &str) -> Self {
         let after = |(at, _): (usize, &str)| at + 1;
         Text(std::iter::once(0).chain(text.match_indices('\n').map(after)).collect())
     }
 
-    fn wrong(&self, span: Option<Range<usize>>, message: impl Into<String>) -> PolicyError {
+    /// What is wrong there, or with the whole.
+    pub(crate) fn wrong(&self, span: Option<Range<usize>>, message: impl Into<String>) -> PolicyError {
         let at = span.map_or(0, |span| span.start);
         let line = self.0.partition_point(|start| *start <= at);
         let start = self.0.get(line.saturating_sub(1)).copied().unwrap_or_default();
@@ -260,8 +268,12 @@ impl Text {
     }
 
     /// A list of texts, or one text alone.
-    fn texts<'a>(&self, attribute: &'a Attribute) -> Read<Vec<Placed<'a>>> {
-        let name = attribute.key.as_str();
+    pub(crate) fn texts<'a>(&self, attribute: &'a Attribute) -> Read<Vec<Placed<'a>>> {
+        self.texts_of(attribute.key.as_str(), &attribute.value)
+    }
+
+    /// The same of the value that is called `name`.
+    pub(crate) fn texts_of<'a>(&self, name: &str, value: &'a Expression) -> Read<Vec<Placed<'a>>> {
         let text = |value: &'a Expression| match value.as_str() {
             Some(text) => Ok((text, value.span())),
             None => Err(self.wrong(
@@ -269,10 +281,10 @@ impl Text {
                 format!("`{name}` is a list of texts in quotes, without expressions or ${{…}}"),
             )),
         };
-        let Some(list) = attribute.value.as_array() else { return Ok(vec![text(&attribute.value)?]) };
+        let Some(list) = value.as_array() else { return Ok(vec![text(value)?]) };
         if list.is_empty() {
             let message = format!("`{name}` is empty; name something, or leave the line out");
-            return Err(self.wrong(attribute.value.span(), message));
+            return Err(self.wrong(value.span(), message));
         }
         list.iter().map(text).collect()
     }

@@ -90,6 +90,10 @@ routes! {
     "GET" "/v1/sys/policies/{name}" GetPolicy;
     "PUT" "/v1/sys/policies/{name}" PutPolicy;
     "DELETE" "/v1/sys/policies/{name}" DeletePolicy;
+    "GET" "/v1/sys/roles" ListRoles;
+    "GET" "/v1/sys/roles/{name}" GetRole;
+    "PUT" "/v1/sys/roles/{name}" PutRole;
+    "DELETE" "/v1/sys/roles/{name}" DeleteRole;
     "POST" "/v1/sys/explain" ExplainPolicy;
     "GET" "/v1/sys/audit" SearchAudit;
     "POST" "/v1/sys/audit/verify" VerifyAudit;

@@ -36,6 +36,7 @@ use canis_proto::policy::{
     DeletePolicy, ExplainPolicy, Explained, GetPolicy, ListPolicies, PolicyDeleted, PolicyInfo, PolicyList,
     PolicyText, PutPolicy,
 };
+use canis_proto::role::{DeleteRole, GetRole, ListRoles, PutRole, RoleDeleted, RoleInfo, RoleList, RoleText};
 use canis_proto::root::{
     AddRoot, ListRoots, RemoveRoot, RootKeyRotated, RootList, RootRemoved, RootSlotInfo, RotateRoot,
     RotateRootKey, TestRoot,
@@ -125,6 +126,10 @@ pub(crate) fn request_again(payload: &[u8]) -> (OperationId, Vec<u8>) {
         OperationId::ListPolicies => request::<ListPolicies<'_>>(args),
         OperationId::DeletePolicy => request::<DeletePolicy<'_>>(args),
         OperationId::ExplainPolicy => request::<ExplainPolicy<'_>>(args),
+        OperationId::PutRole => request::<PutRole<'_>>(args),
+        OperationId::GetRole => request::<GetRole<'_>>(args),
+        OperationId::ListRoles => request::<ListRoles<'_>>(args),
+        OperationId::DeleteRole => request::<DeleteRole<'_>>(args),
         OperationId::Batch => request::<Batch<'_>>(args),
         OperationId::PutEntry => request::<PutEntry<'_>>(args),
         OperationId::GetEntry => request::<GetEntry<'_>>(args),
@@ -212,6 +217,10 @@ pub(crate) fn answer_again(id: OperationId, payload: &[u8]) -> Vec<u8> {
         OperationId::ListPolicies => answer::<PolicyList>(payload),
         OperationId::DeletePolicy => answer::<PolicyDeleted>(payload),
         OperationId::ExplainPolicy => answer::<Explained>(payload),
+        OperationId::PutRole => answer::<RoleInfo>(payload),
+        OperationId::GetRole => answer::<RoleText>(payload),
+        OperationId::ListRoles => answer::<RoleList>(payload),
+        OperationId::DeleteRole => answer::<RoleDeleted>(payload),
         OperationId::Batch => answer::<BatchAnswer>(payload),
         OperationId::PutEntry => answer::<EntryInfo>(payload),
         OperationId::GetEntry => answer::<Entry>(payload),

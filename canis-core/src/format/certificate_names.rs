@@ -1,0 +1,151 @@
+//! The names of a certificate as text: distinguished names as RFC 4514 writes them, and the alternative names of RFC 5280,
+//! section 4.2.1.6, that are URIs and hosts.
+//!
+//! A name that is compared with what people wrote must have one reading: strings in other alphabets than ASCII's or UTF-8,
+//! control characters, a repeated extension and bytes that are no text are refused, and never passed over.
+
+use super::certificate::Certificate;
+use canis_proto::{Error, Result};
+use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
+use der::{Decode, Header, Reader, SliceReader, Tag, TagNumber, Tagged};
+
+/// The attribute types of RFC 4514, section 3, and those that certificates have besides; others stand as numbers.
+const TYPES: [(&str, &str); 11] = [
+    ("2.5.4.3", "CN"),
+    ("2.5.4.7", "L"),
+    ("2.5.4.8", "ST"),
+    ("2.5.4.10", "O"),
+    ("2.5.4.11", "OU"),
+    ("2.5.4.6", "C"),
+    ("2.5.4.9", "STREET"),
+    ("2.5.4.5", "serialNumber"),
+    ("0.9.2342.19200300.100.1.25", "DC"),
+    ("0.9.2342.19200300.100.1.1", "UID"),
+    ("1.2.840.113549.1.9.1", "emailAddress"),
+];
+const ALTERNATIVE_NAMES: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
+/// A GeneralName's `dNSName` and `uniformResourceIdentifier`.
+const DNS: Tag = Tag::ContextSpecific { constructed: false, number: TagNumber(2) };
+const URI: Tag = Tag::ContextSpecific { constructed: false, number: TagNumber(6) };
+
+/// A Name, DER, as RFC 4514 writes it: its last part first, commas between.
+///
+/// # Errors
+/// `invalid_argument` for a name without one reading.
+pub(crate) fn distinguished_name(name: &[u8]) -> Result<String> {
+    name_text(name).map_err(|_| refused("its subject or issuer"))
+}
+
+/// The URIs and the hosts among the alternative names, the latter in small letters.
+///
+/// # Errors
+/// `invalid_argument` for names without one reading.
+pub(crate) fn alternative_names(certificate: &Certificate) -> Result<(Vec<String>, Vec<String>)> {
+    let Some(extensions) = &certificate.extensions else { return Ok(Default::default()) };
+    names_in(extensions).map_err(|_| refused("its alternative names"))
+}
+
+fn refused(what: &str) -> Error {
+    Error::invalid(format!("no role is about this certificate: {what} cannot be read in one way"))
+}
+
+fn name_text(name: &[u8]) -> der::Result<String> {
+    let mut parts = Vec::new();
+    each(name, Tag::Sequence, |set| {
+        let mut values = Vec::new();
+        each(set, Tag::Set, |pair| {
+            values.push(attribute(pair)?);
+            Ok(())
+        })?;
+        parts.push(values.join("+"));
+        Ok(())
+    })?;
+    parts.reverse();
+    Ok(parts.join(","))
+}
+
+/// `type=value` of an AttributeTypeAndValue.
+fn attribute(pair: &[u8]) -> der::Result<String> {
+    let mut inside = opened(pair, Tag::Sequence)?;
+    let kind: ObjectIdentifier = ObjectIdentifier::decode(&mut inside)?;
+    let value = AnyRef::decode(&mut inside)?;
+    inside.finish()?;
+    if !matches!(value.tag(), Tag::Utf8String | Tag::PrintableString | Tag::Ia5String) {
+        return Err(value.tag().value_error().into());
+    }
+    let dotted = kind.to_string();
+    let name = TYPES.iter().find(|(oid, _)| *oid == dotted).map_or(&*dotted, |(_, name)| name);
+    let text = plain(value.value()).ok_or_else(|| value.tag().value_error())?;
+    Ok(format!("{name}={}", escaped(text)))
+}
+
+/// RFC 4514, section 2.4.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let last = text.chars().count().saturating_sub(1);
+    for (at, character) in text.chars().enumerate() {
+        let edge = (character == ' ' && (at == 0 || at == last)) || (character == '#' && at == 0);
+        if edge || matches!(character, '"' | '+' | ',' | ';' | '<' | '>' | '\\' | '=') {
+            out.push('\\');
+        }
+        out.push(character);
+    }
+    out
+}
+
+/// Text without control characters.
+fn plain(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok().filter(|text| !text.chars().any(char::is_control))
+}
+
+fn names_in(extensions: &[u8]) -> der::Result<(Vec<String>, Vec<String>)> {
+    let mut found: Option<Vec<u8>> = None;
+    each(extensions, Tag::Sequence, |extension| {
+        let mut inside = opened(extension, Tag::Sequence)?;
+        if ObjectIdentifier::decode(&mut inside)? != ALTERNATIVE_NAMES {
+            return Ok(());
+        }
+        if Tag::peek(&inside)? == Tag::Boolean {
+            bool::decode(&mut inside)?;
+        }
+        let value = <&OctetStringRef>::decode(&mut inside)?;
+        inside.finish()?;
+        match found.replace(value.as_bytes().to_vec()) {
+            None => Ok(()),
+            Some(_) => Err(Tag::Sequence.value_error().into()),
+        }
+    })?;
+    let (mut uris, mut hosts) = (Vec::new(), Vec::new());
+    each(&found.unwrap_or_else(|| vec![0x30, 0]), Tag::Sequence, |name| {
+        let name = AnyRef::from_der(name)?;
+        let kept = match name.tag() {
+            URI => &mut uris,
+            DNS => &mut hosts,
+            _ => return Ok(()),
+        };
+        let text = plain(name.value()).filter(|text| text.is_ascii() && !text.contains(' '));
+        kept.push(text.ok_or_else(|| name.tag().value_error())?.to_owned());
+        Ok(())
+    })?;
+    hosts.iter_mut().for_each(|host| host.make_ascii_lowercase());
+    Ok((uris, hosts))
+}
+
+/// Hands every element, header and all, within one of this tag to `take`.
+fn each(whole: &[u8], tag: Tag, mut take: impl FnMut(&[u8]) -> der::Result<()>) -> der::Result<()> {
+    let mut inside = opened(whole, tag)?;
+    while !inside.is_finished() {
+        take(inside.tlv_bytes()?)?;
+    }
+    Ok(())
+}
+
+/// What stands in one element of this tag, behind which nothing stands.
+fn opened(whole: &[u8], tag: Tag) -> der::Result<SliceReader<'_>> {
+    let mut outside = SliceReader::new(whole)?;
+    let header = Header::decode(&mut outside)?;
+    header.tag().assert_eq(tag)?;
+    let inside = outside.read_slice(header.length())?;
+    outside.finish()?;
+    SliceReader::new(inside)
+}
