@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::crypto::{Provider, selftest};
 use crate::jwt::Issuer;
 use crate::keyring::Keyring;
+use crate::keyring::figures::Figures;
 use crate::object::{KeyHandle, Since};
 use crate::ops::authenticate::Presented;
 use crate::root::{Credential, HsmHelper};
@@ -176,6 +177,12 @@ impl Core {
     /// Tells people why the store is sealed.
     pub fn set_sealed_reason(&self, reason: impl Into<String>) {
         self.keyring.set_sealed_reason(reason.into());
+    }
+
+    /// How it is now, in numbers. Reads the store if it is open: not for threads that must not wait.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        self.keyring.figures()
     }
 
     /// The provider in use; digests and random bytes need no key and are used directly.

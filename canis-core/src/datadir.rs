@@ -5,6 +5,7 @@
 //! ```toml
 //! socket = "/run/canis/canis.sock"                  # optional: a server's Unix socket for every user of this host
 //! requests_per_second = 5000                        # optional: of one identity, at a server
+//! metrics = "127.0.0.1:9743"                        # optional: where a server tells its metrics, on this machine
 //! on_hsm_loss = "10m"                               # optional: seal when the HSM was away so long; or "keep"
 //! anchor_every = 100                                # optional: commits after which the HSM takes note of them
 //!
@@ -41,6 +42,7 @@ use canis_proto::{Error, ErrorCode, Result};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, TryLockError};
 use std::io::Write;
+use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -68,6 +70,9 @@ impl Drop for DirLock {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
+    /// Where a server tells its metrics to whoever asks, on this machine; nowhere if missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<SocketAddr>,
     /// What is done when the HSM goes away that opened the store; kept open if missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_hsm_loss: Option<HsmLoss>,
@@ -384,10 +389,8 @@ impl DataDir {
             return Ok(());
         }
         let shown = self.store_path();
-        Err(Error::new(
-            ErrorCode::StoreExists,
-            format!("{} exists already; it was left as it is", shown.display()),
-        ))
+        let why = format!("{} exists already; it was left as it is", shown.display());
+        Err(Error::new(ErrorCode::StoreExists, why))
     }
 
     /// Reads `canis.toml`; without the file nothing is configured.

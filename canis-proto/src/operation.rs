@@ -192,6 +192,8 @@ operations! {
     VerifyAudit = 200, "audit.verify", Some(C::Admin), Long, true;
     /// Lines of the audit log.
     SearchAudit = 201, "audit.search", Some(C::Admin), Long, true;
+    /// How server and store are doing, in numbers; asked at `/metrics`.
+    ReadMetrics = 240, "metrics.read", Some(C::Read), Long, false;
     /// Open every row and name those that were changed by other hands; asked on the store's own host.
     VerifyStore = 31, "store.verify", Some(C::Admin), Long, false;
     /// Take the store's rows as they stand for right; asked on the store's own host.
@@ -324,6 +326,7 @@ impl OperationId {
                 | O::ListRoles
                 | O::VerifyAudit
                 | O::SearchAudit
+                | O::ReadMetrics
                 | O::ListTokens
                 | O::ShowLogin
                 | O::EndSession
@@ -338,6 +341,12 @@ impl OperationId {
                 | O::UseToRecover
                 | O::ExportObject
         )
+    }
+
+    /// Whether it only tells how server and store are doing: that is told even while nothing can be written down.
+    #[must_use]
+    pub const fn tells_state(self) -> bool {
+        matches!(self, OperationId::Status | OperationId::ReadMetrics)
     }
 
     /// Whether it changes nothing but counts of uses and is short as a rule, so that it may be begun, given up because it

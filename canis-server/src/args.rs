@@ -21,6 +21,10 @@ pub struct Options {
     /// Serve HTTP/JSON here, too (TLS 1.3, the same certificate and tokens); port 0 takes a free one and prints it.
     #[arg(long, value_name = "ADDR:PORT")]
     pub http: Option<SocketAddr>,
+    /// Tell Prometheus and its like at this address of this machine how the server does, plainly and to whoever asks
+    /// (`http://ADDR:PORT/metrics`); port 0 takes a free one and prints it. canis.toml says it otherwise (`metrics`).
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub metrics: Option<SocketAddr>,
     /// The root's credential.
     #[command(flatten)]
     pub root: Root,

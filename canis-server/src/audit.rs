@@ -9,6 +9,7 @@ use canis_proto::{Error, ErrorCode, Interval, Result};
 use clap::{Args, ValueEnum};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::Builder;
 use tokio::sync::Notify;
@@ -94,27 +95,30 @@ impl Writing {
 
 /// Holds answers back until their lines are on the disk. No thread waits meanwhile.
 #[derive(Clone, Default)]
-pub(crate) struct Gate(Option<(Arc<Log>, Arc<Notify>)>);
+pub(crate) struct Gate {
+    log: Option<(Arc<Log>, Arc<Notify>)>,
+    refused: Arc<AtomicU64>,
+}
 
 impl Gate {
     /// The gate of a log; one that is always open without.
     pub(crate) fn of(log: Option<&Arc<Log>>) -> Self {
-        let Some(log) = log else { return Gate(None) };
+        let Some(log) = log else { return Gate::default() };
         let changed = Arc::new(Notify::new());
         let tell = Arc::clone(&changed);
         log.watch(move || tell.notify_waiters());
-        Gate(Some((Arc::clone(log), changed)))
+        Gate { log: Some((Arc::clone(log), changed)), refused: Arc::default() }
     }
 
     /// What an answer that is made now has to wait for.
     pub(crate) fn receipt(&self) -> u64 {
-        self.0.as_ref().map_or(0, |(log, _)| log.receipt())
+        self.log.as_ref().map_or(0, |(log, _)| log.receipt())
     }
 
     /// Waits until the lines up to this receipt are on the disk, or need not be; for a bounded time. `false` says that
     /// they are not.
     pub(crate) async fn opens(&self, receipt: u64) -> bool {
-        let Some((log, changed)) = &self.0 else { return true };
+        let Some((log, changed)) = &self.log else { return true };
         let end = Instant::now() + limits::AUDIT;
         loop {
             let notified = changed.notified();
@@ -132,12 +136,26 @@ impl Gate {
     /// # Errors
     /// `audit_unavailable`, and those of the request.
     pub(crate) async fn pass(&self, done: Done) -> Result<Wiped> {
-        if self.opens(done.receipt).await { done.result } else { Err(unwritten()) }
+        if self.opens(done.receipt).await {
+            return done.result;
+        }
+        self.count_refused();
+        Err(unwritten())
     }
 
     /// Whether the lines up to this receipt are on the disk now.
     pub(crate) fn is_open(&self, receipt: u64) -> bool {
-        self.0.as_ref().is_none_or(|(log, _)| log.settled(receipt) == Some(true))
+        self.log.as_ref().is_none_or(|(log, _)| log.settled(receipt) == Some(true))
+    }
+
+    /// One was told so.
+    pub(crate) fn count_refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many were.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 }
 

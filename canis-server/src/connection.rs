@@ -6,7 +6,7 @@ use crate::frames::{End, FrameReader};
 use crate::in_flight::InFlight;
 use crate::listener::Server;
 use crate::outbox::{Outbox, Permits};
-use crate::request::Done;
+use crate::request::{Came, Done};
 use crate::session::{Credential, Peer, Session};
 use crate::stream::Streaming;
 use crate::wiped::Wiped;
@@ -125,10 +125,10 @@ impl Connection {
         });
         if self.session.has_credential() {
             let source = self.session.source();
-            self.server.lockout.admit(source).map_err(End::Refused)?;
+            self.server.admit(source).map_err(End::Refused)?;
             match self.authenticate().await {
                 Err(error) if error.code == ErrorCode::Unauthenticated => {
-                    self.server.lockout.wrong(source);
+                    self.server.note_wrong(source);
                     tokio::time::sleep(limits::WRONG_TOKEN).await;
                     return Err(End::Refused(error));
                 }
@@ -246,7 +246,7 @@ impl Connection {
         self.in_flight.check_free(id).map_err(End::Refused)?;
         if let Err(error) = self.known_if_large(length).await {
             reader.discard(length).await?;
-            self.outbox.answer(id, Done::now(&self.server, None, Err(error)), Permits::new()).await;
+            self.refuse(id, error).await;
             return Ok(());
         }
         let paid = self.budget.pay_for(&self.session, length).await?;
@@ -278,6 +278,11 @@ impl Connection {
         Ok(())
     }
 
+    async fn refuse(&self, id: u32, error: Error) {
+        let done = Done::now(&self.server, Came::now(&self.session), None, Err(error));
+        self.outbox.answer(id, done, Permits::new()).await;
+    }
+
     async fn answer(&self, id: u32, done: Done, paid: Paid) -> Result<(), End> {
         let len = done.result.as_ref().map_or(0, |answer| answer.len());
         let permits = self.budget.pay_for_answer(&self.session, paid, len).await?;
@@ -296,7 +301,7 @@ impl Connection {
         if let Err(error) = self.known_if_large(length).await {
             reader.discard(length).await?;
             self.in_flight.answered(id);
-            self.outbox.answer(id, Done::now(&self.server, None, Err(error)), Permits::new()).await;
+            self.refuse(id, error).await;
             return Ok(());
         }
         let payload = reader.bounded(header, 0, MAX_OPEN).await?;
@@ -305,10 +310,9 @@ impl Connection {
         let streaming = Streaming { server, session, inbox, outbox: self.outbox.clone(), id };
         let in_flight = Arc::clone(&self.in_flight);
         let work = async move {
-            let (operation, result) = streaming.run(payload).await;
-            request::log(operation, &result);
+            let done = streaming.done(payload).await;
             in_flight.answered(id);
-            streaming.outbox.answer(id, Done::now(&streaming.server, operation, result), place).await;
+            streaming.outbox.answer(id, done, place).await;
         };
         tokio::spawn(work.in_current_span());
         Ok(())

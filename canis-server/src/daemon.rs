@@ -7,7 +7,7 @@ use crate::listener::{Listeners, Server};
 use crate::local::LocalListener;
 use crate::pool::Pool;
 use crate::tls::{ClientTrust, Tls};
-use crate::{http, limits, timer, unseal};
+use crate::{http, limits, metrics, timer, unseal};
 use canis_core::clock::SystemClock;
 use canis_core::datadir::{DataDir, IssuerSource, TlsConfig};
 use canis_core::root::HsmHelper;
@@ -64,6 +64,7 @@ pub fn run(options: Options) -> Result<()> {
         .map_err(|error| Error::internal(format!("cannot start the audit log's thread: {error}")))?;
     core.note_own("server.start")?;
     let anchor_every = config.anchor_every;
+    let config_metrics = config.metrics;
     let source = config.root_source(options.root.flags())?;
     let anchors = Anchors::of(&core, source.as_ref(), anchor_every);
     if let Some(source) = source.clone() {
@@ -86,18 +87,22 @@ pub fn run(options: Options) -> Result<()> {
             Some(address) => Some(listen(" for HTTP", "--http", address).await?),
             None => None,
         };
+        let metrics = match options.metrics.or(config_metrics) {
+            Some(address) => Some(metrics::listen(address).await?),
+            None => None,
+        };
         let (drain, drained) = watch::channel(false);
         let server = Server::new(Arc::clone(&core), tls, requests, drained.clone());
         let unsealing = tokio::spawn(unseal::run(Arc::clone(&core), source, loss, drained));
         let applications = Arc::clone(&server.applications);
         let anchoring = anchors.clone().map(|anchors| tokio::spawn(anchors.run()));
         let timers = [
-            tokio::spawn(timer::run(Arc::clone(&core))),
+            tokio::spawn(timer::run(Arc::clone(&core), Arc::clone(&server.metrics))),
             tokio::spawn(timer::count(Arc::clone(&core))),
             tokio::spawn(timer::check_rows(Arc::clone(&core))),
             tokio::spawn(timer::end_applications(Arc::clone(&core), applications)),
         ];
-        serve(server, listeners, http, (signals, issuers), &drain).await;
+        serve(server, Doors { listeners, http, metrics }, (signals, issuers), &drain).await;
         // Its helper process ends by itself when this process does; an HSM that hangs is not waited for.
         let _ = tokio::time::timeout(limits::ROOT_END, unsealing).await;
         timers.iter().chain(&anchoring).for_each(tokio::task::JoinHandle::abort);
@@ -149,18 +154,28 @@ fn client_trust(
     }
 }
 
-async fn serve(
-    server: Server,
+/// Where the server listens.
+struct Doors {
     listeners: Listeners,
     http: Option<TcpListener>,
+    metrics: Option<TcpListener>,
+}
+
+async fn serve(
+    server: Server,
+    doors: Doors,
     (mut signals, issuers): (Signals, Trusted),
     drain: &watch::Sender<bool>,
 ) {
+    let Doors { listeners, http, metrics } = doors;
     let server = Arc::new(server);
     let mut serving = JoinSet::new();
     serving.spawn(Arc::clone(&server).accept_all(listeners));
     if let Some(http) = http {
         serving.spawn(http::accept_all(Arc::clone(&server), http));
+    }
+    if let Some(metrics) = metrics {
+        serving.spawn(metrics::accept_all(Arc::clone(&server), metrics));
     }
     loop {
         tokio::select! {
@@ -204,7 +219,7 @@ fn allow_many_files() {
     }
 }
 
-async fn listen(what_for: &str, flag: &str, address: SocketAddr) -> Result<TcpListener> {
+pub(crate) async fn listen(what_for: &str, flag: &str, address: SocketAddr) -> Result<TcpListener> {
     let failed = |error: std::io::Error| {
         Error::new(
             ErrorCode::Unavailable,

@@ -24,6 +24,7 @@ pub mod limits;
 mod link;
 mod listener;
 mod local;
+pub mod metrics;
 mod outbox;
 mod pool;
 mod rates;

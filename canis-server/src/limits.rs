@@ -57,6 +57,13 @@ pub const HTTP_BODY: Duration = Duration::from_secs(10);
 /// Bytes of a head of HTTP.
 pub const HTTP_BUFFER: usize = 64 << 10;
 
+/// Connections at a time of the listener for metrics alone, how long each lasts at most, and bytes of its heads.
+pub const METRICS_CONNECTIONS: usize = 64;
+/// See [`METRICS_CONNECTIONS`].
+pub const METRICS: Duration = Duration::from_secs(600);
+/// See [`METRICS_CONNECTIONS`].
+pub const METRICS_BUFFER: usize = 16 << 10;
+
 /// For the TLS handshake.
 pub const HANDSHAKE: Duration = Duration::from_secs(10);
 /// From the handshake to a complete HELLO.

@@ -23,6 +23,16 @@ pub(crate) enum Link {
     Peer(UnixStream),
 }
 
+impl Link {
+    /// The door by which it came.
+    pub(crate) fn door(&self) -> Door {
+        match self {
+            Link::Tcp(..) => Door::Canisp,
+            Link::Local(_) | Link::Peer(_) => Door::Socket,
+        }
+    }
+}
+
 /// Serves one accepted connection until it ends; says why it ended.
 pub(crate) async fn serve(server: Arc<Server>, link: Link) -> String {
     let refused = |code, why| Some(Error::new(code, why));

@@ -5,13 +5,15 @@ use crate::audit::Gate;
 use crate::limits;
 use crate::link::{self, Link};
 use crate::local::LocalListener;
+use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::rates::{Lockout, Rates};
 use crate::sealing;
 use crate::share::Shares;
 use crate::tls::Tls;
 use canis_core::Core;
-use canis_proto::{Error, ErrorCode};
+use canis_core::policy::Source;
+use canis_proto::{Error, ErrorCode, Result};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -40,7 +42,9 @@ pub(crate) struct Server {
     /// What identities may ask for in a second.
     pub(crate) rates: Arc<Rates>,
     /// Who has shown wrong credentials.
-    pub(crate) lockout: Lockout,
+    lockout: Lockout,
+    /// What is counted.
+    pub(crate) metrics: Arc<Metrics>,
     /// How often the store was sealed.
     sealings: watch::Receiver<u64>,
     drain: watch::Receiver<bool>,
@@ -65,6 +69,7 @@ impl Server {
             applications,
             rates: Arc::new(Rates::new(requests_per_second)),
             lockout: Lockout::default(),
+            metrics: Arc::new(Metrics::new(processors)),
             sealings,
             large: Arc::new(Semaphore::new(limits::LARGE_BYTES as usize)),
             small: Arc::new(Semaphore::new(limits::SMALL_BYTES as usize)),
@@ -73,6 +78,25 @@ impl Server {
             pool,
             drain,
         }
+    }
+
+    /// Refuses an address from which too many wrong credentials came.
+    ///
+    /// # Errors
+    /// `rate_limited`.
+    pub(crate) fn admit(&self, source: Source) -> Result<()> {
+        self.lockout.admit(source).inspect_err(|_| self.metrics.locked_out.add(1))
+    }
+
+    /// Notes a wrong credential.
+    pub(crate) fn note_wrong(&self, source: Source) {
+        self.metrics.wrong.add(1);
+        self.lockout.wrong(source);
+    }
+
+    /// Whether it drains.
+    pub(crate) fn is_draining(&self) -> bool {
+        *self.drain.borrow()
     }
 
     /// Waits until the server drains; a vanished sender means the same.
@@ -120,8 +144,9 @@ impl Server {
                 }
             };
             while connections.try_join_next().is_some() {}
-            let server = Arc::clone(self);
+            let (server, metrics) = (Arc::clone(self), Arc::clone(&self.metrics));
             let serve = async move {
+                let _open = metrics.link(link.door()).accept();
                 info!("connected");
                 let why = link::serve(server, link).await;
                 info!(why, "disconnected");

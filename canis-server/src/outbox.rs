@@ -90,6 +90,7 @@ impl Bundle {
             if kind == FrameType::Data {
                 return None;
             }
+            gate.count_refused();
             let length = u32::try_from(refusal.len()).ok()?;
             out.append(&Header { kind: FrameType::Error, request, length }.encode());
             out.append(&refusal);

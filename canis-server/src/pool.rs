@@ -27,6 +27,12 @@ impl Pool {
         self.width
     }
 
+    /// How many threads are at work in the short lane and in the long one.
+    pub(crate) fn busy(&self) -> (usize, usize) {
+        let busy = |lane: &Semaphore| self.width.saturating_sub(lane.available_permits());
+        (busy(&self.short), busy(&self.long))
+    }
+
     /// Threads that the runtime must allow: both lanes, and some for unsealing.
     pub(crate) const fn threads() -> usize {
         2 * LANE + 4

@@ -6,7 +6,7 @@ use crate::listener::Server;
 use crate::pool::failed_unexpectedly;
 use crate::session::Session;
 use crate::wiped::Wiped;
-use canis_core::at_once;
+use canis_core::{Door, at_once};
 use canis_proto::{Blame, Error, ErrorCode, OperationId, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -21,10 +21,32 @@ pub(crate) struct Done {
     pub(crate) receipt: u64,
 }
 
+/// A request that has come, and is to be counted when its answer is there.
+#[derive(Clone, Copy)]
+pub(crate) struct Came {
+    door: Door,
+    at: std::time::Instant,
+}
+
+impl Came {
+    /// It came just now.
+    pub(crate) fn now(session: &Session) -> Self {
+        Came { door: session.door(), at: std::time::Instant::now() }
+    }
+}
+
 impl Done {
     /// What has come of it just now. The server says how it is even if nothing can be written down, and that nothing can.
-    pub(crate) fn now(server: &Server, operation: Option<OperationId>, result: Result<Wiped>) -> Self {
-        let told = operation == Some(OperationId::Status)
+    pub(crate) fn now(
+        server: &Server,
+        came: Came,
+        operation: Option<OperationId>,
+        result: Result<Wiped>,
+    ) -> Self {
+        log(operation, &result);
+        let code = result.as_ref().err().map(|error| error.code);
+        server.metrics.requests.count(operation, came.door, code, came.at.elapsed());
+        let told = operation.is_some_and(OperationId::tells_state)
             || result.as_ref().is_err_and(|error| error.code == ErrorCode::AuditUnavailable);
         Done { result, receipt: if told { 0 } else { server.gate.receipt() } }
     }
@@ -40,7 +62,7 @@ pub(crate) fn run_at_once(server: &Server, session: &Session, payload: &[u8]) ->
         Ok(asked) if asked.operation.may_begin_twice() && asked.deadline != Some(0) => asked,
         Ok(_) | Err(_) => return None,
     };
-    let operation = asked.operation;
+    let (operation, came) = (asked.operation, Came::now(session));
     // A panic is to stay in its request, as it does on a thread of the pool.
     let work = AssertUnwindSafe(|| at_once(|| dispatch::answer(&server.core, session, asked)));
     let Some(result) = catch_unwind(work).unwrap_or_else(|_| Some(Err(failed_unexpectedly()))) else {
@@ -48,8 +70,7 @@ pub(crate) fn run_at_once(server: &Server, session: &Session, payload: &[u8]) ->
         session.count_again();
         return None;
     };
-    log(Some(operation), &result);
-    Some(Done::now(server, Some(operation), result.map(Wiped::from)))
+    Some(Done::now(server, came, Some(operation), result.map(Wiped::from)))
 }
 
 /// Runs the request in `payload`, which began to come at `arrived`, unless it is taken back or its deadline comes before
@@ -61,6 +82,7 @@ pub(crate) async fn run(
     arrived: Instant,
     cancelled: oneshot::Receiver<()>,
 ) -> Done {
+    let (came, _in_flight) = (Came::now(&session), server.metrics.in_flight.enter());
     let asked = dispatch::asked(&payload).map(|asked| (asked.operation, asked.deadline));
     let name = asked.as_ref().ok().map(|(id, _)| *id);
     let core = Arc::clone(&server.core);
@@ -73,8 +95,7 @@ pub(crate) async fn run(
             server.pool.run_unless(over, &share, id.row().cost, work).await
         }
     };
-    log(name, &result);
-    Done::now(server, name, result)
+    Done::now(server, came, name, result)
 }
 
 /// Why the request is not to begin any more.
@@ -98,7 +119,7 @@ async fn taken_back(cancelled: oneshot::Receiver<()>) -> Error {
 }
 
 /// Says what came of a request or a stream.
-pub(crate) fn log<T>(operation: Option<OperationId>, result: &Result<T>) {
+fn log<T>(operation: Option<OperationId>, result: &Result<T>) {
     let operation = operation.map_or("?", |id| id.row().name);
     let Err(failed) = result else {
         debug!(operation, "answered");

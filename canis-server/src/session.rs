@@ -7,7 +7,7 @@ use crate::share::{Share, Shares};
 use crate::tls::Shown;
 use canis_core::policy::Source;
 use canis_core::secret::SecretBytes;
-use canis_core::{Application, Caller, Core, Origin, Presented, UnixPeer};
+use canis_core::{Application, Caller, Core, Door, Origin, Presented, UnixPeer};
 use canis_proto::{Error, ErrorCode, OperationId, Result};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Instant;
@@ -123,6 +123,11 @@ impl Session {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let identity = known.as_ref()?.caller.credential();
         self.bucket.get_or_init(|| rates.of(identity)).as_deref()
+    }
+
+    /// The door by which it came; whoever names an application comes from the module.
+    pub(crate) fn door(&self) -> Door {
+        if self.named.is_some() { Door::Pkcs11Remote } else { self.origin.door }
     }
 
     /// Where it came from.

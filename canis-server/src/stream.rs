@@ -6,6 +6,7 @@ use crate::inbox::{Buffer, Inbox, make_room};
 use crate::limits;
 use crate::listener::Server;
 use crate::outbox::{Outbox, Permits};
+use crate::request::{Came, Done};
 use crate::session::Session;
 use crate::stream_dispatch::{self, Flow};
 use crate::wiped::Wiped;
@@ -39,8 +40,15 @@ enum Step {
 }
 
 impl Streaming {
+    /// What came of the stream that the OPEN in `payload` asks for.
+    pub(crate) async fn done(&self, payload: Wiped) -> Done {
+        let (came, _in_flight) = (Came::now(&self.session), self.server.metrics.in_flight.enter());
+        let (operation, result) = self.run(payload).await;
+        Done::now(&self.server, came, operation, result)
+    }
+
     /// The operation that the OPEN in `payload` asks for, and what came of it.
-    pub(crate) async fn run(&self, payload: Wiped) -> (Option<OperationId>, Result<Wiped>) {
+    async fn run(&self, payload: Wiped) -> (Option<OperationId>, Result<Wiped>) {
         let (operation, credit, deadline) = match decode_open(&payload) {
             Ok(open) => (open.operation, open.credit, open.deadline),
             Err(error) => return (None, Err(error)),

@@ -3,6 +3,7 @@
 
 use crate::applications::Applications;
 use crate::limits;
+use crate::metrics::Metrics;
 use canis_core::{Core, DueReport};
 use canis_proto::{Error, ErrorCode, Result};
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{error, info, warn};
 
 /// Runs until it is aborted. While the store is sealed it waits.
-pub(crate) async fn run(core: Arc<Core>) {
+pub(crate) async fn run(core: Arc<Core>, metrics: Arc<Metrics>) {
     let mut ticks = tokio::time::interval(limits::DUE);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut told = Told::default();
@@ -21,7 +22,10 @@ pub(crate) async fn run(core: Arc<Core>) {
             continue;
         }
         match look(Arc::clone(&core)).await {
-            Ok(report) => told.report(report),
+            Ok(report) => {
+                metrics.looked(&report);
+                told.report(report);
+            }
             Err(error) => told.failure(error),
         }
     }

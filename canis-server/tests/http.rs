@@ -272,15 +272,7 @@ fn bounds() {
 /// While the store is sealed, health and status say so, and everything else answers `sealed`.
 #[test]
 fn sealed() {
-    let site = Site::new();
-    let key = site.deployment.folder.path().join("root.key");
-    let (kept, address) = (site.deployment.folder.path().join("kept"), "127.0.0.1:0");
-    let Site { deployment, server, .. } = site;
-    assert!(server.stop().success());
-    fs::rename(&key, &kept).unwrap();
-    let server = deployment.start_with(&["--http", address]);
-    let address = server.line().strip_prefix("listening for HTTP on ").unwrap().to_owned();
-    let site = Site { deployment, server, address };
+    let site = Site::sealed(&[]);
     assert_eq!(site.curl("GET", "/v1/sys/health", &[]).with(503)["sealed"], true);
     assert_eq!(site.curl("GET", "/v1/sys/status", &[]).with(200)["sealed"], true);
     assert_eq!(site.ask("GET", "/v1/kms/keys", "").problem(), (503, "sealed".into()));

@@ -2,6 +2,7 @@
 //! else waits. A server has a thread that writes; in other programs whoever made a line writes it.
 
 use super::files::{Rotation, SEGMENTS};
+use super::health::{Health, LogFigures};
 use super::keys::AuditKeys;
 use super::line::Line;
 use super::writer::{Place, Writer, own_line};
@@ -82,8 +83,7 @@ pub struct Log {
     durable: AtomicU64,
     /// How many changes carried their line.
     changes: AtomicU64,
-    failing: AtomicBool,
-    why: Mutex<String>,
+    health: Health,
     watcher: OnceLock<Box<dyn Fn() + Send + Sync>>,
     /// Whether it was looked for what others have left.
     looked: AtomicBool,
@@ -120,8 +120,7 @@ impl Log {
             taken: AtomicU64::new(0),
             durable: AtomicU64::new(0),
             changes: AtomicU64::new(0),
-            failing: AtomicBool::new(false),
-            why: Mutex::default(),
+            health: Health::default(),
             watcher: OnceLock::new(),
             looked: AtomicBool::new(false),
         })
@@ -167,7 +166,7 @@ impl Log {
     /// # Errors
     /// `audit_unavailable`.
     pub(crate) fn check(&self, operation: OperationId) -> Result<()> {
-        if !self.refuses() || operation == OperationId::Status || !self.wants(operation) {
+        if !self.refuses() || operation.tells_state() || !self.wants(operation) {
             return Ok(());
         }
         // Where nobody else does, whoever comes tries whether it can be written again.
@@ -178,8 +177,8 @@ impl Log {
     }
 
     /// Whether requests are refused for now.
-    fn refuses(&self) -> bool {
-        self.failing.load(Ordering::Acquire) && self.settings.failure == Failure::Refuse
+    pub fn refuses(&self) -> bool {
+        self.health.is_failing() && self.settings.failure == Failure::Refuse
     }
 
     /// The error of those who are refused.
@@ -199,10 +198,7 @@ impl Log {
     /// Why no line can be written; empty if it can.
     #[must_use]
     pub fn why(&self) -> String {
-        if !self.failing.load(Ordering::Acquire) {
-            return String::new();
-        }
-        self.why.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.health.why()
     }
 
     /// Takes a line. Where nobody else writes it, it is on the disk when this returns.
@@ -244,6 +240,12 @@ impl Log {
         Ok(Some(OutboxRow { writer: self.place.writer, number, sealed }))
     }
 
+    /// How it is with the log, in numbers.
+    #[must_use]
+    pub fn figures(&self) -> LogFigures {
+        self.health.figures(self.receipt().saturating_sub(self.durable.load(Ordering::Acquire)))
+    }
+
     /// How many lines were taken so far: what was taken before this moment is on the disk when [`Log::settled`] says so.
     #[must_use]
     pub fn receipt(&self) -> u64 {
@@ -257,7 +259,7 @@ impl Log {
         if self.durable.load(Ordering::Acquire) >= receipt {
             return Some(true);
         }
-        self.failing.load(Ordering::Acquire).then_some(self.settings.failure == Failure::Continue)
+        self.health.is_failing().then_some(self.settings.failure == Failure::Continue)
     }
 
     /// Calls `watcher` whenever what [`Log::settled`] says may have changed.
@@ -273,10 +275,10 @@ impl Log {
                 if queue.stopping && queue.ends.is_empty() {
                     return;
                 }
-                if queue.ends.is_empty() || self.failing.load(Ordering::Acquire) {
+                if queue.ends.is_empty() || self.health.is_failing() {
                     let waited = self.filled.wait_timeout(queue, Duration::from_millis(500));
                     let (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
-                    queue.stopping && self.failing.load(Ordering::Acquire)
+                    queue.stopping && self.health.is_failing()
                 } else {
                     false
                 }
@@ -311,7 +313,10 @@ impl Log {
                 break;
             }
             match writer.write(self) {
-                Ok(lines) => drop(self.durable.fetch_add(lines, Ordering::AcqRel)),
+                Ok(lines) => {
+                    self.durable.fetch_add(lines, Ordering::AcqRel);
+                    self.health.wrote(self.now());
+                }
                 Err(error) => {
                     done = Err(error);
                     break;
@@ -352,10 +357,7 @@ impl Log {
     }
 
     fn note(&self, done: &Result<()>) {
-        if let Err(error) = done {
-            *self.why.lock().unwrap_or_else(PoisonError::into_inner) = error.message.clone();
-        }
-        self.failing.store(done.is_err(), Ordering::Release);
+        self.health.note(done);
         if let Some(watcher) = self.watcher.get() {
             watcher();
         }

@@ -3,7 +3,9 @@
 use super::accumulator::Accountant;
 use crate::store::{AuditRows, Change, Ledger, Store, audit_handed_on, handed_on};
 use canis_proto::{Error, Id, Result};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
 
 /// How commits are counted.
 #[derive(Clone)]
@@ -16,22 +18,46 @@ pub(crate) enum Counting {
     Refused(Error),
 }
 
-/// The ledger of a store; it changes when the store is unsealed, sealed, or gets another root key.
-pub(crate) struct Books(RwLock<Counting>);
+/// The ledger of a store; it changes when the store is unsealed, sealed, or gets another root key. And how its commits went.
+pub(crate) struct Books {
+    counting: RwLock<Counting>,
+    pub(super) commits: Commits,
+}
+
+/// How commits went.
+#[derive(Default)]
+pub(super) struct Commits {
+    pub(super) done: AtomicU64,
+    pub(super) failed: AtomicU64,
+    pub(super) micros: AtomicU64,
+}
+
+impl Commits {
+    /// Commits by `work`, and counts that.
+    fn timed(&self, work: impl FnOnce() -> Result<()>) -> Result<()> {
+        let began = Instant::now();
+        let done = work();
+        let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.micros.fetch_add(micros, Ordering::Relaxed);
+        let count = if done.is_ok() { &self.done } else { &self.failed };
+        count.fetch_add(1, Ordering::Relaxed);
+        done
+    }
+}
 
 impl Books {
     pub(crate) fn new(counting: Counting) -> Self {
-        Books(RwLock::new(counting))
+        Books { counting: RwLock::new(counting), commits: Commits::default() }
     }
 
     /// Counts so from now on.
     pub(crate) fn set(&self, counting: Counting) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = counting;
+        *self.counting.write().unwrap_or_else(PoisonError::into_inner) = counting;
     }
 
     /// How it is counted now.
     pub(crate) fn counting(&self) -> Counting {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.counting.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -70,10 +96,11 @@ impl Store for Counted {
     }
 
     fn commit(&self, changes: &[Change]) -> Result<()> {
-        match self.books.counting() {
+        let counting = self.books.counting();
+        self.books.commits.timed(|| match counting {
             Counting::Not => self.base.commit_by(changes, None),
             Counting::By(ledger) => self.base.commit_by(changes, Some(&*ledger)),
             Counting::Refused(error) => Err(error),
-        }
+        })
     }
 }

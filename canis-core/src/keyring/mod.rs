@@ -30,6 +30,7 @@ pub(crate) mod change;
 mod counted;
 pub(crate) mod counts;
 pub(crate) mod entry;
+pub(crate) mod figures;
 pub(crate) mod key;
 pub(crate) mod key_record;
 pub(crate) mod key_rules;

@@ -24,6 +24,7 @@ mod key_limits;
 mod key_state;
 mod key_update;
 mod mac;
+mod metrics;
 mod object_confirm;
 mod object_copy;
 mod object_derive;
@@ -66,4 +67,5 @@ mod wrapping_key;
 
 pub use accept_store::AcceptStore;
 pub use due::{DueReport, RunDue};
+pub use metrics::ReadMetrics;
 pub use verify_store::{StoreReport, VerifyStore};

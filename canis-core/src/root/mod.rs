@@ -14,7 +14,9 @@ mod shares;
 mod slot;
 
 pub(crate) use anchor::AnchorPlace;
-pub use hsm::{HsmHelper, Probe, TokenName, Verdict, WrapMechanism, probe, serve as serve_hsm};
+pub use hsm::{
+    HsmFigures, HsmHelper, Probe, TokenName, Verdict, WrapMechanism, hsm_figures, probe, serve as serve_hsm,
+};
 pub use loss::HsmLoss;
 pub use shares::{Share, Split};
 pub(crate) use slot::{

@@ -4,7 +4,7 @@ use super::body::{self, Form};
 use super::path::{self, Found};
 use super::routes::Route;
 use super::who::{self, Callers};
-use super::{json, json_text, openapi, problem, public_keys, query};
+use super::{health, json, json_text, metrics, openapi, problem, public_keys, query};
 use crate::budget::Budget;
 use crate::frames::End;
 use crate::listener::Server;
@@ -21,7 +21,7 @@ use hyper::header::{
 };
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -52,18 +52,25 @@ impl Asker {
         let (head, mut body) = request.into_parts();
         let outcome = self.try_answer(&head, &mut body).await;
         let answer = outcome.unwrap_or_else(|error| refusal(problem::status(error.code), &error));
+        self.server.metrics.answered(answer.status().as_u16());
         body::discard(body).await;
         answer
     }
 
     async fn try_answer(&self, request: &Parts, body: &mut Incoming) -> Result<Answer> {
         let (method, path) = (request.method.as_str(), request.uri.path());
-        let fixed = ["/v1/openapi.json", "/v1/sys/health"].contains(&path) || path.starts_with(JWKS);
+        let fixed =
+            ["/v1/openapi.json", "/v1/sys/health", "/metrics"].contains(&path) || path.starts_with(JWKS);
         match (method, path) {
-            (method, _) if fixed && method != "GET" => return Ok(other_methods(path, &["GET"])),
+            (method, _) if fixed && !["GET", "HEAD"].contains(&method) => {
+                return Ok(other_methods(path, &["GET", "HEAD"]));
+            }
             (_, "/v1/openapi.json") => return Ok(document(StatusCode::OK, openapi::document())),
-            (_, "/v1/sys/health") => return Ok(health(&self.server)),
+            (_, "/v1/sys/health") => return Ok(health::answer(&self.server)),
             _ => {}
+        }
+        if path == "/metrics" {
+            return metrics::answer(self, request).await;
         }
         let session = self.callers.session(&request.headers)?;
         if let Some(name) = path.strip_prefix(JWKS) {
@@ -230,13 +237,6 @@ fn rendered(route: &Route, args: &Map<'_>, answer: &[u8], in_octets: bool) -> Re
     Ok(response(status, body::OCTETS, octets))
 }
 
-/// Whether the server can be asked for keys, for load balancers: 200, or 503 as long as it is sealed.
-fn health(server: &Server) -> Answer {
-    let sealed = server.core.is_sealed();
-    let status = if sealed { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    document(status, json!({"sealed": sealed, "version": env!("CARGO_PKG_VERSION")}))
-}
-
 /// There is something, but it does not take this method.
 fn other_methods(path: &str, methods: &[&str]) -> Answer {
     let methods = methods.join(", ");
@@ -267,7 +267,7 @@ pub(crate) fn document(status: StatusCode, json: Json) -> Answer {
 }
 
 /// Answers may hold secrets: nobody on the way is to keep them (RFC 9111, section 5.2.2.5).
-fn response(status: StatusCode, media_type: &'static str, bytes: Vec<u8>) -> Answer {
+pub(crate) fn response(status: StatusCode, media_type: &'static str, bytes: Vec<u8>) -> Answer {
     let mut response = Response::new(Full::new(Bytes::from(bytes)));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));

@@ -3,8 +3,10 @@
 
 mod answer;
 mod body;
+mod health;
 mod json;
 mod json_text;
+mod metrics;
 mod openapi;
 mod path;
 mod problem;

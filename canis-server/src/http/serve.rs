@@ -50,8 +50,9 @@ async fn accept(server: &Arc<Server>, listener: &TcpListener, connections: &mut 
             }
         };
         while connections.try_join_next().is_some() {}
-        let server = Arc::clone(server);
+        let (server, metrics) = (Arc::clone(server), Arc::clone(&server.metrics));
         let serve = async move {
+            let _open = metrics.link(Door::Http).accept();
             info!("connected");
             let why = converse(server, tcp, peer.ip()).await;
             info!(why, "disconnected");

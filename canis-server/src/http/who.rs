@@ -71,12 +71,12 @@ pub(crate) async fn known(server: &Arc<Server>, session: &Arc<Session>) -> Resul
     if session.is_authenticated() || !session.has_credential() {
         return Ok(());
     }
-    server.lockout.admit(session.source())?;
+    server.admit(session.source())?;
     let (theirs, core) = (Arc::clone(session), Arc::clone(&server.core));
     let share = server.shares.strangers();
     let known = server.pool.run(share, Cost::Short, move || theirs.begin(&core)).await;
     if known.as_ref().is_err_and(|error| error.code == ErrorCode::Unauthenticated) {
-        server.lockout.wrong(session.source());
+        server.note_wrong(session.source());
         tokio::time::sleep(crate::limits::WRONG_TOKEN).await;
     }
     known

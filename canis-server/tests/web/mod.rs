@@ -11,6 +11,7 @@ pub(crate) struct Site {
     pub(crate) server: Server,
     /// Where HTTP is.
     pub(crate) address: String,
+    metrics: Option<String>,
 }
 
 /// What came back.
@@ -45,17 +46,51 @@ impl Came {
 
 impl Site {
     pub(crate) fn new() -> Self {
+        Site::with(&[])
+    }
+
+    /// The same with further flags of the server.
+    pub(crate) fn with(flags: &[&str]) -> Self {
+        let site = Site::of(Deployment::with_keyfile(), flags);
+        assert_eq!(site.server.line(), "unsealed", "{}", site.server.log());
+        site
+    }
+
+    /// One that stays sealed: its key file is gone.
+    pub(crate) fn sealed(flags: &[&str]) -> Self {
         let deployment = Deployment::with_keyfile();
-        let server = deployment.start_with(&["--http", "127.0.0.1:0"]);
+        let key = deployment.folder.path().join("root.key");
+        std::fs::rename(&key, deployment.folder.path().join("kept")).unwrap();
+        let site = Site::of(deployment, flags);
+        let line = site.server.line();
+        assert!(line.starts_with("sealed: "), "{line}");
+        site
+    }
+
+    fn of(deployment: Deployment, flags: &[&str]) -> Self {
+        let server = deployment.start_with(&[&["--http", "127.0.0.1:0"], flags].concat());
         let line = server.line();
         let address =
             line.strip_prefix("listening for HTTP on ").unwrap_or_else(|| panic!("{line}")).to_owned();
-        assert_eq!(server.line(), "unsealed", "{}", server.log());
-        Site { deployment, server, address }
+        let metrics = flags.contains(&"--metrics").then(|| {
+            let line = server.line();
+            line.strip_prefix("listening for metrics on ").unwrap_or_else(|| panic!("{line}")).to_owned()
+        });
+        Site { deployment, server, address, metrics }
+    }
+
+    /// Where metrics are told plainly.
+    pub(crate) fn metrics(&self) -> &str {
+        self.metrics.as_deref().unwrap()
     }
 
     /// Asks by curl, as whoever `arguments` say.
     pub(crate) fn curl(&self, method: &str, path: &str, arguments: &[&str]) -> Came {
+        self.curl_at(&format!("https://{}", self.address), method, path, arguments)
+    }
+
+    /// The same, elsewhere.
+    pub(crate) fn curl_at(&self, at: &str, method: &str, path: &str, arguments: &[&str]) -> Came {
         let folder = tempfile::tempdir().unwrap();
         let (head, body) = (folder.path().join("head"), folder.path().join("body"));
         let output = Command::new("curl")
@@ -75,7 +110,7 @@ impl Site {
             .arg("--output")
             .arg(&body)
             .args(arguments)
-            .arg(format!("https://{}{path}", self.address))
+            .arg(format!("{at}{path}"))
             .output()
             .unwrap();
         let status = stdout(&output).parse().unwrap();

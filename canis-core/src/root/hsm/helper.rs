@@ -1,5 +1,6 @@
 //! The helper as programs know it: how it is started, and a running one that is kept while it is in use.
 
+use super::asked;
 use super::child::{Lost, Running};
 use super::wire::{self, Request};
 use crate::secret::SecretBytes;
@@ -95,6 +96,10 @@ impl HsmHelper {
     /// # Errors
     /// What the HSM says; `root_unavailable` if helper or library did not survive it, or were silent for too long.
     pub(super) fn ask(&self, request: &Request) -> Result<SecretBytes> {
+        asked::counted(|| self.ask_helper(request))
+    }
+
+    fn ask_helper(&self, request: &Request) -> Result<SecretBytes> {
         let factor = if request.work.makes_keys() { MAKING } else { 1 };
         let deadline = self.0.deadline * factor;
         // Nobody waits for an HSM with the lock held: who comes second has a helper of his own.

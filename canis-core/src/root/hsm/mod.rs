@@ -2,6 +2,7 @@
 //! it, `serve` is what it does, and `wire` is what goes between them.
 
 mod anchor;
+mod asked;
 mod child;
 mod helper;
 mod key;
@@ -14,6 +15,7 @@ mod token;
 mod wire;
 mod wrap;
 
+pub use asked::{HsmFigures, hsm_figures};
 pub use helper::HsmHelper;
 pub use mechanism::WrapMechanism;
 pub use probe::{Probe, Verdict};
