@@ -63,6 +63,7 @@ pub fn create(
     for (name, secret) in secrets {
         first.push(Change::Put(sealed_fact(&keys, name, secret)?));
     }
+    first.push(Change::Put(crate::audit::secret_row(provider, &keys)?));
     let keyring = Keyring::new(draft, provider, clock)?;
     keyring.hold_root(keys);
     first.push(Change::Put(keyring.tenant_row(tenant.id, 1, &tenant.record)?));

@@ -96,5 +96,7 @@ answer! {
         provider: String, required, |v| v.as_str();
         /// Why the audit log cannot be written; empty when it can, or when none is kept.
         audit: String, default, |v| v.as_str();
+        /// Why copies of the audit log do not get where they are sent; empty when they do, or when none are sent.
+        audit_copies: String, default, |v| v.as_str();
     }
 }

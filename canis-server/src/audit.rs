@@ -1,10 +1,11 @@
 //! The audit log of a server: its flags, the thread that writes it, and the gate that holds answers back until what they
 //! are about is on the disk.
 
+use crate::audit_copy::{Copiers, Target};
 use crate::limits;
 use crate::request::Done;
 use crate::wiped::Wiped;
-use canis_core::audit::{Failure, Log, Rotation, SEGMENTS, Scope, Settings};
+use canis_core::audit::{Failure, Log, Rotation, SEGMENTS, Scope, Settings, Sync};
 use canis_proto::{Error, ErrorCode, Interval, Result};
 use clap::{Args, ValueEnum};
 use std::path::Path;
@@ -24,12 +25,19 @@ pub struct AuditOptions {
     /// What happens to requests while the audit log cannot be written.
     #[arg(long, value_enum, default_value_t = OnFailure::Refuse)]
     audit_on_failure: OnFailure,
+    /// When a line is on the disk: `soon`, so that only a power cut can take the uses of the last moment from it; or before its
+    /// answer leaves, `always`. Lines of changes are on the disk with their change either way.
+    #[arg(long, value_enum, default_value_t = When::Soon)]
+    audit_sync: When,
     /// Begin another file of the audit log when one has so many MiB.
     #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
     audit_file_size: u64,
     /// Begin another file of the audit log when one is so old.
     #[arg(long, value_name = "INTERVAL", default_value = "1d")]
     audit_file_age: Interval,
+    /// Send every line of the audit log also here: `stdout`, `syslog`, or `syslog:SOCKET`; may be given several times.
+    #[arg(long, value_name = "WHERE")]
+    audit_copy: Vec<Target>,
 }
 
 /// What the audit log says.
@@ -47,7 +55,19 @@ enum OnFailure {
     Continue,
 }
 
+/// When a line is on the disk.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum When {
+    Soon,
+    Always,
+}
+
 impl AuditOptions {
+    /// Where lines are copied to.
+    pub(crate) fn copies(&self) -> &[Target] {
+        &self.audit_copy
+    }
+
     /// The log's settings, for a server on `dir`; `None` if there is to be none.
     pub(crate) fn settings(&self, dir: &Path) -> Option<Settings> {
         let scope = match self.audit {
@@ -60,36 +80,46 @@ impl AuditOptions {
             OnFailure::Continue => Failure::Continue,
         };
         let micros = if self.audit_file_age.is_never() { i64::MAX } else { self.audit_file_age.micros() };
+        let sync = match self.audit_sync {
+            When::Soon => Sync::Soon,
+            When::Always => Sync::Always,
+        };
         let rotation = Rotation { bytes: self.audit_file_size << 20, micros };
-        Some(Settings { folder: dir.join(SEGMENTS), scope, failure, rotation, has_thread: true })
+        Some(Settings { folder: dir.join(SEGMENTS), scope, failure, sync, rotation, has_thread: true })
     }
 }
 
-/// The thread that writes the log, as long as the server runs.
+/// The threads that write and copy the log, as long as the server runs.
 pub(crate) struct Writing {
     log: Arc<Log>,
     ended: Receiver<()>,
+    copiers: Copiers,
 }
 
 impl Writing {
-    /// Starts it; `None` without a log.
-    pub(crate) fn start(log: Option<&Arc<Log>>) -> std::io::Result<Option<Self>> {
+    /// Starts them; `None` without a log.
+    pub(crate) fn start(log: Option<&Arc<Log>>, copies: &[Target]) -> std::io::Result<Option<Self>> {
         let Some(log) = log else { return Ok(None) };
+        let copiers = Copiers::start(copies)?;
+        log.copy_to(copiers.takers());
         let (end, ended) = channel();
-        let own = Arc::clone(log);
+        let (own, keeper) = (Arc::clone(log), Arc::clone(log));
+        let keeping = Builder::new().name("audit-disk".to_owned()).spawn(move || keeper.keep())?;
         let work = move || {
             own.run();
+            let _ = keeping.join();
             let _ = own.end();
             let _ = end.send(());
         };
         Builder::new().name("audit".to_owned()).spawn(work)?;
-        Ok(Some(Writing { log: Arc::clone(log), ended }))
+        Ok(Some(Writing { log: Arc::clone(log), ended, copiers }))
     }
 
-    /// Ends it when everything is written; a disk that does not answer is not waited for.
+    /// Ends them when everything is written; a disk that does not answer is not waited for.
     pub(crate) fn stop(self) {
         self.log.stop();
         let _ = self.ended.recv_timeout(limits::AUDIT);
+        self.copiers.stop();
     }
 }
 

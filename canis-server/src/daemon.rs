@@ -60,7 +60,7 @@ pub fn run(options: Options) -> Result<()> {
     allow_many_files();
     let requests = options.requests_per_second.or(config.requests_per_second).map(NonZeroU32::get);
     let loss = options.on_hsm_loss.or(config.on_hsm_loss).unwrap_or_default();
-    let writing = Writing::start(core.audit())
+    let writing = Writing::start(core.audit(), options.audit.copies())
         .map_err(|error| Error::internal(format!("cannot start the audit log's thread: {error}")))?;
     core.note_own("server.start")?;
     let anchor_every = config.anchor_every;

@@ -8,6 +8,7 @@ mod anchor;
 mod applications;
 pub mod args;
 mod audit;
+mod audit_copy;
 mod batch;
 mod budget;
 mod connection;

@@ -98,13 +98,25 @@ impl Site {
     /// Starts the server where another one of this site has just listened.
     #[must_use]
     pub fn start_at(&self, addr: &str) -> Server {
-        Server::start(self, addr)
+        Server::start(self, &[], addr, &[])
+    }
+
+    /// Starts the server with more flags and waits until it listens.
+    #[must_use]
+    pub fn start_with(&self, flags: &[&str]) -> Server {
+        Server::start(self, &[], FREE_PORT, flags)
+    }
+
+    /// Starts the server by another program, which becomes it, with more flags, and waits until it listens.
+    #[must_use]
+    pub fn start_by(&self, program: &[&str], flags: &[&str]) -> Server {
+        Server::start(self, program, FREE_PORT, flags)
     }
 
     /// Starts the server and waits until it listens.
     #[must_use]
     pub fn start(&self) -> Server {
-        Server::start(self, FREE_PORT)
+        Server::start(self, &[], FREE_PORT, &[])
     }
 }
 
@@ -118,9 +130,18 @@ pub struct Server {
 }
 
 impl Server {
-    fn start(site: &Site, listen: &str) -> Self {
-        let mut command = site.command("canis-server");
+    fn start(site: &Site, by: &[&str], listen: &str, flags: &[&str]) -> Self {
+        let server = binary("canis-server");
+        let mut command = match by {
+            [] => site.foreign(server),
+            [program, args @ ..] => {
+                let mut command = site.foreign(program);
+                command.args(args).arg(server);
+                command
+            }
+        };
         command.arg("--data").arg(site.data()).args(["--listen", listen, "--log", "debug"]);
+        command.args(flags);
         let piped = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = piped.spawn().unwrap_or_else(|e| panic!("cannot start canis-server: {e}"));
         let lines = Arc::default();

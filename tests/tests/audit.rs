@@ -77,6 +77,7 @@ fn a_server_tells_what_was_asked() {
     let found = lines(&server, &["--key", "a"]);
     let ops: Vec<&str> = found.iter().map(|line| line["op"].as_str().unwrap()).collect();
     assert_eq!(ops, ["key.create", "encrypt", "decrypt"]);
+    assert!(found[0]["change"].is_u64(), "also the first change carries its line: {}", found[0]);
     let encrypt = &found[1];
     assert_eq!(
         (encrypt["door"].as_str(), encrypt["from"].as_str(), encrypt["by"].as_str(), encrypt["in"].as_u64()),

@@ -85,6 +85,9 @@ pub(crate) struct Canisp {
     /// OpenBao's program `bao`; it is left out if missing.
     #[arg(long, value_name = "PATH")]
     pub(crate) openbao: Option<PathBuf>,
+    /// Also measure a server without an audit log.
+    #[arg(long)]
+    pub(crate) unaudited: bool,
     /// Only these operations.
     #[arg(
         long,

@@ -16,6 +16,7 @@ pub(crate) fn run(connection: &Connection, json: bool) -> Result<()> {
             "reason": status.reason,
             "provider": status.provider,
             "audit": status.audit,
+            "audit_copies": status.audit_copies,
         }));
     }
     let mut lines = vec![
@@ -29,6 +30,9 @@ pub(crate) fn run(connection: &Connection, json: bool) -> Result<()> {
     }
     if !status.audit.is_empty() {
         lines.push(("audit", status.audit));
+    }
+    if !status.audit_copies.is_empty() {
+        lines.push(("audit copies", status.audit_copies));
     }
     show::pairs(&lines)
 }

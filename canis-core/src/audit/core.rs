@@ -2,16 +2,18 @@
 
 use super::call::Recorder;
 use super::keys::AuditKeys;
-use super::log::{Log, Settings};
+use super::log::Log;
 use super::outbox::Audited;
+use super::settings::Settings;
 use super::verify::{AuditReport, verify};
 use crate::caller::Caller;
 use crate::core::{Core, Resource};
-use crate::keyring::Keyring;
+use crate::crypto::Provider;
 use crate::keyring::seal::fresh_key;
 use crate::keyring::store_rows::{fact_place, sealed_fact};
+use crate::keyring::{Keyring, RootKeys};
 use crate::secret::SecretBytes;
-use crate::store::Change;
+use crate::store::{Change, Row, Store};
 use canis_proto::{ErrorCode, OperationId, Result};
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -19,6 +21,17 @@ use std::sync::Arc;
 
 /// The name of the row that holds the log's secret.
 const SECRET: &str = "audit";
+
+/// The row of a store's new secret.
+pub(crate) fn secret_row(provider: &'static Provider, keys: &RootKeys) -> Result<Row> {
+    sealed_fact(keys, SECRET, &fresh_key(provider)?)
+}
+
+/// The secret of a store that has one.
+fn secret_there(store: &dyn Store, keys: &RootKeys) -> Result<Option<SecretBytes>> {
+    let row = store.meta(SECRET)?;
+    row.map(|row| keys.rows.open_secret(&fact_place(SECRET, row.revision), &row.body)).transpose()
+}
 
 impl Core {
     /// The same core, which writes down what it is asked.
@@ -119,6 +132,16 @@ impl Keyring {
         }
     }
 
+    /// The same with a root key that is not held yet, so that whoever finds the store open finds the log keyed. One whose
+    /// secret is still to be drawn is keyed when it can be written.
+    pub(crate) fn key_the_log_by(&self, root: &RootKeys) {
+        let Some(log) = self.log.as_ref().filter(|log| log.keys().is_none()) else { return };
+        let Ok(Some(secret)) = secret_there(&*self.store, root) else { return };
+        if let Ok(keys) = AuditKeys::new(self.provider, &secret) {
+            log.hold_keys(keys);
+        }
+    }
+
     /// The keys of the log. Their secret is drawn when it is first needed, and stays.
     pub(crate) fn audit_keys(&self) -> Result<AuditKeys> {
         let secret = if self.has_root() { self.audit_secret()? } else { self.no_secret() };
@@ -127,12 +150,11 @@ impl Keyring {
 
     fn audit_secret(&self) -> Result<SecretBytes> {
         let keys = self.root_keys()?;
-        if let Some(row) = self.store.meta(SECRET)? {
-            return keys.rows.open_secret(&fact_place(SECRET, row.revision), &row.body);
+        if let Some(secret) = secret_there(&*self.store, &keys)? {
+            return Ok(secret);
         }
-        let secret = fresh_key(self.provider)?;
-        match self.store.commit(&[Change::Put(sealed_fact(&keys, SECRET, &secret)?)]) {
-            Ok(()) => Ok(secret),
+        match self.store.commit(&[Change::Put(secret_row(self.provider, &keys)?)]) {
+            Ok(()) => self.audit_secret(),
             // Another process was first.
             Err(error) if error.code == ErrorCode::Conflict => self.audit_secret(),
             Err(error) => Err(error),

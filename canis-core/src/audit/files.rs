@@ -52,9 +52,12 @@ impl Segment {
         Ok(Segment { file, path, len: 0, began: now, digest: Sha256::new() })
     }
 
-    /// Writes whole lines; on an error none of them.
-    pub(super) fn append(&mut self, lines: &[u8]) -> io::Result<()> {
-        let written = self.file.write_all(lines).and_then(|()| self.file.sync_data());
+    /// Writes whole lines, to the disk if `sync` says so; on an error none of them.
+    pub(super) fn append(&mut self, lines: &[u8], sync: bool) -> io::Result<()> {
+        let mut written = self.file.write_all(lines);
+        if sync {
+            written = written.and_then(|()| self.file.sync_data());
+        }
         if let Err(error) = written {
             // What stays of a line is noticed as a line that was not finished.
             let _ = self.file.set_len(self.len);
@@ -63,6 +66,11 @@ impl Segment {
         self.len += lines.len() as u64;
         self.digest.update(lines);
         Ok(())
+    }
+
+    /// Another handle, for who waits for the disk meanwhile.
+    pub(super) fn handle(&self) -> io::Result<File> {
+        self.file.try_clone()
     }
 
     /// Whether nothing stands in it.

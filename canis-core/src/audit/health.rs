@@ -17,17 +17,27 @@ pub struct LogFigures {
     pub failing: bool,
 }
 
+/// A part of the work that may fail by itself.
+#[derive(Clone, Copy)]
+pub(super) enum Part {
+    /// Handing lines to the kernel, and to the disk where each waits for it.
+    Writing,
+    /// Taking to the disk what was handed over.
+    Disk,
+}
+
 /// What came of the tries to write.
 #[derive(Default)]
 pub(super) struct Health {
     failing: AtomicBool,
-    why: Mutex<String>,
+    /// Why each part failed; empty if it did not.
+    why: Mutex<[String; 2]>,
     failures: AtomicU64,
     written_at: AtomicI64,
 }
 
 impl Health {
-    /// Whether the last try failed.
+    /// Whether the last try of some part failed.
     pub(super) fn is_failing(&self) -> bool {
         self.failing.load(Ordering::Acquire)
     }
@@ -37,16 +47,19 @@ impl Health {
         if !self.is_failing() {
             return String::new();
         }
-        self.why.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let why = self.why.lock().unwrap_or_else(PoisonError::into_inner);
+        why.iter().find(|why| !why.is_empty()).cloned().unwrap_or_default()
     }
 
-    /// Notes what came of a try.
-    pub(super) fn note(&self, done: &Result<()>) {
-        if let Err(error) = done {
-            *self.why.lock().unwrap_or_else(PoisonError::into_inner) = error.message.clone();
+    /// Notes what came of a part: the log fails as long as one of them does.
+    pub(super) fn note(&self, part: Part, done: &Result<()>) {
+        let why = done.as_ref().err().map(|error| error.message.clone()).unwrap_or_default();
+        if !why.is_empty() {
             self.failures.fetch_add(1, Ordering::Relaxed);
         }
-        self.failing.store(done.is_err(), Ordering::Release);
+        let mut all = self.why.lock().unwrap_or_else(PoisonError::into_inner);
+        all[part as usize] = why;
+        self.failing.store(all.iter().any(|why| !why.is_empty()), Ordering::Release);
     }
 
     /// Lines are on the disk since `now`.

@@ -1,67 +1,21 @@
 //! The log: takes lines, and writes them together. Whoever takes an answer away waits until its line is on the disk; nobody
 //! else waits. A server has a thread that writes; in other programs whoever made a line writes it.
 
-use super::files::{Rotation, SEGMENTS};
-use super::health::{Health, LogFigures};
+use super::copies::Copies;
+use super::health::{Health, LogFigures, Part};
 use super::keys::AuditKeys;
 use super::line::Line;
+use super::settings::{Failure, Scope, Settings};
 use super::writer::{Place, Writer, own_line};
 use crate::clock::Clock;
 use crate::crypto::Provider;
 use crate::keyring::seal::fresh_id;
 use crate::store::{OutboxRow, Store};
 use canis_proto::{Blame, Error, ErrorCode, Id, OperationId, Result};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
-
-/// What is written down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// Changes, logins and denials.
-    Changes,
-    /// Everything.
-    All,
-}
-
-/// What happens to requests while no line can be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// They are refused.
-    Refuse,
-    /// They are served, and the log lacks what does not fit into memory.
-    Continue,
-}
-
-/// How a log is kept.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Where its files are.
-    pub folder: PathBuf,
-    /// What is written down.
-    pub scope: Scope,
-    /// What happens while that cannot be done.
-    pub failure: Failure,
-    /// When a file is ended.
-    pub rotation: Rotation,
-    /// Whether somebody calls [`Log::run`]; else whoever made a line writes it.
-    pub has_thread: bool,
-}
-
-impl Settings {
-    /// Those of a program without a thread for it, on the data directory `dir`: changes, logins and denials.
-    #[must_use]
-    pub fn of_program(dir: &Path) -> Self {
-        Settings {
-            folder: dir.join(SEGMENTS),
-            scope: Scope::Changes,
-            failure: Failure::Refuse,
-            rotation: Rotation::default(),
-            has_thread: false,
-        }
-    }
-}
 
 /// How many bytes of lines wait at most while none can be written.
 const WAITING: usize = 64 << 20;
@@ -76,15 +30,17 @@ pub struct Log {
     keys: OnceLock<Arc<AuditKeys>>,
     queue: Mutex<Queue>,
     filled: Condvar,
+    stopped: Condvar,
     writer: Mutex<Writer>,
     /// How many lines were taken.
     taken: AtomicU64,
-    /// How many of them are on the disk.
+    /// How many of them are where an answer's line has to be: on the disk, or with the kernel.
     durable: AtomicU64,
     /// How many changes carried their line.
     changes: AtomicU64,
     health: Health,
     watcher: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    copies: OnceLock<Arc<dyn Copies>>,
     /// Whether it was looked for what others have left.
     looked: AtomicBool,
 }
@@ -116,12 +72,14 @@ impl Log {
             keys: OnceLock::new(),
             queue: Mutex::default(),
             filled: Condvar::new(),
+            stopped: Condvar::new(),
             writer: Mutex::default(),
             taken: AtomicU64::new(0),
             durable: AtomicU64::new(0),
             changes: AtomicU64::new(0),
             health: Health::default(),
             watcher: OnceLock::new(),
+            copies: OnceLock::new(),
             looked: AtomicBool::new(false),
         })
     }
@@ -267,6 +225,24 @@ impl Log {
         let _ = self.watcher.set(Box::new(watcher));
     }
 
+    /// From now on every line is copied.
+    pub fn copy_to(&self, copies: Arc<dyn Copies>) {
+        let _ = self.copies.set(copies);
+    }
+
+    /// Why copies do not get where they are sent; empty if they do.
+    #[must_use]
+    pub fn copies_why(&self) -> String {
+        self.copies.get().map_or_else(String::new, |copies| copies.why())
+    }
+
+    /// Copies lines that are on the disk.
+    pub(super) fn copy(&self, lines: &[u8]) {
+        if let Some(copies) = self.copies.get() {
+            copies.take(lines);
+        }
+    }
+
     /// Writes lines as they come, and seals the head, until [`Log::stop`]. For a thread of its own.
     pub fn run(&self) {
         loop {
@@ -296,6 +272,14 @@ impl Log {
     pub fn stop(&self) {
         self.queue().stopping = true;
         self.filled.notify_all();
+        self.stopped.notify_all();
+    }
+
+    /// Waits as long, or until [`Log::stop`]; says whether it was that.
+    pub(super) fn waited_for_stop(&self, long: Duration) -> bool {
+        let waited = self.stopped.wait_timeout_while(self.queue(), long, |queue| !queue.stopping);
+        let (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        queue.stopping
     }
 
     /// Writes what waits.
@@ -322,11 +306,11 @@ impl Log {
                     break;
                 }
             }
-            self.note(&done);
+            self.note(Part::Writing, &done);
         }
         let done = done.and_then(|()| writer.seal_when_due(self));
         drop(writer);
-        self.note(&done);
+        self.note(Part::Writing, &done);
         done
     }
 
@@ -341,7 +325,7 @@ impl Log {
 
     /// Says that nothing can be written, for this reason.
     pub(crate) fn fail(&self, error: &Error) {
-        self.note(&Err(error.clone()));
+        self.note(Part::Writing, &Err(error.clone()));
     }
 
     /// Writes down what processes have left that were killed, once.
@@ -356,8 +340,9 @@ impl Log {
         }
     }
 
-    fn note(&self, done: &Result<()>) {
-        self.health.note(done);
+    /// Notes what came of a part of the work.
+    pub(super) fn note(&self, part: Part, done: &Result<()>) {
+        self.health.note(part, done);
         if let Some(watcher) = self.watcher.get() {
             watcher();
         }
@@ -367,7 +352,7 @@ impl Log {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn writer(&self) -> MutexGuard<'_, Writer> {
+    pub(super) fn writer(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

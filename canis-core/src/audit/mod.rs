@@ -6,7 +6,9 @@
 
 mod call;
 mod chain;
+mod copies;
 mod core;
+mod disk;
 mod files;
 mod head;
 mod health;
@@ -17,18 +19,22 @@ mod outbox;
 mod read;
 mod recover;
 mod search;
+mod settings;
 mod stream;
 mod verify;
 mod writer;
 
 pub use call::Open;
 pub(crate) use call::{Recorder, note_rule, note_use, part};
+pub use copies::Copies;
+pub(crate) use core::secret_row;
 pub use files::{Rotation, SEGMENTS};
 pub use health::LogFigures;
 pub use line::rfc3339;
-pub use log::{Failure, Log, Scope, Settings};
+pub use log::Log;
 pub(crate) use outbox::Audited;
 pub use read::Broken;
 pub(crate) use search::{Wanted, search};
+pub use settings::{Failure, Scope, Settings, Sync};
 pub(crate) use stream::Written;
 pub use verify::AuditReport;

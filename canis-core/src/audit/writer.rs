@@ -6,12 +6,14 @@ use super::head::Head;
 use super::keys::AuditKeys;
 use super::line::Line;
 use super::log::{Log, Queue, SEAL_MICROS};
+use super::settings::Sync;
 use crate::caller::Caller;
 use crate::clock::Clock;
 use crate::core::Resource;
 use crate::store::Store;
 use canis_proto::{Error, ErrorCode, Id, Result};
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What a log is about and where it is.
@@ -22,6 +24,16 @@ pub(super) struct Place {
     pub(super) folder: PathBuf,
     pub(super) store: Arc<dyn Store>,
     pub(super) clock: Arc<dyn Clock>,
+}
+
+/// How far a log has got at one moment.
+pub(super) struct Mark {
+    pub(super) file: File,
+    pub(super) path: PathBuf,
+    pub(super) chain: Chain,
+    pub(super) files: u32,
+    /// Changes whose lines are among them.
+    pub(super) written: Vec<u64>,
 }
 
 /// The writer's part of the log.
@@ -102,12 +114,16 @@ impl Writer {
 
     /// Writes `out`, after which the chain is this.
     fn append(&mut self, log: &Log, chain: Chain) -> Result<()> {
+        self.append_to(log, chain, log.settings.sync == Sync::Always)
+    }
+
+    fn append_to(&mut self, log: &Log, chain: Chain, sync: bool) -> Result<()> {
         if self.sealed.is_none() && log.keys().is_some() {
             // Before the first line stands in the file, the store knows that there is one.
             self.seal(log, false)?;
         }
         let Some(segment) = &mut self.segment else { return Err(Error::internal("no audit file is open")) };
-        if let Err(error) = segment.append(&self.out) {
+        if let Err(error) = segment.append(&self.out, sync) {
             let error = failed(&segment.path, &error);
             if segment.is_empty() {
                 // The line that begins it is still to be written.
@@ -118,6 +134,7 @@ impl Writer {
             return Err(error);
         }
         self.chain = chain;
+        log.copy(&self.out);
         Ok(())
     }
 
@@ -149,7 +166,7 @@ impl Writer {
             line.hex("signature", &keys.sign(&digest)?);
         }
         chain.append(log.keys(), &line.end::<()>(&Ok(()), log.now()).body, &mut self.out)?;
-        self.append(log, chain)?;
+        self.append_to(log, chain, true)?;
         self.segment = None;
         Ok(())
     }
@@ -163,13 +180,38 @@ impl Writer {
         self.seal(log, true)
     }
 
-    /// Seals how far the chain goes, if that has grown and it is time.
+    /// Seals how far the chain goes, if that has grown, it is time, and there is no thread for it.
     pub(super) fn seal_when_due(&mut self, log: &Log) -> Result<()> {
-        let due = match self.sealed {
-            Some((seq, at)) => seq < self.chain.seq && log.now().saturating_sub(at) >= SEAL_MICROS,
-            None => self.chain.seq > 0,
-        };
+        if log.settings.has_thread {
+            return Ok(());
+        }
+        let due = if self.sealed.is_none() { self.chain.seq > 0 } else { self.is_due(log.now()) };
         if due { self.seal(log, false) } else { Ok(()) }
+    }
+
+    /// How far the log has got, for who takes it to the disk.
+    pub(super) fn mark(&self) -> Result<Option<Mark>> {
+        let Some(segment) = &self.segment else { return Ok(None) };
+        let file = segment.handle().map_err(|error| failed(&segment.path, &error))?;
+        let path = segment.path.clone();
+        Ok(Some(Mark { file, path, chain: self.chain, files: self.files, written: self.written.clone() }))
+    }
+
+    /// How many lines were written.
+    pub(super) fn lines(&self) -> u64 {
+        self.chain.seq
+    }
+
+    /// Whether the store should be told how far the log has got. It is told of the first line before that is written.
+    pub(super) fn is_due(&self, now: i64) -> bool {
+        self.sealed.is_some_and(|(seq, at)| seq < self.chain.seq && now.saturating_sub(at) >= SEAL_MICROS)
+    }
+
+    /// The store was told of this mark.
+    pub(super) fn told(&mut self, mark: &Mark, now: i64) {
+        // Others are only added behind them.
+        self.written.drain(..mark.written.len().min(self.written.len()));
+        self.sealed = Some((mark.chain.seq, now));
     }
 
     fn seal(&mut self, log: &Log, ended: bool) -> Result<()> {
@@ -187,6 +229,6 @@ pub(super) fn own_line(operation: &str, keys: Option<&AuditKeys>) -> Line {
     Line::begin(keys, &Caller::timer(), operation, Resource::System)
 }
 
-fn failed(path: &std::path::Path, error: &std::io::Error) -> Error {
+pub(super) fn failed(path: &Path, error: &std::io::Error) -> Error {
     Error::new(ErrorCode::AuditUnavailable, format!("{}: {error}", path.display()))
 }

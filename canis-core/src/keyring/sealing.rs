@@ -205,6 +205,7 @@ impl Keyring {
 
     /// Holds a root key that was found at `turn`, unless the store was sealed since.
     pub(super) fn open_root(&self, keys: RootKeys, counting: Counting, turn: u64) -> Result<()> {
+        self.key_the_log_by(&keys);
         {
             let mut root = self.root.write().unwrap_or_else(PoisonError::into_inner);
             if self.sealing.turn() != turn {

@@ -21,6 +21,7 @@ impl Run for Status {
             reason: if sealed { keyring.sealed_reason() } else { String::new() },
             provider: keyring.provider.name.to_owned(),
             audit: keyring.log.as_ref().map_or_else(String::new, |log| log.why()),
+            audit_copies: keyring.log.as_ref().map_or_else(String::new, |log| log.copies_why()),
         })
     }
 }

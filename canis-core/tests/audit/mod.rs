@@ -2,7 +2,7 @@
 #![allow(dead_code)] // each test file uses its own part
 
 use crate::store::{fresh, open};
-use canis_core::audit::{Failure, Rotation, SEGMENTS, Scope, Settings};
+use canis_core::audit::{Failure, Rotation, SEGMENTS, Scope, Settings, Sync};
 use canis_core::crypto::default_provider;
 use canis_core::{Caller, Core};
 use canis_proto::audit::{AuditVerified, VerifyAudit};
@@ -19,7 +19,14 @@ pub(crate) struct Kept {
 
 pub(crate) fn settings(dir: &Path, failure: Failure) -> Settings {
     let folder = dir.join(SEGMENTS);
-    Settings { folder, scope: Scope::All, failure, rotation: Rotation::default(), has_thread: false }
+    Settings {
+        folder,
+        scope: Scope::All,
+        failure,
+        sync: Sync::Always,
+        rotation: Rotation::default(),
+        has_thread: false,
+    }
 }
 
 impl Kept {

@@ -74,16 +74,18 @@ pub(super) struct Canis {
 }
 
 impl Canis {
-    /// Makes a store in `place` and keys in it.
-    pub(super) fn start(program: &Path, place: &Path) -> Result<Self> {
-        let dir = DataDir::new(place.join("canis"));
+    /// Makes a store in the folder `name` of `place`, and keys in it. `audit` is what the server's audit log says.
+    pub(super) fn start(program: &Path, place: &Path, name: &str, audit: &str) -> Result<Self> {
+        let dir = DataDir::new(place.join(name));
         let mut init = Command::new(std::env::current_exe().map_err(|e| failed(&e))?);
-        init.args(["init", "--json", "--root", "keyfile", "--keyfile"]).arg(place.join("root.key"));
+        init.args(["init", "--json", "--root", "keyfile", "--keyfile"])
+            .arg(place.join(format!("{name}.key")));
         let made = init.arg("--data").arg(dir.path()).output().map_err(|e| failed(&e))?;
         let made: serde_json::Value = serde_json::from_slice(&made.stdout).map_err(|e| failed(&e))?;
         let token = Zeroizing::new(made["token"].as_str().unwrap_or_default().to_owned());
         let mut server = Command::new(program);
         server.arg("--data").arg(dir.path()).args(["--listen", "127.0.0.1:0", "--log", "warn"]);
+        server.args(["--audit", audit]);
         let peer = Peer::start(&mut server, b"", "unsealed")?;
         let ca = std::fs::read(dir.ca_path()).map_err(|e| failed(&e))?;
         let mut config = Config::new(peer.addr.to_string(), ca, dir.ca_path().display().to_string());

@@ -15,11 +15,14 @@ pub(super) struct Row {
     shape: String,
     ceiling: Option<Numbers>,
     canis: Option<Numbers>,
+    unaudited: Option<Numbers>,
     openbao: Option<Numbers>,
     /// Answers a second, to the ceiling's.
     of_ceiling: Option<Spread>,
     /// The 99th of 100 answers, to the ceiling's.
     p99_of_ceiling: Option<Spread>,
+    /// Answers a second, to those of a server without an audit log.
+    of_unaudited: Option<Spread>,
     /// Answers a second, to OpenBao's on as many connections.
     of_openbao: Option<Spread>,
     /// Signatures a second, to what the provider does on the processors that the client left.
@@ -64,9 +67,11 @@ impl Row {
             shape: shape.to_string(),
             ceiling: Numbers::of(&samples.ceiling),
             canis: Numbers::of(&samples.canis),
+            unaudited: Numbers::of(&samples.unaudited),
             openbao: Numbers::of(&samples.openbao),
             of_ceiling: spread(&rates, &all(&samples.ceiling, &Sample::rate)),
             p99_of_ceiling: spread(&all(&samples.canis, &|s| s.p99), &all(&samples.ceiling, &|s| s.p99)),
+            of_unaudited: spread(&rates, &all(&samples.unaudited, &Sample::rate)),
             of_openbao: spread(&rates, &all(&samples.openbao, &Sample::rate)),
             of_provider: spread(&rates, &possible),
         }
@@ -84,7 +89,13 @@ pub(super) fn table(rows: &[Row]) -> String {
             line(&mut text, format_args!("\n{title}"));
         }
         line(&mut text, format_args!("{:6} {}", row.shape, HEAD));
-        for (name, numbers) in [("ceiling", &row.ceiling), ("CANIS", &row.canis), ("OpenBao", &row.openbao)] {
+        let servers = [
+            ("ceiling", &row.ceiling),
+            ("CANIS", &row.canis),
+            ("no audit log", &row.unaudited),
+            ("OpenBao", &row.openbao),
+        ];
+        for (name, numbers) in servers {
             if let Some(n) = numbers {
                 let of = [n.p50, n.p99, n.server, n.client].map(|number| format!("{number:>9.1}")).concat();
                 line(&mut text, format_args!("  {name:12} {:>10} {of}", rate(Some(n.rate))));
@@ -93,6 +104,7 @@ pub(super) fn table(rows: &[Row]) -> String {
         let ratios = [
             ("of the ceiling", &row.of_ceiling),
             ("p99 to the ceiling's", &row.p99_of_ceiling),
+            ("of CANIS without an audit log", &row.of_unaudited),
             ("times OpenBao", &row.of_openbao),
             ("of the provider on what the client left", &row.of_provider),
         ];

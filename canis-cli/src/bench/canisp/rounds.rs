@@ -19,9 +19,12 @@ const WARM: Duration = Duration::from_millis(100);
 /// Measures and prints.
 pub(in crate::bench) fn run(args: &Canisp, json: bool) -> Result<()> {
     let place = tempfile::tempdir().map_err(|e| Error::invalid(format!("no temporary directory: {e}")))?;
-    let canis = Canis::start(&program(args.server.as_deref())?, place.path())?;
+    let server = program(args.server.as_deref())?;
+    let canis = Canis::start(&server, place.path(), "canis", "all")?;
+    let unaudited =
+        args.unaudited.then(|| Canis::start(&server, place.path(), "unaudited", "off")).transpose()?;
     let bao = args.openbao.as_deref().map(|program| OpenBao::start(program, place.path())).transpose()?;
-    let bench = Bench { canis, bao, place: Workplace::found(), args };
+    let bench = Bench { canis, unaudited, bao, place: Workplace::found(), args };
     let mut rows = Vec::new();
     for asked in &args.only {
         rows.extend(bench.operation(*asked)?);
@@ -47,6 +50,8 @@ fn program(named: Option<&Path>) -> Result<PathBuf> {
 
 struct Bench<'a> {
     canis: Canis,
+    /// Another one, which keeps no audit log.
+    unaudited: Option<Canis>,
     bao: Option<OpenBao>,
     place: Workplace,
     args: &'a Canisp,
@@ -57,6 +62,7 @@ struct Bench<'a> {
 pub(super) struct Samples {
     pub(super) ceiling: Vec<Sample>,
     pub(super) canis: Vec<Sample>,
+    pub(super) unaudited: Vec<Sample>,
     pub(super) openbao: Vec<Sample>,
     /// Of the provider, on one processor.
     pub(super) provider: Vec<f64>,
@@ -73,6 +79,10 @@ impl Bench<'_> {
             for _ in 0..self.args.rounds.max(1) {
                 samples.ceiling.push(self.sample(&ceiling, &ask, *shape)?);
                 samples.canis.push(self.sample(&self.canis.peer, &ask, *shape)?);
+                if let Some(unaudited) = &self.unaudited {
+                    let (ask, _) = unaudited.ask(asked)?;
+                    samples.unaudited.push(self.sample(&unaudited.peer, &ask, *shape)?);
+                }
                 if let Some(bao) = &self.bao {
                     let shape = Shape { depth: 1, ..*shape };
                     samples.openbao.push(self.sample(&bao.peer, &bao.ask(asked), shape)?);
