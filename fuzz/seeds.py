@@ -1,10 +1,12 @@
-"""Writes the first inputs of each target: the frames of docs/canisp.md, cut as the targets want them, and keys in every form
-that openssl writes."""
+"""Writes the first inputs of each target: the frames of docs/canisp.md, cut as the targets want them, keys in every form
+that openssl writes, policies of the documents, and files of age's test vectors."""
 
+import base64
 import hashlib
 import json
 import re
 import subprocess
+import zlib
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -79,6 +81,17 @@ def policies() -> None:
             keep("policy", block.encode())
 
 
+def files() -> None:
+    """The vectors of age: fields, an empty line, the file."""
+    for text in json.loads((HERE / "../canis-client/tests/age_vectors.json").read_text()).values():
+        fields, _, file = base64.b64decode(text).partition(b"\n\n")
+        if b"compressed: zlib" in fields:
+            file = zlib.decompress(file)
+        if len(file) < 20_000:
+            keep("file", file)
+
+
 frames()
 keys()
 policies()
+files()

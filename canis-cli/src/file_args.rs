@@ -68,6 +68,9 @@ pub(crate) struct Identities {
     /// A file with identities of age (`AGE-SECRET-KEY-1…`, `AGE-PLUGIN-CANIS-1…`), tried before the server. Repeatable.
     #[arg(long, short, value_name = "F")]
     pub(crate) identity: Vec<PathBuf>,
+    /// A private key in PEM that `canis key export` wrote: opens without a server what is for it. Repeatable.
+    #[arg(long, value_name = "F")]
+    pub(crate) exported_key: Vec<PathBuf>,
 }
 
 #[derive(Args)]

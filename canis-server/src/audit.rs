@@ -155,6 +155,7 @@ impl Gate {
             if let Some(settled) = log.settled(receipt) {
                 return settled;
             }
+            log.hurry();
             if timeout_at(end, notified).await.is_err() {
                 return false;
             }

@@ -231,17 +231,17 @@ impl KeyStanza {
 }
 
 /// A stanza of a key of CANIS.
-struct Wrapped<'a> {
-    name: &'a str,
-    version: u32,
+pub(super) struct Wrapped<'a> {
+    pub(super) name: &'a str,
+    pub(super) version: u32,
     /// The ephemeral public key, SubjectPublicKeyInfo in DER, where there is one.
-    share: Option<Zeroizing<Vec<u8>>>,
-    body: &'a [u8],
+    pub(super) share: Option<Zeroizing<Vec<u8>>>,
+    pub(super) body: &'a [u8],
 }
 
 impl<'a> Wrapped<'a> {
     /// Those of `only`, or of any key.
-    fn of(stanzas: &'a [Stanza], only: Option<&KeyName>) -> Result<Vec<Wrapped<'a>>> {
+    pub(super) fn of(stanzas: &'a [Stanza], only: Option<&KeyName>) -> Result<Vec<Wrapped<'a>>> {
         let ours = stanzas
             .iter()
             .filter(|stanza| stanza.kind == KIND)

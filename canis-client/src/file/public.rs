@@ -14,7 +14,7 @@ use rustls::pki_types::pem::PemObject;
 use zeroize::Zeroizing;
 
 /// How SubjectPublicKeyInfos of the curves begin (RFC 5480, RFC 8410); the point follows.
-const CURVES: [(&Algorithm, &[u8]); 4] = [
+pub(super) const CURVES: [(&Algorithm, &[u8]); 4] = [
     (&agreement::X25519, b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x6e\x03\x21\x00"),
     (
         &agreement::ECDH_P256,

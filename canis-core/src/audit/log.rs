@@ -20,6 +20,9 @@ use std::time::Duration;
 /// How many bytes of lines wait at most while none can be written.
 const WAITING: usize = 64 << 20;
 
+/// How long a line waits that nobody hurries.
+const UNASKED: Duration = Duration::from_millis(100);
+
 /// How often the head is sealed in the store.
 pub(super) const SEAL_MICROS: i64 = 1_000_000;
 
@@ -174,8 +177,8 @@ impl Log {
                 self.taken.fetch_add(1, Ordering::AcqRel);
             }
         }
+        // Its thread is woken by who waits for it, so that one write takes all that a connection has asked at once.
         if self.settings.has_thread {
-            self.filled.notify_one();
             return Ok(());
         }
         match self.flush() {
@@ -220,6 +223,11 @@ impl Log {
         self.health.is_failing().then_some(self.settings.failure == Failure::Continue)
     }
 
+    /// Has lines written now that somebody waits for; others are written a moment later.
+    pub fn hurry(&self) {
+        self.filled.notify_one();
+    }
+
     /// Calls `watcher` whenever what [`Log::settled`] says may have changed.
     pub fn watch(&self, watcher: impl Fn() + Send + Sync + 'static) {
         let _ = self.watcher.set(Box::new(watcher));
@@ -252,7 +260,7 @@ impl Log {
                     return;
                 }
                 if queue.ends.is_empty() || self.health.is_failing() {
-                    let waited = self.filled.wait_timeout(queue, Duration::from_millis(500));
+                    let waited = self.filled.wait_timeout(queue, UNASKED);
                     let (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
                     queue.stopping && self.health.is_failing()
                 } else {

@@ -5,8 +5,8 @@ use crate::connect;
 use crate::file_args::{Identities, Recipients};
 use canis_client::Shared;
 use canis_client::file::{
-    FileKey, Identity, KeyIdentity, KeyRecipient, KeyText, PublicRecipient, Recipient, SshRecipient, Stanza,
-    X25519Identity, X25519Recipient, parse_identity,
+    ExportedKey, FileKey, Identity, KeyIdentity, KeyRecipient, KeyText, PublicRecipient, Recipient,
+    SshRecipient, Stanza, X25519Identity, X25519Recipient, parse_identity,
 };
 use canis_proto::{Error, Result, quote};
 use std::fs;
@@ -105,7 +105,12 @@ struct Keys<'a> {
 
 impl<'a> Openers<'a> {
     pub(super) fn new(server: &'a Server<'a>, args: &Identities) -> Result<Self> {
-        Openers::from(server, args.key.clone(), &args.identity)
+        let mut openers = Openers::from(server, args.key.clone(), &args.identity)?;
+        for path in &args.exported_key {
+            let pem = text(path, "exported key")?;
+            openers.identities.push(Box::new(ExportedKey::from_pem(pem.as_bytes())?));
+        }
+        Ok(openers)
     }
 
     pub(super) fn from(
