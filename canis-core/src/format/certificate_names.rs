@@ -149,3 +149,72 @@ fn opened(whole: &[u8], tag: Tag) -> der::Result<SliceReader<'_>> {
     outside.finish()?;
     SliceReader::new(inside)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn element(tag: u8, inside: &[&[u8]]) -> Vec<u8> {
+        let inside = inside.concat();
+        [&[tag, u8::try_from(inside.len()).unwrap()][..], &inside].concat()
+    }
+
+    /// `type=value` of the type 2.5.4.`kind`, a string of this tag.
+    fn pair(kind: u8, tag: u8, text: &[u8]) -> Vec<u8> {
+        element(0x30, &[&[6, 3, 0x55, 4, kind], &element(tag, &[text])])
+    }
+
+    fn name(sets: &[&[&[u8]]]) -> Vec<u8> {
+        let sets: Vec<_> = sets.iter().map(|pairs| element(0x31, pairs)).collect();
+        element(0x30, &sets.iter().map(Vec::as_slice).collect::<Vec<_>>())
+    }
+
+    /// RFC 4514: last part first, what separates is escaped in values, so that no value looks like two.
+    #[test]
+    fn distinguished_names() {
+        let (country, organization) = (pair(6, 0x13, b"DE"), pair(10, 0x0c, b"A, B+C=D"));
+        let (common, unit) = (pair(3, 0x0c, "\u{e9} #".as_bytes()), pair(11, 0x0c, b" x "));
+        let read = name_text(&name(&[&[&country], &[&organization], &[&common, &unit]]));
+        assert_eq!(read.as_deref(), Ok(r"CN=é #+OU=\ x\ ,O=A\, B\+C\=D,C=DE"));
+        assert_eq!(name_text(&name(&[&[&pair(3, 0x0c, b"#1")]])).as_deref(), Ok(r"CN=\#1"));
+        assert_eq!(name_text(&name(&[&[&pair(99, 0x0c, b"v")]])).as_deref(), Ok("2.5.4.99=v"));
+        assert_eq!(name_text(&name(&[])).as_deref(), Ok(""));
+        // Without one reading: control characters, no UTF-8, other alphabets (T61String, BMPString).
+        for (tag, text) in
+            [(0x0c, &b"a\0b"[..]), (0x0c, b"a\nb"), (0x0c, b"\xff"), (0x14, b"a"), (0x1e, b"\0a")]
+        {
+            assert!(name_text(&name(&[&[&pair(3, tag, text)]])).is_err(), "{tag} {text:?}");
+        }
+    }
+
+    fn extension(names: &[&[u8]]) -> Vec<u8> {
+        element(0x30, &[&[6, 3, 0x55, 0x1d, 17], &element(4, &[&element(0x30, names)])])
+    }
+
+    #[test]
+    fn alternative_names_are_text_and_stand_once() {
+        let (uri, dns) = (element(0x86, &[b"urn:Till"]), element(0x82, &[b"A.Example"]));
+        let other = element(0x30, &[&[6, 3, 0x55, 0x1d, 15], &[1, 1, 0xff], &element(4, &[&[3, 1, 0]])]);
+        let email = element(0x81, &[b"a@b"]);
+        let one = extension(&[&uri, &email, &dns]);
+        let found = names_in(&element(0x30, &[&other, &one])).unwrap();
+        assert_eq!(found, (vec!["urn:Till".to_owned()], vec!["a.example".to_owned()]));
+        assert_eq!(names_in(&element(0x30, &[&other])).unwrap(), Default::default());
+        assert!(names_in(&element(0x30, &[&one, &one])).is_err(), "which of the two counts?");
+        for text in [&b"a.example\0.evil"[..], b"a b", b"\xe9", b"a\n"] {
+            for tag in [0x82, 0x86] {
+                let name = element(tag, &[text]);
+                assert!(names_in(&element(0x30, &[&extension(&[&name])])).is_err(), "{text:?}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = (name_text(&bytes), names_in(&bytes));
+            let _ = (name_text(&element(0x30, &[&bytes[..bytes.len().min(120)]])), names_in(&element(0x30, &[&bytes[..bytes.len().min(120)]])));
+        }
+    }
+}

@@ -234,3 +234,49 @@ fn fingerprint(text: &str) -> Option<[u8; 32]> {
     let all = is_hex && pairs.all(|pair| read(pair).is_some());
     all.then_some(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const TEXT: &str = "policies = [\"a\"]\n\ncertificate {\n  uri    = [\"spiffe://a/*\", \"b\"]\n  sha256 = \"ab\"\n}\n\njwt {\n  \
+                        issuer   = \"i\"\n  audience = [\"a\"]\n  claims   = { x = [\"y\"], \"z\" = \"*\" }\n}\nunix { uid = [0, 1] }\npin {}\n";
+
+    #[test]
+    fn a_role_says_whom_it_is_about() {
+        let text = TEXT.replace("\"ab\"", &format!("\"{}\"", "ab:".repeat(32).trim_end_matches(':')));
+        let role = Role::read(&text).unwrap();
+        let names: Vec<_> = role.bindings.iter().map(Binding::name).collect();
+        assert_eq!(names, ["certificate", "jwt", "unix", "pin"]);
+        assert!(role.is_of_pins() && role.lets_in());
+        let Some(Binding::Certificate(certificate)) = role.bindings.first() else { panic!("{role:?}") };
+        assert_eq!((certificate.sha256.as_slice(), certificate.uri.len()), (&[[0xab; 32]][..], 2));
+        assert!(Role::read(TEXT).unwrap_err().message.contains("line 5, column 12"));
+    }
+
+    #[test]
+    fn fingerprints_have_one_form_or_the_other() {
+        for (text, good) in [
+            ("ab".repeat(32), true),
+            ("AB".repeat(32), true),
+            ("ab".repeat(31), false),
+            (format!("ab:{}", "ab".repeat(31)), false),
+            ("a:b".repeat(22), false),
+            (format!("+a{}", "ab".repeat(31)), false),
+            ("é".repeat(32), false),
+        ] {
+            assert_eq!(fingerprint(&text).is_some(), good, "{text}");
+        }
+    }
+
+    proptest! {
+        /// A text is a role or it is refused, whatever became of one.
+        #[test]
+        fn any_text_is_read_or_refused(at in 0..TEXT.len(), cut in 0..40usize, with in "\\PC{0,6}") {
+            let end = (at + cut).min(TEXT.len());
+            let _ = Role::read(&format!("{}{with}{}", &TEXT[..at], &TEXT[end..]));
+            let _ = Role::read(&with);
+        }
+    }
+}

@@ -127,3 +127,55 @@ fn object(part: &str) -> Option<BTreeMap<String, Json>> {
 fn decoded(part: &str) -> Option<Vec<u8>> {
     Base64UrlUnpadded::decode_vec(part).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::default_provider;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// What somebody shows is a token or none, and without an issuer it is none.
+        #[test]
+        fn any_text_is_read_or_refused(
+            text in "\\PC{0,300}",
+            header in "[{}\":,a-z0-9\\[\\]]{0,60}",
+            claims in "[{}\":,a-z0-9.e+\\[\\]-]{0,120}",
+        ) {
+            let part = |text: &str| Base64UrlUnpadded::encode_string(text.as_bytes());
+            let issuers = Issuers::default();
+            for token in [
+                text.clone(),
+                format!("{}.{}.{}", part(&header), part(&claims), part(&text)),
+                format!("{}.{}.", part("{\"alg\":\"ES256\"}"), part(&format!("{{\"iss\":\"a\",\"sub\":\"b\",\"exp\":{claims}}}"))),
+            ] {
+                prop_assert_eq!(issuers.claims(default_provider(), &token, 0), None);
+            }
+        }
+    }
+
+    /// Times are numbers, of seconds and parts of them, and no number is too large to be compared.
+    #[test]
+    fn times() {
+        let now = 1_000_000 * 1_000_000;
+        let good = |text: &str| is_now(&Json::object(text.as_bytes()).unwrap(), now);
+        for (text, is) in [
+            (r#"{"exp":1000001}"#, true),
+            (r#"{"exp":999971}"#, true),
+            (r#"{"exp":999970}"#, false),
+            (r#"{"exp":999970.5}"#, true),
+            (r#"{"exp":1e300}"#, true),
+            (r#"{"exp":-1}"#, false),
+            (r#"{"exp":"1000001"}"#, false),
+            (r#"{"exp":null}"#, false),
+            (r#"{"exp":18446744073709551615,"nbf":1000030}"#, true),
+            (r#"{"exp":1000001,"nbf":1000031}"#, false),
+            (r#"{"exp":1000001,"iat":1000031}"#, false),
+            (r#"{"exp":1000001,"nbf":true}"#, false),
+            (r#"{"exp":1000001,"nbf":-9223372036854775808}"#, true),
+            ("{}", false),
+        ] {
+            assert_eq!(good(text), is, "{text}");
+        }
+    }
+}
