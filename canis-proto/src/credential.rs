@@ -65,6 +65,14 @@ impl CreateCredential<'_> {
 }
 
 request! {
+    /// Asks what is known of a credential.
+    ShowCredential => CredentialInfo {
+        /// Its id; the caller's own credential if empty.
+        id: Cow<'a, str>, default, |v| v.as_ref();
+    }
+}
+
+request! {
     /// Gives a renewable credential its lifetime once more, from now on.
     RenewCredential => CredentialInfo {
         /// Its id; the caller's own credential if empty.

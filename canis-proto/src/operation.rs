@@ -148,8 +148,10 @@ operations! {
     CreateCredential = 140, "credential.create", Some(C::Admin), Long, true;
     /// The tenant's tokens and certificates.
     ListCredentials = 141, "credential.list", Some(C::Admin), Long, true;
-    /// Take a token or a certificate's rights away.
-    RevokeCredential = 142, "credential.revoke", Some(C::Admin), Long, true;
+    /// Take a token or a certificate's rights away; another's than one's own takes `admin`.
+    RevokeCredential = 142, "credential.revoke", None, Long, true;
+    /// What is known of a credential; another's than one's own takes `admin`.
+    ShowCredential = 199, "credential.show", None, Long, true;
     /// Give a renewable credential its lifetime once more; another's than one's own takes `admin`.
     RenewCredential = 185, "credential.renew", None, Long, true;
     /// Write a policy.
@@ -319,6 +321,7 @@ impl OperationId {
                 | O::ListEntries
                 | O::ListSlots
                 | O::ListCredentials
+                | O::ShowCredential
                 | O::GetPolicy
                 | O::ListPolicies
                 | O::ExplainPolicy

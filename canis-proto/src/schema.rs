@@ -2,7 +2,9 @@
 
 use crate::audit::{SearchAudit, VerifyAudit};
 use crate::backup::{CreateBackup, ReadBackup};
-use crate::credential::{CreateCredential, ListCredentials, RenewCredential, RevokeCredential};
+use crate::credential::{
+    CreateCredential, ListCredentials, RenewCredential, RevokeCredential, ShowCredential,
+};
 use crate::message::{
     ActivateKey, Batch, CancelDestroyKey, CreateKey, Decrypt, DecryptAesGcm, DeleteEntry, Derive, DestroyKey,
     DisableKey, EnableKey, Encrypt, EncryptAesGcm, ExportKey, GetEntry, HashData, ImportKey, ListEntries,
@@ -226,7 +228,7 @@ pub fn described(id: OperationId) -> Option<Described> {
         Unseal<'_>,
         SealStore,
         OperatorToken<'_>,
-        SearchAudit<'_>, SetSlotPin<'_>, ShowKey<'_>, Sign<'_>, Status, TestRoot<'_>, UnlockSlot<'_>, UpdateKey<'_>, Verify<'_>, VerifyAudit, VerifyMac<'_>,
+        SearchAudit<'_>, SetSlotPin<'_>, ShowCredential<'_>, ShowKey<'_>, Sign<'_>, Status, TestRoot<'_>, UnlockSlot<'_>, UpdateKey<'_>, Verify<'_>, VerifyAudit, VerifyMac<'_>,
         PutRole<'_>, GetRole<'_>, ListRoles<'_>, DeleteRole<'_>,
         WrappingKey, CreateBackup<'_>, ReadBackup<'_>,
     }

@@ -6,7 +6,9 @@ use crate::token_dispatch;
 use canis_core::{Core, Once, Run};
 use canis_proto::audit::{SearchAudit, VerifyAudit};
 use canis_proto::backup::{CreateBackup, ReadBackup};
-use canis_proto::credential::{CreateCredential, ListCredentials, RenewCredential, RevokeCredential};
+use canis_proto::credential::{
+    CreateCredential, ListCredentials, RenewCredential, RevokeCredential, ShowCredential,
+};
 use canis_proto::fields::Fields;
 use canis_proto::frame::MAX_PAYLOAD;
 use canis_proto::message::{
@@ -92,6 +94,7 @@ pub(crate) fn handler(id: OperationId) -> Option<Handler> {
         OperationId::RevokeCredential => {
             |core, session, args| run::<RevokeCredential<'_>>(core, session, args)
         }
+        OperationId::ShowCredential => |core, session, args| run::<ShowCredential<'_>>(core, session, args),
         OperationId::RenewCredential => |core, session, args| run::<RenewCredential<'_>>(core, session, args),
         OperationId::PutPolicy => |core, session, args| run::<PutPolicy<'_>>(core, session, args),
         OperationId::GetPolicy => |core, session, args| run::<GetPolicy<'_>>(core, session, args),

@@ -209,6 +209,7 @@ fn tricks() {
     let not_taken = site.ask("PUT", "/v1/kms/encrypt/a", "");
     assert_eq!(not_taken.status, 405);
     assert!(not_taken.head.contains("allow: post"), "{}", not_taken.head);
+    assert_eq!(site.ask_with("HEAD", "/v1/kms/encrypt/a", &["--head"]).status, 405);
     assert_eq!(site.ask("GET", "/v1/nowhere", "").problem(), (404, "unknown_operation".into()));
     assert_eq!(site.ask("GET", "/v1/kms/keys?limit=-1", "").problem(), (400, "invalid_argument".into()));
 }

@@ -138,6 +138,7 @@ def credentials(canis: Checked) -> None:
     assert canis.call("policy.explain", capability="read", **asked)["line"] == 1
     assert not canis.call("policy.explain", capability="sign", **asked)["allowed"]
     assert canis.call("credential.renew", id=named["id"])["policies"] == ["ops"]
+    assert canis.call("credential.show", id=named["id"])["policies"] == ["ops"]
     canis.call("credential.revoke", id=named["id"])
     about = 'policies = ["ops"]\njwt {\n  issuer   = "https://issuer.example"\n  audience = "canis"\n}\n'
     assert canis.call("role.put", name="ops", text=about, revision=0)["binds"] == ["jwt"]

@@ -10,7 +10,7 @@ use crate::policy::{Rights, is_network};
 use crate::store::{Change, Row, TokenRow};
 use canis_proto::credential::{
     CreateCredential, CredentialInfo, CredentialList, CredentialMade, CredentialRevoked, ListCredentials,
-    MAX_CREDENTIAL_NAME, RenewCredential, RevokeCredential,
+    MAX_CREDENTIAL_NAME, RenewCredential, RevokeCredential, ShowCredential,
 };
 use canis_proto::{Capabilities, Capability, Error, ErrorCode, Id, Result, quote};
 
@@ -49,26 +49,23 @@ impl Run for CreateCredential<'_> {
     }
 }
 
+impl Run for ShowCredential<'_> {
+    fn resource(&self) -> Resource<'_> {
+        Resource::Part("credentials")
+    }
+
+    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<CredentialInfo> {
+        keyring.told_credential(&keyring.credential_meant(caller, &self.id)?)
+    }
+}
+
 impl Run for RenewCredential<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::Part("credentials")
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<CredentialInfo> {
-        let row = match self.id.is_empty() {
-            true => keyring.store.token(caller.credential())?.filter(|_| caller.tenant().is_ok()),
-            false => {
-                keyring.require(caller, Capability::Admin, self.resource(), Facts::default())?;
-                keyring.credential_named(caller, &self.id)?
-            }
-        };
-        let Some(row) = row else {
-            caller.tenant()?;
-            return Err(Error::new(
-                ErrorCode::ObjectNotFound,
-                "what you came with is no credential that is kept",
-            ));
-        };
+        let row = keyring.credential_meant(caller, &self.id)?;
         let record = keyring.read_token(&row)?;
         let renewal = record.renewal.ok_or_else(|| {
             Error::new(ErrorCode::OperationNotAllowed, "this credential was not made to be renewed")
@@ -106,7 +103,11 @@ impl Run for RevokeCredential<'_> {
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<CredentialRevoked> {
-        let row = keyring.credential_named(caller, &self.id)?.ok_or_else(|| no_credential(&self.id))?;
+        // Nobody's slip, an empty variable, is to end his own.
+        if self.id.is_empty() {
+            return Err(no_credential(&self.id));
+        }
+        let row = keyring.credential_meant(caller, &self.id)?;
         keyring.change_credentials(&[Change::RemoveToken(row.id, row.revision)])?;
         keyring.purge();
         Ok(CredentialRevoked { id: row.id.to_string() })
@@ -191,6 +192,20 @@ impl Keyring {
             );
             Error::new(ErrorCode::PermissionDenied, why)
         })
+    }
+
+    /// The credential that a request means: the caller's own if it names none or that one; another takes `admin`.
+    fn credential_meant(&self, caller: &Caller, id: &str) -> Result<TokenRow> {
+        caller.tenant()?;
+        if id.is_empty() || Id::parse(id) == Some(caller.credential()) {
+            let why = "what you came with is no credential that is kept";
+            return self
+                .store
+                .token(caller.credential())?
+                .ok_or_else(|| Error::new(ErrorCode::ObjectNotFound, why));
+        }
+        self.require(caller, Capability::Admin, Resource::Part("credentials"), Facts::default())?;
+        self.credential_named(caller, id)?.ok_or_else(|| no_credential(id))
     }
 
     /// The credential of this id. Another tenant's is not there, for who is not this host's administrator.

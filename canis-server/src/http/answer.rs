@@ -4,7 +4,7 @@ use super::body::{self, Form};
 use super::path::{self, Found};
 use super::routes::Route;
 use super::who::{self, Callers};
-use super::{health, json, json_text, metrics, openapi, problem, public_keys, query};
+use super::{json, json_text, metrics, openapi, problem, public_keys, query, vault};
 use crate::budget::Budget;
 use crate::frames::End;
 use crate::listener::Server;
@@ -20,7 +20,7 @@ use hyper::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_MATCH, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use hyper::http::request::Parts;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use serde_json::Value as Json;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -51,22 +51,27 @@ impl Asker {
     pub(crate) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Answer {
         let (head, mut body) = request.into_parts();
         let outcome = self.try_answer(&head, &mut body).await;
-        let answer = outcome.unwrap_or_else(|error| refusal(problem::status(error.code), &error));
+        let mut answer = outcome.unwrap_or_else(|error| refusal(problem::status(error.code), &error));
         self.server.metrics.answered(answer.status().as_u16());
+        if head.method == Method::HEAD {
+            // It has the head of the answer and nothing else (RFC 9110, section 9.3.2); hyper leaves that out for HTTP/2.
+            *answer.body_mut() = Full::default();
+        }
         body::discard(body).await;
         answer
     }
 
     async fn try_answer(&self, request: &Parts, body: &mut Incoming) -> Result<Answer> {
         let (method, path) = (request.method.as_str(), request.uri.path());
-        let fixed =
-            ["/v1/openapi.json", "/v1/sys/health", "/metrics"].contains(&path) || path.starts_with(JWKS);
+        if vault::is_here(path) {
+            return Ok(vault::answer(self, request, body).await);
+        }
+        let fixed = ["/v1/openapi.json", "/metrics"].contains(&path) || path.starts_with(JWKS);
         match (method, path) {
             (method, _) if fixed && !["GET", "HEAD"].contains(&method) => {
                 return Ok(other_methods(path, &["GET", "HEAD"]));
             }
             (_, "/v1/openapi.json") => return Ok(document(StatusCode::OK, openapi::document())),
-            (_, "/v1/sys/health") => return Ok(health::answer(&self.server)),
             _ => {}
         }
         if path == "/metrics" {
@@ -136,9 +141,17 @@ impl Asker {
         arrived: Instant,
     ) -> Result<Wiped> {
         let asked = Map::new().with("op", operation.row().name).with("args", Value::Map(args.clone()));
-        let payload = Wiped::from(zeroize::Zeroizing::new(
-            asked.with_some("idempotency_key", idempotency_key).encode(),
-        ));
+        let payload = zeroize::Zeroizing::new(asked.with_some("idempotency_key", idempotency_key).encode());
+        self.ask_in(session, Wiped::from(payload), arrived).await
+    }
+
+    /// The same by a payload that is written already.
+    pub(crate) async fn ask_in(
+        &self,
+        session: &Arc<Session>,
+        payload: Wiped,
+        arrived: Instant,
+    ) -> Result<Wiped> {
         if let Some(done) = request::run_at_once(&self.server, session, &payload) {
             return self.server.gate.pass(done).await;
         }
@@ -264,6 +277,13 @@ pub(crate) fn refusal(status: StatusCode, error: &Error) -> Answer {
 /// JSON.
 pub(crate) fn document(status: StatusCode, json: Json) -> Answer {
     response(status, body::JSON, json.to_string().into_bytes())
+}
+
+/// Nothing but a status.
+pub(crate) fn empty(status: StatusCode) -> Answer {
+    let mut answer = Response::new(Full::default());
+    *answer.status_mut() = status;
+    answer
 }
 
 /// Answers may hold secrets: nobody on the way is to keep them (RFC 9111, section 5.2.2.5).

@@ -14,6 +14,7 @@ mod public_keys;
 mod query;
 mod routes;
 mod serve;
+mod vault;
 mod who;
 
 pub(crate) use serve::accept_all;

@@ -10,9 +10,9 @@ use percent_encoding::percent_decode_str;
 
 /// What a path leads to.
 #[derive(Debug)]
-pub(crate) enum Found {
-    /// An operation, and the argument that the path gives.
-    Route(&'static Route, Option<(&'static str, String)>),
+pub(crate) enum Found<R: 'static = Route> {
+    /// A row of the table, and the argument that the path gives.
+    Route(&'static R, Option<(&'static str, String)>),
     /// Something that does not take this method, but these.
     OtherMethods(Vec<&'static str>),
     /// Nothing.
@@ -30,16 +30,29 @@ pub(crate) fn placeholder(segment: &str) -> Option<&str> {
 /// # Errors
 /// `invalid_argument` if what stands for an argument is not UTF-8.
 pub(crate) fn find(method: &str, path: &str) -> Result<Found> {
+    find_among(ROUTES, |route| (route.method, route.path), method, path)
+}
+
+/// The same in another table, whose rows have methods and paths.
+///
+/// # Errors
+/// As [`find`].
+pub(crate) fn find_among<R>(
+    rows: &'static [R],
+    of: impl Fn(&R) -> (&'static str, &'static str),
+    method: &str,
+    path: &str,
+) -> Result<Found<R>> {
     let segments: Vec<&str> = path.split('/').collect();
     let mut found: Vec<_> =
-        ROUTES.iter().filter_map(|route| captured(route.path, &segments).map(|part| (route, part))).collect();
-    let words = |route: &Route| route.path.split('/').filter(|part| placeholder(part).is_none()).count();
-    let Some(most) = found.iter().map(|(route, _)| words(route)).max() else { return Ok(Found::Nothing) };
-    found.retain(|(route, _)| words(route) == most);
-    match found.iter().find(|(route, _)| route.method == method) {
-        Some((route, None)) => Ok(Found::Route(route, None)),
-        Some((route, Some((name, text)))) => Ok(Found::Route(route, Some((name, decoded(text)?)))),
-        None => Ok(Found::OtherMethods(found.iter().map(|(route, _)| route.method).collect())),
+        rows.iter().filter_map(|row| captured(of(row).1, &segments).map(|part| (row, part))).collect();
+    let words = |row: &R| of(row).1.split('/').filter(|part| placeholder(part).is_none()).count();
+    let Some(most) = found.iter().map(|(row, _)| words(row)).max() else { return Ok(Found::Nothing) };
+    found.retain(|(row, _)| words(row) == most);
+    match found.iter().find(|(row, _)| of(row).0 == method) {
+        Some((row, None)) => Ok(Found::Route(row, None)),
+        Some((row, Some((name, text)))) => Ok(Found::Route(row, Some((name, decoded(text)?)))),
+        None => Ok(Found::OtherMethods(found.iter().map(|(row, _)| of(row).0).collect())),
     }
 }
 

@@ -84,7 +84,9 @@ routes! {
     "GET" "/v1/sys/credentials" ListCredentials;
     "POST" "/v1/sys/credentials" CreateCredential;
     "DELETE" "/v1/sys/credentials/{id}" RevokeCredential;
+    "GET" "/v1/sys/credentials/{id}" ShowCredential;
     "POST" "/v1/sys/credentials/{id}/renew" RenewCredential;
+    "GET" "/v1/sys/own-credential" ShowCredential;
     "POST" "/v1/sys/own-credential/renew" RenewCredential;
     "GET" "/v1/sys/policies" ListPolicies;
     "GET" "/v1/sys/policies/{name}" GetPolicy;

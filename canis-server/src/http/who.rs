@@ -38,19 +38,18 @@ impl Callers {
     /// The session of whoever asks.
     ///
     /// # Errors
-    /// `unauthenticated` for an `Authorization` that is no bearer token (RFC 6750, section 2.1).
+    /// As [`bearer`].
     pub(crate) fn session(&self, headers: &HeaderMap) -> Result<Arc<Session>> {
-        let mut all = headers.get_all(AUTHORIZATION).iter();
-        let Some(first) = all.next() else { return Ok(Arc::clone(&self.other)) };
-        let refused = || Error::new(ErrorCode::Unauthenticated, "send `Authorization: Bearer <token>`, once");
-        let (scheme, token) = first.as_bytes().split_at_checked(7).ok_or_else(refused)?;
-        if !scheme.eq_ignore_ascii_case(b"Bearer ") || token.is_empty() || all.next().is_some() {
-            return Err(refused());
-        }
+        Ok(self.of(bearer(headers)?))
+    }
+
+    /// The session of who bears this token, or none.
+    pub(crate) fn of(&self, token: Option<&[u8]>) -> Arc<Session> {
+        let Some(token) = token else { return Arc::clone(&self.other) };
         let mut bearers = self.bearers.lock().unwrap_or_else(PoisonError::into_inner);
         let known = bearers.iter().find(|(known, _)| bool::from(known.expose().ct_eq(token)));
         if let Some((_, session)) = known {
-            return Ok(Arc::clone(session));
+            return Arc::clone(session);
         }
         if bearers.len() == REMEMBERED {
             bearers.remove(0);
@@ -59,8 +58,23 @@ impl Callers {
         let peer = Peer { credential, origin: self.origin };
         let session = Arc::new(Session::new(peer).counted(&self.rates));
         bearers.push((SecretBytes::copied_from(token), Arc::clone(&session)));
-        Ok(session)
+        session
     }
+}
+
+/// The token that a request bears, if it bears one.
+///
+/// # Errors
+/// `unauthenticated` for an `Authorization` that is no bearer token (RFC 6750, section 2.1).
+pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<&[u8]>> {
+    let mut all = headers.get_all(AUTHORIZATION).iter();
+    let Some(first) = all.next() else { return Ok(None) };
+    let refused = || Error::new(ErrorCode::Unauthenticated, "send `Authorization: Bearer <token>`, once");
+    let (scheme, token) = first.as_bytes().split_at_checked(7).ok_or_else(refused)?;
+    if !scheme.eq_ignore_ascii_case(b"Bearer ") || token.is_empty() || all.next().is_some() {
+        return Err(refused());
+    }
+    Ok(Some(token))
 }
 
 /// Finds out who it is, if that is not known yet; a wrong credential waits for its refusal as at CANISP.

@@ -21,7 +21,7 @@ use canis_proto::audit::{AuditLines, AuditVerified, SearchAudit, VerifyAudit};
 use canis_proto::backup::{BackupMade, BackupPiece, CreateBackup, ReadBackup};
 use canis_proto::credential::{
     CreateCredential, CredentialInfo, CredentialList, CredentialMade, CredentialRevoked, ListCredentials,
-    RenewCredential, RevokeCredential,
+    RenewCredential, RevokeCredential, ShowCredential,
 };
 use canis_proto::fields::Fields;
 use canis_proto::frame::{HEADER, Header, MAX_PAYLOAD};
@@ -121,6 +121,7 @@ pub(crate) fn request_again(payload: &[u8]) -> (OperationId, Vec<u8>) {
         OperationId::ListCredentials => request::<ListCredentials<'_>>(args),
         OperationId::RevokeCredential => request::<RevokeCredential<'_>>(args),
         OperationId::RenewCredential => request::<RenewCredential<'_>>(args),
+        OperationId::ShowCredential => request::<ShowCredential<'_>>(args),
         OperationId::PutPolicy => request::<PutPolicy<'_>>(args),
         OperationId::GetPolicy => request::<GetPolicy<'_>>(args),
         OperationId::ListPolicies => request::<ListPolicies<'_>>(args),
@@ -211,7 +212,7 @@ pub(crate) fn answer_again(id: OperationId, payload: &[u8]) -> Vec<u8> {
         OperationId::CreateCredential | OperationId::OperatorToken => answer::<CredentialMade>(payload),
         OperationId::ListCredentials => answer::<CredentialList>(payload),
         OperationId::RevokeCredential => answer::<CredentialRevoked>(payload),
-        OperationId::RenewCredential => answer::<CredentialInfo>(payload),
+        OperationId::RenewCredential | OperationId::ShowCredential => answer::<CredentialInfo>(payload),
         OperationId::PutPolicy => answer::<PolicyInfo>(payload),
         OperationId::GetPolicy => answer::<PolicyText>(payload),
         OperationId::ListPolicies => answer::<PolicyList>(payload),
