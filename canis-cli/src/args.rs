@@ -10,6 +10,7 @@ use crate::hsm_args::{HsmToken, Wrap};
 use crate::key_args::{ApplyKeys, CreateKey, DestroyKey, ListKeys, RotateKey, UpdateKey};
 use crate::kv_args::KvCommand;
 use crate::policy_args::PolicyCommand;
+use crate::rekey_args::TenantCommand;
 use crate::role_args::RoleCommand;
 use crate::root_args::RootCommand;
 use crate::seal_args::{OperatorCommand, Unseal};
@@ -75,6 +76,11 @@ pub(crate) enum Command {
     Slot {
         #[command(subcommand)]
         command: SlotCommand,
+    },
+    /// Look after tenants.
+    Tenant {
+        #[command(subcommand)]
+        command: TenantCommand,
     },
     /// Look at the audit log: what was asked, by whom, and what came of it.
     Audit {

@@ -27,6 +27,7 @@ mod pin;
 mod policy_args;
 mod progress;
 mod prompt;
+mod rekey_args;
 mod role_args;
 mod rollback;
 mod root_args;
@@ -39,6 +40,7 @@ mod token_args;
 mod transfer_args;
 mod use_args;
 
+use crate::rekey_args::TenantCommand;
 use args::{Cli, Command, ImportCommand, StoreCommand};
 use canis_core::root::{HsmHelper, serve_hsm};
 use canis_proto::Result;
@@ -75,6 +77,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
     let Cli { connection, json, command } = cli;
     match command {
         Command::Init(args) => commands::init::run(args, json)?,
+        Command::Tenant { command: TenantCommand::Rekey(args) } => {
+            commands::tenant_rekey::run(&connection, &args, json)?;
+        }
         Command::Slot { command } => commands::slot::run(&connection, &command, json)?,
         Command::Root { command } => commands::root::run(&connection, &command, json)?,
         Command::Store { command: StoreCommand::Verify { place, accept_rollback } } => {

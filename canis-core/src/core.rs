@@ -282,7 +282,8 @@ impl Core {
 
     fn run<R: Run>(&self, caller: &Caller, request: R) -> Result<R::Answer> {
         // What is short writes nothing; who replaces the root key, or counts all anew, waits for the others.
-        let alone = matches!(R::ID, OperationId::RotateRootKey | OperationId::AcceptStore);
+        let alone =
+            matches!(R::ID, OperationId::RotateRootKey | OperationId::AcceptStore | OperationId::RekeyTenant);
         let writes = R::ID.row().cost == Cost::Long && !alone;
         let _steady = writes.then(|| self.keyring.steady_root()).transpose()?;
         let needed = R::ID.row().capability;

@@ -135,6 +135,19 @@ fn every_change_is_counted() {
         make(&[Change::RemoveVersion(id(1), 2), Change::RemoveVersion(id(1), 77)]);
         let revision = store.tenant(id(2)).unwrap().unwrap();
         make(&[Change::Reseal(Row::Tenant(canis_core::store::TenantRow { sealed: vec![8], ..revision }))]);
+        let sealed_anew = KeyRow { sealed: vec![8], ..store.key(id(2)).unwrap().unwrap() };
+        let role = RoleRow { sealed: vec![8], ..store.role(id(52)).unwrap().unwrap() };
+        let entry = EntryRow { sealed: vec![8], ..store.entry(id(2), id(2)).unwrap().unwrap() };
+        let resealed =
+            [Row::Key(sealed_anew.clone()), Row::Role(role), Row::Entry(entry)].map(Change::Reseal);
+        make(&[&[Change::ExpectUnchanged(Id::STORE, 5)][..], &resealed].concat());
+        assert_eq!(store.key(id(2)).unwrap(), Some(sealed_anew));
+        for (scope, revision) in [(Id::STORE, 5), (Id::STORE, 0), (id(1), 1)] {
+            let changes = [Change::ExpectUnchanged(scope, revision), Change::RemoveVersions(id(2))];
+            let refused = store.commit_by(&changes, Some(&Everything)).unwrap_err();
+            assert_eq!(refused.code, ErrorCode::Conflict);
+        }
+        make(&[Change::ExpectUnchanged(id(1), 0), Change::RemoveVersion(id(1), 78)]);
         make(&[Change::RemoveObject(id(1), 1), Change::RemoveToken(id(1), 1), Change::RemoveEntry(id(1), 1)]);
         make(&[Change::ForgetReceipts(1), Change::RemoveVersions(id(1))]);
         let two = |revision| Change::Put(meta("twice".into(), revision, 1));

@@ -28,6 +28,7 @@ mod name;
 pub mod operation;
 mod parse;
 pub mod policy;
+pub mod rekey;
 pub mod role;
 pub mod root;
 pub mod schema;

@@ -190,6 +190,8 @@ operations! {
     SealStore = 151, "seal", Some(C::Admin), Long, true;
     /// Make a token for who has lost the first one, by a root's credential.
     OperatorToken = 152, "operator.token", None, Long, true;
+    /// Give a tenant a new key.
+    RekeyTenant = 220, "tenant.rekey", Some(C::Admin), Long, true;
     /// Whether the audit log is what was written.
     VerifyAudit = 200, "audit.verify", Some(C::Admin), Long, true;
     /// Lines of the audit log.

@@ -12,6 +12,7 @@ use crate::message::{
     UpdateKey, Verify, VerifyMac, WireAnswer, WireRequest, WrappingKey,
 };
 use crate::policy::{DeletePolicy, ExplainPolicy, GetPolicy, ListPolicies, PutPolicy};
+use crate::rekey::RekeyTenant;
 use crate::role::{DeleteRole, GetRole, ListRoles, PutRole};
 use crate::root::{AddRoot, ListRoots, RemoveRoot, RotateRoot, RotateRootKey, TestRoot};
 use crate::sealing::{OperatorToken, SealStore, Unseal};
@@ -225,6 +226,7 @@ pub fn described(id: OperationId) -> Option<Described> {
         ImportToSlot<'_>, InitSlot<'_>, ListCredentials<'_>, ListEntries<'_>, ListKeys<'_>, ListPolicies<'_>, ListRoots, ListSlots, Mac<'_>,
         MakeDataKey<'_>, PublicKey<'_>, PutEntry<'_>, PutPolicy<'_>, Random, RemoveRoot<'_>, RenewCredential<'_>, RevokeCredential<'_>, Rewrap<'_>, RotateKey<'_>, RotateRoot<'_>,
         RotateRootKey<'_>,
+        RekeyTenant<'_>,
         Unseal<'_>,
         SealStore,
         OperatorToken<'_>,

@@ -18,6 +18,7 @@ use canis_proto::message::{
     UpdateKey, Verify, VerifyMac, WireAnswer, WireRequest, WrappingKey, decode_request,
 };
 use canis_proto::policy::{DeletePolicy, ExplainPolicy, GetPolicy, ListPolicies, PutPolicy};
+use canis_proto::rekey::RekeyTenant;
 use canis_proto::role::{DeleteRole, GetRole, ListRoles, PutRole};
 use canis_proto::root::{AddRoot, ListRoots, RemoveRoot, RotateRoot, RotateRootKey, TestRoot};
 use canis_proto::sealing::{OperatorToken, SealStore, Unseal};
@@ -125,6 +126,7 @@ pub(crate) fn handler(id: OperationId) -> Option<Handler> {
         OperationId::RotateRootKey => {
             |core, session, args| aside(|| run::<RotateRootKey<'_>>(core, session, args))
         }
+        OperationId::RekeyTenant => |core, session, args| run::<RekeyTenant<'_>>(core, session, args),
         OperationId::Unseal => |core, session, args| aside(|| run::<Unseal<'_>>(core, session, args)),
         OperationId::SealStore => |core, session, args| run::<SealStore>(core, session, args),
         OperationId::OperatorToken => {

@@ -1,4 +1,4 @@
-//! kill -9 while a store gets a new root key: it has the old one or the new one, whole, and opens either way.
+//! kill -9 while a store gets a new root key, or a tenant a new key: it has the old one or the new one, whole, and opens either way.
 #![allow(clippy::unwrap_used)] // a failed unwrap is the test's failure
 
 use canis_tests::{Finished, Site, run};
@@ -57,4 +57,44 @@ fn killed_at_every_write() {
         before = now;
     }
     assert!(stayed > 5 && moved > 0, "{stayed} kills before the commit and {moved} after it");
+}
+
+/// What the tenant's row is by now.
+fn tenant_revision(site: &Site) -> i64 {
+    let report = canis(site, "store verify", |_| ());
+    assert_eq!(report.code, 0, "{} {}", report.text(), report.stderr);
+    let store = rusqlite::Connection::open(site.data().join("canis.dat")).unwrap();
+    store.query_row("SELECT revision FROM tenants", [], |row| row.get(0)).unwrap()
+}
+
+/// R65, R92: the same for a tenant that gets a new key: the old one or the next one, and all its keys open under it.
+#[test]
+fn killed_at_every_write_of_a_tenant() {
+    let site = Site::with_keyfile();
+    let server = site.start().unsealed();
+    for name in ["a", "b", "c"] {
+        server.canis(&["key", "create", name, "--type", "aes256-gcm"], b"").ok();
+    }
+    let sealed = server.canis(&["encrypt", "b"], b"kept").ok();
+    server.stop();
+    let library = built(&site);
+    let (mut before, mut stayed, mut moved) = (tenant_revision(&site), 0, 0);
+    for call in 1.. {
+        let ended = canis(&site, "tenant rekey default", |command| {
+            command.env("LD_PRELOAD", &library).env("KILL_AT", call.to_string());
+        });
+        let now = tenant_revision(&site);
+        if ended.code == 0 {
+            assert!(now > before, "one that ended well did nothing");
+            break;
+        }
+        assert_eq!(ended.code, -1, "{}", ended.stderr);
+        stayed += usize::from(now == before);
+        moved += usize::from(now > before);
+        before = now;
+    }
+    assert!(stayed > 5 && moved > 0, "{stayed} kills before the commit and {moved} after it");
+    let server = site.start().unsealed();
+    assert_eq!(server.canis(&["decrypt", "b"], &sealed.stdout).ok().stdout, b"kept");
+    server.stop();
 }

@@ -242,6 +242,10 @@ def roots(canis: Checked) -> None:
     assert len(canis.call("root.rotate-key", keep=[credential], drop=[first])["slots"]) == 1
 
 
+def tenants(canis: Checked) -> None:
+    assert canis.call("tenant.rekey", name="default")["rows"] > 0
+
+
 def backups(canis: Checked) -> None:
     slot = canis.call("root.list")["slots"][0]["slot"]
     made = canis.call("backup.create", slot=slot)
@@ -274,7 +278,7 @@ def audit(canis: Checked) -> None:
     assert report["lines"] >= len(found) and not report["broken"]
 
 
-@pytest.mark.parametrize("work", [look, live, use, carry, keep, slots, credentials, streams, pkcs11, roots, backups, sealing, audit])
+@pytest.mark.parametrize("work", [look, live, use, carry, keep, slots, credentials, streams, pkcs11, roots, tenants, backups, sealing, audit])
 def test_operations(canis: Checked, work: Callable[[Checked], None]) -> None:
     work(canis)
 

@@ -8,11 +8,11 @@ use super::key::Key;
 use super::key_record::{KeyRecord, Source};
 use super::ready::ReadyKey;
 use super::record::EntryRecord;
-use super::seal::{Place, fresh_id};
+use super::seal::{Place, RowSealer, fresh_id};
 use super::tenant::OpenTenant;
 use crate::format::{Given, file};
 use crate::secret::SecretBytes;
-use crate::store::{EntryRow, Row};
+use crate::store::{Change, EntryRow, Row};
 use canis_proto::answer::EntryInfo;
 use canis_proto::{ENTRY_PREFIX, EntryId, Error, ErrorCode, Id, KeyType, Result, Usage};
 use std::sync::Arc;
@@ -99,6 +99,15 @@ impl Keyring {
             return Ok(None);
         }
         tenant.rows.open_secret(&private_place(&entry.row), &entry.row.private_key).map(Some)
+    }
+
+    /// An entry's row under another tenant key; what finds it stays.
+    pub(super) fn moved_entry(tenant: &OpenTenant, to: &RowSealer, mut row: EntryRow) -> Result<Change> {
+        row.sealed = tenant.rows.moved(to, &record_place(&row), &row.sealed)?;
+        if !row.private_key.is_empty() {
+            row.private_key = tenant.rows.moved(to, &private_place(&row), &row.private_key)?;
+        }
+        Ok(Change::Reseal(Row::Entry(row)))
     }
 
     /// The row that takes the place of `old`, or that of a new entry, and what is told of it.

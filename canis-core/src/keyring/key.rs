@@ -3,12 +3,12 @@
 use super::Keyring;
 use super::key_record::{KeyRecord, Source};
 use super::ready::{ApiKey, ReadyKey};
-use super::seal::{Place, fresh_id};
+use super::seal::{Place, RowSealer, fresh_id};
 use super::store_rows::agree;
 use super::tenant::OpenTenant;
 use crate::audit::note_use;
 use crate::secret::SecretBytes;
-use crate::store::{KeyRow, Row, VersionRow};
+use crate::store::{Change, KeyRow, Row, VersionRow};
 use canis_proto::{ENTRY_PREFIX, Error, ErrorCode, Id, KeyState, KeyType, Result, Usage};
 use quick_cache::Equivalent;
 use std::sync::Arc;
@@ -45,6 +45,10 @@ fn place(tenant: Id, id: Id, revision: u64) -> Place<'static> {
 /// The place of a version; its clear columns are part of it, so that editing one breaks the seal.
 fn version_kind(key: Id, kind: KeyType, created_at: i64) -> String {
     format!("{key} {kind} {created_at}")
+}
+
+fn version_place<'a>(tenant: Id, row: &VersionRow, columns: &'a str) -> Place<'a> {
+    Place { tenant, table: "kms_key_versions", row: row.id, version: row.version, kind: columns, revision: 1 }
 }
 
 impl Keyring {
@@ -243,15 +247,22 @@ impl Keyring {
         row: &VersionRow,
     ) -> Result<SecretBytes> {
         let columns = version_kind(row.key_id, key.kind, row.created_at);
-        let place = Place {
-            tenant: tenant.id,
-            table: "kms_key_versions",
-            row: row.id,
-            version: row.version,
-            kind: &columns,
-            revision: 1,
-        };
-        tenant.rows.open_secret(&place, &row.encrypted_material)
+        tenant.rows.open_secret(&version_place(tenant.id, row, &columns), &row.encrypted_material)
+    }
+
+    /// A key's row and those of its versions under another tenant key.
+    pub(super) fn moved_key(&self, tenant: &OpenTenant, to: &RowSealer, row: KeyRow) -> Result<Vec<Change>> {
+        let key = self.read_key(tenant, &row, 0)?;
+        let sealed = tenant.rows.moved(to, &place(tenant.id, row.id, row.revision), &row.sealed)?;
+        let mut changes = Vec::new();
+        for version in self.store.versions(row.id)? {
+            let columns = version_kind(row.id, key.kind, version.created_at);
+            let place = version_place(tenant.id, &version, &columns);
+            let encrypted_material = tenant.rows.moved(to, &place, &version.encrypted_material)?;
+            changes.push(Change::Restore(Row::Version(VersionRow { encrypted_material, ..version })));
+        }
+        changes.push(Change::Reseal(Row::Key(KeyRow { sealed, ..row })));
+        Ok(changes)
     }
 
     /// Forgets every key, object and handle in memory; the last use that still runs wipes them.

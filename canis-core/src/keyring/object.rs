@@ -5,13 +5,13 @@
 //! checked whenever the tenant is open.
 
 use super::record::ObjectRecord;
-use super::seal::Place;
+use super::seal::{Place, RowSealer};
 use super::store_rows::agree;
 use super::tenant::OpenTenant;
 use super::{Keyring, RootKeys};
 use crate::caller::Caller;
 use crate::object::{Class, Content, KeyHandle, Object, Since};
-use crate::store::{ObjectRow, Row, UNSAID};
+use crate::store::{Change, ObjectRow, Row, UNSAID};
 use canis_proto::{Family, Id, Result, Usage};
 use std::sync::Arc;
 
@@ -151,7 +151,24 @@ impl Keyring {
     }
 }
 
-/// The number of a family in the clear column (docs/storage.md, section 7).
+/// An object's row under another tenant key: sealed anew if it is private, else with the tenant's tag anew where it has one.
+pub(super) fn moved(tenant: &OpenTenant, to: &RowSealer, mut row: ObjectRow) -> Result<Option<Change>> {
+    let place = place(row.tenant_id, row.id, row.version, row.revision);
+    if row.private {
+        row.body = tenant.rows.moved(to, &place, &row.body)?;
+    } else {
+        let (tenants, stores) = row.seal.split_at_checked(NO_TAG.len()).ok_or_else(|| place.tampered())?;
+        if tenants == NO_TAG {
+            return Ok(None);
+        }
+        if !tenant.rows.tag_fits(&place, &row.body, tenants) {
+            return Err(place.tampered());
+        }
+        row.seal = [&to.tag(&place, &row.body), stores].concat();
+    }
+    Ok(Some(Change::Reseal(Row::Object(row))))
+}
+
 /// A public object's row with the store's tag of another root key; `None` for one whose tag does not fit the old one,
 /// which stays refused.
 pub(super) fn retagged(row: ObjectRow, old: &RootKeys, new: &RootKeys) -> Option<ObjectRow> {
@@ -164,6 +181,7 @@ pub(super) fn retagged(row: ObjectRow, old: &RootKeys, new: &RootKeys) -> Option
     Some(ObjectRow { seal, ..row })
 }
 
+/// The number of a family in the clear column (docs/storage.md, section 7).
 pub(crate) const fn family_number(family: Option<Family>) -> u8 {
     match family {
         None => 0,

@@ -4,7 +4,7 @@
 
 use super::Keyring;
 use super::record::ReceiptRecord;
-use super::seal::Place;
+use super::seal::{Place, RowSealer};
 use super::tenant::OpenTenant;
 use crate::caller::Caller;
 use crate::core::Core;
@@ -101,6 +101,12 @@ impl Keyring {
             return Err(place.tampered());
         }
         Ok(record)
+    }
+
+    /// A receipt's row under another tenant key; what finds it stays.
+    pub(super) fn moved_receipt(tenant: &OpenTenant, to: &RowSealer, row: ReceiptRow) -> Result<Change> {
+        let sealed = tenant.rows.moved(to, &place(tenant.id, row.id), &row.sealed)?;
+        Ok(Change::Restore(Row::Receipt(ReceiptRow { sealed, ..row })))
     }
 
     /// Those that are over go in the same transaction, so that they do not pile up.

@@ -7,7 +7,7 @@
 
 use super::Keyring;
 use super::record::ValueRoles;
-use super::seal::Place;
+use super::seal::{Place, RowSealer};
 use super::tenant::OpenTenant;
 use crate::store::{Change, RoleRow, Row};
 use canis_proto::{Error, ErrorCode, Id, Result};
@@ -195,6 +195,12 @@ impl Keyring {
             return Err(place.tampered());
         }
         Ok(Roles(ValueRoles::decode(&tenant.rows.open(&place, &row.sealed)?)?.roles))
+    }
+
+    /// A row of roles under another tenant key; its name stays.
+    pub(super) fn moved_role(tenant: &OpenTenant, to: &RowSealer, row: RoleRow) -> Result<Change> {
+        let sealed = tenant.rows.moved(to, &place(tenant.id, row.id, row.revision), &row.sealed)?;
+        Ok(Change::Reseal(Row::Role(RoleRow { sealed, ..row })))
     }
 
     /// Gives values roles, all or none. Gives `false`, and nothing else, if a value has one that it must not have.

@@ -34,6 +34,9 @@ impl Protection {
     }
 }
 
+/// The size of what is drawn for a tenant key. A later one carries the two keys behind it that name rows.
+pub(super) const KEY: usize = 32;
+
 /// A tenant whose key is at hand.
 pub(crate) struct OpenTenant {
     pub(crate) id: Id,
@@ -43,7 +46,7 @@ pub(crate) struct OpenTenant {
     confirmed: AtomicU64,
     pub(crate) protection: Protection,
     pub(crate) key: SecretBytes,
-    pub(crate) rows: RowSealer,
+    pub(crate) rows: Arc<RowSealer>,
     /// What fingerprints of key values are made under.
     pub(super) values: SecretBytes,
     /// What rows are found by whose names stand sealed.
@@ -176,9 +179,8 @@ impl Keyring {
         if !bool::from(commitment(self.provider, &key)?.ct_eq(&info.record.commitment)) {
             return Err(place("tenants", Id::STORE, info.id, info.revision).tampered());
         }
-        let rows = RowSealer::new(self.provider, &key)?;
-        let values = derive(self.provider, &key, "canis/v1/value-roles")?;
-        let lookup = derive(self.provider, &key, "canis/v1/lookup")?;
+        let rows = Arc::new(RowSealer::new(self.provider, &key)?);
+        let [values, lookup] = self.lasting_keys(&key)?;
         let opened = Arc::new(OpenTenant {
             id: info.id,
             revision: info.revision,
@@ -207,6 +209,19 @@ impl Keyring {
         // Public objects read while the tenant was locked are looked at again, with the tenant's own MAC.
         self.forget_keys();
         Ok(admitted)
+    }
+
+    /// What names rows, and so stays when the tenant gets a new key: the keys of fingerprints and of look-ups.
+    fn lasting_keys(&self, key: &SecretBytes) -> Result<[SecretBytes; 2]> {
+        match key.expose().get(KEY..) {
+            Some(kept) if kept.len() == 2 * KEY => {
+                Ok([SecretBytes::copied_from(&kept[..KEY]), SecretBytes::copied_from(&kept[KEY..])])
+            }
+            _ => Ok([
+                derive(self.provider, key, "canis/v1/value-roles")?,
+                derive(self.provider, key, "canis/v1/lookup")?,
+            ]),
+        }
     }
 
     /// Forgets a tenant's key and everything it opened.

@@ -4,7 +4,7 @@
 //! import, and nothing can export it. It stands sealed in a row of its own.
 
 use super::Keyring;
-use super::seal::Place;
+use super::seal::{Place, RowSealer};
 use super::tenant::OpenTenant;
 use crate::crypto::PrivateKey;
 use crate::store::{Change, MetaRow, Row};
@@ -36,6 +36,13 @@ impl Keyring {
         }
         let kept = self.kept_wrapping_key(tenant)?;
         kept.ok_or_else(|| canis_proto::Error::internal("the wrapping key is gone as soon as it was made"))
+    }
+
+    /// Its row under another tenant key, if there is one.
+    pub(super) fn moved_wrapping_key(&self, tenant: &OpenTenant, to: &RowSealer) -> Result<Option<Change>> {
+        let Some(row) = self.store.meta(&MetaRow::wrapping_key(tenant.id))? else { return Ok(None) };
+        let body = tenant.rows.moved(to, &place(tenant.id, row.revision), &row.body)?;
+        Ok(Some(Change::Reseal(Row::Meta(MetaRow { body, ..row }))))
     }
 
     /// The wrapping key, if there is one.

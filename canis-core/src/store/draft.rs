@@ -88,6 +88,7 @@ impl Draft {
             | Change::Restore(_)
             | Change::PutBack(_)
             | Change::Recount
+            | Change::ExpectUnchanged(..)
             | Change::Reseal(_) => {
                 return Err(not_drafted());
             }

@@ -161,9 +161,9 @@ impl Turn {
     }
 }
 
-/// A row of a table that a new root key does not touch was to be sealed anew.
-pub(crate) fn under_no_root_key() -> Error {
-    Error::internal("a row that does not stand under the root key was to be sealed anew")
+/// A row that has no revision, or stands under no key, was to be sealed anew.
+pub(crate) fn sealed_once() -> Error {
+    Error::internal("a row that is not sealed anew in its place was to be")
 }
 
 /// Two writers met: the row is not what the change was computed from.

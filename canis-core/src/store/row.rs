@@ -321,6 +321,9 @@ pub enum Change {
     /// Fails the transaction unless the tenant still has this revision: what was sealed under a tenant key must not be
     /// written when the tenant was wiped meanwhile and has another key.
     ExpectTenant(Id, u64),
+    /// Fails the transaction unless the accumulator of this tenant has this revision (0: there is none): nothing that it counts was
+    /// changed since it was read. For stores whose commits are counted.
+    ExpectUnchanged(Id, u64),
     /// Writes the audit line of this transaction, in place of the same operation's if it is there.
     NoteLine(OutboxRow),
     /// Removes a root slot that has this revision.

@@ -105,6 +105,7 @@ routes! {
     "POST" "/v1/sys/roots/{slot}/rotate" RotateRoot;
     "DELETE" "/v1/sys/roots/{slot}" RemoveRoot;
     "POST" "/v1/sys/root-key/rotate" RotateRootKey;
+    "POST" "/v1/sys/tenants/{name}/rekey" RekeyTenant;
     "POST" "/v1/sys/backups" CreateBackup;
     "GET" "/v1/sys/backups/{backup}" ReadBackup;
     "GET" "/v1/sys/slots" ListSlots;

@@ -36,6 +36,7 @@ use canis_proto::policy::{
     DeletePolicy, ExplainPolicy, Explained, GetPolicy, ListPolicies, PolicyDeleted, PolicyInfo, PolicyList,
     PolicyText, PutPolicy,
 };
+use canis_proto::rekey::{RekeyTenant, TenantRekeyed};
 use canis_proto::role::{DeleteRole, GetRole, ListRoles, PutRole, RoleDeleted, RoleInfo, RoleList, RoleText};
 use canis_proto::root::{
     AddRoot, ListRoots, RemoveRoot, RootKeyRotated, RootList, RootRemoved, RootSlotInfo, RotateRoot,
@@ -153,6 +154,7 @@ pub(crate) fn request_again(payload: &[u8]) -> (OperationId, Vec<u8>) {
         OperationId::RotateRootKey => request::<RotateRootKey<'_>>(args),
         OperationId::CreateBackup => request::<CreateBackup<'_>>(args),
         OperationId::ReadBackup => request::<ReadBackup<'_>>(args),
+        OperationId::RekeyTenant => request::<RekeyTenant<'_>>(args),
         OperationId::Unseal => request::<Unseal<'_>>(args),
         OperationId::SealStore => request::<SealStore>(args),
         OperationId::OperatorToken => request::<OperatorToken<'_>>(args),
@@ -200,6 +202,7 @@ pub(crate) fn answer_again(id: OperationId, payload: &[u8]) -> Vec<u8> {
         OperationId::RotateRootKey => answer::<RootKeyRotated>(payload),
         OperationId::CreateBackup => answer::<BackupMade>(payload),
         OperationId::ReadBackup => answer::<BackupPiece>(payload),
+        OperationId::RekeyTenant => answer::<TenantRekeyed>(payload),
         OperationId::Unseal => answer::<UnsealState>(payload),
         OperationId::SealStore => answer::<StoreSealed>(payload),
         OperationId::ListKeys => answer::<KeyList>(payload),

@@ -3,7 +3,7 @@
 use crate::store::{
     AccumulatorRow, AuditHeadRow, Change, EntryRow, KeyRow, MetaRow, ObjectRow, OutboxRow, Owner, PinRow,
     PolicyRow, ReceiptRow, RoleRow, RootSlotRow, Row, TenantRow, TokenRow, UseRow, VersionRow, conflict,
-    under_no_root_key,
+    sealed_once,
 };
 use canis_proto::{Error, ErrorCode, Id, Result};
 
@@ -99,6 +99,10 @@ impl Tables {
             Change::ExpectTenant(id, revision) => {
                 let there = self.tenants.iter().any(|r| r.id == *id && r.revision == *revision);
                 if there { Ok(()) } else { Err(conflict("tenants", &id.to_string())) }
+            }
+            Change::ExpectUnchanged(id, revision) => {
+                let found = self.accumulators.iter().find(|r| r.id == *id).map_or(0, |r| r.revision);
+                if found == *revision { Ok(()) } else { Err(conflict("accumulators", &id.to_string())) }
             }
             Change::RemoveRootSlot(id, revision) => {
                 let at = self.root_slots.iter().position(|r| r.id == *id && r.revision == *revision);
@@ -220,7 +224,19 @@ impl Tables {
                 let same = |o: &ObjectRow| o.id == r.id && o.revision == r.revision;
                 replace("objects", &mut self.objects, r, same, &r.id.to_string())
             }
-            _ => Err(under_no_root_key()),
+            Row::Key(r) => {
+                let same = |o: &KeyRow| o.id == r.id && o.revision == r.revision;
+                replace("kms_keys", &mut self.keys, r, same, &r.id.to_string())
+            }
+            Row::Role(r) => {
+                let same = |o: &RoleRow| o.id == r.id && o.revision == r.revision;
+                replace("value_roles", &mut self.roles, r, same, &r.id.to_string())
+            }
+            Row::Entry(r) => {
+                let same = |o: &EntryRow| o.id == r.id && o.revision == r.revision;
+                replace("kv_entries", &mut self.entries, r, same, &r.id.to_string())
+            }
+            _ => Err(sealed_once()),
         }
     }
 

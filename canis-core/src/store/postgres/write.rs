@@ -6,7 +6,7 @@ use crate::store::columns::{Columns, Counted, Table};
 use crate::store::{
     AccumulatorRow, Balance, Change, EntryRow, KeyRow, Ledger, MetaRow, ObjectRow, OutboxRow, Owner, Page,
     PinRow, PolicyRow, ReceiptRow, RoleRow, RootSlotRow, Row, TenantRow, TokenRow, UseRow, VersionRow,
-    conflict, under_no_root_key,
+    conflict, sealed_once,
 };
 use canis_proto::{Error, ErrorCode, Id, Result};
 use std::collections::BTreeSet;
@@ -46,8 +46,11 @@ impl<'a> Writer<'a> {
                 | Row::Pin(_)
                 | Row::Token(_)
                 | Row::Policy(_)
-                | Row::Object(_) => self.replace(row, row.revision()).await,
-                _ => Err(under_no_root_key()),
+                | Row::Object(_)
+                | Row::Key(_)
+                | Row::Role(_)
+                | Row::Entry(_) => self.replace(row, row.revision()).await,
+                _ => Err(sealed_once()),
             },
             Change::Restore(row) => self.restore(row).await,
             Change::PutBack(row) => {
@@ -61,6 +64,14 @@ impl<'a> Writer<'a> {
                 match self.exists(sql, &[Param::id(id), Param::count(*revision)]).await? {
                     true => Ok(()),
                     false => Err(conflict("tenants", &id.to_string())),
+                }
+            }
+            Change::ExpectUnchanged(id, revision) => {
+                let sql = "SELECT 1 FROM accumulators WHERE id = $1 AND revision <> $2 UNION ALL
+                           SELECT 1 WHERE $2 > 0 AND NOT EXISTS (SELECT 1 FROM accumulators WHERE id = $1)";
+                match self.exists(sql, &[Param::id(id), Param::count(*revision)]).await? {
+                    false => Ok(()),
+                    true => Err(conflict("accumulators", &id.to_string())),
                 }
             }
             Change::NoteLine(row) => self.note_line(row).await,
@@ -322,6 +333,7 @@ pub(super) fn is_of_credentials(change: &Change) -> bool {
                 | Row::Accumulator(_)
         ),
         Change::ExpectTenant(..)
+        | Change::ExpectUnchanged(..)
         | Change::NoteLine(_)
         | Change::RemoveObject(..)
         | Change::RemoveEntry(..)

@@ -5,7 +5,7 @@ use super::counted::Writer;
 use super::table::Columns;
 use crate::store::{
     Change, EntryRow, KeyRow, Ledger, MetaRow, ObjectRow, PinRow, PolicyRow, ReceiptRow, RoleRow,
-    RootSlotRow, Row, TenantRow, TokenRow, UseRow, VersionRow, conflict, under_no_root_key,
+    RootSlotRow, Row, TenantRow, TokenRow, UseRow, VersionRow, conflict, sealed_once,
 };
 use canis_proto::{Error, ErrorCode, Id, Result};
 use rusqlite::{Connection, TransactionBehavior, params_from_iter};
@@ -59,6 +59,7 @@ fn apply(writer: &mut Writer<'_>, change: &Change) -> Result<()> {
             done
         }
         Change::ExpectTenant(id, revision) => expect_tenant(writer, *id, *revision),
+        Change::ExpectUnchanged(id, revision) => expect_unchanged(writer, *id, *revision),
         Change::NoteLine(row) => super::audit::note_line(writer.path, &writer.transaction, row),
         Change::RemoveRootSlot(id, revision) => writer.remove::<RootSlotRow>(*id, *revision),
         Change::RemoveObject(id, revision) => writer.remove::<ObjectRow>(*id, *revision),
@@ -110,7 +111,10 @@ fn reseal(writer: &mut Writer<'_>, row: &Row) -> Result<()> {
         Row::Token(row) => writer.replace(row, row.revision, &row.id.to_string()),
         Row::Policy(row) => writer.replace(row, row.revision, &row.id.to_string()),
         Row::Object(row) => writer.replace(row, row.revision, &row.id.to_string()),
-        _ => Err(under_no_root_key()),
+        Row::Key(row) => writer.replace(row, row.revision, &row.id.to_string()),
+        Row::Role(row) => writer.replace(row, row.revision, &row.id.to_string()),
+        Row::Entry(row) => writer.replace(row, row.revision, &row.id.to_string()),
+        _ => Err(sealed_once()),
     }
 }
 
@@ -120,6 +124,16 @@ fn expect_tenant(writer: &Writer<'_>, id: Id, revision: u64) -> Result<()> {
     match writer.exists(sql, &[id.as_bytes(), &revision])? {
         true => Ok(()),
         false => Err(conflict("tenants", &id.to_string())),
+    }
+}
+
+fn expect_unchanged(writer: &Writer<'_>, id: Id, revision: u64) -> Result<()> {
+    let sql = "SELECT 1 FROM accumulators WHERE id = ?1 AND revision <> ?2 UNION ALL
+               SELECT 1 WHERE ?2 > 0 AND NOT EXISTS (SELECT 1 FROM accumulators WHERE id = ?1)";
+    let revision = i64::try_from(revision).unwrap_or(i64::MAX);
+    match writer.exists(sql, &[id.as_bytes(), &revision])? {
+        false => Ok(()),
+        true => Err(conflict("accumulators", &id.to_string())),
     }
 }
 
