@@ -1,6 +1,6 @@
 //! A store's directory: which file is what, who holds it, and where the root's credential is found.
 //!
-//! Programs use this; [`crate::Core`] itself knows no path. `canis.toml` looks like
+//! Programs use this; [`crate::Core`] itself knows no path. `canis.toml` looks like this; docs/configuration.md has every key:
 //!
 //! ```toml
 //! socket = "/run/canis/canis.sock"                  # optional: a server's Unix socket for every user of this host
@@ -33,6 +33,7 @@
 
 use crate::Issuer;
 use crate::clock::SystemClock;
+use crate::config_keys::unknown_keys;
 use crate::crypto::default_provider;
 use crate::root::{Credential, HsmHelper, HsmLoss};
 use crate::secret_file::{read_keyfile, read_line, variable};
@@ -400,8 +401,11 @@ impl DataDir {
     pub fn read_config(&self) -> Result<Config> {
         let path = self.config_path();
         match std::fs::read_to_string(&path) {
-            Ok(text) => toml::from_str(&text)
-                .map_err(|e| Error::invalid(format!("{}: {}", path.display(), e.to_string().trim()))),
+            Ok(text) => match unknown_keys(&path.display().to_string(), &text).into_iter().next() {
+                Some(unknown) => Err(unknown),
+                None => toml::from_str(&text)
+                    .map_err(|e| Error::invalid(format!("{}: {}", path.display(), e.to_string().trim()))),
+            },
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Config::default()),
             Err(e) => Err(unavailable(&path, &e)),
         }

@@ -9,6 +9,7 @@ pub mod audit;
 pub mod backup;
 mod caller;
 pub mod clock;
+pub mod config_keys;
 mod core;
 pub mod crypto;
 pub mod datadir;

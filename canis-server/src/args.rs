@@ -15,6 +15,10 @@ pub struct Options {
     /// The data directory that `canis init` made.
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
+    /// Say everything that is wrong with flags, canis.toml, store, certificates and credentials, and end: 0 if nothing is,
+    /// else 3. Nothing is changed.
+    #[arg(long)]
+    pub check_config: bool,
     /// Where to listen; port 0 takes a free one and prints it.
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7443")]
     pub listen: SocketAddr,

@@ -6,6 +6,7 @@ use crate::audit::Writing;
 use crate::listener::{Listeners, Server};
 use crate::local::LocalListener;
 use crate::pool::Pool;
+use crate::service::Manager;
 use crate::tls::{ClientTrust, Tls};
 use crate::{http, limits, metrics, timer, unseal};
 use canis_core::clock::SystemClock;
@@ -139,7 +140,7 @@ fn close(core: Arc<Core>) {
 }
 
 /// Which client certificates are asked for: as the flags say, else as `canis.toml` does. What either requires is required.
-fn client_trust(
+pub(crate) fn client_trust(
     flag: Option<PathBuf>,
     required: bool,
     config: Option<&TlsConfig>,
@@ -177,11 +178,15 @@ async fn serve(
     if let Some(metrics) = metrics {
         serving.spawn(metrics::accept_all(Arc::clone(&server), metrics));
     }
+    let manager = Manager::of_environment();
+    let lives = manager.keep_told();
+    manager.tell("READY=1");
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => break info!("SIGTERM"),
             _ = signals.interrupt.recv() => break info!("SIGINT"),
             _ = signals.hangup.recv() => {
+                manager.tell("RELOADING=1");
                 match server.tls.reload() {
                     Ok(()) => info!("SIGHUP: new connections get the certificate that is there now"),
                     Err(error) => error!(%error, "SIGHUP: the certificate stays as it was"),
@@ -189,12 +194,17 @@ async fn serve(
                 if let Err(error) = issuers.read_into(&server.core) {
                     error!(%error, "SIGHUP: the keys of issuers stay as they were");
                 }
+                manager.tell("READY=1");
             }
         }
     }
+    manager.tell("STOPPING=1");
     drain.send_replace(true);
     // They end by their own deadlines.
     serving.join_all().await;
+    if let Some(lives) = lives {
+        lives.abort();
+    }
 }
 
 /// Whose JSON Web Tokens are taken.

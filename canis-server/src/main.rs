@@ -6,6 +6,7 @@
 use canis_core::root::{HsmHelper, serve_hsm};
 use canis_proto::{Error, Result};
 use canis_server::args::{LogFormat, Options};
+use canis_server::check::check;
 use canis_server::daemon;
 use clap::Parser;
 use std::alloc::System;
@@ -23,6 +24,9 @@ fn main() -> ExitCode {
         return serve_hsm();
     }
     let options = Options::parse();
+    if options.check_config {
+        return tell(check(options));
+    }
     let kept = canis_core::secret::keep_process_private();
     let started = start_log(&options).inspect(|()| {
         if let Err(error) = kept {
@@ -36,6 +40,16 @@ fn main() -> ExitCode {
             ExitCode::from(3)
         }
     }
+}
+
+/// Tells what is wrong, a line each.
+fn tell(wrong: Vec<Error>) -> ExitCode {
+    wrong.iter().for_each(|error| println!("{error}"));
+    if wrong.is_empty() {
+        println!("nothing is wrong");
+        return ExitCode::SUCCESS;
+    }
+    ExitCode::from(3)
 }
 
 fn start_log(options: &Options) -> Result<()> {

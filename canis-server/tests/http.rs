@@ -293,3 +293,28 @@ fn describes_itself() {
     let out = Command::new("curl").arg("--version").output().unwrap();
     assert!(out.status.success());
 }
+
+/// Each answer names its request; the log's lines name it too, with the trace that the caller sent, and nothing else of it.
+#[test]
+fn requests_are_told_apart() {
+    let site = Site::with(&["--log-format", "json"]);
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let sent = format!("traceparent: 00-{trace}-00f067aa0ba902b7-01");
+    let forged = "traceparent: 00-forged-line-01";
+    let id = |came: &web::Came| {
+        came.head.lines().find_map(|line| line.strip_prefix("x-request-id: ")).unwrap().trim().to_owned()
+    };
+    let traced = id(&site.ask_with("GET", "/v1/kms/keys/absent", &["--header", &sent]));
+    let other = id(&site.ask_with("GET", "/v1/kms/keys/absent", &["--header", forged]));
+    assert_ne!(traced, other);
+    assert_eq!(id(&site.curl("GET", "/v1/sys/health", &["--header", "x-request-id: mine"])).len(), 16);
+    let log = site.server.log();
+    let about = |id: &str| {
+        let line = log.lines().find(|line| line.contains(id)).unwrap_or_else(|| panic!("{log}"));
+        serde_json::from_str::<serde_json::Value>(line).unwrap()
+    };
+    let line = about(&traced);
+    assert_eq!((&line["span"]["trace"], &line["fields"]["code"]), (&json!(trace), &json!("key_not_found")));
+    assert!(about(&other)["span"]["trace"].is_null());
+    assert!(!log.contains("forged") && !log.contains("mine"), "{log}");
+}

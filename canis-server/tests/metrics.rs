@@ -270,3 +270,31 @@ fn silent_peers() {
     assert_eq!(plain(&site, &[]).status, 200);
     drop(silent);
 }
+
+/// The dashboard and the alarms ask for metrics and labels that exist, in queries that Prometheus would take.
+#[test]
+fn dashboard_and_alarms_use_what_there_is() {
+    let mut names = serde_json::Map::new();
+    for family in Family::ALL {
+        let parts: &[&str] = match family.kind {
+            Kind::Histogram => &["_bucket", "_count", "_sum"],
+            Kind::Summary => &["_count", "_sum"],
+            Kind::Counter | Kind::Gauge => &[""],
+        };
+        for part in parts {
+            names.insert(format!("{}{part}", family.queried()), family.labels.into());
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("names.json");
+    fs::write(&file, Json::Object(names).to_string()).unwrap();
+    let output = Command::new(harness::client_of_python("python"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["tests/watched.py", "../docs/grafana.json", "../docs/alerts.yml"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    let told = harness::stdout(&output);
+    let numbers: Vec<usize> = told.split_whitespace().map(|number| number.parse().unwrap()).collect();
+    assert!(numbers[0] >= 30 && numbers[1] >= 25, "{told}");
+}

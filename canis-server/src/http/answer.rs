@@ -4,7 +4,7 @@ use super::body::{self, Form};
 use super::path::{self, Found};
 use super::routes::Route;
 use super::who::{self, Callers};
-use super::{json, json_text, metrics, openapi, problem, public_keys, query, vault};
+use super::{json, json_text, metrics, openapi, problem, public_keys, query, trace, vault};
 use crate::budget::Budget;
 use crate::frames::End;
 use crate::listener::Server;
@@ -25,6 +25,7 @@ use serde_json::Value as Json;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 /// What an answer is.
 pub(crate) type Answer = Response<Full<Bytes>>;
@@ -50,8 +51,11 @@ impl Asker {
     /// and reads then gets its answer.
     pub(crate) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Answer {
         let (head, mut body) = request.into_parts();
-        let outcome = self.try_answer(&head, &mut body).await;
+        let id = trace::id();
+        let span = trace::span(&id, &head.headers);
+        let outcome = self.try_answer(&head, &mut body).instrument(span).await;
         let mut answer = outcome.unwrap_or_else(|error| refusal(problem::status(error.code), &error));
+        answer.headers_mut().extend(trace::header(&id).map(|id| (trace::REQUEST_ID, id)));
         self.server.metrics.answered(answer.status().as_u16());
         if head.method == Method::HEAD {
             // It has the head of the answer and nothing else (RFC 9110, section 9.3.2); hyper leaves that out for HTTP/2.

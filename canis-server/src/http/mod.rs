@@ -14,6 +14,7 @@ mod public_keys;
 mod query;
 mod routes;
 mod serve;
+mod trace;
 mod vault;
 mod who;
 

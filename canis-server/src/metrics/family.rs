@@ -70,8 +70,8 @@ families! {
     HSM_CALLS "canis_hsm_call_seconds" Summary [] "How long each thing took that an HSM was asked.";
     HSM_ERRORS "canis_hsm_errors" Counter [] "Things an HSM was asked that failed.";
     HSM_UP "canis_hsm_up" Gauge [] "1 if the HSM could be reached when it was asked last; missing until then.";
-    AUDIT_WAITING "canis_audit_lines_waiting" Gauge [] "Lines of the audit log that are not on the disk yet.";
-    AUDIT_WRITTEN "canis_audit_written_timestamp_seconds" Gauge [] "When lines of the audit log were written to the disk last.";
+    AUDIT_WAITING "canis_audit_lines_waiting" Gauge [] "Lines of the audit log that are not written yet.";
+    AUDIT_WRITTEN "canis_audit_written_timestamp_seconds" Gauge [] "When lines of the audit log were written last.";
     AUDIT_FAILING "canis_audit_failing" Gauge [] "1 as long as the audit log cannot be written.";
     AUDIT_FAILURES "canis_audit_failures" Counter [] "Tries to write the audit log that failed.";
     AUDIT_UNWRITTEN "canis_audit_unwritten_answers" Counter [] "Answers replaced by an error because their line could not be written.";

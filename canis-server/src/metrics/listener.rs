@@ -23,17 +23,26 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
+/// Refuses an address that others than this machine can reach.
+///
+/// # Errors
+/// `invalid_argument`.
+pub(crate) fn for_this_machine(address: SocketAddr) -> Result<()> {
+    if address.ip().is_loopback() {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "--metrics {address} would tell the network; name an address of this machine, as 127.0.0.1:9743, or \
+         let Prometheus ask at --http with a token that may read sys/metrics"
+    )))
+}
+
 /// Listens.
 ///
 /// # Errors
-/// `invalid_argument` for an address that others than this machine can reach; `unavailable`.
+/// As above; `unavailable`.
 pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener> {
-    if !address.ip().is_loopback() {
-        return Err(Error::invalid(format!(
-            "--metrics {address} would tell the network; name an address of this machine, as 127.0.0.1:9743, or \
-             let Prometheus ask at --http with a token that may read sys/metrics"
-        )));
-    }
+    for_this_machine(address)?;
     daemon::listen(" for metrics", "--metrics", address).await
 }
 

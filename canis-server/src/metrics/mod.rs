@@ -14,4 +14,4 @@ pub(crate) use counts::Metrics;
 pub(crate) use exposition::Form;
 pub use family::{Family, Kind};
 pub(crate) use gather::{sealed, text};
-pub(crate) use listener::{accept_all, listen};
+pub(crate) use listener::{accept_all, for_this_machine, listen};

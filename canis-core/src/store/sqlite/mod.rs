@@ -4,6 +4,8 @@
 //! processes fairly, which SQLite's own busy handler does not. `synchronous = FULL` makes a commit durable before it
 //! is answered.
 
+pub use header::check_header;
+
 use super::{
     AccumulatorRow, Change, EntryRow, KeyRow, Ledger, MetaRow, ObjectQuery, ObjectRow, PinRow, PolicyRow,
     ReceiptRow, RoleRow, RootSlotRow, Row, Store, TenantRow, TokenRow, Turn, UNSAID, UseRow, VersionRow,
@@ -22,6 +24,7 @@ mod connection;
 mod counted;
 mod generation;
 mod growth;
+mod header;
 mod lock;
 mod making;
 mod pool;
