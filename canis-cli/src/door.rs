@@ -109,7 +109,8 @@ impl Door {
 
 /// The server that holds the directory, and no other: it must know the store's id.
 fn server_of(dir: &DataDir, connection: &Connection) -> Result<Client> {
-    let store = Core::open(Arc::new(dir.open_store()?), default_provider(), Arc::new(SystemClock))?;
+    let store = dir.open_any_store(dir.read_config()?.store.as_ref())?;
+    let store = Core::open(store, default_provider(), Arc::new(SystemClock))?;
     let expected = store.call(&Caller::anonymous(), Status)?.store;
     let cacert = connection.cacert.clone().or_else(|| Some(dir.ca_path()));
     let connection = Connection { cacert, ..connection.clone() };

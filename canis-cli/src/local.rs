@@ -45,7 +45,8 @@ pub(crate) fn open_to_accept(local: &Local) -> Result<(Core, Option<Credential>)
 
 /// The store of a data directory as it lies there.
 pub(crate) fn open_sealed(dir: &DataDir) -> Result<Core> {
-    let core = Core::open(Arc::new(dir.open_store()?), default_provider(), Arc::new(SystemClock))?;
+    let store = dir.open_any_store(dir.read_config()?.store.as_ref())?;
+    let core = Core::open(store, default_provider(), Arc::new(SystemClock))?;
     core.set_hsm_helper(hsm_helper());
     core.audited(Settings::of_program(dir.path()))
 }

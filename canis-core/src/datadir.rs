@@ -31,7 +31,6 @@
 //! jwks = "/etc/canis/issuer.jwks"                   # the issuer's keys, a JWK Set
 //! ```
 
-use crate::Issuer;
 use crate::clock::SystemClock;
 use crate::config_keys::unknown_keys;
 use crate::crypto::default_provider;
@@ -48,6 +47,11 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+mod clients;
+mod place;
+pub use clients::{IssuerSource, TlsConfig};
+pub use place::{StoreConfig, StoreFlags};
 
 /// A store's directory.
 #[derive(Clone, Debug)]
@@ -97,59 +101,6 @@ pub struct Config {
     /// Whose JSON Web Tokens a server takes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub jwt: Vec<IssuerSource>,
-}
-
-/// Whose JSON Web Tokens a server takes, and where the issuer's keys are.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct IssuerSource {
-    /// What its tokens say in `iss`, exactly.
-    pub issuer: String,
-    /// Its JWK Set.
-    pub jwks: PathBuf,
-}
-
-impl IssuerSource {
-    /// Reads the keys.
-    ///
-    /// # Errors
-    /// `invalid_argument` naming the file.
-    pub fn read(&self) -> Result<Issuer> {
-        let keys = std::fs::read(&self.jwks)
-            .map_err(|error| Error::invalid(format!("cannot read {}: {error}", self.jwks.display())))?;
-        Ok(Issuer { name: self.issuer.clone(), keys })
-    }
-}
-
-/// A database that holds the store.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StoreConfig {
-    /// Where it is: `postgres://USER@HOST:5432/DATABASE`, never with a password.
-    pub url: String,
-    /// A file that holds the user's password; a newline at its end is not part of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub password_file: Option<PathBuf>,
-    /// The CAs that sign the database's certificate, PEM.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ca: Option<PathBuf>,
-    /// How many connections there are at most; 16 if missing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub connections: Option<NonZeroU16>,
-    /// How many seconds what is in memory may be used while the database does not answer; 60 if missing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub grace: Option<u32>,
-}
-
-/// What a server asks of its clients in the TLS handshake.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TlsConfig {
-    /// The CAs that sign client certificates, PEM.
-    pub client_ca: PathBuf,
-    /// Whether clients without one are refused.
-    #[serde(default)]
-    pub require_client_certificate: bool,
 }
 
 /// Where a root's credential is found.
@@ -347,7 +298,7 @@ impl DataDir {
         matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
     }
 
-    /// Opens the store.
+    /// Opens the store in `canis.dat`.
     ///
     /// # Errors
     /// `store_unavailable` if there is none, and those of [`SqliteStore::open`].
@@ -364,11 +315,12 @@ impl DataDir {
         SqliteStore::open(&self.store_path())
     }
 
-    /// Opens the store, or makes one without a root.
+    /// Opens the store in `canis.dat`, or makes one without a root.
     ///
     /// # Errors
     /// Those of [`SqliteStore::open`] and [`SqliteStore::create`].
     pub fn open_or_create_store(&self) -> Result<SqliteStore> {
+        self.refuse_database("use the PKCS#11 module at a server of it")?;
         if !self.store_exists() {
             std::fs::DirBuilder::new()
                 .recursive(true)

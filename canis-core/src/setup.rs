@@ -15,7 +15,7 @@ use crate::root::{NewRoot, new_slot};
 use crate::secret::SecretBytes;
 use crate::store::memory::MemoryStore;
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Change, MetaRow, Row, Store};
+use crate::store::{Change, Ledger, MetaRow, Row, Store};
 use canis_proto::{Capabilities, Id, Result};
 use std::sync::Arc;
 
@@ -44,8 +44,37 @@ pub fn create(
     provider: &'static Provider,
     clock: Arc<dyn Clock>,
 ) -> Result<Created> {
-    selftest::run(provider)?;
     dir.refuse_existing_store()?;
+    create_by(root, secrets, provider, clock, |first, ledger| {
+        SqliteStore::create(&dir.store_path(), first, Some(ledger))
+    })
+}
+
+/// The same in a database.
+///
+/// # Errors
+/// As above.
+#[cfg(feature = "postgres")]
+pub fn create_in(
+    database: &crate::datadir::StoreConfig,
+    root: NewRoot,
+    secrets: &[(&str, &SecretBytes)],
+    provider: &'static Provider,
+    clock: Arc<dyn Clock>,
+) -> Result<Created> {
+    create_by(root, secrets, provider, clock, |first, ledger| {
+        crate::store::postgres::PostgresStore::create(database, first, Some(ledger))
+    })
+}
+
+fn create_by(
+    root: NewRoot,
+    secrets: &[(&str, &SecretBytes)],
+    provider: &'static Provider,
+    clock: Arc<dyn Clock>,
+    write: impl FnOnce(&[Change], &dyn Ledger) -> Result<()>,
+) -> Result<Created> {
+    selftest::run(provider)?;
     let (store, facts) = facts(provider, &*clock)?;
     let root_key = fresh_key(provider)?;
     let slot = new_slot(provider, store, root, &root_key, clock.now_micros())?;
@@ -72,7 +101,7 @@ pub fn create(
     let (row, token) = keyring.new_token(tenant.id, &first_token)?;
     first.push(Change::Put(Row::Token(row)));
     first.push(Change::Recount);
-    SqliteStore::create(&dir.store_path(), &first, Some(&accountant))?;
+    write(&first, &accountant)?;
     Ok(Created { store, token })
 }
 

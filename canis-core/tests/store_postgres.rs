@@ -18,7 +18,7 @@ fn config(postgres: &Postgres) -> StoreConfig {
 }
 
 fn open(postgres: &Postgres) -> PostgresStore {
-    PostgresStore::open(&config(postgres), &std::env::temp_dir()).unwrap()
+    PostgresStore::open(&config(postgres), postgres.folder()).unwrap()
 }
 
 fn refused(config: &StoreConfig) -> canis_proto::Error {

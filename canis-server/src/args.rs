@@ -19,6 +19,10 @@ pub struct Options {
     /// else 3. Nothing is changed.
     #[arg(long)]
     pub check_config: bool,
+    /// The PostgreSQL database that holds the store, without a password; canis.toml says it otherwise ([store]), and
+    /// where the password is.
+    #[arg(long, value_name = "URL")]
+    pub store: Option<String>,
     /// Where to listen; port 0 takes a free one and prints it.
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7443")]
     pub listen: SocketAddr,

@@ -10,9 +10,8 @@ use crate::service::Manager;
 use crate::tls::{ClientTrust, Tls};
 use crate::{http, limits, metrics, timer, unseal};
 use canis_core::clock::SystemClock;
-use canis_core::datadir::{DataDir, IssuerSource, TlsConfig};
+use canis_core::datadir::{DataDir, IssuerSource, StoreFlags, TlsConfig};
 use canis_core::root::HsmHelper;
-use canis_core::store::at_hand::AtHand;
 use canis_core::{Core, default_provider};
 use canis_proto::{Error, ErrorCode, Result};
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -36,8 +35,10 @@ use tracing::{error, info, warn};
 pub fn run(options: Options) -> Result<()> {
     let dir = DataDir::new(options.data);
     let _lock = dir.lock()?;
-    let mut core =
-        Core::open(Arc::new(AtHand(dir.open_store()?)), default_provider(), Arc::new(SystemClock))?;
+    let config = dir.read_config()?;
+    let database = StoreFlags { url: options.store, ..StoreFlags::default() }.over(config.store.clone())?;
+    let store = dir.open_store_at_hand(database.as_ref())?;
+    let mut core = Core::open(store, default_provider(), Arc::new(SystemClock))?;
     if let Some(settings) = options.audit.settings(dir.path()) {
         core = core.audited(settings)?;
     }
@@ -52,7 +53,6 @@ pub fn run(options: Options) -> Result<()> {
             ),
         ));
     }
-    let config = dir.read_config()?;
     let clients = client_trust(options.client_ca, options.require_client_certificate, config.tls.as_ref())?;
     let tls = Tls::new(DataDir::new(dir.path()), clients)?;
     let issuers = Trusted([options.jwks, config.jwt.clone()].concat());

@@ -85,6 +85,12 @@ impl Postgres {
         format!("postgres://canis@/{database}?host={}", self.folder.path().display())
     }
 
+    /// Its directory, for files of a test.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// What `psql` shows for commands; rows without headings, unless it describes something (`\\d`).
     #[must_use]
     pub fn shows(&self, sql: &str) -> String {

@@ -1,6 +1,7 @@
 //! A real `canis-server` on a free port, and the `canis` program pointed at it.
 
 use crate::built::binary;
+use crate::postgres::Postgres;
 use crate::run::{Finished, run};
 use crate::softhsm::SoftHsm;
 use std::io::{BufRead, BufReader, Read};
@@ -54,6 +55,28 @@ impl Site {
         let keyfile = dir.path().join("root.key").display().to_string();
         let mut site = Site { dir, token: String::new(), softhsm: None };
         site.init(&["--root", "keyfile", "--keyfile", &keyfile]);
+        site
+    }
+
+    /// A site whose store is in a database, opened by a key file.
+    #[must_use]
+    pub fn in_database(database: &Postgres) -> Self {
+        let dir = temporary();
+        let keyfile = dir.path().join("root.key").display().to_string();
+        let mut site = Site { dir, token: String::new(), softhsm: None };
+        site.init(&["--root", "keyfile", "--keyfile", &keyfile, "--store", &database.url()]);
+        site
+    }
+
+    /// Another host of the same store, as docs/operations.md sets one up: the configuration and the TLS files.
+    #[must_use]
+    pub fn beside(&self) -> Site {
+        let site = Site { dir: temporary(), token: self.token.clone(), softhsm: self.softhsm.clone() };
+        std::fs::create_dir(site.data()).unwrap_or_else(|e| panic!("cannot make a directory: {e}"));
+        for file in ["canis.toml", "ca.pem", "server.pem", "server.key"] {
+            let copied = std::fs::copy(self.data().join(file), site.data().join(file));
+            assert!(copied.is_ok(), "{file} cannot be copied");
+        }
         site
     }
 

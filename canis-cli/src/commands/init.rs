@@ -6,7 +6,7 @@ use crate::rollback::Made;
 use crate::{certificates, files, show};
 use crate::{local, secret_file};
 use canis_core::clock::SystemClock;
-use canis_core::datadir::{Config, DataDir, RootSource};
+use canis_core::datadir::{Config, DataDir, RootSource, StoreConfig, StoreFlags};
 use canis_core::default_provider;
 use canis_core::root::NewRoot;
 use canis_core::secret::SecretBytes;
@@ -39,9 +39,14 @@ pub(crate) fn run(args: Init, json: bool) -> Result<()> {
     made.begin(dir.path())?;
     let (root, source) = root(&args, &mut made)?;
     let ca_key = certificates::provide(&dir, &args.tls_name, &mut made)?;
-    remember_root(&dir, source, &mut made)?;
+    let database = database(&args)?;
+    remember(&dir, source, database.clone(), &mut made)?;
     let secrets: Vec<(&str, &SecretBytes)> = ca_key.iter().map(|key| (CA_KEY, key)).collect();
-    let created = setup::create(&dir, root, &secrets, default_provider(), Arc::new(SystemClock))?;
+    let (provider, clock) = (default_provider(), Arc::new(SystemClock));
+    let created = match &database {
+        Some(database) => setup::create_in(database, root, &secrets, provider, clock)?,
+        None => setup::create(&dir, root, &secrets, provider, clock)?,
+    };
     made.keep();
     report(&dir, &created, json)
 }
@@ -133,18 +138,36 @@ fn keyfile(file: &Path, made: &mut Made) -> Result<SecretBytes> {
     Ok(key)
 }
 
-/// Lets the server find the credential by itself, if it is in a file that stays.
-fn remember_root(dir: &DataDir, source: RootSource, made: &mut Made) -> Result<()> {
+/// The database that the store is to be in.
+fn database(args: &Init) -> Result<Option<StoreConfig>> {
+    let place = |file: &Option<PathBuf>| file.as_deref().map(absolute).transpose();
+    let flags = StoreFlags {
+        url: args.store.clone(),
+        // Not every name of a password's file is a path.
+        password_file: match &args.store_password_file {
+            Some(file) if !canis_core::secret_file::is_path(file) => Some(file.clone()),
+            file => place(file)?,
+        },
+        ca: place(&args.store_ca)?,
+    };
+    flags.over(None)
+}
+
+/// Lets the server find the credential by itself, if it is in a file that stays, and the store's database.
+fn remember(dir: &DataDir, source: RootSource, database: Option<StoreConfig>, made: &mut Made) -> Result<()> {
     let path = dir.config_path();
     let (RootSource::Passphrase { file } | RootSource::Keyfile { file } | RootSource::Hsm { file, .. }) =
         &source;
     if path.exists() {
+        if database.is_some() && dir.read_config()?.store != database {
+            return Err(Error::invalid(format!("{} is there and names another store", path.display())));
+        }
         eprintln!("canis: warning: {} was there and is left as it is", path.display());
         return Ok(());
     }
     let root = (file.is_file() || !canis_core::secret_file::is_path(file)).then_some(source);
     made.file(&path)?;
-    dir.write_config(&Config { root, ..Config::default() })
+    dir.write_config(&Config { root, store: database, ..Config::default() })
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {

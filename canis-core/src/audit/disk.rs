@@ -39,7 +39,8 @@ impl Log {
         *kept = mark.chain.seq;
         // Only what is on the disk: else a power cut would look as if somebody had removed lines.
         if let Some(keys) = self.keys().filter(|_| due) {
-            let row = Head::of(&mark.chain, mark.files, false).row(keys, self.place.writer)?;
+            let host = self.place.store.host();
+            let row = Head::of(&mark.chain, mark.files, false, host).row(keys, self.place.writer)?;
             self.place.store.seal_audit(&row, &mark.written)?;
             self.writer().told(&mark, self.now());
         }

@@ -48,6 +48,7 @@ impl Store for Audited {
 
     handed_on!(passed_on);
     passed_on! {
+        fn host(&self) -> Id;
         fn credentials(&self) -> u64;
         fn generation(&self) -> u64;
         fn pause(&self);

@@ -31,6 +31,9 @@ impl Log {
         let none = BTreeMap::new();
         for row in open {
             let own = files.get(&row.writer).unwrap_or(&none);
+            if !is_of_host(store.host(), Head::read(keys, &row).ok().as_ref(), own) {
+                continue;
+            }
             if !own.values().next_back().is_some_and(|last| is_alive(last)) {
                 self.recover_one(keys, &row, own, left.remove(&row.writer).unwrap_or_default())?;
             }
@@ -70,10 +73,19 @@ impl Log {
     /// so that it stays found.
     fn ended(&self, keys: &AuditKeys, row: &AuditHeadRow, found: &Found) -> Result<AuditHeadRow> {
         match found.broken {
-            None => Head::of(&found.chain, found.files, true).row(keys, row.writer),
+            None => {
+                let host = self.place.store.host();
+                Head::of(&found.chain, found.files, true, host).row(keys, row.writer)
+            }
             Some(_) => Ok(AuditHeadRow { ended: true, ..row.clone() }),
         }
     }
+}
+
+/// Whether a writer's files are to be on this host. Where a store has several, each looks after its own writers: the others'
+/// may be at work. A head that cannot be read is of the host that has files of its writer.
+fn is_of_host(host: Id, head: Option<&Head>, files: &BTreeMap<u32, PathBuf>) -> bool {
+    host == Id::STORE || head.map_or(!files.is_empty(), |head| head.host == host)
 }
 
 /// The line of a change that was made, as far as it was known before.

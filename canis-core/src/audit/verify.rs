@@ -53,13 +53,20 @@ pub(crate) fn verify(store: &dyn Store, keys: &AuditKeys, folder: &Path) -> Resu
 
 fn heads(store: &dyn Store, keys: &AuditKeys) -> Result<(BTreeMap<Id, Head>, AuditReport)> {
     let (mut heads, mut report) = (BTreeMap::new(), AuditReport::default());
+    let (host, mut others) = (store.host(), 0);
     for row in store.audit_heads()? {
         match Head::read(keys, &row) {
+            Ok(head) if host != Id::STORE && head.host != host => others += 1,
             Ok(head) => drop(heads.insert(row.writer, head)),
             Err(error) => {
                 report.broken.push(Broken { file: String::new(), line: 0, why: error.message });
             }
         }
+    }
+    if others > 0 {
+        report.notes.push(format!(
+            "{others} writers of this store have their files on other hosts; verify them there"
+        ));
     }
     Ok((heads, report))
 }

@@ -216,8 +216,9 @@ impl Writer {
 
     fn seal(&mut self, log: &Log, ended: bool) -> Result<()> {
         let Some(keys) = log.keys() else { return Ok(()) };
-        let row = Head::of(&self.chain, self.files, ended).row(keys, log.place.writer)?;
-        log.place.store.seal_audit(&row, &self.written)?;
+        let store = &log.place.store;
+        let row = Head::of(&self.chain, self.files, ended, store.host()).row(keys, log.place.writer)?;
+        store.seal_audit(&row, &self.written)?;
         self.written.clear();
         self.sealed = Some((self.chain.seq, log.now()));
         Ok(())

@@ -26,6 +26,7 @@ pub fn restore(
 ) -> Result<BackupFacts> {
     selftest::run(provider)?;
     dir.refuse_existing_store()?;
+    dir.refuse_database("a backup is restored into a canis.dat: take another directory")?;
     let mut opened = Some(Opened::by(provider, from, credential)?);
     let mut facts = None;
     SqliteStore::create_by(&dir.store_path(), &mut |commit| {

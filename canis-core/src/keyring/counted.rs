@@ -89,6 +89,7 @@ impl Store for Counted {
     handed_on!(passed_on);
     passed_on! {
         fn commit_by(&self, changes: &[Change], ledger: Option<&dyn Ledger>) -> Result<()>;
+        fn host(&self) -> Id;
         fn credentials(&self) -> u64;
         fn generation(&self) -> u64;
         fn pause(&self);

@@ -37,8 +37,6 @@ macro_rules! record {
     };
 }
 
-pub(crate) use record;
-
 record! {
     /// Facts about the store.
     StoredFacts, StoreFacts, "the store", {

@@ -26,7 +26,7 @@ impl Core {
     /// Those of `work`; `conflict` if others are always faster; those of the store.
     pub fn together<T>(&self, mut work: impl FnMut(&Core) -> Result<T>) -> Result<T> {
         let _steady = self.keyring.steady_root()?;
-        let mut waited = None;
+        let (mut waited, mut taken) = (None, false);
         for _ in 0..TRIES {
             let draft = Arc::new(Draft::over(Arc::clone(&self.keyring.store)));
             let core = self.drafted(&draft);
@@ -51,7 +51,11 @@ impl Core {
                     return Ok(done);
                 }
                 // Whoever lost once waits for its turn, so that slow work is not done for nothing again and again.
-                Err(error) if error.code == ErrorCode::Conflict => {
+                // A name that was free was taken meanwhile: the work says so, or finds that it was done elsewhere.
+                Err(error)
+                    if error.code == ErrorCode::Conflict
+                        || (error.code == ErrorCode::KeyExists && !std::mem::replace(&mut taken, true)) =>
+                {
                     waited.get_or_insert_with(|| {
                         self.keyring.losers.lock().unwrap_or_else(PoisonError::into_inner)
                     });

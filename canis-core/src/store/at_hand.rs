@@ -26,6 +26,10 @@ impl<S: Store> Store for AtHand<S> {
         fn commit_by(&self, changes: &[Change], ledger: Option<&dyn Ledger>) -> Result<()>;
     }
 
+    fn host(&self) -> Id {
+        self.0.host()
+    }
+
     fn credentials(&self) -> u64 {
         self.0.credentials()
     }

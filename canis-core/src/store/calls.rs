@@ -39,6 +39,7 @@ macro_rules! handed_on {
             fn purge(&self) -> Result<()>;
             fn scratch(&self) -> Result<std::fs::File>;
             fn pin_turn(&self) -> Result<$crate::store::Turn>;
+            fn due_turn(&self) -> Result<Option<$crate::store::Turn>>;
         }
     };
 }

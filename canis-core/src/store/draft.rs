@@ -330,6 +330,10 @@ impl Store for Draft {
         self.base.count_uses(uses)
     }
 
+    fn host(&self) -> Id {
+        self.base.host()
+    }
+
     fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }

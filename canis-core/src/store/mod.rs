@@ -138,6 +138,20 @@ pub trait Store: AuditRows {
     /// `store_unavailable` if somebody does not end its turn.
     fn pin_turn(&self) -> Result<Turn>;
 
+    /// The turn at what is due by the clock; `None` while another server has it. Whoever has it is not alone for sure: it
+    /// may have been lost with its connection.
+    ///
+    /// # Errors
+    /// `store_unavailable`.
+    fn due_turn(&self) -> Result<Option<Turn>> {
+        Ok(Some(Turn::alone()))
+    }
+
+    /// Which of the hosts that share the store this is; [`Id::STORE`] where it has one only. Costs nothing.
+    fn host(&self) -> Id {
+        Id::STORE
+    }
+
     /// Waits for calls in flight, lets go of every file, and blocks new calls until [`Store::resume`]: before fork.
     fn pause(&self) {}
     /// Goes on after [`Store::pause`]; the parent calls it after fork, the child forgets the store.

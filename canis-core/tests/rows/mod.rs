@@ -29,7 +29,7 @@ pub(crate) fn database() -> (canis_tests::Postgres, PostgresStore) {
     let postgres = canis_tests::Postgres::start();
     let config = StoreConfig { url: postgres.url(), ..StoreConfig::default() };
     PostgresStore::create(&config, &[], None).unwrap();
-    let store = PostgresStore::open(&config, &std::env::temp_dir()).unwrap();
+    let store = PostgresStore::open(&config, postgres.folder()).unwrap();
     (postgres, store)
 }
 

@@ -21,6 +21,7 @@ use watch::Watch;
 use write::Writer;
 
 mod connection;
+mod host;
 mod migrate;
 mod scan;
 mod settings;
@@ -40,6 +41,7 @@ pub struct PostgresStore {
     watch: Arc<Watch>,
     /// Where files without a name are made.
     folder: PathBuf,
+    host: Id,
 }
 
 impl PostgresStore {
@@ -55,7 +57,7 @@ impl PostgresStore {
             migrate::prepare(&database, &connection).await
         })?;
         let watch = Watch::start(&database)?;
-        Ok(PostgresStore { database, watch, folder: folder.to_owned() })
+        Ok(PostgresStore { database, watch, host: host::of(folder)?, folder: folder.to_owned() })
     }
 
     /// Makes an empty store in a database and writes the first rows into it, all in one transaction.
@@ -369,5 +371,13 @@ impl Store for PostgresStore {
 
     fn pin_turn(&self) -> Result<Turn> {
         turn::wait(&self.database, turn::PINS).map(Turn::held)
+    }
+
+    fn due_turn(&self) -> Result<Option<Turn>> {
+        turn::attempt(&self.database, turn::DUE).map(|held| held.map(Turn::held))
+    }
+
+    fn host(&self) -> Id {
+        self.host
     }
 }

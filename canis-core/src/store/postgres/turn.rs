@@ -5,9 +5,13 @@ use super::transaction::LOCK_SPACE;
 use canis_proto::Result;
 use deadpool_postgres::Object;
 use std::sync::Arc;
+use tokio_postgres::SimpleQueryMessage;
 
 /// Whoever tries a PIN.
 pub(super) const PINS: i32 = 2;
+
+/// Whoever does what is due by the clock.
+pub(super) const DUE: i32 = 3;
 
 /// A turn that is held; over when dropped, or when the connection is lost.
 pub(super) struct Held {
@@ -34,19 +38,32 @@ impl Drop for Held {
 /// # Errors
 /// `store_unavailable`.
 pub(super) fn wait(database: &Arc<Database>, lock: i32) -> Result<Held> {
-    let connection = database.wait(async {
+    take(database, &format!("SELECT pg_advisory_xact_lock({LOCK_SPACE}, {lock})")).map(|(held, _)| held)
+}
+
+/// The turn if nobody has it.
+///
+/// # Errors
+/// `store_unavailable`.
+pub(super) fn attempt(database: &Arc<Database>, lock: i32) -> Result<Option<Held>> {
+    let (held, rows) = take(database, &format!("SELECT pg_try_advisory_xact_lock({LOCK_SPACE}, {lock})"))?;
+    let had = rows.iter().any(|row| matches!(row, SimpleQueryMessage::Row(row) if row.get(0) == Some("t")));
+    Ok(had.then_some(held))
+}
+
+fn take(database: &Arc<Database>, lock: &str) -> Result<(Held, Vec<SimpleQueryMessage>)> {
+    let (connection, rows) = database.wait(async {
         let connection = database.connection().await?;
         let sql = format!(
-            "BEGIN; SET LOCAL lock_timeout = '30s'; SET LOCAL idle_in_transaction_session_timeout = '120s';
-             SELECT pg_advisory_xact_lock({LOCK_SPACE}, {lock})"
+            "BEGIN; SET LOCAL lock_timeout = '30s'; SET LOCAL idle_in_transaction_session_timeout = '120s'; {lock}"
         );
-        match connection.batch_execute(&sql).await {
-            Ok(()) => Ok(connection),
+        match connection.simple_query(&sql).await {
+            Ok(rows) => Ok((connection, rows)),
             Err(error) => {
                 drop(Object::take(connection));
                 Err(database.explain(&error))
             }
         }
     })?;
-    Ok(Held { database: Arc::clone(database), connection: Some(connection) })
+    Ok((Held { database: Arc::clone(database), connection: Some(connection) }, rows))
 }

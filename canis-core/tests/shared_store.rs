@@ -1,0 +1,176 @@
+//! Several cores on one store in PostgreSQL, as servers have it, against a clock that the test moves.
+#![cfg(feature = "postgres")]
+#![allow(clippy::unwrap_used)] // a failed unwrap is the test's failure
+
+mod store;
+
+use canis_core::datadir::{DataDir, StoreConfig};
+use canis_core::root::{Credential, NewRoot};
+use canis_core::secret::SecretBytes;
+use canis_core::{Caller, Core, Once, default_provider, setup};
+use canis_proto::message::{CreateKey, DestroyKey, DisableKey, Encrypt, RotateKey, ShowKey};
+use canis_proto::{ErrorCode, Interval, KeyType, OperationId};
+use canis_tests::Postgres;
+use std::sync::Arc;
+use store::{KEYFILE, TestClock};
+use zeroize::Zeroizing;
+
+const HOUR: i64 = 3600;
+
+struct Host {
+    core: Core,
+    caller: Caller,
+    _dir: tempfile::TempDir,
+}
+
+struct Shared {
+    hosts: Vec<Host>,
+    clock: Arc<TestClock>,
+    _postgres: Postgres,
+}
+
+/// So many hosts with one store.
+fn shared(hosts: usize) -> Shared {
+    let postgres = Postgres::start();
+    let clock = Arc::new(TestClock::at(1_790_000_000));
+    let config = StoreConfig { url: postgres.url(), ..StoreConfig::default() };
+    let root = NewRoot::Keyfile { key: SecretBytes::copied_from(&KEYFILE) };
+    let created =
+        setup::create_in(&config, root, &[], default_provider(), Arc::<TestClock>::clone(&clock)).unwrap();
+    let token = String::from_utf8(created.token.expose().to_vec()).unwrap();
+    let host = |_| {
+        let dir = tempfile::tempdir().unwrap();
+        let store = DataDir::new(dir.path()).open_store_at_hand(Some(&config)).unwrap();
+        let core = Core::open(store, default_provider(), Arc::<TestClock>::clone(&clock)).unwrap();
+        core.unseal(&Credential::Keyfile(SecretBytes::copied_from(&KEYFILE))).unwrap();
+        let caller = core.authenticate(&token).unwrap();
+        Host { core, caller, _dir: dir }
+    };
+    Shared { hosts: (0..hosts).map(host).collect(), clock: Arc::clone(&clock), _postgres: postgres }
+}
+
+impl Host {
+    fn call<R: canis_core::Run>(&self, request: R) -> canis_proto::Result<R::Answer> {
+        self.core.call(&self.caller, request)
+    }
+
+    fn version(&self, name: &str) -> u32 {
+        self.call(ShowKey { name: name.into(), before_version: 0 }).unwrap().current_version
+    }
+}
+
+/// R32: a rotation that is due happens once, whichever of the servers looks first, and the same of a planned
+/// destruction; the accumulators fit in the end.
+#[test]
+fn what_is_due_happens_once() {
+    let shared = shared(3);
+    let [first, ..] = &shared.hosts[..] else { unreachable!() };
+    for n in 0..4 {
+        let mut request = CreateKey::new(format!("k{n}"), KeyType::Aes256);
+        request.interval = Interval::from_seconds(2 * HOUR as u64);
+        first.call(request).unwrap();
+    }
+    first.call(CreateKey::new("going", KeyType::Aes256)).unwrap();
+    first.call(DisableKey { name: "going".into() }).unwrap();
+    let delay = Interval::from_seconds(25 * HOUR as u64);
+    first.call(DestroyKey { name: "going".into(), delay }).unwrap();
+    let mut destroyed = Vec::new();
+    for round in 2..4 {
+        shared.clock.advance(13 * HOUR);
+        let rotated: Vec<_> = std::thread::scope(|scope| {
+            let looking: Vec<_> =
+                shared.hosts.iter().map(|host| scope.spawn(|| host.core.run_due().unwrap())).collect();
+            looking.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let failed: Vec<_> = rotated.iter().flat_map(|report| &report.failed).collect();
+        assert!(failed.is_empty(), "{failed:?}");
+        destroyed.extend(rotated.iter().flat_map(|report| report.destroyed.clone()));
+        let mut done: Vec<_> = rotated.iter().flat_map(|report| report.rotated.clone()).collect();
+        done.sort();
+        assert_eq!(done, (0..4).map(|n| (format!("k{n}"), round)).collect::<Vec<_>>());
+    }
+    assert_eq!(destroyed, ["going"]);
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    assert!(shared.hosts.iter().all(|host| host.version("k3") == 3));
+    assert_eq!(first.core.check_rows().unwrap(), []);
+}
+
+/// R61: rotations that people ask for on several servers at once are all made, each with a number of its own.
+#[test]
+fn changes_of_all_servers_count() {
+    let shared = shared(3);
+    shared.hosts[0].call(CreateKey::new("k", KeyType::Aes256)).unwrap();
+    let mut made: Vec<u32> = std::thread::scope(|scope| {
+        let rotating: Vec<_> = shared
+            .hosts
+            .iter()
+            .map(|host| {
+                scope.spawn(|| {
+                    let mut made = Vec::new();
+                    while made.len() < 5 {
+                        match host.call(RotateKey { name: "k".into(), preview: false }) {
+                            Ok(done) => made.push(done.version),
+                            Err(error) => assert!(
+                                matches!(error.code, ErrorCode::Conflict | ErrorCode::KeyNotFound),
+                                "{error}"
+                            ),
+                        }
+                    }
+                    made
+                })
+            })
+            .collect();
+        rotating.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    made.sort_unstable();
+    assert_eq!(made, (2..=16).collect::<Vec<_>>());
+    assert_eq!(shared.hosts[2].core.check_rows().unwrap(), []);
+}
+
+/// An idempotency key is one on all servers, however close together they are asked.
+#[test]
+fn once_on_all_servers() {
+    let shared = shared(2);
+    let create = |host: &Host, name: &'static str, by: &[u8]| {
+        let once = Once { key: by, operation: OperationId::CreateKey, arguments: name.as_bytes() };
+        let answer = host.core.once(&host.caller, &once, |core| {
+            let made = core.call(&host.caller, CreateKey::new(name, KeyType::Ed25519))?;
+            Ok(Zeroizing::new(made.id.into_bytes()))
+        });
+        answer.map(|answer| answer.to_vec())
+    };
+    for name in ["a", "b", "c", "d"] {
+        let ids: Vec<_> = std::thread::scope(|scope| {
+            let asked: Vec<_> = shared
+                .hosts
+                .iter()
+                .map(|host| scope.spawn(|| create(host, name, name.as_bytes()).unwrap()))
+                .collect();
+            asked.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(ids[0], ids[1], "{name} was made twice");
+    }
+    let other = create(&shared.hosts[1], "z", b"a").map_err(|error| error.code);
+    assert_eq!(other, Err(ErrorCode::IdempotencyConflict));
+}
+
+/// What is destroyed on one server is not used by another that had it in memory, within a second.
+#[test]
+fn destroyed_keys_are_forgotten() {
+    let shared = shared(2);
+    let [a, b] = &shared.hosts[..] else { unreachable!() };
+    a.call(CreateKey::new("k", KeyType::Aes256)).unwrap();
+    let encrypt = || {
+        b.call(Encrypt { name: "k".into(), plaintext: b"x"[..].into(), context: b""[..].into(), version: 0 })
+    };
+    let begun = std::time::Instant::now();
+    while encrypt().is_err() {
+        assert!(begun.elapsed().as_secs() < 1, "the new key was not seen");
+    }
+    a.call(DisableKey { name: "k".into() }).unwrap();
+    a.call(DestroyKey { name: "k".into(), delay: Interval::NEVER }).unwrap();
+    let begun = std::time::Instant::now();
+    while encrypt().is_ok() {
+        assert!(begun.elapsed().as_secs() < 1, "a destroyed key encrypts");
+    }
+}
