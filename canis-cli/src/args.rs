@@ -10,11 +10,11 @@ use crate::hsm_args::{HsmToken, Wrap};
 use crate::key_args::{ApplyKeys, CreateKey, DestroyKey, ListKeys, RotateKey, UpdateKey};
 use crate::kv_args::KvCommand;
 use crate::policy_args::PolicyCommand;
-use crate::rekey_args::TenantCommand;
 use crate::role_args::RoleCommand;
 use crate::root_args::RootCommand;
 use crate::seal_args::{OperatorCommand, Unseal};
 use crate::slot_args::SlotCommand;
+use crate::tenant_args::TenantCommand;
 use crate::token_args::TokenCommand;
 use crate::transfer_args::{ExportKey, ImportFile, ImportKey, ImportPkcs12, ImportSoftHsm, WrappingKey};
 use crate::use_args::{Batch, DataKey, Derive, Hash, Mac, Random, Rewrap, VerifyMac};
@@ -77,11 +77,6 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: SlotCommand,
     },
-    /// Look after tenants.
-    Tenant {
-        #[command(subcommand)]
-        command: TenantCommand,
-    },
     /// Look at the audit log: what was asked, by whom, and what came of it.
     Audit {
         #[command(subcommand)]
@@ -112,6 +107,11 @@ pub(crate) enum Command {
     Operator {
         #[command(subcommand)]
         command: OperatorCommand,
+    },
+    /// Look after tenants: isolated sets of keys, each under a key of its own.
+    Tenant {
+        #[command(subcommand)]
+        command: TenantCommand,
     },
     /// Look after what clients prove themselves by: bearer tokens and client certificates.
     Token {

@@ -36,11 +36,11 @@ mod seal_args;
 mod secret_file;
 mod show;
 mod slot_args;
+mod tenant_args;
 mod token_args;
 mod transfer_args;
 mod use_args;
 
-use crate::rekey_args::TenantCommand;
 use args::{Cli, Command, ImportCommand, StoreCommand};
 use canis_core::root::{HsmHelper, serve_hsm};
 use canis_proto::Result;
@@ -77,9 +77,6 @@ fn run(cli: Cli) -> Result<ExitCode> {
     let Cli { connection, json, command } = cli;
     match command {
         Command::Init(args) => commands::init::run(args, json)?,
-        Command::Tenant { command: TenantCommand::Rekey(args) } => {
-            commands::tenant_rekey::run(&connection, &args, json)?;
-        }
         Command::Slot { command } => commands::slot::run(&connection, &command, json)?,
         Command::Root { command } => commands::root::run(&connection, &command, json)?,
         Command::Store { command: StoreCommand::Verify { place, accept_rollback } } => {
@@ -91,6 +88,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Backup { command } => commands::backup::run(&connection, &command, json)?,
         Command::Audit { command } => return commands::audit::run(&connection, &command, json),
         Command::Status => commands::status::run(&connection, json)?,
+        Command::Tenant { command } => commands::tenant::run(&connection, &command, json)?,
         Command::Token { command } => commands::token::run(&connection, &command, json)?,
         Command::Key { command } => commands::key::run(&connection, &command, json)?,
         Command::Import { command } => match command {

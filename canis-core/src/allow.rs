@@ -69,6 +69,17 @@ impl Keyring {
         Ok(caller.rights().rules().is_some() || self.pin_rights(caller)?.is_some())
     }
 
+    /// Refuses who is not the store's operator, as if the capability had not been granted: others need not know what there is.
+    ///
+    /// # Errors
+    /// As [`Keyring::require`].
+    pub(crate) fn require_operator(&self, caller: &Caller, resource: Resource<'_>) -> Result<()> {
+        if self.operates(caller)? {
+            return Ok(());
+        }
+        caller.tenant().and_then(|_| Err(denied(Capability::Admin, resource)))
+    }
+
     /// The same for a caller of whom policies say something. To others every path is the same, and what was asked of them
     /// holds for this one too.
     ///

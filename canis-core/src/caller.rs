@@ -1,6 +1,7 @@
 //! Who asks: a bearer of a token, a PKCS#11 application, or nobody yet.
 
 use crate::application::Application;
+use crate::keyring::standing::Standing;
 use crate::origin::{Door, Origin, Proof};
 use crate::policy::Rights;
 use crate::token::Role;
@@ -23,6 +24,10 @@ pub struct Caller {
     only: Option<Id>,
     origin: Origin,
     proof: Proof,
+    /// How many requests a second all callers of its tenant may ask together.
+    max_requests: Option<u32>,
+    /// How many bytes it may bring in one request or stream.
+    max_payload: Option<u64>,
     /// By which roles it came in, if by such.
     admission: Option<Arc<Admission>>,
 }
@@ -50,6 +55,8 @@ impl Caller {
             origin: Origin::OWN,
             proof: Proof::Nothing,
             admission: None,
+            max_requests: None,
+            max_payload: None,
         }
     }
 
@@ -80,6 +87,22 @@ impl Caller {
     /// By which roles it came in.
     pub(crate) fn admission(&self) -> Option<&Admission> {
         self.admission.as_deref()
+    }
+
+    /// The same within the limits of its tenant.
+    pub(crate) fn within(self, standing: &Standing) -> Self {
+        Caller { max_requests: standing.max_requests, max_payload: standing.max_payload, ..self }
+    }
+
+    /// How many requests a second all callers of its tenant may ask together, if that is limited.
+    #[must_use]
+    pub fn max_requests(&self) -> Option<u32> {
+        self.max_requests
+    }
+
+    /// How many bytes it may bring in one request or stream.
+    pub(crate) fn max_payload(&self) -> u64 {
+        self.max_payload.unwrap_or(u64::MAX)
     }
 
     /// The same, who came from there. Whoever lets somebody in says so.

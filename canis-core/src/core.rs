@@ -287,10 +287,14 @@ impl Core {
         let writes = R::ID.row().cost == Cost::Long && !alone;
         let _steady = writes.then(|| self.keyring.steady_root()).transpose()?;
         let needed = R::ID.row().capability;
+        if R::ID.of_store() {
+            self.keyring.require_operator(caller, request.resource())?;
+        }
         let longest = match needed {
             Some(needed) => self.keyring.require(caller, needed, request.resource(), request.facts())?,
             None => u64::MAX,
         };
+        let longest = longest.min(refuse_too_long(caller, request.facts())?);
         let watch = match (R::STREAM, needed) {
             (true, Some(needed)) => Some(Watch::new(needed, longest, &request)),
             _ => None,
@@ -348,6 +352,12 @@ impl Core {
         self.keyring.logged_in(caller)
     }
 
+    /// Makes what was deleted unreadable, in case whoever deleted it did not get so far. What cannot be done now is done by
+    /// a later commit.
+    pub fn purge(&self) {
+        self.keyring.purge();
+    }
+
     /// Looks whether another process changed the store.
     ///
     /// # Errors
@@ -370,5 +380,17 @@ impl Core {
     /// After fork, in the parent. The child forgets the core without dropping it.
     pub fn resume_after_fork(&self) {
         self.keyring.store.resume();
+    }
+}
+
+/// Refuses more bytes than the limits of the caller's tenant let it bring. Gives how many these are, for what comes in pieces.
+fn refuse_too_long(caller: &Caller, facts: Facts<'_>) -> Result<u64> {
+    let most = caller.max_payload();
+    match facts.payload {
+        Some(bytes) if bytes > most => {
+            let why = format!("your tenant may bring {most} bytes in one request, not {bytes}");
+            Err(Error::new(ErrorCode::TooLarge, why))
+        }
+        _ => Ok(most),
     }
 }

@@ -15,6 +15,8 @@ pub enum Resource<'a> {
     Policy(&'a str),
     /// A role.
     Role(&'a str),
+    /// A tenant, by its name.
+    Tenant(&'a str),
     /// Keys in general: those that the caller may list.
     Keys,
     /// One key.
@@ -44,6 +46,7 @@ impl Resource<'_> {
             Resource::Part(name) => ("sys/", *name),
             Resource::Policy(name) => ("sys/policies/", *name),
             Resource::Role(name) => ("sys/roles/", *name),
+            Resource::Tenant(name) => ("sys/tenants/", *name),
             Resource::Keys => ("kms/keys", ""),
             Resource::Entries => ("kms/kv", ""),
             Resource::Objects => ("kms/objects", ""),
@@ -72,6 +75,7 @@ impl fmt::Display for Resource<'_> {
             Resource::Part(name) => write!(f, "sys/{name}"),
             Resource::Policy(name) => write!(f, "sys/policies/{}", canis_proto::quote(name)),
             Resource::Role(name) => write!(f, "sys/roles/{}", canis_proto::quote(name)),
+            Resource::Tenant(name) => write!(f, "sys/tenants/{}", canis_proto::quote(name)),
             Resource::Keys => f.write_str("kms/keys"),
             Resource::Objects => f.write_str("kms/objects"),
             Resource::Entries => f.write_str("kms/kv"),

@@ -331,6 +331,25 @@ fn wiping_a_tenant() {
     });
 }
 
+/// A tenant gets no more keys than it may have then; destroyed ones and other tenants' do not count.
+#[test]
+fn keys_of_a_tenant_are_counted() {
+    on_every_store(|store| {
+        store.commit(&[tenant(1), tenant(2)]).unwrap();
+        let (one, other) = (id(1), id(2));
+        let add = |number: u8, of: Id, gone: bool| {
+            let row = KeyRow { deleted_at: gone.then_some(1), ..key(number, of, &format!("key-{number}")) };
+            store.commit(&[Change::Put(Row::Key(row)), Change::AtMostKeys(of, 2)]).map_err(|error| error.code)
+        };
+        assert_eq!((add(10, one, false), add(11, one, true), add(12, one, false)), (Ok(()), Ok(()), Ok(())));
+        assert_eq!(add(13, one, false), Err(ErrorCode::LimitReached));
+        assert_eq!(add(14, one, true), Ok(()));
+        assert_eq!(add(15, other, false), Ok(()));
+        assert!(store.key(id(13)).unwrap().is_none(), "the whole transaction fails");
+        store.commit(&[Change::AtMostKeys(one, u64::MAX)]).unwrap();
+    });
+}
+
 /// What was computed for a tenant as it was is not written when it has become another.
 #[test]
 fn an_expected_tenant_must_be_there() {

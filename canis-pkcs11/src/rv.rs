@@ -74,7 +74,7 @@ const fn code(code: ErrorCode) -> CK_RV {
         E::KeyExists | E::TenantExists | E::Conflict | E::IdempotencyConflict => CKR_FUNCTION_FAILED,
         E::DecryptionFailed => CKR_ENCRYPTED_DATA_INVALID,
         E::ObjectNotFound | E::EntryNotFound => CKR_OBJECT_HANDLE_INVALID,
-        E::TenantNotFound => CKR_TOKEN_NOT_PRESENT,
+        E::TenantNotFound | E::TenantDisabled => CKR_TOKEN_NOT_PRESENT,
         E::LoginRequired | E::TenantLocked => CKR_USER_NOT_LOGGED_IN,
         E::PermissionDenied => CKR_ACTION_PROHIBITED,
         E::PinIncorrect => CKR_PIN_INCORRECT,

@@ -140,6 +140,8 @@ codes! {
     Sealed = 40, "sealed", Sealed;
     /// The tenant opens with its PIN only, and nobody has logged in.
     TenantLocked = 41, "tenant_locked", Sealed;
+    /// The tenant was disabled by the store's operator.
+    TenantDisabled = 42, "tenant_disabled", Sealed;
     /// The store cannot be read or written.
     StoreUnavailable = 50, "store_unavailable", Store;
     /// The disk is full; nothing was written.

@@ -190,6 +190,20 @@ operations! {
     SealStore = 151, "seal", Some(C::Admin), Long, true;
     /// Make a token for who has lost the first one, by a root's credential.
     OperatorToken = 152, "operator.token", None, Long, true;
+    /// Make a tenant, and a first token for it.
+    CreateTenant = 155, "tenant.create", Some(C::Admin), Long, true;
+    /// The tenants there are.
+    ListTenants = 156, "tenant.list", Some(C::Admin), Long, true;
+    /// What is known of a tenant.
+    ShowTenant = 157, "tenant.show", Some(C::Admin), Long, true;
+    /// Say how much a tenant may have and ask for.
+    LimitTenant = 158, "tenant.limits", Some(C::Admin), Long, true;
+    /// Let nobody of a tenant do anything.
+    DisableTenant = 159, "tenant.disable", Some(C::Admin), Long, true;
+    /// Let a disabled tenant be used again.
+    EnableTenant = 160, "tenant.enable", Some(C::Admin), Long, true;
+    /// Destroy a tenant's key, and with it all that the tenant has.
+    DeleteTenant = 161, "tenant.delete", Some(C::Admin), Long, true;
     /// Give a tenant a new key.
     RekeyTenant = 220, "tenant.rekey", Some(C::Admin), Long, true;
     /// Whether the audit log is what was written.
@@ -269,112 +283,6 @@ operations! {
     ExportObject = 50, "object.export", Some(C::Export), Long, true;
     /// Copy an object (C_CopyObject).
     CopyObject = 51, "object.copy", Some(C::Create), Long, true;
-}
-
-impl OperationId {
-    /// Whether it changes keys or entries, so that doing it twice is not the same as once; a `batch` does if it is atomic.
-    #[must_use]
-    pub const fn changes(self) -> bool {
-        use OperationId as O;
-        matches!(
-            self,
-            O::CreateKey
-                | O::UpdateKey
-                | O::ActivateKey
-                | O::DisableKey
-                | O::EnableKey
-                | O::DestroyKey
-                | O::CancelDestroyKey
-                | O::RotateKey
-                | O::ImportKey
-                | O::PutEntry
-                | O::DeleteEntry
-        )
-    }
-
-    /// Whether asking for it twice does no more than asking once: it reads, or uses a key and leaves nothing behind. What
-    /// counts PINs, makes objects or removes something does not.
-    #[must_use]
-    pub const fn repeats(self) -> bool {
-        use OperationId as O;
-        matches!(
-            self,
-            O::Status
-                | O::ListKeys
-                | O::ShowKey
-                | O::PublicKey
-                | O::Encrypt
-                | O::Decrypt
-                | O::Sign
-                | O::Verify
-                | O::Rewrap
-                | O::MakeDataKey
-                | O::Mac
-                | O::VerifyMac
-                | O::Derive
-                | O::Random
-                | O::HashData
-                | O::EncryptAesGcm
-                | O::DecryptAesGcm
-                | O::WrappingKey
-                | O::ExportKey
-                | O::GetEntry
-                | O::ReadBackup
-                | O::ListEntries
-                | O::ListSlots
-                | O::ListCredentials
-                | O::ShowCredential
-                | O::GetPolicy
-                | O::ListPolicies
-                | O::ExplainPolicy
-                | O::GetRole
-                | O::ListRoles
-                | O::VerifyAudit
-                | O::SearchAudit
-                | O::ReadMetrics
-                | O::ListTokens
-                | O::ShowLogin
-                | O::EndSession
-                | O::FindObjects
-                | O::ReadObject
-                | O::OpenKey
-                | O::WrapKey
-                | O::UseToEncrypt
-                | O::UseToDecrypt
-                | O::UseToSign
-                | O::UseToVerify
-                | O::UseToRecover
-                | O::ExportObject
-        )
-    }
-
-    /// Whether it only tells how server and store are doing: that is told even while nothing can be written down.
-    #[must_use]
-    pub const fn tells_state(self) -> bool {
-        matches!(self, OperationId::Status | OperationId::ReadMetrics)
-    }
-
-    /// Whether it changes nothing but counts of uses and is short as a rule, so that it may be begun, given up because it
-    /// would have to wait, and begun again elsewhere.
-    #[must_use]
-    pub const fn may_begin_twice(self) -> bool {
-        use OperationId as O;
-        matches!(
-            self,
-            O::Status
-                | O::PublicKey
-                | O::Encrypt
-                | O::Decrypt
-                | O::Sign
-                | O::Verify
-                | O::MakeDataKey
-                | O::Mac
-                | O::VerifyMac
-                | O::Derive
-                | O::Random
-                | O::HashData
-        )
-    }
 }
 
 /// Something that can be asked of a keeper of keys, in its own process or over CANISP.

@@ -10,6 +10,7 @@ use crate::role::RoleInfo;
 use crate::root::RootSlotInfo;
 use crate::signature::SignatureScheme;
 use crate::slot::{PinInfo, SlotInfo};
+use crate::tenant::TenantInfo;
 use crate::value::{Map, Value};
 use crate::{Capabilities, Capability, Error, Interval, KeyFormat, KeyState, KeyType, Result, Usage};
 use std::borrow::Cow;
@@ -164,6 +165,14 @@ pub(crate) fn roles(fields: &mut Fields<'_>, key: &str) -> Result<Vec<RoleInfo>>
 
 pub(crate) fn policies(fields: &mut Fields<'_>, key: &str) -> Result<Vec<PolicyInfo>> {
     list(fields, key, "a policy")
+}
+
+pub(crate) fn tenant(fields: &mut Fields<'_>, key: &str) -> Result<TenantInfo> {
+    TenantInfo::from_fields(&mut Fields::new("a tenant", fields.required(key)?))
+}
+
+pub(crate) fn tenants(fields: &mut Fields<'_>, key: &str) -> Result<Vec<TenantInfo>> {
+    list(fields, key, "a tenant")
 }
 
 /// Texts, of which there need be none.

@@ -20,6 +20,9 @@ use crate::slot::{DeleteSlot, ExportFromSlot, ImportToSlot, InitSlot, ListSlots,
 use crate::stream::{
     DecryptStream, EncryptStream, HashStream, MacStream, SignStream, VerifyMacStream, VerifyStream,
 };
+use crate::tenant::{
+    CreateTenant, DeleteTenant, DisableTenant, EnableTenant, LimitTenant, ListTenants, ShowTenant,
+};
 use crate::value::Map;
 use crate::{
     AgreementKdf, Capabilities, Capability, HashName, Interval, KeyFormat, KeyState, KeyType, OperationId,
@@ -233,6 +236,7 @@ pub fn described(id: OperationId) -> Option<Described> {
         SearchAudit<'_>, SetSlotPin<'_>, ShowCredential<'_>, ShowKey<'_>, Sign<'_>, Status, TestRoot<'_>, UnlockSlot<'_>, UpdateKey<'_>, Verify<'_>, VerifyAudit, VerifyMac<'_>,
         PutRole<'_>, GetRole<'_>, ListRoles<'_>, DeleteRole<'_>,
         WrappingKey, CreateBackup<'_>, ReadBackup<'_>,
+        CreateTenant<'_>, ListTenants, ShowTenant<'_>, LimitTenant<'_>, DisableTenant<'_>, EnableTenant<'_>, DeleteTenant<'_>,
     }
 }
 

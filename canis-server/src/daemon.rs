@@ -97,6 +97,9 @@ pub fn run(options: Options) -> Result<()> {
         let unsealing = tokio::spawn(unseal::run(Arc::clone(&core), source, loss, drained));
         let applications = Arc::clone(&server.applications);
         let anchoring = anchors.clone().map(|anchors| tokio::spawn(anchors.run()));
+        // What a process that was killed had deleted may stand in the log still.
+        let left = Arc::clone(&core);
+        drop(tokio::task::spawn_blocking(move || left.purge()));
         let timers = [
             tokio::spawn(timer::run(Arc::clone(&core), Arc::clone(&server.metrics))),
             tokio::spawn(timer::count(Arc::clone(&core))),

@@ -25,6 +25,9 @@ use canis_proto::sealing::{OperatorToken, SealStore, Unseal};
 use canis_proto::slot::{
     DeleteSlot, ExportFromSlot, ImportToSlot, InitSlot, ListSlots, SetSlotPin, UnlockSlot,
 };
+use canis_proto::tenant::{
+    CreateTenant, DeleteTenant, DisableTenant, EnableTenant, LimitTenant, ListTenants, ShowTenant,
+};
 use canis_proto::value::Map;
 use canis_proto::{Error, ErrorCode, Operation, OperationId, Result};
 use zeroize::Zeroizing;
@@ -134,6 +137,13 @@ pub(crate) fn handler(id: OperationId) -> Option<Handler> {
         }
         OperationId::CreateBackup => |core, session, args| run::<CreateBackup<'_>>(core, session, args),
         OperationId::ReadBackup => |core, session, args| run::<ReadBackup<'_>>(core, session, args),
+        OperationId::CreateTenant => |core, session, args| run::<CreateTenant<'_>>(core, session, args),
+        OperationId::ListTenants => |core, session, args| run::<ListTenants>(core, session, args),
+        OperationId::ShowTenant => |core, session, args| run::<ShowTenant<'_>>(core, session, args),
+        OperationId::LimitTenant => |core, session, args| run::<LimitTenant<'_>>(core, session, args),
+        OperationId::DisableTenant => |core, session, args| run::<DisableTenant<'_>>(core, session, args),
+        OperationId::EnableTenant => |core, session, args| run::<EnableTenant<'_>>(core, session, args),
+        OperationId::DeleteTenant => |core, session, args| run::<DeleteTenant<'_>>(core, session, args),
         OperationId::VerifyAudit => |core, session, args| run::<VerifyAudit>(core, session, args),
         OperationId::SearchAudit => |core, session, args| run::<SearchAudit<'_>>(core, session, args),
         OperationId::Encrypt => encrypt,

@@ -10,9 +10,11 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The requests of one identity.
+/// The requests of one identity, or of all of one tenant.
 pub(crate) struct Bucket {
     pace: Pace,
+    /// Whose they are, for people.
+    whose: &'static str,
     taken: Mutex<Taken>,
     since: Instant,
 }
@@ -32,8 +34,9 @@ impl Bucket {
     /// `rate_limited`; nothing was taken.
     pub(crate) fn take(&self) -> Result<()> {
         let taken = self.pace.take(&mut self.taken(), self.now());
-        taken
-            .map_err(|wait| Error::rate_limited("as many requests were asked for as this identity may", wait))
+        taken.map_err(|wait| {
+            Error::rate_limited(&format!("as many requests were asked for as {} may", self.whose), wait)
+        })
     }
 
     /// Takes what a request asks for beyond itself; those that come after wait for it.
@@ -55,28 +58,52 @@ impl Bucket {
 pub(crate) struct Rates {
     pace: Option<Pace>,
     buckets: Mutex<HashMap<Id, Arc<Bucket>>>,
+    tenants: Mutex<HashMap<Id, Arc<Bucket>>>,
 }
 
 impl Rates {
     /// So many requests a second for each identity; `None` for no bound.
     pub(crate) fn new(requests_per_second: Option<u32>) -> Self {
-        Rates { pace: requests_per_second.map(Pace::per_second), buckets: Mutex::default() }
+        Rates {
+            pace: requests_per_second.map(Pace::per_second),
+            buckets: Mutex::default(),
+            tenants: Mutex::default(),
+        }
     }
 
     /// An identity's bucket: one for all its connections, and kept while anything in it counts.
     pub(crate) fn of(&self, identity: Id) -> Option<Arc<Bucket>> {
         let pace = self.pace?;
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(bucket) = buckets.get(&identity) {
-            return Some(Arc::clone(bucket));
-        }
-        if buckets.len() >= limits::IDENTITIES {
-            buckets.retain(|_, bucket| Arc::strong_count(bucket) > 1 || !bucket.is_empty());
-        }
-        let bucket = Arc::new(Bucket { pace, taken: Mutex::default(), since: Instant::now() });
-        buckets.insert(identity, Arc::clone(&bucket));
-        Some(bucket)
+        Some(found(&self.buckets, identity, pace, "this identity"))
     }
+
+    /// The bucket of all callers of a tenant that may ask so much; another one when that changes.
+    pub(crate) fn of_tenant(&self, tenant: Id, requests_per_second: u32) -> Arc<Bucket> {
+        found(
+            &self.tenants,
+            tenant,
+            Pace::per_second(requests_per_second),
+            "all callers of this tenant together",
+        )
+    }
+}
+
+fn found(
+    buckets: &Mutex<HashMap<Id, Arc<Bucket>>>,
+    whose: Id,
+    pace: Pace,
+    called: &'static str,
+) -> Arc<Bucket> {
+    let mut buckets = buckets.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(bucket) = buckets.get(&whose).filter(|bucket| bucket.pace == pace) {
+        return Arc::clone(bucket);
+    }
+    if buckets.len() >= limits::IDENTITIES {
+        buckets.retain(|_, bucket| Arc::strong_count(bucket) > 1 || !bucket.is_empty());
+    }
+    let bucket = Arc::new(Bucket { pace, whose: called, taken: Mutex::default(), since: Instant::now() });
+    buckets.insert(whose, Arc::clone(&bucket));
+    bucket
 }
 
 /// Addresses that showed wrong credentials.

@@ -98,12 +98,21 @@ impl Session {
     /// # Errors
     /// `rate_limited`.
     pub(crate) fn count(&self) -> Result<()> {
-        self.bucket().map_or(Ok(()), Bucket::take)
+        self.bucket().map_or(Ok(()), Bucket::take)?;
+        let Some(tenant) = self.tenant_bucket() else { return Ok(()) };
+        tenant.take().inspect_err(|_| {
+            if let Some(bucket) = self.bucket() {
+                bucket.give_back();
+            }
+        })
     }
 
     /// Counts what a request asks for beyond itself.
     pub(crate) fn count_more(&self, requests: usize) {
         if let Some(bucket) = self.bucket() {
+            bucket.take_more(requests);
+        }
+        if let Some(bucket) = self.tenant_bucket() {
             bucket.take_more(requests);
         }
     }
@@ -113,6 +122,17 @@ impl Session {
         if let Some(bucket) = self.bucket() {
             bucket.give_back();
         }
+        if let Some(bucket) = self.tenant_bucket() {
+            bucket.give_back();
+        }
+    }
+
+    /// Where the requests of all callers of its tenant are counted, if that is limited.
+    fn tenant_bucket(&self) -> Option<Arc<Bucket>> {
+        let rates = self.rates.as_ref()?;
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let caller = &known.as_ref()?.caller;
+        Some(rates.of_tenant(caller.tenant_if_known()?, caller.max_requests()?))
     }
 
     fn bucket(&self) -> Option<&Bucket> {

@@ -120,7 +120,7 @@ fn lines(info: &CredentialInfo) -> Vec<(&'static str, String)> {
     lines
 }
 
-fn info_json(info: &CredentialInfo) -> Value {
+pub(super) fn info_json(info: &CredentialInfo) -> Value {
     json!({
         "id": info.id,
         "kind": info.kind,

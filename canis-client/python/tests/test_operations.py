@@ -149,6 +149,17 @@ def credentials(canis: Checked) -> None:
     canis.call("credential.revoke", id=made["credential"]["id"])
 
 
+def isolated(canis: Checked) -> None:
+    made = canis.call("tenant.create", name="shop", max_keys=1)
+    assert made["token"].startswith("canis_") and made["tenant"]["keys"] == 0
+    assert [tenant["name"] for tenant in canis.call("tenant.list")["tenants"]] == ["default", "shop"]
+    assert canis.call("tenant.limits", name="shop", max_payload=9)["max_keys"] == 1
+    assert canis.call("tenant.disable", name="shop")["disabled_at"]
+    assert canis.call("tenant.enable", name="shop")["disabled_at"] is None
+    assert canis.call("tenant.show", name=made["tenant"]["id"])["max_payload"] == 9
+    assert canis.call("tenant.delete", name="shop")["credentials"] == 1
+
+
 def streams(canis: Checked) -> None:
     aes, signing, secret = key(canis, "aes256-gcm"), key(canis, "ecdsa-p256"), key(canis, "generic")
     data, sealed, opened = bytes(200_000), BytesIO(), BytesIO()
@@ -278,7 +289,7 @@ def audit(canis: Checked) -> None:
     assert report["lines"] >= len(found) and not report["broken"]
 
 
-@pytest.mark.parametrize("work", [look, live, use, carry, keep, slots, credentials, streams, pkcs11, roots, tenants, backups, sealing, audit])
+@pytest.mark.parametrize("work", [look, live, use, carry, keep, slots, credentials, isolated, streams, pkcs11, roots, tenants, backups, sealing, audit])
 def test_operations(canis: Checked, work: Callable[[Checked], None]) -> None:
     work(canis)
 

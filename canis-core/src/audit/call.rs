@@ -261,6 +261,24 @@ pub(crate) fn note_use(key: Id, version: u32) {
     });
 }
 
+/// Notes more of what this thread is in the middle of; before the transaction that is to carry it.
+pub(crate) fn note_text(name: &str, value: &dyn std::fmt::Display) {
+    CURRENT.with_borrow_mut(|current| {
+        if let Some(line) = current {
+            line.text(name, value);
+        }
+    });
+}
+
+/// The same of a number.
+pub(crate) fn note_number(name: &str, value: u64) {
+    CURRENT.with_borrow_mut(|current| {
+        if let Some(line) = current {
+            line.number(name, value);
+        }
+    });
+}
+
 /// Notes the rule that decided over what this thread is in the middle of: the first that was asked, or one that refused.
 pub(crate) fn note_rule(rule: RuleName<'_>, allowed: bool) {
     CURRENT.with_borrow_mut(|current| {

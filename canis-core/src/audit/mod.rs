@@ -25,7 +25,7 @@ mod verify;
 mod writer;
 
 pub use call::Open;
-pub(crate) use call::{Recorder, note_rule, note_use, part};
+pub(crate) use call::{Recorder, note_number, note_rule, note_text, note_use, part};
 pub use copies::Copies;
 pub(crate) use core::secret_row;
 pub use files::{Rotation, SEGMENTS};

@@ -51,6 +51,7 @@ mod schedule;
 pub(crate) mod seal;
 mod sealing;
 mod search;
+pub(crate) mod standing;
 pub(crate) mod store_rows;
 pub(crate) mod tenant;
 mod together;

@@ -37,6 +37,8 @@ macro_rules! record {
     };
 }
 
+pub(crate) use record;
+
 record! {
     /// Facts about the store.
     StoredFacts, StoreFacts, "the store", {

@@ -176,6 +176,8 @@ impl Keyring {
 
     /// Takes a tenant key that a PIN or the root has opened, checking that it is the tenant's.
     pub(crate) fn admit(&self, info: &TenantInfo, key: SecretBytes) -> Result<Arc<OpenTenant>> {
+        // Read after the row: who disables a tenant changes that, too.
+        self.standing(info.id)?.refuse_disabled()?;
         if !bool::from(commitment(self.provider, &key)?.ct_eq(&info.record.commitment)) {
             return Err(place("tenants", Id::STORE, info.id, info.revision).tampered());
         }

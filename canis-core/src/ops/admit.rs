@@ -53,7 +53,10 @@ impl Keyring {
             let names: Vec<_> = about.iter().map(|kept| kept.name.as_str()).collect();
             let admission = Admission { roles: names.join(","), subject: cut(called).to_owned() };
             let identity = identity(tenant.id, proof, who);
-            let caller = Caller::bearer(identity, tenant.id, rights, proof).admitted(admission);
+            let standing = self.standing(tenant.id)?;
+            standing.refuse_disabled()?;
+            let caller =
+                Caller::bearer(identity, tenant.id, rights, proof).within(&standing).admitted(admission);
             if found.replace(caller).is_some() {
                 let why = "roles of several tenants are about you; their administrators have to settle that";
                 return Err(Error::new(ErrorCode::Unauthenticated, why));

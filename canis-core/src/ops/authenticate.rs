@@ -14,6 +14,7 @@ use crate::keyring::Keyring;
 use crate::keyring::record::{CredentialKind, Token};
 use crate::keyring::seal::fresh_id;
 use crate::keyring::store_rows::place;
+use crate::keyring::tenant::Protection;
 use crate::origin::Proof;
 use crate::policy::{Rights, Source, network_holds};
 use crate::secret::SecretBytes;
@@ -137,6 +138,8 @@ impl Keyring {
             if !fits || !self.is_good(&record, presented)? {
                 return Ok(None);
             }
+            let standing = self.standing(row.tenant_id)?;
+            standing.refuse_disabled()?;
             if !self.count_connection(&row, &record, presented)? {
                 continue;
             }
@@ -146,7 +149,7 @@ impl Keyring {
             };
             let own = Capabilities::from_bits(record.capabilities);
             let rights = self.rights(row.tenant_id, own, &record.policies)?;
-            return Ok(Some(Caller::bearer(row.id, row.tenant_id, rights, proof)));
+            return Ok(Some(Caller::bearer(row.id, row.tenant_id, rights, proof).within(&standing)));
         }
         Err(Error::new(ErrorCode::Conflict, "others use up this token all the time; try again"))
     }
@@ -204,14 +207,15 @@ impl Keyring {
 
     /// The tenant that `canis init` made.
     pub(crate) fn first_tenant(&self) -> Result<Id> {
-        let tenants = self.store.tenants()?;
-        let tenant = tenants.iter().find(|tenant| tenant.name == DEFAULT_TENANT).ok_or_else(|| {
-            Error::new(
-                ErrorCode::TenantNotFound,
-                format!("there is no tenant `{DEFAULT_TENANT}`; use a token"),
-            )
-        })?;
-        Ok(tenant.id)
+        for row in self.store.tenants()?.iter().filter(|row| row.name == DEFAULT_TENANT) {
+            // A PKCS#11 token may be labelled so, too.
+            let tenant = self.tenant_info(row.id)?;
+            if tenant.protection == Protection::Root {
+                return Ok(tenant.id);
+            }
+        }
+        let why = format!("there is no tenant `{DEFAULT_TENANT}`; use a token");
+        Err(Error::new(ErrorCode::TenantNotFound, why))
     }
 
     /// Opens a credential's row.

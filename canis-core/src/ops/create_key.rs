@@ -104,6 +104,7 @@ impl Keyring {
             };
             changes.push(Change::Put(self.object_row(tenant.id, &object)?));
         }
+        changes.extend(self.key_limit(tenant.id)?);
         self.store.commit(&changes)?;
         Ok(id)
     }

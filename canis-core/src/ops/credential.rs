@@ -122,7 +122,7 @@ impl Keyring {
             return Ok(own);
         }
         let named = match caller.is_on_host() {
-            true => self.token_labelled(label)?.id,
+            true => self.token_labelled(caller, label)?.id,
             false if self.tenant_info(own)?.record.name == label => own,
             false => {
                 let why = "credentials of other tenants are made and seen on the server's own host only, by its socket";

@@ -85,8 +85,9 @@ impl Keyring {
             for row in rows {
                 match self.run_due(&row, now, &mut report) {
                     Ok(()) => {}
-                    // It runs once when somebody logs in.
-                    Err(error) if error.code == ErrorCode::TenantLocked => {}
+                    // It runs once when somebody logs in, or when the tenant is enabled.
+                    Err(error)
+                        if matches!(error.code, ErrorCode::TenantLocked | ErrorCode::TenantDisabled) => {}
                     Err(error) if error.code == ErrorCode::Sealed => return Err(error),
                     Err(error) => report.failed.push((row.name, error)),
                 }

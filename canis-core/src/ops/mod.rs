@@ -58,6 +58,7 @@ mod status;
 mod stream_digest;
 mod stream_encrypt;
 mod stream_sign;
+mod tenant;
 mod tenant_rekey;
 mod token_delete;
 mod token_init;

@@ -316,6 +316,7 @@ impl Keyring {
         let secret = add(&new.secret)?;
         let public = new.public.as_ref().map(add).transpose()?;
         changes.extend_from_slice(beside);
+        changes.extend(self.key_limit(tenant.id)?);
         self.store.commit(&changes)?;
         Ok((secret, public))
     }

@@ -21,8 +21,8 @@ impl Run for ListSlots {
         Resource::Part("slots")
     }
 
-    fn run(self, keyring: &Keyring, _: &Caller) -> Result<SlotList> {
-        let slots = keyring.tokens()?.iter().map(told).collect();
+    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<SlotList> {
+        let slots = keyring.tokens_seen(caller)?.iter().map(told).collect();
         Ok(SlotList { slots })
     }
 }
@@ -69,7 +69,7 @@ impl Run for SetSlotPin<'_> {
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<SlotToken> {
         let pin = new_pin(&self.pin)?;
-        let token = keyring.token_labelled(&self.token)?;
+        let token = keyring.token_labelled(caller, &self.token)?;
         // Fails in a store without a root, whose tokens belong to their PINs alone.
         keyring.root_keys()?;
         let info = keyring.tenant_info(token.id)?;
@@ -109,9 +109,9 @@ impl Run for UnlockSlot<'_> {
         Resource::Token
     }
 
-    fn run(self, keyring: &Keyring, _: &Caller) -> Result<SlotToken> {
+    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<SlotToken> {
         let pin = new_pin(&self.pin)?;
-        let token = keyring.token_labelled(&self.token)?;
+        let token = keyring.token_labelled(caller, &self.token)?;
         let officer = Visit::to(keyring, &token);
         officer.log_in(Role::So, &self.so_pin)?;
         InitUserPin { pin: (&pin).into() }.run(keyring, &officer.caller)?;
@@ -125,9 +125,9 @@ impl Run for DeleteSlot<'_> {
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<SlotDeleted> {
-        let token = keyring.token_labelled(&self.token)?;
+        let token = keyring.token_labelled(caller, &self.token)?;
         // Whoever administers a store under a root decides over its tokens: deleting shows nobody a key.
-        let decides = keyring.has_root() && caller.application().is_err();
+        let decides = keyring.has_root() && caller.application().is_err() && keyring.operates(caller)?;
         let visitor = Visit::to(keyring, &token);
         let caller = if decides { &Caller::owner(token.id) } else { &visitor.caller };
         let so_pin = self.so_pin.as_deref().map(SecretBytes::copied_from);
@@ -157,9 +157,19 @@ impl Keyring {
         self.token_list()
     }
 
-    /// The one token of this label.
-    pub(super) fn token_labelled(&self, label: &str) -> Result<TokenInfo> {
+    /// The tokens that are there for the caller: all for the store's operator, else that of its own tenant.
+    fn tokens_seen(&self, caller: &Caller) -> Result<Arc<Vec<TokenInfo>>> {
         let tokens = self.tokens()?;
+        if self.operates(caller)? {
+            return Ok(tokens);
+        }
+        let own = caller.tenant()?;
+        Ok(Arc::new(tokens.iter().filter(|token| token.id == own).cloned().collect()))
+    }
+
+    /// The one token of this label that is there for the caller.
+    pub(super) fn token_labelled(&self, caller: &Caller, label: &str) -> Result<TokenInfo> {
+        let tokens = self.tokens_seen(caller)?;
         let mut labelled = tokens.iter().filter(|token| token.label == label);
         if let (Some(token), None) = (labelled.next(), labelled.next()) {
             return Ok(token.clone());

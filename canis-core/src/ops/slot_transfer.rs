@@ -28,10 +28,10 @@ impl Run for ImportToSlot<'_> {
         Resource::Token
     }
 
-    fn run(self, keyring: &Keyring, _: &Caller) -> Result<SlotObjects> {
+    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<SlotObjects> {
         // What is wrong with key and certificate is told before a PIN is tried.
         let Incoming { key, lone } = incoming(keyring, &self)?;
-        let token = keyring.token_labelled(&self.token)?;
+        let token = keyring.token_labelled(caller, &self.token)?;
         let user = Visit::to(keyring, &token);
         user.log_in(Role::User, &self.pin)?;
         let classes: Vec<Class> =
@@ -133,11 +133,11 @@ impl Run for ExportFromSlot<'_> {
         Resource::Token
     }
 
-    fn run(self, keyring: &Keyring, _: &Caller) -> Result<SlotObject> {
+    fn run(self, keyring: &Keyring, caller: &Caller) -> Result<SlotObject> {
         if self.label.is_none() && self.id.is_none() {
             return Err(Error::invalid("say the label or the id of the object"));
         }
-        let token = keyring.token_labelled(&self.token)?;
+        let token = keyring.token_labelled(caller, &self.token)?;
         let visitor = Visit::to(keyring, &token);
         if let Some(pin) = &self.pin {
             visitor.log_in(Role::User, pin)?;

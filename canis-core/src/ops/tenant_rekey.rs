@@ -13,7 +13,7 @@ impl Run for RekeyTenant<'_> {
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<TenantRekeyed> {
         keyring.root_keys()?;
-        let tenant = keyring.token_labelled(&self.name)?;
+        let tenant = keyring.token_labelled(caller, &self.name)?;
         // It holds up everybody who changes something, so that it is for who has the tenant's keys anyway.
         if !caller.is_owner() && caller.tenant()? != tenant.id {
             return Err(Error::new(

@@ -4,8 +4,8 @@ use super::token_init::kept_by;
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
-use crate::keyring::tenant::{Protection, TenantInfo};
-use crate::store::{Change, KeyRow, ObjectQuery};
+use crate::keyring::tenant::Protection;
+use crate::store::{KeyRow, ObjectQuery};
 use crate::token::{DeleteToken, Deleted};
 use canis_proto::{Error, ErrorCode, Result};
 
@@ -20,7 +20,7 @@ impl Run for DeleteToken<'_> {
             return Err(Error::new(
                 ErrorCode::OperationNotAllowed,
                 format!(
-                    "token `{}` belongs to the server and stays; its keys go by `canis key destroy`",
+                    "token `{}` belongs to the server; its keys go by `canis key destroy`, the whole by `canis tenant delete`",
                     token.record.name
                 ),
             ));
@@ -39,7 +39,7 @@ impl Run for DeleteToken<'_> {
         }
         let objects = keyring.store.objects(&ObjectQuery::all(token.id))?.len();
         if !self.dry_run {
-            keyring.delete_token(&token)?;
+            keyring.delete_tenant(&token)?;
         }
         Ok(Deleted { keys: keys.len(), objects })
     }
@@ -49,14 +49,4 @@ impl Run for DeleteToken<'_> {
 /// can delete the rows as well.
 fn refuse_undeletable(keys: &[KeyRow]) -> Result<()> {
     keys.iter().find(|key| !key.deletion_allowed).map_or(Ok(()), |key| Err(kept_by(&key.name)))
-}
-
-impl Keyring {
-    fn delete_token(&self, token: &TenantInfo) -> Result<()> {
-        self.store.commit(&[Change::WipeTenant(token.id), Change::RemoveTenant(token.id, token.revision)])?;
-        self.credentials_changed();
-        self.close_tenant(token.id);
-        self.purge();
-        Ok(())
-    }
 }

@@ -3,6 +3,7 @@
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
+use crate::keyring::standing::STANDING;
 use crate::keyring::tenant::OpenTenant;
 use crate::store::ObjectQuery;
 use crate::token::Role;
@@ -45,11 +46,14 @@ impl Run for VerifyStore {
                 report.note(keyring.read_token(&token))?;
             }
             for policy in keyring.store.policies(row.id)? {
-                report.note(keyring.read_policy(&policy))?;
+                match policy.kind {
+                    STANDING => report.note(keyring.read_standing(&policy).map(drop))?,
+                    _ => report.note(keyring.read_policy(&policy).map(drop))?,
+                };
             }
             match keyring.tenant(row.id) {
                 Ok(tenant) => keyring.verify_tenant(&tenant, &mut report)?,
-                Err(e) if e.code == ErrorCode::TenantLocked => {
+                Err(e) if matches!(e.code, ErrorCode::TenantLocked | ErrorCode::TenantDisabled) => {
                     report.locked.push(info.record.name);
                     keyring.verify_objects(row.id, None, &mut report)?;
                 }

@@ -70,6 +70,7 @@ impl Draft {
         match change {
             // Nothing that runs on a draft reads these.
             Change::ExpectTenant(..)
+            | Change::AtMostKeys(..)
             | Change::ForgetReceipts(_)
             | Change::NoteLine(_)
             | Change::Put(Row::Receipt(_)) => {}

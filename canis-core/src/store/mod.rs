@@ -180,6 +180,14 @@ pub(crate) fn sealed_once() -> Error {
     Error::internal("a row that is not sealed anew in its place was to be")
 }
 
+/// A tenant is to have more keys than it may.
+pub(crate) fn too_many_keys(most: u64) -> Error {
+    let why = format!(
+        "the tenant may have {most} keys at a time; destroy some first, or ask the store's operator for more"
+    );
+    Error::new(ErrorCode::LimitReached, why)
+}
+
 /// Two writers met: the row is not what the change was computed from.
 pub(crate) fn conflict(table: &str, id: &str) -> Error {
     Error::new(

@@ -324,6 +324,8 @@ pub enum Change {
     /// Fails the transaction unless the accumulator of this tenant has this revision (0: there is none): nothing that it counts was
     /// changed since it was read. For stores whose commits are counted.
     ExpectUnchanged(Id, u64),
+    /// Fails the transaction if the tenant has more keys by now than that, those that were destroyed not counted.
+    AtMostKeys(Id, u64),
     /// Writes the audit line of this transaction, in place of the same operation's if it is there.
     NoteLine(OutboxRow),
     /// Removes a root slot that has this revision.

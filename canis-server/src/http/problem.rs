@@ -18,6 +18,7 @@ pub(crate) fn status(code: ErrorCode) -> StatusCode {
         | E::PinLocked
         | E::LoginRequired
         | E::MechanismNotAllowed
+        | E::TenantDisabled
         | E::RootCredentialWrong => StatusCode::FORBIDDEN,
         E::KeyNotFound
         | E::VersionNotFound

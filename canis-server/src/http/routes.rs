@@ -26,6 +26,7 @@ impl Route {
             O::CreateKey
             | O::ImportKey
             | O::CreateCredential
+            | O::CreateTenant
             | O::OperatorToken
             | O::InitSlot
             | O::AddRoot => 201,
@@ -97,6 +98,13 @@ routes! {
     "PUT" "/v1/sys/roles/{name}" PutRole;
     "DELETE" "/v1/sys/roles/{name}" DeleteRole;
     "POST" "/v1/sys/explain" ExplainPolicy;
+    "GET" "/v1/tenants" ListTenants;
+    "POST" "/v1/tenants/{name}" CreateTenant;
+    "GET" "/v1/tenants/{name}" ShowTenant;
+    "PATCH" "/v1/tenants/{name}" LimitTenant;
+    "DELETE" "/v1/tenants/{name}" DeleteTenant;
+    "POST" "/v1/tenants/{name}/disable" DisableTenant;
+    "POST" "/v1/tenants/{name}/enable" EnableTenant;
     "GET" "/v1/sys/audit" SearchAudit;
     "POST" "/v1/sys/audit/verify" VerifyAudit;
     "GET" "/v1/sys/roots" ListRoots;

@@ -51,6 +51,10 @@ use canis_proto::stream::{
     DecryptStream, EncryptStream, HashStream, MacStream, Open, SignStream, StreamRequest, VerifyMacStream,
     VerifyStream, decode_open, encode_open,
 };
+use canis_proto::tenant::{
+    CreateTenant, DeleteTenant, DisableTenant, EnableTenant, LimitTenant, ListTenants, ShowTenant,
+    TenantDeleted, TenantInfo, TenantList, TenantMade,
+};
 use canis_proto::value::Map;
 use canis_proto::{Id, OperationId};
 
@@ -144,6 +148,13 @@ pub(crate) fn request_again(payload: &[u8]) -> (OperationId, Vec<u8>) {
         OperationId::ImportToSlot => request::<ImportToSlot<'_>>(args),
         OperationId::ExportFromSlot => request::<ExportFromSlot<'_>>(args),
         OperationId::DeleteSlot => request::<DeleteSlot<'_>>(args),
+        OperationId::CreateTenant => request::<CreateTenant<'_>>(args),
+        OperationId::ListTenants => request::<ListTenants>(args),
+        OperationId::ShowTenant => request::<ShowTenant<'_>>(args),
+        OperationId::LimitTenant => request::<LimitTenant<'_>>(args),
+        OperationId::DisableTenant => request::<DisableTenant<'_>>(args),
+        OperationId::EnableTenant => request::<EnableTenant<'_>>(args),
+        OperationId::DeleteTenant => request::<DeleteTenant<'_>>(args),
         OperationId::VerifyAudit => request::<VerifyAudit>(args),
         OperationId::SearchAudit => request::<SearchAudit<'_>>(args),
         OperationId::ListRoots => request::<ListRoots>(args),
@@ -192,6 +203,13 @@ pub(crate) fn answer_again(id: OperationId, payload: &[u8]) -> Vec<u8> {
         OperationId::ImportToSlot => answer::<SlotObjects>(payload),
         OperationId::ExportFromSlot => answer::<SlotObject>(payload),
         OperationId::DeleteSlot => answer::<SlotDeleted>(payload),
+        OperationId::CreateTenant => answer::<TenantMade>(payload),
+        OperationId::ListTenants => answer::<TenantList>(payload),
+        OperationId::ShowTenant
+        | OperationId::LimitTenant
+        | OperationId::DisableTenant
+        | OperationId::EnableTenant => answer::<TenantInfo>(payload),
+        OperationId::DeleteTenant => answer::<TenantDeleted>(payload),
         OperationId::VerifyAudit => answer::<AuditVerified>(payload),
         OperationId::SearchAudit => answer::<AuditLines>(payload),
         OperationId::ListRoots => answer::<RootList>(payload),

@@ -3,7 +3,7 @@
 use crate::store::{
     AccumulatorRow, AuditHeadRow, Change, EntryRow, KeyRow, MetaRow, ObjectRow, OutboxRow, Owner, PinRow,
     PolicyRow, ReceiptRow, RoleRow, RootSlotRow, Row, TenantRow, TokenRow, UseRow, VersionRow, conflict,
-    sealed_once,
+    sealed_once, too_many_keys,
 };
 use canis_proto::{Error, ErrorCode, Id, Result};
 
@@ -103,6 +103,10 @@ impl Tables {
             Change::ExpectUnchanged(id, revision) => {
                 let found = self.accumulators.iter().find(|r| r.id == *id).map_or(0, |r| r.revision);
                 if found == *revision { Ok(()) } else { Err(conflict("accumulators", &id.to_string())) }
+            }
+            Change::AtMostKeys(id, most) => {
+                let living = self.keys.iter().filter(|r| r.tenant_id == *id && r.deleted_at.is_none());
+                if living.count() as u64 > *most { Err(too_many_keys(*most)) } else { Ok(()) }
             }
             Change::RemoveRootSlot(id, revision) => {
                 let at = self.root_slots.iter().position(|r| r.id == *id && r.revision == *revision);

@@ -6,7 +6,7 @@ use crate::store::columns::{Columns, Counted, Table};
 use crate::store::{
     AccumulatorRow, Balance, Change, EntryRow, KeyRow, Ledger, MetaRow, ObjectRow, OutboxRow, Owner, Page,
     PinRow, PolicyRow, ReceiptRow, RoleRow, RootSlotRow, Row, TenantRow, TokenRow, UseRow, VersionRow,
-    conflict, sealed_once,
+    conflict, sealed_once, too_many_keys,
 };
 use canis_proto::{Error, ErrorCode, Id, Result};
 use std::collections::BTreeSet;
@@ -74,6 +74,7 @@ impl<'a> Writer<'a> {
                     true => Err(conflict("accumulators", &id.to_string())),
                 }
             }
+            Change::AtMostKeys(id, most) => self.refuse_more_keys(id, *most).await,
             Change::NoteLine(row) => self.note_line(row).await,
             Change::RemoveRootSlot(id, revision) => self.remove::<RootSlotRow>(id, *revision).await,
             Change::RemoveObject(id, revision) => self.remove::<ObjectRow>(id, *revision).await,
@@ -99,6 +100,16 @@ impl<'a> Writer<'a> {
             }
             // Done when everything else is.
             Change::Recount => Ok(()),
+        }
+    }
+
+    async fn refuse_more_keys(&mut self, id: &Id, most: u64) -> Result<()> {
+        // Whoever makes another key of the tenant meanwhile waits, so that no two count before either is there.
+        self.exists("SELECT 1 FROM tenants WHERE id = $1 FOR UPDATE", &[Param::id(id)]).await?;
+        let sql = "SELECT 1 FROM kms_keys WHERE tenant_id = $1 AND deleted_at IS NULL LIMIT 1 OFFSET $2";
+        match self.exists(sql, &[Param::id(id), Param::count(most)]).await? {
+            true => Err(too_many_keys(most)),
+            false => Ok(()),
         }
     }
 

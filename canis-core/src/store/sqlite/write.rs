@@ -5,7 +5,7 @@ use super::counted::Writer;
 use super::table::Columns;
 use crate::store::{
     Change, EntryRow, KeyRow, Ledger, MetaRow, ObjectRow, PinRow, PolicyRow, ReceiptRow, RoleRow,
-    RootSlotRow, Row, TenantRow, TokenRow, UseRow, VersionRow, conflict, sealed_once,
+    RootSlotRow, Row, TenantRow, TokenRow, UseRow, VersionRow, conflict, sealed_once, too_many_keys,
 };
 use canis_proto::{Error, ErrorCode, Id, Result};
 use rusqlite::{Connection, TransactionBehavior, params_from_iter};
@@ -60,6 +60,7 @@ fn apply(writer: &mut Writer<'_>, change: &Change) -> Result<()> {
         }
         Change::ExpectTenant(id, revision) => expect_tenant(writer, *id, *revision),
         Change::ExpectUnchanged(id, revision) => expect_unchanged(writer, *id, *revision),
+        Change::AtMostKeys(id, most) => refuse_more_keys(writer, *id, *most),
         Change::NoteLine(row) => super::audit::note_line(writer.path, &writer.transaction, row),
         Change::RemoveRootSlot(id, revision) => writer.remove::<RootSlotRow>(*id, *revision),
         Change::RemoveObject(id, revision) => writer.remove::<ObjectRow>(*id, *revision),
@@ -135,6 +136,12 @@ fn expect_unchanged(writer: &Writer<'_>, id: Id, revision: u64) -> Result<()> {
         false => Ok(()),
         true => Err(conflict("accumulators", &id.to_string())),
     }
+}
+
+fn refuse_more_keys(writer: &Writer<'_>, id: Id, most: u64) -> Result<()> {
+    let sql = "SELECT 1 FROM kms_keys WHERE tenant_id = ?1 AND deleted_at IS NULL LIMIT 1 OFFSET ?2";
+    let offset = i64::try_from(most).unwrap_or(i64::MAX);
+    if writer.exists(sql, &[id.as_bytes(), &offset])? { Err(too_many_keys(most)) } else { Ok(()) }
 }
 
 fn wipe_tenant(writer: &mut Writer<'_>, tenant: Id) -> Result<()> {
