@@ -69,6 +69,15 @@ fn named(params: &mut rcgen::CertificateParams, uri: &str) {
     params.subject_alt_names = vec![SanType::URI(uri.try_into().unwrap())];
 }
 
+fn make_second_tenant(local: &mut Client) {
+    let token = InitSlot {
+        token: "second".into(),
+        so_pin: b"so-pin-1"[..].into(),
+        pin: Some(b"user-pin"[..].into()),
+    };
+    local.call(&token).map(drop).unwrap();
+}
+
 /// R74: a certificate is let in by its names, by those of all its blocks that are about it, and by nothing that only looks
 /// like them.
 #[test]
@@ -170,14 +179,7 @@ fn a_changed_role_bites_on_open_connections() {
     assert_eq!(refused(encrypt(&mut client, "shop/till")), ErrorCode::PermissionDenied);
     // The same name in another tenant is another caller, who has to connect again; in two at once it is nobody.
     let mut local = local(&shared);
-    local
-        .call(&InitSlot {
-            token: "second".into(),
-            so_pin: b"so-pin-1"[..].into(),
-            pin: Some(b"user-pin"[..].into()),
-        })
-        .map(drop)
-        .unwrap();
+    make_second_tenant(&mut local);
     let there = PutRole {
         tenant: "second".into(),
         ..role("till", "capabilities = [\"read\"]\ncertificate { uri = \"urn:till\" }")
@@ -293,14 +295,7 @@ fn nobody_gets_more_by_writing_roles() {
     );
     // Who may do everything in a second tenant decides over its PINs, and not over whose certificates lead there.
     let mut local = local(&shared);
-    local
-        .call(&InitSlot {
-            token: "second".into(),
-            so_pin: b"so-pin-1"[..].into(),
-            pin: Some(b"user-pin"[..].into()),
-        })
-        .map(drop)
-        .unwrap();
+    make_second_tenant(&mut local);
     let all = CreateCredential { tenant: "second".into(), ..CreateCredential::new(Capabilities::ALL) };
     let made = local.call(&all).unwrap();
     let mut config = shared.deployment.config(&shared.server);

@@ -1,6 +1,7 @@
 //! The harness: starts one real thing each, in a directory of its own, and stops it when dropped.
 
 mod built;
+mod kill_at;
 mod postgres;
 mod run;
 mod server;
@@ -9,6 +10,7 @@ mod softhsm;
 mod sshd;
 
 pub use built::{binary, module, python};
+pub use kill_at::KillAt;
 pub use postgres::Postgres;
 pub use run::{Finished, run};
 pub use server::{Server, Site};

@@ -107,6 +107,19 @@ impl Site {
         self.foreign(binary(name))
     }
 
+    /// `canis` on the data directory, to be run.
+    #[must_use]
+    pub fn local(&self, arguments: &str) -> Command {
+        let mut command = self.command("canis");
+        command.args(arguments.split_whitespace()).arg("--data").arg(self.data());
+        command
+    }
+
+    /// `canis` on the data directory.
+    pub fn canis(&self, arguments: &str) -> Finished {
+        run(&mut self.local(arguments), b"")
+    }
+
     /// Another program, with the HSM in its environment and this data directory for the PKCS#11 module.
     #[must_use]
     pub fn foreign(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {

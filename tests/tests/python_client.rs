@@ -45,9 +45,12 @@ fn the_python_client_works() {
         let code = text.lines().skip(1).filter(|line| !line.trim().is_empty());
         assert!(code.count() <= 10, "{} is long", example.display());
     }
-    // The white paper's workflow: encrypted as it is produced, read by another role, and a third role is refused.
+    // R85: the white paper's workflow: encrypted as it is produced, read by another role, a third role is refused, and the audit
+    // log has all three.
     let said = run(python().arg("examples/pipeline/personal_data.py"), b"").ok().text();
     assert!(said.contains("analyst: born in 1878") && said.contains("intern: permission_denied"), "{said}");
+    let audited = ["collector: encrypt, ok", "analyst: decrypt, ok", "intern: decrypt, permission_denied"];
+    assert!(said.ends_with(&format!("the audit log says:\n  {}\n", audited.join("\n  "))), "{said}");
     server.stop();
 }
 

@@ -39,16 +39,18 @@ pub(super) fn text_of(file: &Path) -> Result<String> {
 
 pub(super) fn get(connection: &Connection, args: &NamedPolicy, json: bool) -> Result<()> {
     let got = connect::open(connection)?.call(&GetPolicy { name: args.name.as_str().into() })?;
+    show_text(&got.name, got.revision, got.updated_at, &got.text, json)
+}
+
+/// A policy or a role, as it was put.
+pub(super) fn show_text(name: &str, revision: u64, updated_at: i64, text: &str, json: bool) -> Result<()> {
     if json {
-        let told = json!({
-            "name": got.name,
-            "revision": got.revision,
-            "updated_at": show::time(got.updated_at),
-            "text": got.text,
-        });
-        return show::json(&told);
+        let updated_at = show::time(updated_at);
+        return show::json(
+            &json!({"name": name, "revision": revision, "updated_at": updated_at, "text": text}),
+        );
     }
-    files::print(got.text.as_bytes())
+    files::print(text.as_bytes())
 }
 
 pub(super) fn list(connection: &Connection, args: &ListPoliciesArgs, json: bool) -> Result<()> {

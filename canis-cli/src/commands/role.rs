@@ -1,6 +1,6 @@
 //! `canis role put`, `get`, `list`, `delete`: whom a tenant lets in, and by which policies.
 
-use super::kept_policy::text_of;
+use super::kept_policy::{self, text_of};
 use crate::args::Connection;
 use crate::role_args::{DeleteRoleArgs, ListRolesArgs, NamedRole, PutRoleArgs, RoleCommand};
 use crate::{connect, files, show};
@@ -34,16 +34,7 @@ fn put(connection: &Connection, args: &PutRoleArgs, json: bool) -> Result<()> {
 fn read(connection: &Connection, args: &NamedRole, json: bool) -> Result<()> {
     let request = GetRole { name: args.name.as_str().into(), tenant: args.of.tenant.as_str().into() };
     let got = connect::open(connection)?.call(&request)?;
-    if json {
-        let told = json!({
-            "name": got.name,
-            "revision": got.revision,
-            "updated_at": show::time(got.updated_at),
-            "text": got.text,
-        });
-        return show::json(&told);
-    }
-    files::print(got.text.as_bytes())
+    kept_policy::show_text(&got.name, got.revision, got.updated_at, &got.text, json)
 }
 
 fn list(connection: &Connection, args: &ListRolesArgs, json: bool) -> Result<()> {
