@@ -59,7 +59,11 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
 fn no_secret_is_readable_in_the_files() {
     let opened = filled(&RECORDING);
     let mut secrets = DRAWN.lock().unwrap().clone();
-    assert_eq!(secrets.len(), 8, "root key, tenant key, token, four API keys and one of PKCS#11 were drawn");
+    assert_eq!(
+        secrets.len(),
+        9,
+        "root key, the audit log's secret, tenant key, token, four API keys and one of PKCS#11 were drawn"
+    );
     secrets.extend([
         PIN.to_vec(),
         KEYFILE.to_vec(),

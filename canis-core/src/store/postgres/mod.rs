@@ -83,15 +83,16 @@ impl PostgresStore {
             let connection = self.database.connection().await?;
             let written = async {
                 let number = transaction::begin(&self.database, &connection).await?;
+                let writing = self.watch.writing();
                 Writer::new(&self.database, &connection, ledger).write(changes).await?;
-                Ok(number)
+                Ok((number, writing))
             };
             let done = match written.await {
-                Ok(number) => transaction::commit(&self.database, &connection, &number, of_credentials)
-                    .await
-                    .map(|moments| {
-                        self.watch.committed(moments, of_credentials);
-                    }),
+                Ok((number, _writing)) => {
+                    transaction::commit(&self.database, &connection, &number, of_credentials)
+                        .await
+                        .map(|moments| self.watch.committed(moments, of_credentials))
+                }
                 // The transaction ends with its connection. One that stood idle may have been lost long ago.
                 Err(_) if connection.is_closed() && std::mem::take(&mut again) => {
                     drop(Object::take(connection));

@@ -5,15 +5,17 @@ use super::connection::Database;
 use super::transaction::Moments;
 use canis_proto::Result;
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_postgres::{AsyncMessage, SimpleQueryMessage};
 
 /// How often it is asked. With the time of the question itself, a change is noticed within a second.
 const ASK: Duration = Duration::from_millis(400);
+/// How long an answer that may tell of this server's own change is put off, and how often.
+const PUT_OFF: (Duration, usize) = (Duration::from_millis(10), 20);
 /// How long a question may take.
 const ANSWER: Duration = Duration::from_secs(2);
 
@@ -22,7 +24,18 @@ pub(super) struct Watch {
     generation: AtomicU64,
     credentials: AtomicU64,
     known: Mutex<Known>,
+    /// How many transactions of this server have the writers' lock, or had it and do not know their end: one or none.
+    writing: AtomicUsize,
     said: Notify,
+}
+
+/// A transaction of this server, from the writers' lock to its known end.
+pub(super) struct Writing<'a>(&'a Watch);
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        self.0.writing.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 struct Known {
@@ -48,6 +61,7 @@ impl Watch {
             generation: AtomicU64::new(1),
             credentials: AtomicU64::new(0),
             known: Mutex::new(known),
+            writing: AtomicUsize::new(0),
             said: Notify::new(),
         });
         database.wait(watch.look(database))?;
@@ -70,6 +84,12 @@ impl Watch {
         self.generation.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// This server has the writers' lock: what is new until this is dropped is its own change.
+    pub(super) fn writing(&self) -> Writing<'_> {
+        self.writing.fetch_add(1, Ordering::AcqRel);
+        Writing(self)
+    }
+
     /// This server has committed, and these are the moments since; unknown where the answer was lost.
     pub(super) fn committed(&self, moments: Option<Moments>, of_credentials: bool) {
         let Some(moments) = moments else { return };
@@ -86,16 +106,22 @@ impl Watch {
         self.known().asked.elapsed() < ASK * 2
     }
 
-    /// Asks the database.
+    /// Asks the database. What this server has just changed itself is no news: it is waited for a little, until that is known.
     pub(super) async fn look(&self, database: &Database) -> Result<()> {
         let connection = database.connection().await?;
-        let asked = connection.simple_query("SELECT changes, credentials FROM moments").await;
-        let messages = asked.map_err(|error| database.explain(&error))?;
-        let moments = messages.iter().find_map(|message| match message {
-            SimpleQueryMessage::Row(row) => Moments::of(row),
-            _ => None,
-        });
-        self.observe(moments);
+        for again in 0.. {
+            let asked = connection.simple_query("SELECT changes, credentials FROM moments").await;
+            let messages = asked.map_err(|error| database.explain(&error))?;
+            let moments = messages.iter().find_map(|message| match message {
+                SimpleQueryMessage::Row(row) => Moments::of(row),
+                _ => None,
+            });
+            if again == PUT_OFF.1 || self.writing.load(Ordering::Acquire) == 0 {
+                self.observe(moments);
+                break;
+            }
+            sleep(PUT_OFF.0).await;
+        }
         Ok(())
     }
 
@@ -138,7 +164,7 @@ async fn ask(watch: Weak<Watch>, database: Weak<Database>) {
         if !matches!(timeout(ANSWER, watch.look(&database)).await, Ok(Ok(()))) {
             watch.missed(database.settings.grace);
             // What was said is answered late rather than without end.
-            tokio::time::sleep(ASK / 4).await;
+            sleep(ASK / 4).await;
         }
     }
 }
@@ -171,6 +197,6 @@ async fn listen(watch: Weak<Watch>, database: Weak<Database>) {
                 () = told => {}
             }
         }
-        tokio::time::sleep(ASK).await;
+        sleep(ASK).await;
     }
 }
