@@ -127,6 +127,34 @@ fn the_plugin() {
     assert!(error.contains("plugin-aes256-gcm"), "the reason is the server's: {error}");
 }
 
+/// R82: so does rage, by its library: what it encrypts CANIS and age decrypt, and the other way round.
+#[test]
+fn rage_through_the_plugin() {
+    let (shared, folder) = (shared(), tempfile::tempdir().unwrap());
+    let python = program("canis").parent().unwrap().parent().unwrap().join("python/bin/python");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/rage.py");
+    let rage = |work: &str, key: &str, input: &[u8]| {
+        good(age(&shared, text(&python), &["-B", script, work, key.trim()], input))
+    };
+    for kind in ["aes256-gcm", "rsa-2048", "x25519"] {
+        let name = format!("rage-{kind}");
+        stdout(&shared.canis(&["key", "create", &name, "--type", kind]));
+        let recipient = stdout(&shared.canis(&["file", "recipient", &name]));
+        let told = stdout(&shared.canis(&["file", "recipient", "--identity", &name]));
+        let identity = told.lines().find(|line| !line.starts_with('#')).unwrap();
+        let file = folder.path().join("identity");
+        fs::write(&file, &told).unwrap();
+        let by_rage = rage("encrypt", &recipient, &content());
+        assert!(good(age(&shared, "age", &["-d", "-i", text(&file)], &by_rage)) == content(), "{kind}");
+        assert!(good(shared.canis_with_stdin(&["file", "decrypt"], &by_rage)) == content(), "{kind}");
+        let by_age = good(age(&shared, "age", &["-r", recipient.trim()], &content()));
+        let by_canis = good(shared.canis_with_stdin(&["file", "encrypt", "--key", &name], &content()));
+        for sealed in [by_age, by_canis] {
+            assert!(rage("decrypt", identity, &sealed) == content(), "{kind}");
+        }
+    }
+}
+
 /// An X25519 key of the server opens what age wrote for its public key, in every version, and never leaves.
 #[test]
 fn stock_files_open_by_a_key_that_stays() {
