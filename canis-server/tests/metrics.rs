@@ -224,6 +224,8 @@ fn sealed() {
 fn without_a_log() {
     let site = Site::with(&["--metrics", "127.0.0.1:0"]);
     assert_eq!(Told::of(&plain(&site, &[])).sum("canis_audit_failing", &[]), 0.0);
+    // The folder is made with the first line, and a line is there before its answer.
+    assert_eq!(site.ask("GET", "/v1/kms/keys", "").status, 200);
     let folder = site.deployment.data().join("audit");
     fs::rename(&folder, site.deployment.data().join("aside")).unwrap();
     fs::write(&folder, b"").unwrap();
