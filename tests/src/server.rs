@@ -58,6 +58,12 @@ impl Site {
         site
     }
 
+    /// A site without a store: `canis slot init` makes one without a root.
+    #[must_use]
+    pub fn without_store() -> Self {
+        Site { dir: temporary(), token: String::new(), softhsm: None }
+    }
+
     /// A site whose store is in a database, opened by a key file.
     #[must_use]
     pub fn in_database(database: &Postgres) -> Self {

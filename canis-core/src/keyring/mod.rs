@@ -41,7 +41,7 @@ pub(crate) mod policy_record;
 pub(crate) mod ready;
 pub(crate) mod receipt;
 pub(crate) mod record;
-mod rekey;
+pub(crate) mod rekey;
 pub(crate) mod role;
 pub(crate) mod roles;
 pub(crate) mod root_key;

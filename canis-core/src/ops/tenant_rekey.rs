@@ -3,8 +3,12 @@
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
+use crate::keyring::rekey::GuardingPins;
+use crate::keyring::tenant::Protection;
+use crate::secret::SecretBytes;
 use canis_proto::rekey::{RekeyTenant, TenantRekeyed};
 use canis_proto::{Error, ErrorCode, Result, quote};
+use std::borrow::Cow;
 
 impl Run for RekeyTenant<'_> {
     fn resource(&self) -> Resource<'_> {
@@ -12,10 +16,11 @@ impl Run for RekeyTenant<'_> {
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<TenantRekeyed> {
-        keyring.root_keys()?;
         let tenant = keyring.token_labelled(caller, &self.name)?;
-        // It holds up everybody who changes something, so that it is for who has the tenant's keys anyway.
-        if !caller.is_owner() && caller.tenant()? != tenant.id {
+        let guarded = keyring.tenant_info(tenant.id)?.protection != Protection::Root;
+        // It holds up everybody who changes something, so that it is for who has the tenant's keys anyway: its own
+        // administrator, or who has its PINs.
+        if !guarded && !caller.is_owner() && caller.tenant()? != tenant.id {
             return Err(Error::new(
                 ErrorCode::PermissionDenied,
                 format!(
@@ -24,7 +29,9 @@ impl Run for RekeyTenant<'_> {
                 ),
             ));
         }
-        let rows = keyring.rekey_tenant(tenant.id)?;
+        let pin = |pin: &Option<Cow<'_, [u8]>>| pin.as_deref().map(SecretBytes::copied_from);
+        let pins = GuardingPins { so: pin(&self.so_pin), user: pin(&self.pin) };
+        let rows = keyring.rekey_tenant(tenant.id, &pins)?;
         Ok(TenantRekeyed { name: tenant.label, rows })
     }
 }
