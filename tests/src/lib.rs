@@ -1,6 +1,7 @@
 //! The harness: starts one real thing each, in a directory of its own, and stops it when dropped.
 
 mod built;
+mod gate;
 mod kill_at;
 mod postgres;
 mod run;
@@ -10,6 +11,7 @@ mod softhsm;
 mod sshd;
 
 pub use built::{binary, module, python};
+pub use gate::{Gate, Passage};
 pub use kill_at::KillAt;
 pub use postgres::Postgres;
 pub use run::{Finished, run};

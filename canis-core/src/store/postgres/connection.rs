@@ -6,23 +6,60 @@ use canis_proto::{Error, ErrorCode, Result};
 use deadpool_postgres::{
     Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime as OfPool,
 };
+use std::ops::Deref;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::watch;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error as Sql};
 
 /// How long one call may take, with waiting for other servers' locks.
 const CALL: Duration = Duration::from_secs(45);
 
+/// How many connections there are beside the pool's, for what must not wait until one of those is free.
+const ASIDE: usize = 2;
+
 /// The connections to one database.
 pub(super) struct Database {
     runtime: Option<Runtime>,
-    pub(super) pool: Pool,
+    pool: Pool,
+    aside: Pool,
+    /// Whether it takes connections and does not answer. Whoever waits for it then waits no longer: what needs no
+    /// database has the same threads.
+    stalled: watch::Sender<bool>,
     pub(super) settings: Arc<Settings>,
+}
+
+/// A connection of the pool. It is closed, and what was begun on it with it, unless whoever has it says that all came to
+/// an end: work can be given up at any moment, in the midst of a transaction too.
+pub(super) struct Lease(Option<Object>);
+
+impl Lease {
+    /// Gives it back for the next work.
+    pub(super) fn give_back(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Deref for Lease {
+    type Target = Client;
+
+    #[allow(clippy::unreachable)] // giving back and dropping consume it
+    fn deref(&self) -> &Client {
+        self.0.as_ref().unwrap_or_else(|| unreachable!("it is there until it is given back"))
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            drop(Object::take(connection));
+        }
+    }
 }
 
 /// Wakes a thread that waits for an answer.
@@ -48,19 +85,23 @@ impl Database {
             .build()
             .map_err(|error| failed(error.to_string()))?;
         // Nothing of a session is kept from one transaction to the next: a pooler may stand in between (PgBouncer).
-        let manager = Manager::from_config(
-            settings.config.clone(),
-            settings.tls.clone(),
-            ManagerConfig { recycling_method: RecyclingMethod::Fast },
-        );
-        let pool = Pool::builder(manager)
-            .max_size(settings.connections)
-            .runtime(OfPool::Tokio1)
-            .wait_timeout(Some(CONNECT))
-            .create_timeout(Some(CONNECT))
-            .build()
-            .map_err(|error| failed(error.to_string()))?;
-        Ok(Database { runtime: Some(runtime), pool, settings: Arc::new(settings) })
+        let pool = |connections| {
+            let manager = Manager::from_config(
+                settings.config.clone(),
+                settings.tls.clone(),
+                ManagerConfig { recycling_method: RecyclingMethod::Fast },
+            );
+            let pool = Pool::builder(manager)
+                .max_size(connections)
+                .runtime(OfPool::Tokio1)
+                .wait_timeout(Some(CONNECT))
+                .create_timeout(Some(CONNECT))
+                .build();
+            pool.map_err(|error| failed(error.to_string()))
+        };
+        let (pool, aside) = (pool(settings.connections)?, pool(ASIDE)?);
+        let stalled = watch::Sender::new(false);
+        Ok(Database { runtime: Some(runtime), pool, aside, stalled, settings: Arc::new(settings) })
     }
 
     /// The runtime, for what goes on beside calls.
@@ -97,27 +138,60 @@ impl Database {
     ///
     /// # Errors
     /// `store_unavailable`.
-    pub(super) async fn connection(&self) -> Result<Object> {
-        self.pool.get().await.map_err(|error| self.explain_pool(&error))
+    pub(super) async fn connection(&self) -> Result<Lease> {
+        self.lease(&self.pool).await
     }
 
-    /// Runs `work` on a connection. Work that ended with an error may have left anything on it, so that it is closed.
-    /// What only reads is run once more where the connection was lost: the database may have been started anew.
+    /// A connection for a short question, also while the others are all in use.
+    ///
+    /// # Errors
+    /// As above.
+    pub(super) async fn connection_aside(&self) -> Result<Lease> {
+        self.lease(&self.aside).await
+    }
+
+    async fn lease(&self, pool: &Pool) -> Result<Lease> {
+        let connection = pool.get().await.map_err(|error| self.explain_pool(&error))?;
+        Ok(Lease(Some(connection)))
+    }
+
+    /// It was asked something, and has answered or refused in time, or not.
+    pub(super) fn note_stalled(&self, stalled: bool) {
+        self.stalled.send_if_modified(|known| std::mem::replace(known, stalled) != stalled);
+    }
+
+    /// What comes of `work`, unless the database stands still; then `work` is given up.
+    ///
+    /// # Errors
+    /// Those of `work`; `store_unavailable`.
+    pub(super) async fn unless_stalled<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let mut stalled = self.stalled.subscribe();
+        tokio::select! {
+            biased;
+            _ = stalled.wait_for(|stalled| *stalled) => {
+                Err(unavailable(&self.settings.shown, "it does not answer"))
+            }
+            done = work => done,
+        }
+    }
+
+    /// Runs `work` on a connection. What only reads is run once more where the connection was lost: the database may have
+    /// been started anew.
     pub(super) fn read<T>(&self, work: impl AsyncFn(&Client) -> Result<T>) -> Result<T> {
-        self.wait(async {
+        self.wait(self.unless_stalled(async {
             let mut again = true;
             loop {
                 let connection = self.connection().await?;
-                let done = work(&connection).await;
-                let lost = connection.is_closed();
-                if done.is_err() {
-                    drop(Object::take(connection));
-                }
-                if done.is_ok() || !lost || !std::mem::take(&mut again) {
-                    return done;
+                match work(&connection).await {
+                    Ok(done) => {
+                        connection.give_back();
+                        return Ok(done);
+                    }
+                    Err(_) if connection.is_closed() && std::mem::take(&mut again) => {}
+                    Err(error) => return Err(error),
                 }
             }
-        })
+        }))
     }
 
     /// What an error of the database means to a person. Values do not stand in it.
@@ -139,6 +213,7 @@ impl Database {
 impl Drop for Database {
     fn drop(&mut self) {
         self.pool.close();
+        self.aside.close();
         // Whoever drops the store may be on a thread of another runtime, which must not wait for this one.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();

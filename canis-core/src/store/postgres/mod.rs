@@ -11,8 +11,7 @@ use super::{
 };
 use crate::datadir::StoreConfig;
 use canis_proto::{Id, Result};
-use connection::Database;
-use deadpool_postgres::Object;
+use connection::{Database, Lease};
 use settings::Settings;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -80,31 +79,46 @@ impl PostgresStore {
         let of_credentials = changes.iter().any(write::is_of_credentials);
         let mut again = true;
         loop {
-            let connection = self.database.connection().await?;
-            let written = async {
+            let connection = self.database.unless_stalled(self.database.connection()).await?;
+            let written = self.database.unless_stalled(async {
                 let number = transaction::begin(&self.database, &connection).await?;
                 let writing = self.watch.writing();
                 Writer::new(&self.database, &connection, ledger).write(changes).await?;
                 Ok((number, writing))
-            };
+            });
             let done = match written.await {
-                Ok((number, _writing)) => {
-                    transaction::commit(&self.database, &connection, &number, of_credentials)
-                        .await
-                        .map(|moments| self.watch.committed(moments, of_credentials))
-                }
+                Ok((number, _writing)) => self.commit(&connection, &number, of_credentials).await,
                 // The transaction ends with its connection. One that stood idle may have been lost long ago.
-                Err(_) if connection.is_closed() && std::mem::take(&mut again) => {
-                    drop(Object::take(connection));
-                    continue;
-                }
+                Err(_) if connection.is_closed() && std::mem::take(&mut again) => continue,
                 Err(error) => Err(error),
             };
-            if done.is_err() {
-                end(connection).await;
+            match done {
+                Ok(()) => connection.give_back(),
+                Err(_) => self.end(connection).await,
             }
             return done;
         }
+    }
+
+    /// Gives a connection back as it was, or closes it.
+    async fn end(&self, connection: Lease) {
+        let ended = self.database.unless_stalled(async {
+            let done = connection.batch_execute("ROLLBACK").await;
+            done.map_err(|error| self.database.explain(&error))
+        });
+        if ended.await.is_ok() {
+            connection.give_back();
+        }
+    }
+
+    async fn commit(&self, connection: &Lease, number: &str, of_credentials: bool) -> Result<()> {
+        // Counted before and after: a reader that looks between may keep what it read under the first number only. A
+        // change that does not get so far leaves what is in memory as it is.
+        self.watch.count();
+        let done = transaction::commit(&self.database, connection, number, of_credentials).await;
+        let done = done.map(|moments| self.watch.committed(moments, of_credentials));
+        self.watch.count();
+        done
     }
 
     fn one<T: Columns>(&self, filter: &str, params: &[Param<'_>]) -> Result<Option<T>> {
@@ -129,13 +143,6 @@ impl PostgresStore {
             }
             client.batch_execute("COMMIT").await.map_err(explain)
         })
-    }
-}
-
-/// Gives a connection back as it was, or closes it.
-async fn end(connection: Object) {
-    if connection.batch_execute("ROLLBACK").await.is_err() {
-        drop(Object::take(connection));
     }
 }
 
@@ -325,25 +332,21 @@ impl Store for PostgresStore {
     }
 
     fn scan(&self, visit: &mut dyn FnMut(Id, Row) -> Result<()>) -> Result<()> {
-        self.database.wait_long(async {
+        self.database.wait_long(self.database.unless_stalled(async {
             let connection = self.database.connection().await?;
             // What is read first fixes what is seen until the end; nothing is written.
             let begin = connection.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await;
             begin.map_err(|error| self.database.explain(&error))?;
             let done = scan::each(&self.database, &connection, true, visit).await;
-            end(connection).await;
+            self.end(connection).await;
             done
-        })
+        }))
     }
 
     fn commit_by(&self, changes: &[Change], ledger: Option<&dyn Ledger>) -> Result<()> {
-        // Counted before and after: a reader that looks between may keep what it read under the first number only.
-        self.watch.count();
         let work = self.write(changes, ledger);
         let large = changes.len() > LARGE || changes.contains(&Change::Recount);
-        let done = if large { self.database.wait_long(work) } else { self.database.wait(work) };
-        self.watch.count();
-        done
+        if large { self.database.wait_long(work) } else { self.database.wait(work) }
     }
 
     fn generation(&self) -> u64 {

@@ -1,10 +1,10 @@
 //! One transaction, from the lock that makes writers queue to a COMMIT whose end is known. Every lock ends with its
 //! transaction, so that a pooler may hand the session on.
 
-use super::connection::{Database, explain};
+use super::connection::Database;
 use canis_proto::{Error, ErrorCode, Result};
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 
@@ -67,15 +67,14 @@ pub(super) async fn commit(
          RETURNING changes, credentials, pg_notify('canis', changes || ' ' || credentials);
          COMMIT"
     );
-    match client.simple_query(&sql).await {
+    let explain = |error| database.explain(&error);
+    let sent = async { client.simple_query(&sql).await.map_err(explain) };
+    match database.unless_stalled(sent).await {
         Ok(messages) => Ok(messages.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => Moments::of(row),
             _ => None,
         })),
-        Err(error) => {
-            let error = explain(&database.settings.shown, &error);
-            outcome(database, number, error).await.map(|()| None)
-        }
+        Err(error) => outcome(database, number, error).await.map(|()| None),
     }
 }
 
@@ -83,7 +82,8 @@ pub(super) async fn commit(
 async fn outcome(database: &Database, number: &str, error: Error) -> Result<()> {
     let end = Instant::now() + OUTCOME;
     while Instant::now() < end {
-        match status(database, number).await.as_deref() {
+        let status = timeout_at(end, status(database, number)).await.ok().flatten();
+        match status.as_deref() {
             Some("committed") => return Ok(()),
             Some("aborted") => return Err(error),
             // The database has not noticed yet that nobody waits for it, or cannot be asked.
@@ -100,8 +100,9 @@ async fn outcome(database: &Database, number: &str, error: Error) -> Result<()> 
 }
 
 async fn status(database: &Database, number: &str) -> Option<String> {
-    let connection = database.connection().await.ok()?;
+    let connection = database.connection_aside().await.ok()?;
     let sql = "SELECT pg_xact_status($1::text::xid8)";
     let rows = connection.query_typed(sql, &[(&number, Type::TEXT)]).await.ok()?;
+    connection.give_back();
     rows.first()?.get(0)
 }

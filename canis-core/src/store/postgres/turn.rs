@@ -1,9 +1,8 @@
 //! Turns that servers take one after the other: a lock of a transaction that does nothing else.
 
-use super::connection::Database;
+use super::connection::{Database, Lease};
 use super::transaction::LOCK_SPACE;
 use canis_proto::Result;
-use deadpool_postgres::Object;
 use std::sync::Arc;
 use tokio_postgres::SimpleQueryMessage;
 
@@ -16,19 +15,19 @@ pub(super) const DUE: i32 = 3;
 /// A turn that is held; over when dropped, or when the connection is lost.
 pub(super) struct Held {
     database: Arc<Database>,
-    connection: Option<Object>,
+    connection: Option<Lease>,
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
         let Some(connection) = self.connection.take() else { return };
-        let ended = self.database.wait(async {
+        let ended = self.database.wait(self.database.unless_stalled(async {
             let done = connection.batch_execute("ROLLBACK").await;
             done.map_err(|error| self.database.explain(&error))
-        });
-        if ended.is_err() {
-            // The lock goes with the connection.
-            drop(Object::take(connection));
+        }));
+        // Otherwise the lock goes with the connection.
+        if ended.is_ok() {
+            connection.give_back();
         }
     }
 }
@@ -52,18 +51,13 @@ pub(super) fn attempt(database: &Arc<Database>, lock: i32) -> Result<Option<Held
 }
 
 fn take(database: &Arc<Database>, lock: &str) -> Result<(Held, Vec<SimpleQueryMessage>)> {
-    let (connection, rows) = database.wait(async {
+    let (connection, rows) = database.wait(database.unless_stalled(async {
         let connection = database.connection().await?;
         let sql = format!(
             "BEGIN; SET LOCAL lock_timeout = '30s'; SET LOCAL idle_in_transaction_session_timeout = '120s'; {lock}"
         );
-        match connection.simple_query(&sql).await {
-            Ok(rows) => Ok((connection, rows)),
-            Err(error) => {
-                drop(Object::take(connection));
-                Err(database.explain(&error))
-            }
-        }
-    })?;
+        let rows = connection.simple_query(&sql).await.map_err(|error| database.explain(&error))?;
+        Ok((connection, rows))
+    }))?;
     Ok((Held { database: Arc::clone(database), connection: Some(connection) }, rows))
 }

@@ -108,7 +108,7 @@ impl Watch {
 
     /// Asks the database. What this server has just changed itself is no news: it is waited for a little, until that is known.
     pub(super) async fn look(&self, database: &Database) -> Result<()> {
-        let connection = database.connection().await?;
+        let connection = database.connection_aside().await?;
         for again in 0.. {
             let asked = connection.simple_query("SELECT changes, credentials FROM moments").await;
             let messages = asked.map_err(|error| database.explain(&error))?;
@@ -122,6 +122,7 @@ impl Watch {
             }
             sleep(PUT_OFF.0).await;
         }
+        connection.give_back();
         Ok(())
     }
 
@@ -161,7 +162,9 @@ async fn ask(watch: Weak<Watch>, database: Weak<Database>) {
         let Some(watch) = watch.upgrade() else { return };
         drop(timeout(ASK, watch.said.notified()).await);
         let Some(database) = database.upgrade() else { return };
-        if !matches!(timeout(ANSWER, watch.look(&database)).await, Ok(Ok(()))) {
+        let answer = timeout(ANSWER, watch.look(&database)).await;
+        database.note_stalled(answer.is_err());
+        if !matches!(answer, Ok(Ok(()))) {
             watch.missed(database.settings.grace);
             // What was said is answered late rather than without end.
             sleep(ASK / 4).await;
