@@ -54,6 +54,8 @@ pub const HTTP_CONNECTIONS: usize = 2048;
 pub const HTTP_HEAD: Duration = Duration::from_secs(60);
 /// For a body to come, besides the time that [`LARGE_RATE`] gives it.
 pub const HTTP_BODY: Duration = Duration::from_secs(10);
+/// Octets that say to be longer are worked on as a stream: what is made of so many can be given back in one piece.
+pub const HTTP_WHOLE: u64 = 8 << 20;
 /// Bytes of a head of HTTP.
 pub const HTTP_BUFFER: usize = 64 << 10;
 

@@ -38,7 +38,7 @@ pub(crate) struct Server {
     /// What each tenant may take of all this.
     pub(crate) shares: Shares,
     /// Streams of all connections.
-    pub(crate) streams: Semaphore,
+    pub(crate) streams: Arc<Semaphore>,
     /// What identities may ask for in a second.
     pub(crate) rates: Arc<Rates>,
     /// Who has shown wrong credentials.
@@ -74,7 +74,7 @@ impl Server {
             large: Arc::new(Semaphore::new(limits::LARGE_BYTES as usize)),
             small: Arc::new(Semaphore::new(limits::SMALL_BYTES as usize)),
             shares: Shares::new(pool.lane_width()),
-            streams: Semaphore::new(limits::ALL_STREAMS),
+            streams: Arc::new(Semaphore::new(limits::ALL_STREAMS)),
             pool,
             drain,
         }

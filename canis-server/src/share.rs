@@ -14,7 +14,7 @@ pub(crate) struct Share {
     /// Bytes of large ones.
     pub(crate) large: Arc<Semaphore>,
     /// Streams.
-    pub(crate) streams: Semaphore,
+    pub(crate) streams: Arc<Semaphore>,
     short: Semaphore,
     long: Semaphore,
 }
@@ -26,7 +26,7 @@ impl Share {
         Share {
             small: Arc::new(Semaphore::new(limits::TENANT_SMALL_BYTES as usize)),
             large: Arc::new(Semaphore::new(limits::TENANT_LARGE_BYTES as usize)),
-            streams: Semaphore::new(limits::TENANT_STREAMS),
+            streams: Arc::new(Semaphore::new(limits::TENANT_STREAMS)),
             short: Semaphore::new(lane),
             long: Semaphore::new(lane),
         }

@@ -15,14 +15,14 @@ use canis_proto::stream::decode_open;
 use canis_proto::{Error, ErrorCode, OperationId, Result};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{AcquireError, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 const WINDOW: usize = limits::STREAM_WINDOW as usize;
 
 /// What a buffer of input may give beyond its own length: a chunk that was held back, tags, and a first line.
-const BEYOND: usize = 2 * MAX_DATA as usize;
+pub(crate) const BEYOND: usize = 2 * MAX_DATA as usize;
 
 /// A stream, and where it belongs.
 pub(crate) struct Streaming {
@@ -34,7 +34,7 @@ pub(crate) struct Streaming {
 }
 
 /// What came of a piece of input.
-enum Step {
+pub(crate) enum Step {
     More(Box<dyn Flow>),
     Answer(Zeroizing<Vec<u8>>),
 }
@@ -78,12 +78,8 @@ impl Streaming {
 
     async fn flow(&self, operation: OperationId, payload: Wiped) -> Result<Zeroizing<Vec<u8>>> {
         let share = self.session.share(&self.server.shares);
-        let place = async {
-            let part = share.streams.acquire().await?;
-            Ok::<_, AcquireError>((part, self.server.streams.acquire().await?))
-        };
         let _places = tokio::select! {
-            places = place => places.map_err(|_| Error::internal("the limits are closed"))?,
+            places = places(&self.server, &self.session) => places?,
             why = self.inbox.over() => return Err(why),
         };
         let (core, session) = (Arc::clone(&self.server.core), Arc::clone(&self.session));
@@ -101,7 +97,8 @@ impl Streaming {
                 self.grant(std::mem::take(&mut taken)).await;
             }
             let step;
-            (step, input, out) = self.work(operation, flow, input, out, more).await?;
+            (step, input, out) =
+                advance(&self.server, &self.session, operation, flow, (input, out), more).await?;
             self.send(&out, &unwritten).await?;
             out.clear();
             match step {
@@ -109,30 +106,6 @@ impl Streaming {
                 Step::Answer(answer) => return Ok(answer),
             }
         }
-    }
-
-    /// Works on one buffer of input, on a thread of the pool.
-    async fn work(
-        &self,
-        operation: OperationId,
-        mut flow: Box<dyn Flow>,
-        mut input: Buffer,
-        mut out: Buffer,
-        more: bool,
-    ) -> Result<(Step, Buffer, Buffer)> {
-        let (core, session) = (Arc::clone(&self.server.core), Arc::clone(&self.session));
-        let work = move || {
-            make_room(&mut out, input.len() + BEYOND);
-            flow.update(&input, &mut out)?;
-            input.clear();
-            let step = match more {
-                true => Step::More(flow),
-                false => Step::Answer(flow.finish(&core, &session, &mut out)?),
-            };
-            Ok((step, input, out))
-        };
-        let share = self.session.share(&self.server.shares);
-        self.server.pool.run(share, operation.row().cost, work).await
     }
 
     /// Lets the peer send `bytes` more.
@@ -153,4 +126,44 @@ impl Streaming {
         }
         Ok(())
     }
+}
+
+/// Waits for a stream's place among those of its tenant and of all.
+///
+/// # Errors
+/// None but bugs.
+pub(crate) async fn places(server: &Server, session: &Session) -> Result<[OwnedSemaphorePermit; 2]> {
+    let closed = |_| Error::internal("the limits are closed");
+    let of_tenant =
+        Arc::clone(&session.share(&server.shares).streams).acquire_owned().await.map_err(closed)?;
+    let of_server = Arc::clone(&server.streams).acquire_owned().await.map_err(closed)?;
+    Ok([of_tenant, of_server])
+}
+
+/// Works on the first of two buffers, which is input, and appends what comes out to the second; on a thread of the pool. The
+/// stream ends unless there is `more`.
+///
+/// # Errors
+/// Those of the stream.
+pub(crate) async fn advance(
+    server: &Server,
+    session: &Arc<Session>,
+    operation: OperationId,
+    mut flow: Box<dyn Flow>,
+    (mut input, mut out): (Buffer, Buffer),
+    more: bool,
+) -> Result<(Step, Buffer, Buffer)> {
+    let (core, share) = (Arc::clone(&server.core), session.share(&server.shares));
+    let session = Arc::clone(session);
+    let work = move || {
+        make_room(&mut out, input.len() + BEYOND);
+        flow.update(&input, &mut out)?;
+        input.clear();
+        let step = match more {
+            true => Step::More(flow),
+            false => Step::Answer(flow.finish(&core, &session, &mut out)?),
+        };
+        Ok((step, input, out))
+    };
+    server.pool.run(share, operation.row().cost, work).await
 }

@@ -38,6 +38,12 @@ impl From<Zeroizing<Vec<u8>>> for Wiped {
     }
 }
 
+impl AsRef<[u8]> for Wiped {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl Deref for Wiped {
     type Target = [u8];
 

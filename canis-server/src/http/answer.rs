@@ -1,8 +1,10 @@
 //! One request: its route, who asks, what is asked, and the answer as HTTP gives it.
 
 use super::body::{self, Form};
+use super::outgoing::Outgoing;
 use super::path::{self, Found};
 use super::routes::Route;
+use super::streaming::{self, Streamed};
 use super::who::{self, Callers};
 use super::{json, json_text, metrics, openapi, problem, public_keys, query, trace, vault};
 use crate::budget::Budget;
@@ -14,8 +16,7 @@ use crate::wiped::Wiped;
 use canis_proto::schema::arguments;
 use canis_proto::value::{Map, Value};
 use canis_proto::{Error, ErrorCode, OperationId, Result, quote};
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
+use hyper::body::Incoming;
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_MATCH, RETRY_AFTER, WWW_AUTHENTICATE,
 };
@@ -28,7 +29,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 /// What an answer is.
-pub(crate) type Answer = Response<Full<Bytes>>;
+pub(crate) type Answer = Response<Outgoing>;
 
 /// The header by which a change happens once.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -50,7 +51,8 @@ impl Asker {
     /// Answers a request, whatever it is. What of its body was not read is read away, so that a client that sends first
     /// and reads then gets its answer.
     pub(crate) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Answer {
-        let (head, mut body) = request.into_parts();
+        let (head, body) = request.into_parts();
+        let mut body = Some(body);
         let id = trace::id();
         let span = trace::span(&id, &head.headers);
         let outcome = self.try_answer(&head, &mut body).instrument(span).await;
@@ -59,15 +61,20 @@ impl Asker {
         self.server.metrics.answered(answer.status().as_u16());
         if head.method == Method::HEAD {
             // It has the head of the answer and nothing else (RFC 9110, section 9.3.2); hyper leaves that out for HTTP/2.
-            *answer.body_mut() = Full::default();
+            *answer.body_mut() = Outgoing::default();
         }
-        body::discard(body).await;
+        if let Some(body) = body {
+            body::discard(body).await;
+        }
         answer
     }
 
-    async fn try_answer(&self, request: &Parts, body: &mut Incoming) -> Result<Answer> {
+    /// Takes the body where it is a stream, which may be read when the answer has begun.
+    async fn try_answer(&self, request: &Parts, body: &mut Option<Incoming>) -> Result<Answer> {
         let (method, path) = (request.method.as_str(), request.uri.path());
-        if vault::is_here(path) {
+        if vault::is_here(path)
+            && let Some(body) = body
+        {
             return Ok(vault::answer(self, request, body).await);
         }
         let fixed = ["/v1/openapi.json", "/metrics"].contains(&path) || path.starts_with(JWKS);
@@ -107,7 +114,7 @@ impl Asker {
         argument: Option<(&'static str, String)>,
         session: Arc<Session>,
         head: &Parts,
-        incoming: &mut Incoming,
+        body: &mut Option<Incoming>,
     ) -> Result<Answer> {
         let Some(form) = body::form(&head.headers, route.operation) else {
             let taken =
@@ -115,12 +122,23 @@ impl Asker {
             let error = Error::new(ErrorCode::UnsupportedFormat, format!("send {}{taken}", body::JSON));
             return Ok(refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, &error));
         };
+        let mut begun = Wiped::default();
+        if let (Form::Octets(_), Some(incoming)) = (form, body.as_mut()) {
+            let is_stream;
+            (is_stream, begun) =
+                streaming::is_stream(self, &session, route.operation, head, incoming).await?;
+            if is_stream {
+                let args = asked(route, argument, form, head.uri.query(), None)?;
+                return self.stream(route, args, &session, head, (begun, body)).await;
+            }
+        }
+        let Some(incoming) = body else { return Err(gone()) };
         let length = body::announced(&head.headers, incoming)?;
         let closed = |_: End| Error::new(ErrorCode::Unavailable, "the server is stopping");
         let paid = self.budget.pay_for(&session, length).await.map_err(closed)?;
         let arrived = Instant::now();
-        let bytes = body::read(incoming, length).await?;
-        let args = asked(route, argument, form, head.uri.query(), &bytes)?;
+        let bytes = body::read(begun, incoming, length).await?;
+        let args = asked(route, argument, form, head.uri.query(), Some(&bytes))?;
         drop(bytes);
         let (args, conditional) = precondition(route, args, &head.headers)?;
         let key = head.headers.get(IDEMPOTENCY_KEY).map(|key| Value::from(key.as_bytes().to_vec()));
@@ -133,6 +151,27 @@ impl Asker {
         // The answer's own copies are few and short-lived: it is written as soon as the peer takes it.
         let _permits = self.budget.pay_for_answer(&session, paid, answer.len()).await.map_err(closed)?;
         rendered(route, &args, &answer, body::wants_raw(&head.headers))
+    }
+
+    /// The same of data that are a stream.
+    async fn stream(
+        &self,
+        route: &Route,
+        args: Map<'static>,
+        session: &Arc<Session>,
+        head: &Parts,
+        (begun, body): (Wiped, &mut Option<Incoming>),
+    ) -> Result<Answer> {
+        let (args, _) = precondition(route, args, &head.headers)?;
+        if head.headers.contains_key(IDEMPOTENCY_KEY) {
+            return Err(Error::invalid("Idempotency-Key is taken by changes of keys and entries"));
+        }
+        let Some(incoming) = body.take() else { return Err(gone()) };
+        let asked = (route.operation, args.clone());
+        match streaming::answer(self, session, asked, head.version, &begun, incoming).await? {
+            Streamed::Data(answer) => Ok(answer),
+            Streamed::Payload(answer) => rendered(route, &args, &answer, body::wants_raw(&head.headers)),
+        }
     }
 
     /// Asks for an operation as CANISP would, and gives its answer's payload.
@@ -166,13 +205,18 @@ impl Asker {
     }
 }
 
-/// The arguments of a request: one in the path, the others in the query or the body.
+fn gone() -> Error {
+    Error::internal("the body was taken before")
+}
+
+/// The arguments of a request: one in the path, the others in the query or the body, which is none of them where it is a
+/// stream.
 fn asked(
     route: &Route,
     argument: Option<(&'static str, String)>,
     form: Form,
     query: Option<&str>,
-    bytes: &Wiped,
+    bytes: Option<&Wiped>,
 ) -> Result<Map<'static>> {
     let fields = arguments(route.operation);
     let given = match form {
@@ -181,16 +225,16 @@ fn asked(
         Form::Json if query.is_some_and(|query| !query.is_empty()) => {
             return Err(Error::invalid("arguments stand in the body here, not in the query"));
         }
-        Form::Json => json_text::object(bytes)?,
+        Form::Json => json_text::object(bytes.map_or(&[], |bytes| bytes))?,
     };
     let mut map = json::taken(fields, given)?;
-    if let Form::Octets(raw) = form {
+    if let (Form::Octets(raw), Some(bytes)) = (form, bytes) {
         let value = match raw.text {
             true => Value::Text(text(bytes)?.into()),
             false => Value::from(bytes.to_vec()),
         };
         map = added(map, raw.argument, value, "is the body")?;
-    } else if route.takes_query() && !bytes.is_empty() {
+    } else if route.takes_query() && bytes.is_some_and(|bytes| !bytes.is_empty()) {
         return Err(Error::invalid(format!("{} takes no body; arguments stand in the query", route.method)));
     }
     match argument {
@@ -285,14 +329,14 @@ pub(crate) fn document(status: StatusCode, json: Json) -> Answer {
 
 /// Nothing but a status.
 pub(crate) fn empty(status: StatusCode) -> Answer {
-    let mut answer = Response::new(Full::default());
+    let mut answer = Response::new(Outgoing::default());
     *answer.status_mut() = status;
     answer
 }
 
 /// Answers may hold secrets: nobody on the way is to keep them (RFC 9111, section 5.2.2.5).
-pub(crate) fn response(status: StatusCode, media_type: &'static str, bytes: Vec<u8>) -> Answer {
-    let mut response = Response::new(Full::new(Bytes::from(bytes)));
+pub(crate) fn response(status: StatusCode, media_type: &'static str, body: impl Into<Outgoing>) -> Answer {
+    let mut response = Response::new(body.into());
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

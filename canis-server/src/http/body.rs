@@ -83,26 +83,54 @@ pub(crate) fn announced(headers: &HeaderMap, body: &Incoming) -> Result<u32> {
     }
 }
 
-/// Reads the body, at most `most` bytes and no slower than large requests of CANISP may come.
+/// Reads what follows `begun`, at most `most` bytes in all and no slower than large requests of CANISP may come.
 ///
 /// # Errors
 /// `too_large`, `deadline_exceeded`, `protocol_error` if it breaks off.
-pub(crate) async fn read(body: &mut Incoming, most: u32) -> Result<Wiped> {
+pub(crate) async fn read(begun: Wiped, body: &mut Incoming, most: u32) -> Result<Wiped> {
+    let room = most.min(limits::LARGE) as usize;
+    let mut bytes = if begun.is_empty() { Wiped::with_room(room) } else { begun };
     let time = limits::HTTP_BODY + Duration::from_secs(u64::from(most / limits::LARGE_RATE));
     let whole = async {
-        let mut bytes = Wiped::with_room(most.min(limits::LARGE) as usize);
-        while let Some(frame) = body.frame().await {
-            let broken = |_| Error::new(ErrorCode::ProtocolError, "the body broke off");
-            let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
-            if bytes.len() + data.len() > most as usize {
+        while append(&mut bytes, body).await? {
+            if bytes.len() > most as usize {
                 return Err(too_large());
             }
-            bytes.append(&data);
         }
         Ok(bytes)
     };
-    let late = |_| Error::new(ErrorCode::DeadlineExceeded, "the body came too slowly; nothing has happened");
-    timeout(time, whole).await.map_err(late)?
+    timeout(time, whole).await.map_err(|_| late())?
+}
+
+/// Reads until there are so many bytes, or all.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) async fn beginning(body: &mut Incoming, wanted: usize) -> Result<Wiped> {
+    let begun = async {
+        let mut bytes = Wiped::default();
+        while bytes.len() < wanted && append(&mut bytes, body).await? {}
+        Ok(bytes)
+    };
+    timeout(limits::HTTP_BODY, begun).await.map_err(|_| late())?
+}
+
+/// Appends what comes next; says whether there may be more.
+async fn append(bytes: &mut Wiped, body: &mut Incoming) -> Result<bool> {
+    let Some(frame) = body.frame().await else { return Ok(false) };
+    if let Ok(data) = frame.map_err(|_| broke_off())?.into_data() {
+        bytes.append(&data);
+    }
+    Ok(true)
+}
+
+fn late() -> Error {
+    Error::new(ErrorCode::DeadlineExceeded, "the body came too slowly; nothing has happened")
+}
+
+/// What came is not all that the peer meant to send.
+pub(crate) fn broke_off() -> Error {
+    Error::new(ErrorCode::ProtocolError, "the body broke off")
 }
 
 /// Reads the rest away, for a while.
@@ -113,5 +141,10 @@ pub(crate) async fn discard(mut body: Incoming) {
 }
 
 fn too_large() -> Error {
-    Error::new(ErrorCode::TooLarge, format!("a body has at most {MAX_BODY} bytes; ask for less at a time"))
+    Error::new(
+        ErrorCode::TooLarge,
+        format!(
+            "a body has at most {MAX_BODY} bytes, and more as a stream: octets that are answered in octets"
+        ),
+    )
 }

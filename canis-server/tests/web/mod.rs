@@ -1,6 +1,8 @@
 //! A server that serves HTTP, and curl as its client.
 #![allow(dead_code)] // Each test file uses its own part of it.
 
+pub(crate) mod peer;
+
 use crate::harness::{Deployment, Server, stdout};
 use serde_json::Value as Json;
 use std::process::Command;
@@ -118,7 +120,7 @@ impl Site {
         Came { status, head, body: std::fs::read(body).unwrap_or_default() }
     }
 
-    fn bearer(&self) -> String {
+    pub(crate) fn bearer(&self) -> String {
         format!("Authorization: Bearer {}", self.deployment.token)
     }
 

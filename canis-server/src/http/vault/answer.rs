@@ -8,6 +8,7 @@ use super::{crypt, digest, keys, sign, sys, token, transfer};
 use crate::frames::End;
 use crate::http::answer::{Answer, Asker, document, empty};
 use crate::http::{body, health, path, who};
+use crate::wiped::Wiped;
 use canis_proto::{Error, ErrorCode, Result, quote};
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, HeaderValue, RETRY_AFTER};
@@ -114,7 +115,7 @@ async fn try_answer(asker: &Asker, head: &Parts, incoming: &mut Incoming) -> Res
     let closed = |_: End| Error::new(ErrorCode::Unavailable, "the server is stopping");
     let paid = asker.budget.pay_for(&session, length).await.map_err(closed)?;
     let arrived = Instant::now();
-    let bytes = body::read(incoming, length).await?;
+    let bytes = body::read(Wiped::default(), incoming, length).await?;
     let mut params = match head.method.as_str() {
         "POST" | "PUT" => Params::of_body(&bytes)?,
         _ => Params::of_query(head.uri.query())?,
