@@ -21,23 +21,7 @@ use filled::{PIN, filled};
 use rusqlite::Connection;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use store::{KEYFILE, Opened, open};
-
-fn kept<'a>(slot: &'a str, kind: &'a str, secret: &'a [u8]) -> RotateRoot<'a> {
-    RotateRoot {
-        slot: slot.into(),
-        kind: kind.into(),
-        secret: secret.into(),
-        public_key: b""[..].into(),
-        split: b""[..].into(),
-        threshold: 0,
-        hashes: b""[..].into(),
-        module: "".into(),
-        token: "".into(),
-        key_label: "".into(),
-        mechanism: "".into(),
-    }
-}
+use store::{KEYFILE, Opened, kept, open};
 
 fn add(core: &Core, root: &RotateRoot<'_>) {
     let mut fields = root.to_map();

@@ -8,14 +8,21 @@ use canis_core::datadir::{DataDir, StoreConfig};
 use canis_core::root::{Credential, NewRoot};
 use canis_core::secret::SecretBytes;
 use canis_core::{Caller, Core, Once, default_provider, setup};
-use canis_proto::message::{CreateKey, DestroyKey, DisableKey, Encrypt, RotateKey, ShowKey};
-use canis_proto::{ErrorCode, Interval, KeyType, OperationId};
+use canis_proto::credential::CreateCredential;
+use canis_proto::fields::Fields;
+use canis_proto::message::{CreateKey, DestroyKey, DisableKey, Encrypt, RotateKey, ShowKey, WireRequest};
+use canis_proto::root::{AddRoot, RotateRootKey};
+use canis_proto::{Capabilities, ErrorCode, Interval, KeyType, OperationId};
 use canis_tests::Postgres;
 use std::sync::Arc;
-use store::{KEYFILE, TestClock};
+use std::time::{Duration, Instant};
+use store::{KEYFILE, TestClock, kept};
 use zeroize::Zeroizing;
 
 const HOUR: i64 = 3600;
+
+/// What every writer waits for.
+const WRITERS_LOCK: &str = "SELECT pg_advisory_xact_lock(1128353353, 1)";
 
 struct Host {
     core: Core,
@@ -26,27 +33,65 @@ struct Host {
 struct Shared {
     hosts: Vec<Host>,
     clock: Arc<TestClock>,
-    _postgres: Postgres,
+    token: String,
+    postgres: Postgres,
 }
 
 /// So many hosts with one store.
 fn shared(hosts: usize) -> Shared {
-    let postgres = Postgres::start();
+    shared_on(Postgres::start(), hosts)
+}
+
+fn shared_on(postgres: Postgres, hosts: usize) -> Shared {
     let clock = Arc::new(TestClock::at(1_790_000_000));
     let config = StoreConfig { url: postgres.url(), ..StoreConfig::default() };
     let root = NewRoot::Keyfile { key: SecretBytes::copied_from(&KEYFILE) };
     let created =
         setup::create_in(&config, root, &[], default_provider(), Arc::<TestClock>::clone(&clock)).unwrap();
     let token = String::from_utf8(created.token.expose().to_vec()).unwrap();
-    let host = |_| {
+    let mut shared = Shared { hosts: Vec::new(), clock, token, postgres };
+    shared.hosts = (0..hosts).map(|_| shared.another_host()).collect();
+    shared
+}
+
+impl Shared {
+    fn another_host(&self) -> Host {
         let dir = tempfile::tempdir().unwrap();
+        let config = StoreConfig { url: self.postgres.url(), ..StoreConfig::default() };
         let store = DataDir::new(dir.path()).open_store_at_hand(Some(&config)).unwrap();
-        let core = Core::open(store, default_provider(), Arc::<TestClock>::clone(&clock)).unwrap();
+        let core = Core::open(store, default_provider(), Arc::<TestClock>::clone(&self.clock)).unwrap();
         core.unseal(&Credential::Keyfile(SecretBytes::copied_from(&KEYFILE))).unwrap();
-        let caller = core.authenticate(&token).unwrap();
+        let caller = core.authenticate(&self.token).unwrap();
         Host { core, caller, _dir: dir }
-    };
-    Shared { hosts: (0..hosts).map(host).collect(), clock: Arc::clone(&clock), _postgres: postgres }
+    }
+
+    /// Waits until so many transactions wait for a lock.
+    fn until_waiting(&self, transactions: usize) {
+        let waiting = || self.postgres.shows("SELECT count(*) FROM pg_locks WHERE NOT granted");
+        let end = Instant::now() + Duration::from_secs(20);
+        while waiting() != format!("{transactions}\n") {
+            assert!(Instant::now() < end, "nobody waits");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Runs `second` while `first`, which was to write before it, still waits to do so: what `second` has read before is not what
+    /// it finds when it writes.
+    fn overtaken<A: Send, B: Send>(
+        &self,
+        first: impl FnOnce() -> A + Send,
+        second: impl FnOnce() -> B + Send,
+    ) -> (A, B) {
+        drop(self.postgres.shows(&format!("BEGIN; {WRITERS_LOCK}; PREPARE TRANSACTION 'held'")));
+        std::thread::scope(|scope| {
+            let first = scope.spawn(first);
+            self.until_waiting(1);
+            let second = scope.spawn(second);
+            self.until_waiting(2);
+            drop(self.postgres.shows("ROLLBACK PREPARED 'held'"));
+            (first.join().unwrap(), second.join().unwrap())
+        })
+    }
 }
 
 impl Host {
@@ -90,7 +135,7 @@ fn what_is_due_happens_once() {
         assert_eq!(done, (0..4).map(|n| (format!("k{n}"), round)).collect::<Vec<_>>());
     }
     assert_eq!(destroyed, ["going"]);
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    std::thread::sleep(Duration::from_secs(1));
     assert!(shared.hosts.iter().all(|host| host.version("k3") == 3));
     assert_eq!(first.core.check_rows().unwrap(), []);
 }
@@ -163,14 +208,54 @@ fn destroyed_keys_are_forgotten() {
     let encrypt = || {
         b.call(Encrypt { name: "k".into(), plaintext: b"x"[..].into(), context: b""[..].into(), version: 0 })
     };
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     while encrypt().is_err() {
         assert!(begun.elapsed().as_secs() < 1, "the new key was not seen");
     }
     a.call(DisableKey { name: "k".into() }).unwrap();
     a.call(DestroyKey { name: "k".into(), delay: Interval::NEVER }).unwrap();
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     while encrypt().is_ok() {
         assert!(begun.elapsed().as_secs() < 1, "a destroyed key encrypts");
     }
+}
+
+fn rotate_root_key(host: &Host) -> canis_proto::Result<u32> {
+    let keyfile = kept("keyfile", "keyfile", &KEYFILE);
+    let keep = vec![keyfile.to_map()];
+    host.core
+        .call(&host.core.operator(), RotateRootKey { keep, drop: Vec::new() })
+        .map(|answer| answer.root_key)
+}
+
+/// R92: what another server makes while the root key is replaced comes under the new one, too; and where it is a root slot, of
+/// which nothing was said, nothing is done.
+#[test]
+fn a_new_root_key_leaves_nothing_behind() {
+    let shared = shared_on(Postgres::with(&["max_prepared_transactions=1"]), 2);
+    let [a, b] = &shared.hosts[..] else { unreachable!() };
+    let add_slot = || {
+        let passphrase = kept("", "passphrase", b"a passphrase");
+        let mut fields = passphrase.to_map();
+        fields.take("slot");
+        let mut fields = Fields::new("root.add", fields);
+        b.core.call(&b.core.operator(), AddRoot::from_fields(&mut fields).unwrap()).map(drop)
+    };
+    let (added, rotated) = shared.overtaken(add_slot, || rotate_root_key(a));
+    added.unwrap();
+    let refused = rotated.unwrap_err();
+    assert!(refused.code == ErrorCode::Conflict && refused.message.contains("root list"), "{refused}");
+    let slots = a.core.call(&a.core.operator(), canis_proto::root::ListRoots).map(|list| list.slots).unwrap();
+    let passphrase = slots.iter().find(|slot| slot.kind == "passphrase").unwrap().slot.clone();
+    let removed = canis_proto::root::RemoveRoot { slot: passphrase.into() };
+    a.core.call(&a.core.operator(), removed).map(drop).unwrap();
+
+    let made = || b.call(CreateCredential::new(Capabilities::ALL)).map(|made| made.token.clone().unwrap());
+    let (made, rotated) = shared.overtaken(made, || rotate_root_key(a));
+    assert_eq!(rotated.unwrap(), 2);
+    let made = made.unwrap();
+    a.core.authenticate(&made).map(drop).unwrap();
+    let fresh = shared.another_host();
+    fresh.core.authenticate(&made).map(drop).unwrap();
+    assert_eq!(fresh.core.check_rows().unwrap(), []);
 }

@@ -26,6 +26,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 pub(crate) mod accumulator;
 mod anchor;
 pub(crate) mod backups;
+mod brought;
 pub(crate) mod change;
 mod counted;
 pub(crate) mod counts;
@@ -254,10 +255,10 @@ impl Keyring {
     }
 
     /// Holds them in place of others, unless the store was sealed since `turn`.
-    fn swap_root(&self, keys: RootKeys, counting: Counting, turn: u64) {
+    fn swap_root(&self, keys: Arc<RootKeys>, counting: Counting, turn: u64) {
         let mut root = self.root.write().unwrap_or_else(PoisonError::into_inner);
         if self.sealing.turn() == turn {
-            *root = RootState::Open(Arc::new(keys));
+            *root = RootState::Open(keys);
             self.books.set(counting);
         }
     }

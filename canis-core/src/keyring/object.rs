@@ -172,13 +172,20 @@ pub(super) fn moved(tenant: &OpenTenant, to: &RowSealer, mut row: ObjectRow) -> 
 /// A public object's row with the store's tag of another root key; `None` for one whose tag does not fit the old one,
 /// which stays refused.
 pub(super) fn retagged(row: ObjectRow, old: &RootKeys, new: &RootKeys) -> Option<ObjectRow> {
-    let place = place(row.tenant_id, row.id, row.version, row.revision);
-    let (tenants, stores) = row.seal.split_at_checked(NO_TAG.len())?;
-    if !old.rows.tag_fits(&place, &row.body, stores) {
+    if !tagged_by(&row, old) {
         return None;
     }
+    let place = place(row.tenant_id, row.id, row.version, row.revision);
+    let (tenants, _) = row.seal.split_at_checked(NO_TAG.len())?;
     let seal = [tenants, &new.rows.tag(&place, &row.body)].concat();
     Some(ObjectRow { seal, ..row })
+}
+
+/// Whether a public object's row has the store's tag of this root key.
+pub(super) fn tagged_by(row: &ObjectRow, keys: &RootKeys) -> bool {
+    let place = place(row.tenant_id, row.id, row.version, row.revision);
+    let stores = row.seal.split_at_checked(NO_TAG.len());
+    stores.is_some_and(|(_, stores)| keys.rows.tag_fits(&place, &row.body, stores))
 }
 
 /// The number of a family in the clear column (docs/storage.md, section 7).

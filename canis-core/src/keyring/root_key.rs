@@ -2,6 +2,7 @@
 //! ends the process leaves the one or the other. Keys, PINs and what tenants hold stay as they are.
 
 use super::accumulator::Accountant;
+use super::brought::Brought;
 use super::counted::Counting;
 use super::record::{Pin, Tenant};
 use super::root_record::RootKeyFacts;
@@ -14,6 +15,7 @@ use crate::root::{NewRoot, SlotView, open_slot, remade_slot};
 use crate::store::{Change, MetaRow, ObjectQuery, PinRow, PolicyRow, RootSlotRow, Row, TenantRow, TokenRow};
 use crate::token::Role;
 use canis_proto::{Error, ErrorCode, Id, Result};
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLockReadGuard, TryLockError};
 use std::time::{Duration, Instant};
@@ -23,6 +25,9 @@ const ROOT_KEY: &str = "root-key";
 
 /// How long a reader waits for a new root key that is being written.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often it is begun anew because another process has changed what stands under the root key meanwhile.
+const TRIES: usize = 50;
 
 /// What a root slot becomes when the root key is replaced.
 pub(crate) enum Fate {
@@ -113,32 +118,64 @@ impl Keyring {
     }
 
     /// Draws a new root key and brings the store under it. `fates` says what becomes of every slot.
+    ///
+    /// # Errors
+    /// `conflict` if others change root slots meanwhile, or what stands under the root key all the time.
     pub(crate) fn replace_root_key(&self, fates: Vec<(RootSlotRow, Fate)>) -> Result<u32> {
         let _turn = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
         let (turn, old) = (self.sealing.turn(), self.root_keys()?);
-        let new = RootKeys::new(self.provider, fresh_key(self.provider)?)?;
+        let new = Arc::new(RootKeys::new(self.provider, fresh_key(self.provider)?)?);
+        let known: BTreeSet<_> = fates.iter().map(|(slot, _)| (slot.id, slot.revision)).collect();
         // Argon2id and HSMs take their time; nobody needs to wait for them.
-        let mut changes = self.slots_under(&new, fates)?;
+        let slots = self.slots_under(&new, fates)?;
         let _gate = self.root_gate.write().unwrap_or_else(PoisonError::into_inner);
-        let number = self.root_key_number()?.0.saturating_add(1);
-        let revision = self.root_key_facts(&old)?.map_or(1, |(revision, _)| revision + 1);
         self.require_whole()?;
-        let salt = self.fresh_salt()?;
-        let accountant = Accountant::new(self.provider, &new, &salt)?;
-        let facts = RootKeyFacts { number, created_at: self.clock.now_micros(), counted: Some(salt) };
-        changes.push(Change::Put(Keyring::root_key_fact(&new, revision, &facts)?));
-        changes.push(self.earlier_anchor_keys(&old, &new)?);
-        changes.extend(Move { keyring: self, old: &old, new: &new }.rows()?.into_iter().map(Change::Reseal));
-        changes.push(Change::Recount);
-        self.root_turns.fetch_add(1, Ordering::AcqRel);
-        let committed = self.store.commit_by(&changes, Some(&accountant));
-        if committed.is_ok() {
-            self.swap_root(new, Counting::By(Arc::new(accountant)), turn);
-        }
-        self.root_turns.fetch_add(1, Ordering::AcqRel);
-        committed?;
+        let mut tries = 0;
+        let number = loop {
+            tries += 1;
+            // The gate keeps the others of this process away; another server, or a module, makes rows meanwhile.
+            match self.bring_under(&old, &new, &slots, turn) {
+                Err(error) if error.code == ErrorCode::Conflict && tries < TRIES => {
+                    self.refuse_other_slots(&known)?;
+                }
+                done => break done?,
+            }
+        };
         self.purge();
         Ok(number)
+    }
+
+    /// Writes all that stands under the root key anew, as it is at this moment. The number of the new root key.
+    fn bring_under(&self, old: &RootKeys, new: &Arc<RootKeys>, slots: &[Change], turn: u64) -> Result<u32> {
+        let number = self.root_key_number()?.0.saturating_add(1);
+        let revision = self.root_key_facts(old)?.map_or(1, |(revision, _)| revision + 1);
+        let salt = self.fresh_salt()?;
+        let accountant = Accountant::new(self.provider, new, &salt)?;
+        let facts = RootKeyFacts { number, created_at: self.clock.now_micros(), counted: Some(salt) };
+        let mut changes = slots.to_vec();
+        changes.push(Change::Put(Keyring::root_key_fact(new, revision, &facts)?));
+        changes.push(self.earlier_anchor_keys(old, new)?);
+        changes.extend(Move { keyring: self, old, new }.rows()?.into_iter().map(Change::Reseal));
+        changes.push(Change::Recount);
+        self.root_turns.fetch_add(1, Ordering::AcqRel);
+        let committed = self.store.commit_by(&changes, Some(&Brought::by(&changes, &accountant, old)));
+        if committed.is_ok() {
+            self.swap_root(Arc::clone(new), Counting::By(Arc::new(accountant)), turn);
+        }
+        self.root_turns.fetch_add(1, Ordering::AcqRel);
+        committed.map(|()| number)
+    }
+
+    /// What was said of slots is about those that there were.
+    fn refuse_other_slots(&self, known: &BTreeSet<(Id, u64)>) -> Result<()> {
+        let there = self.store.root_slots()?.iter().map(|slot| (slot.id, slot.revision)).collect();
+        if *known == there {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorCode::Conflict,
+            "somebody else changed the root slots meanwhile; look at `canis root list`, and ask again",
+        ))
     }
 
     fn slots_under(&self, new: &RootKeys, fates: Vec<(RootSlotRow, Fate)>) -> Result<Vec<Change>> {

@@ -9,6 +9,7 @@ use canis_core::secret::SecretBytes;
 use canis_core::{Caller, Core, setup};
 use canis_proto::KeyType;
 use canis_proto::message::CreateKey;
+use canis_proto::root::RotateRoot;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -87,5 +88,22 @@ impl Opened {
     pub(crate) fn create(&self, name: &str, kind: KeyType) {
         let request = CreateKey::new(name, kind);
         self.core.call(&self.caller, request).map(|_| ()).unwrap();
+    }
+}
+
+/// A root slot that is kept under a new root key by what opens it.
+pub(crate) fn kept<'a>(slot: &'a str, kind: &'a str, secret: &'a [u8]) -> RotateRoot<'a> {
+    RotateRoot {
+        slot: slot.into(),
+        kind: kind.into(),
+        secret: secret.into(),
+        public_key: b""[..].into(),
+        split: b""[..].into(),
+        threshold: 0,
+        hashes: b""[..].into(),
+        module: "".into(),
+        token: "".into(),
+        key_label: "".into(),
+        mechanism: "".into(),
     }
 }
