@@ -47,18 +47,46 @@ impl Core {
         let mut digest = [0; MAX_DIGEST];
         self.provider().digest.hash(Hash::Sha256, once.arguments, &mut digest);
         let digest: [u8; 32] = std::array::from_fn(|at| digest[at]);
+        let mut attempt = || self.attempt(caller, once, &digest, &mut work);
+        match attempt() {
+            // Another server did the same after this one had looked for a receipt, and was met by the work itself: what it was
+            // to make is there.
+            Err(error)
+                if error.code != ErrorCode::IdempotencyConflict
+                    && self.is_done(caller, once).unwrap_or(false) =>
+            {
+                attempt()
+            }
+            done => done,
+        }
+    }
+
+    fn is_done(&self, caller: &Caller, once: &Once<'_>) -> Result<bool> {
+        let keyring = &self.keyring;
+        let tenant = keyring.tenant(caller.tenant()?)?;
+        let id = keyring.receipt_id(&tenant, caller, once.key);
+        Ok(keyring.receipt(&tenant, id, keyring.clock.now_micros())?.is_some())
+    }
+
+    fn attempt(
+        &self,
+        caller: &Caller,
+        once: &Once<'_>,
+        digest: &[u8; 32],
+        work: &mut impl FnMut(&Core) -> Result<Zeroizing<Vec<u8>>>,
+    ) -> Result<Zeroizing<Vec<u8>>> {
         self.together(|draft| {
             let keyring = &draft.keyring;
             let tenant = keyring.tenant(caller.tenant()?)?;
             let (id, now) = (keyring.receipt_id(&tenant, caller, once.key), keyring.clock.now_micros());
             if let Some(record) = keyring.receipt(&tenant, id, now)? {
                 draft.audit_again(caller, once.operation)?;
-                return record.answers(once.operation, &digest);
+                return record.answers(once.operation, digest);
             }
             let answer = work(draft)?;
             let operation = once.operation as u16;
             let expires_at = now.saturating_add(KEPT);
-            let record = ReceiptRecord { operation, digest, answer: answer.to_vec(), expires_at };
+            let record = ReceiptRecord { operation, digest: *digest, answer: answer.to_vec(), expires_at };
             keyring.write_receipt(&tenant, id, now, &record)?;
             Ok(answer)
         })
