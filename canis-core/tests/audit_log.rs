@@ -2,10 +2,10 @@
 #![allow(clippy::unwrap_used)] // a failed unwrap is the test's failure
 
 use crate::audit::{Kept, lines_of};
-use canis_core::Caller;
 use canis_core::audit::Failure;
+use canis_core::{Caller, Core};
 use canis_proto::audit::{AuditVerified, VerifyAudit};
-use canis_proto::message::{CreateKey, Decrypt, Encrypt, ShowKey};
+use canis_proto::message::{CreateKey, Decrypt, Encrypt, RotateKey, ShowKey};
 use canis_proto::{ErrorCode, KeyType, Result};
 use std::fs;
 
@@ -177,4 +177,27 @@ fn nothing_is_done_unwritten() {
         let report = verified(&kept);
         assert!(report.broken[0].contains("file 1 of this writer is missing"), "{:?}", report.broken);
     }
+}
+
+/// R87: a transaction that always meets another one leaves lines all the same, which say that nothing came of it.
+#[test]
+fn who_always_loses_has_lines() {
+    let kept = Kept::new(Failure::Refuse);
+    kept.core.call(&kept.caller, CreateKey::new("a", KeyType::Aes256)).map(drop).unwrap();
+    let rotate = |core: &Core| {
+        core.call(&kept.caller, RotateKey { name: "a".into(), preview: false }).map(|done| done.version)
+    };
+    let mut tries = 0;
+    let lost = kept.core.together(|draft| {
+        tries += 1;
+        rotate(draft)?;
+        rotate(&kept.core)
+    });
+    assert_eq!(lost.unwrap_err().code, ErrorCode::Conflict);
+    let lines = lines_of(&kept.folder());
+    let rotations: Vec<_> = lines.iter().filter(|line| line["op"] == "key.rotate").collect();
+    assert_eq!(rotations.len(), tries + 1, "one for each that won, one for the one that lost");
+    let undone: Vec<_> = rotations.iter().filter(|line| line["undone"] == true).collect();
+    assert_eq!(undone.len(), 1);
+    assert_eq!(undone[0]["because"], "conflict");
 }

@@ -26,8 +26,9 @@ impl Core {
     /// Those of `work`; `conflict` if others are always faster; those of the store.
     pub fn together<T>(&self, mut work: impl FnMut(&Core) -> Result<T>) -> Result<T> {
         let _steady = self.keyring.steady_root()?;
-        let (mut waited, mut taken) = (None, false);
-        for _ in 0..TRIES {
+        let (mut waited, mut taken, mut tries) = (None, false, 0);
+        loop {
+            tries += 1;
             let draft = Arc::new(Draft::over(Arc::clone(&self.keyring.store)));
             let core = self.drafted(&draft);
             let settle = |failed: Option<&Error>| match &self.recorder {
@@ -53,7 +54,7 @@ impl Core {
                 // Whoever lost once waits for its turn, so that slow work is not done for nothing again and again.
                 // A name that was free was taken meanwhile: the work says so, or finds that it was done elsewhere.
                 Err(error)
-                    if error.code == ErrorCode::Conflict
+                    if (error.code == ErrorCode::Conflict && tries < TRIES)
                         || (error.code == ErrorCode::KeyExists && !std::mem::replace(&mut taken, true)) =>
                 {
                     waited.get_or_insert_with(|| {
@@ -66,7 +67,6 @@ impl Core {
                 }
             }
         }
-        Err(Error::new(ErrorCode::Conflict, "others change the same things all the time; try again"))
     }
 }
 
