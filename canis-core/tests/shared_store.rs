@@ -11,7 +11,7 @@ use canis_core::{Caller, Core, Once, default_provider, setup};
 use canis_proto::credential::CreateCredential;
 use canis_proto::fields::Fields;
 use canis_proto::message::{CreateKey, DestroyKey, DisableKey, Encrypt, RotateKey, ShowKey, WireRequest};
-use canis_proto::root::{AddRoot, RotateRootKey};
+use canis_proto::root::{AddRoot, RemoveRoot, RotateRootKey};
 use canis_proto::{Capabilities, ErrorCode, Interval, KeyType, OperationId};
 use canis_tests::Postgres;
 use std::sync::Arc;
@@ -228,27 +228,28 @@ fn rotate_root_key(host: &Host) -> canis_proto::Result<u32> {
         .map(|answer| answer.root_key)
 }
 
+fn add_passphrase(host: &Host) {
+    let passphrase = kept("", "passphrase", b"a passphrase");
+    let mut fields = passphrase.to_map();
+    fields.take("slot");
+    let request = AddRoot::from_fields(&mut Fields::new("root.add", fields)).unwrap();
+    host.core.call(&host.core.operator(), request).map(drop).unwrap();
+}
+
+fn remove_root(host: &Host, slot: &str) -> canis_proto::Result<u32> {
+    host.core.call(&host.core.operator(), RemoveRoot { slot: slot.into() }).map(|answer| answer.left)
+}
+
 /// R92: what another server makes while the root key is replaced comes under the new one, too; and where it is a root slot, of
 /// which nothing was said, nothing is done.
 #[test]
 fn a_new_root_key_leaves_nothing_behind() {
     let shared = shared_on(Postgres::with(&["max_prepared_transactions=1"]), 2);
     let [a, b] = &shared.hosts[..] else { unreachable!() };
-    let add_slot = || {
-        let passphrase = kept("", "passphrase", b"a passphrase");
-        let mut fields = passphrase.to_map();
-        fields.take("slot");
-        let mut fields = Fields::new("root.add", fields);
-        b.core.call(&b.core.operator(), AddRoot::from_fields(&mut fields).unwrap()).map(drop)
-    };
-    let (added, rotated) = shared.overtaken(add_slot, || rotate_root_key(a));
-    added.unwrap();
+    let ((), rotated) = shared.overtaken(|| add_passphrase(b), || rotate_root_key(a));
     let refused = rotated.unwrap_err();
     assert!(refused.code == ErrorCode::Conflict && refused.message.contains("root list"), "{refused}");
-    let slots = a.core.call(&a.core.operator(), canis_proto::root::ListRoots).map(|list| list.slots).unwrap();
-    let passphrase = slots.iter().find(|slot| slot.kind == "passphrase").unwrap().slot.clone();
-    let removed = canis_proto::root::RemoveRoot { slot: passphrase.into() };
-    a.core.call(&a.core.operator(), removed).map(drop).unwrap();
+    assert_eq!(remove_root(a, "passphrase").unwrap(), 1);
 
     let made = || b.call(CreateCredential::new(Capabilities::ALL)).map(|made| made.token.clone().unwrap());
     let (made, rotated) = shared.overtaken(made, || rotate_root_key(a));
@@ -258,4 +259,17 @@ fn a_new_root_key_leaves_nothing_behind() {
     let fresh = shared.another_host();
     fresh.core.authenticate(&made).map(drop).unwrap();
     assert_eq!(fresh.core.check_rows().unwrap(), []);
+}
+
+/// R91: two servers that each remove one of the last two root slots leave one.
+#[test]
+fn the_last_root_slot_stays_whoever_asks() {
+    let shared = shared_on(Postgres::with(&["max_prepared_transactions=1"]), 2);
+    let [a, b] = &shared.hosts[..] else { unreachable!() };
+    add_passphrase(a);
+    let (first, second) = shared.overtaken(|| remove_root(b, "passphrase"), || remove_root(a, "keyfile"));
+    assert_eq!(first.unwrap(), 1);
+    let refused = second.unwrap_err();
+    assert!(refused.message.contains("is the last that opens the store"), "{refused}");
+    shared.another_host();
 }

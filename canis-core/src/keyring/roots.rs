@@ -7,8 +7,11 @@ use crate::root::{
 };
 use crate::secret::SecretBytes;
 use crate::store::{Change, RootSlotRow, Row};
-use canis_proto::{Error, ErrorCode, Result, quote};
+use canis_proto::{Error, ErrorCode, Id, Result, quote};
 use std::sync::PoisonError;
+
+/// How often a removal is looked at anew because another process has changed the store meanwhile.
+const TRIES: usize = 50;
 
 impl Keyring {
     /// Opens the store with the first slot that the credential fits.
@@ -112,6 +115,21 @@ impl Keyring {
         self.root_keys()?;
         // Two who each remove one of the last two would leave none.
         let _turn = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tries = 0;
+        let (slot, left) = loop {
+            tries += 1;
+            match self.try_remove_root(name) {
+                Err(error) if error.code == ErrorCode::Conflict && tries < TRIES => {}
+                done => break done?,
+            }
+        };
+        self.purge();
+        Ok((SlotView::of(&slot)?, left))
+    }
+
+    fn try_remove_root(&self, name: &str) -> Result<(RootSlotRow, usize)> {
+        // First: another server may be removing the other one.
+        let seen = self.store.accumulator(Id::STORE)?.map_or(0, |row| row.revision);
         let slot = self.slot_named(name)?;
         let views = self.root_slots()?;
         if !views.iter().any(|view| view.opens && view.id != slot.id) {
@@ -124,9 +142,10 @@ impl Keyring {
                 ),
             ));
         }
-        self.store.commit(&[Change::RemoveRootSlot(slot.id, slot.revision)])?;
-        self.purge();
-        Ok((SlotView::of(&slot)?, views.len() - 1))
+        let changes =
+            [Change::ExpectUnchanged(Id::STORE, seen), Change::RemoveRootSlot(slot.id, slot.revision)];
+        self.store.commit(&changes)?;
+        Ok((slot, views.len() - 1))
     }
 
     /// The slot that the credential opens, among all or only the one that is named. Nothing is unsealed by it.
