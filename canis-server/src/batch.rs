@@ -29,6 +29,8 @@ pub(crate) fn run(core: &Core, session: &Session, args: Map<'_>) -> Result<Zeroi
             format!("a batch holds 1 to {MAX_BATCH} operations, not {}", operations.len()),
         ));
     }
+    // Once for all: a stranger's batch is one refusal.
+    session.authenticate(core).map_err(|error| session.refused(core, OperationId::Batch, error))?;
     session.count_more(operations.len() - 1);
     let answers: Result<Vec<_>> = match atomic {
         true => together(core, session, &operations, preview).map(|all| all.into_iter().map(Ok).collect()),

@@ -111,6 +111,8 @@ pub const WRONG_LONGEST: Duration = Duration::from_secs(300);
 pub const WRONG_FORGOTTEN: Duration = Duration::from_secs(3600);
 /// Addresses whose wrong credentials are remembered; those that were wrong longest ago go first.
 pub const SOURCES: usize = 16_384;
+/// How many refusals a second of those who are nobody here, from one address, are written into the audit log.
+pub const STRANGERS: u32 = 50;
 /// Identities whose requests are counted, as far as they are idle.
 pub const IDENTITIES: usize = 4096;
 /// For the operations of one batch: what has not begun by then is not begun.

@@ -59,6 +59,7 @@ pub(crate) struct Rates {
     pace: Option<Pace>,
     buckets: Mutex<HashMap<Id, Arc<Bucket>>>,
     tenants: Mutex<HashMap<Id, Arc<Bucket>>>,
+    strangers: Mutex<HashMap<Id, Arc<Bucket>>>,
 }
 
 impl Rates {
@@ -68,6 +69,7 @@ impl Rates {
             pace: requests_per_second.map(Pace::per_second),
             buckets: Mutex::default(),
             tenants: Mutex::default(),
+            strangers: Mutex::default(),
         }
     }
 
@@ -75,6 +77,17 @@ impl Rates {
     pub(crate) fn of(&self, identity: Id) -> Option<Arc<Bucket>> {
         let pace = self.pace?;
         Some(found(&self.buckets, identity, pace, "this identity"))
+    }
+
+    /// The bucket of all who come from an address and are nobody here: how often they are refused with a line of the audit
+    /// log each.
+    pub(crate) fn of_strangers(&self, source: Source) -> Arc<Bucket> {
+        let address = address(source).map_or(Ipv6Addr::UNSPECIFIED, |address| match address {
+            IpAddr::V4(address) => address.to_ipv6_mapped(),
+            IpAddr::V6(address) => address,
+        });
+        let pace = Pace::per_second(limits::STRANGERS);
+        found(&self.strangers, Id(address.octets()), pace, "those who are nobody here")
     }
 
     /// The bucket of all callers of a tenant that may ask so much; another one when that changes.

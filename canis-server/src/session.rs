@@ -200,8 +200,7 @@ impl Session {
             Some(_) => self.application(core).map(drop),
             None => self.authenticate(core).map(drop),
         };
-        core.note(&self.somebody(core), "authenticate", &begun)?;
-        begun
+        begun.map_err(|error| self.noted(core, "authenticate", error))
     }
 
     /// The caller as far as it is known, for the audit log.
@@ -247,8 +246,8 @@ impl Session {
     }
 
     /// The caller. The credential is checked once, and again when credentials were changed or a while has passed, so
-    /// that one that was revoked or is over is refused on connections that are open, too. Reads the store: not for the
-    /// runtime's threads.
+    /// that one that was revoked or is over is refused on connections that are open, too. Who is let in has a line of the
+    /// audit log, once. Reads the store: not for the runtime's threads.
     ///
     /// # Errors
     /// `unauthenticated`, or `sealed` as long as no credential can be checked.
@@ -260,10 +259,15 @@ impl Session {
         let (moment, checked) = (core.credentials_moment(), Instant::now());
         let again = self.is_authenticated();
         let outcome = self.check(core, again).map(|caller| caller.from(self.origin));
+        let mut first = false;
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let outcome = outcome.and_then(|caller| {
+            let whom = || {
+                first = true;
+                caller.clone()
+            };
             // What it has here belongs to who it was first: its part of what all share, its application.
-            match self.first.get_or_init(|| caller.clone()).is_the_same_as(&caller) {
+            match self.first.get_or_init(whom).is_the_same_as(&caller) {
                 true => Ok(caller),
                 false => {
                     let why = "you are another caller by now, as roles were changed; connect again";
@@ -276,6 +280,10 @@ impl Session {
             Err(error) if error.code == ErrorCode::Unauthenticated => *known = None,
             // The store cannot be asked now. Who was known stays known, and gets no further than the store does.
             Err(_) => {}
+        }
+        drop(known);
+        if let (true, Ok(caller)) = (first, &outcome) {
+            core.note(caller, "authenticate", &Ok(()))?;
         }
         outcome
     }
@@ -323,11 +331,24 @@ impl Session {
         match self.authenticate(core) {
             Ok(caller) => work(&caller),
             Err(_) if operation.row().capability.is_none() => work(&self.stranger().from(self.origin)),
-            Err(error) => {
-                core.note_refused(&self.somebody(core), operation, &error)?;
-                Err(error)
-            }
+            Err(error) => Err(self.refused(core, operation, error)),
         }
+    }
+
+    /// The refusal of who is not let in, noted; many of them are not, so that nobody fills the log without a credential.
+    pub(crate) fn refused(&self, core: &Core, operation: OperationId, error: Error) -> Error {
+        self.noted(core, operation.row().name, error)
+    }
+
+    fn noted(&self, core: &Core, event: &str, error: Error) -> Error {
+        // Wrong credentials have their own lock-out.
+        let tells =
+            error.code == ErrorCode::Unauthenticated && !(event == "authenticate" && self.has_credential());
+        let counted = self.rates.as_ref().filter(|_| tells);
+        if let Some(Err(late)) = counted.map(|rates| rates.of_strangers(self.source()).take()) {
+            return late;
+        }
+        core.note(&self.somebody(core), event, &Err(error.clone())).err().unwrap_or(error)
     }
 }
 

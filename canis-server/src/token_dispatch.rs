@@ -85,10 +85,7 @@ where
 
 /// Who asks; or it is noted that nobody was let ask.
 fn seated<R: Operation>(core: &Core, session: &Session, seat: Result<Caller>) -> Result<Caller> {
-    if let Err(error) = &seat {
-        core.note_refused(&session.somebody(core), R::ID, error)?;
-    }
-    seat
+    seat.map_err(|error| session.refused(core, R::ID, error))
 }
 
 fn end_application(core: &Core, session: &Session, args: Map<'_>) -> Result<Zeroizing<Vec<u8>>> {

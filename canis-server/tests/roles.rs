@@ -293,6 +293,15 @@ fn nobody_gets_more_by_writing_roles() {
         refused(clerk.call(&PutRole { tenant: "second".into(), ..role("x", shop) })),
         ErrorCode::PermissionDenied
     );
+    // What bounds the tenant's PINs is taken away by who may do everything, unless another role bounds them, too.
+    for name in ["bound", "beside"] {
+        admin.call(&role(name, "policies = [\"shop\"]\npin {}")).map(drop).unwrap();
+    }
+    clerk.call(&delete("beside")).map(drop).unwrap();
+    let unbound = role("bound", "policies = [\"shop\"]\ncertificate { uri = \"urn:nobody\" }");
+    assert_eq!(refused(clerk.call(&unbound)), ErrorCode::PermissionDenied);
+    assert_eq!(refused(clerk.call(&delete("bound"))), ErrorCode::PermissionDenied);
+    admin.call(&delete("bound")).map(drop).unwrap();
     // Who may do everything in a second tenant decides over its PINs, and not over whose certificates lead there.
     let mut local = local(&shared);
     make_second_tenant(&mut local);

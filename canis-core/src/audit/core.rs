@@ -75,19 +75,6 @@ impl Core {
         }
     }
 
-    /// Notes the same of an operation that did not get as far as [`Core::call`].
-    ///
-    /// # Errors
-    /// As [`Core::note`].
-    pub fn note_refused(
-        &self,
-        caller: &Caller,
-        operation: OperationId,
-        error: &canis_proto::Error,
-    ) -> Result<()> {
-        self.note_operation(caller, operation, &Err(error.clone()))
-    }
-
     /// Notes what came of an operation that is done elsewhere.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use super::copies::Copies;
 use super::health::{Health, LogFigures, Part};
 use super::keys::AuditKeys;
 use super::line::Line;
+use super::queue::Queue;
 use super::settings::{Failure, Scope, Settings};
 use super::writer::{Place, Writer, own_line};
 use crate::clock::Clock;
@@ -16,9 +17,6 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
-
-/// How many bytes of lines wait at most while none can be written.
-const WAITING: usize = 64 << 20;
 
 /// How long a line waits that nobody hurries.
 const UNASKED: Duration = Duration::from_millis(100);
@@ -42,21 +40,12 @@ pub struct Log {
     /// How many changes carried their line.
     changes: AtomicU64,
     health: Health,
+    /// Whether more lines come than are written.
+    crowded: AtomicBool,
     watcher: OnceLock<Box<dyn Fn() + Send + Sync>>,
     copies: OnceLock<Arc<dyn Copies>>,
     /// Whether it was looked for what others have left.
     looked: AtomicBool,
-}
-
-/// Lines that wait to be written.
-#[derive(Default)]
-pub(super) struct Queue {
-    pub(super) text: Vec<u8>,
-    /// Where each ends, and the number of its change.
-    pub(super) ends: Vec<(usize, Option<u64>)>,
-    /// How many found no room.
-    pub(super) lost: u64,
-    stopping: bool,
 }
 
 impl Log {
@@ -81,6 +70,7 @@ impl Log {
             durable: AtomicU64::new(0),
             changes: AtomicU64::new(0),
             health: Health::default(),
+            crowded: AtomicBool::new(false),
             watcher: OnceLock::new(),
             copies: OnceLock::new(),
             looked: AtomicBool::new(false),
@@ -127,7 +117,15 @@ impl Log {
     /// # Errors
     /// `audit_unavailable`.
     pub(crate) fn check(&self, operation: OperationId) -> Result<()> {
-        if !self.refuses() || operation.tells_state() || !self.wants(operation) {
+        if operation.tells_state() || !self.wants(operation) {
+            return Ok(());
+        }
+        if self.settings.failure == Failure::Refuse && self.crowded.load(Ordering::Relaxed) {
+            let why =
+                "more comes than the audit log's disk takes, so nothing new is begun for a moment; ask again";
+            return Err(Error::new(ErrorCode::AuditUnavailable, why));
+        }
+        if !self.refuses() {
             return Ok(());
         }
         // Where nobody else does, whoever comes tries whether it can be written again.
@@ -174,6 +172,9 @@ impl Log {
             let mut queue = self.queue();
             for line in lines {
                 queue.push(line);
+                if queue.is_crowded() {
+                    self.crowded.store(true, Ordering::Relaxed);
+                }
                 self.taken.fetch_add(1, Ordering::AcqRel);
             }
         }
@@ -300,6 +301,7 @@ impl Log {
         loop {
             if !writer.holds_lines() {
                 writer.hold(&mut self.queue());
+                self.crowded.store(false, Ordering::Relaxed);
             }
             if !writer.holds_lines() {
                 break;
@@ -371,19 +373,6 @@ impl Drop for Log {
         if !self.settings.has_thread {
             let _ = self.end();
         }
-    }
-}
-
-impl Queue {
-    fn push(&mut self, line: Line) {
-        if self.text.len() + line.body.len() > WAITING {
-            self.lost += 1;
-            // It counts all the same: whoever waits for it must not wait for ever.
-            self.ends.push((self.text.len(), line.change));
-            return;
-        }
-        self.text.extend_from_slice(&line.body);
-        self.ends.push((self.text.len(), line.change));
     }
 }
 

@@ -16,6 +16,7 @@ mod keys;
 mod line;
 mod log;
 mod outbox;
+mod queue;
 mod read;
 mod recover;
 mod search;

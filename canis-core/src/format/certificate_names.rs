@@ -79,13 +79,25 @@ fn attribute(pair: &[u8]) -> der::Result<String> {
     Ok(format!("{name}={}", escaped(text)))
 }
 
-/// RFC 4514, section 2.4.
+/// RFC 4514, section 2.4. What parts a name into its attributes is written by its hex digits, so that a comma or a plus sign
+/// in a pattern is always one between attributes, and a `*` before it ends at the attribute.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let last = text.chars().count().saturating_sub(1);
     for (at, character) in text.chars().enumerate() {
+        match character {
+            ',' => {
+                out.push_str("\\2C");
+                continue;
+            }
+            '+' => {
+                out.push_str("\\2B");
+                continue;
+            }
+            _ => {}
+        }
         let edge = (character == ' ' && (at == 0 || at == last)) || (character == '#' && at == 0);
-        if edge || matches!(character, '"' | '+' | ',' | ';' | '<' | '>' | '\\' | '=') {
+        if edge || matches!(character, '"' | ';' | '<' | '>' | '\\' | '=') {
             out.push('\\');
         }
         out.push(character);
@@ -176,8 +188,11 @@ mod tests {
         let (country, organization) = (pair(6, 0x13, b"DE"), pair(10, 0x0c, b"A, B+C=D"));
         let (common, unit) = (pair(3, 0x0c, "\u{e9} #".as_bytes()), pair(11, 0x0c, b" x "));
         let read = name_text(&name(&[&[&country], &[&organization], &[&common, &unit]]));
-        assert_eq!(read.as_deref(), Ok(r"CN=é #+OU=\ x\ ,O=A\, B\+C\=D,C=DE"));
+        assert_eq!(read.as_deref(), Ok(r"CN=é #+OU=\ x\ ,O=A\2C B\2BC\=D,C=DE"));
         assert_eq!(name_text(&name(&[&[&pair(3, 0x0c, b"#1")]])).as_deref(), Ok(r"CN=\#1"));
+        // `CN=*,O=Shop` in a role is not about this one.
+        let feigned = name_text(&name(&[&[&pair(3, 0x0c, b"x,O=Shop")]]));
+        assert_eq!(feigned.as_deref(), Ok(r"CN=x\2CO\=Shop"));
         assert_eq!(name_text(&name(&[&[&pair(99, 0x0c, b"v")]])).as_deref(), Ok("2.5.4.99=v"));
         assert_eq!(name_text(&name(&[])).as_deref(), Ok(""));
         // Without one reading: control characters, no UTF-8, other alphabets (T61String, BMPString).

@@ -7,7 +7,7 @@ use crate::identity::{Role, Seen};
 use crate::jwt::{Claims, Issuer, Issuers};
 use crate::policy::Rights;
 use crate::token;
-use canis_proto::{Capabilities, Id, Result};
+use canis_proto::{Capabilities, Error, ErrorCode, Id, Result};
 use std::sync::{Arc, PoisonError};
 
 /// A role that was read.
@@ -23,6 +23,8 @@ pub(crate) struct TenantRoles {
     generation: u64,
     /// By their names.
     pub(crate) roles: Vec<KeptRole>,
+    /// Whether there are others that this CANIS does not understand.
+    unknown: bool,
     /// What PKCS#11 applications may at most, if roles say so.
     pins: Option<Rights>,
 }
@@ -32,11 +34,21 @@ impl TenantRoles {
     pub(crate) fn about<'a>(&'a self, seen: &'a Seen<'_>) -> impl Iterator<Item = &'a KeptRole> {
         self.roles.iter().filter(move |kept| kept.role.fits(seen))
     }
+
+    /// Refuses to let anybody in while there is a role that is not understood: it may be there to deny.
+    ///
+    /// # Errors
+    /// `unauthenticated`.
+    pub(crate) fn refuse_unknown(&self) -> Result<()> {
+        let why = "this tenant has a role that this server does not understand, perhaps a newer one's, and it may deny; \
+                   update the server, or write that role anew";
+        if self.unknown { Err(Error::new(ErrorCode::Unauthenticated, why)) } else { Ok(()) }
+    }
 }
 
 impl Keyring {
-    /// A tenant's roles. Found anew when the store has changed. One that this CANIS does not understand lets nobody in, and
-    /// nothing through PKCS#11, which it may be there to narrow.
+    /// A tenant's roles. Found anew when the store has changed. While there is one that this CANIS does not understand,
+    /// nobody comes in by roles and nothing goes through PKCS#11: it may be there to narrow.
     ///
     /// # Errors
     /// `store_tampered`, and those of the store.
@@ -56,7 +68,7 @@ impl Keyring {
             true => Some(Rights::everywhere(Capabilities::NONE)),
             false => self.combined(tenant, roles.iter().filter(|kept| kept.role.is_of_pins()))?,
         };
-        let kept = Arc::new(TenantRoles { generation, roles, pins });
+        let kept = Arc::new(TenantRoles { generation, roles, unknown, pins });
         self.roles.insert(tenant, Arc::clone(&kept));
         Ok(kept)
     }

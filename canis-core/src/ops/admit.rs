@@ -50,6 +50,7 @@ impl Keyring {
             let roles = self.roles_of(tenant.id)?;
             let about: Vec<_> = roles.about(seen).collect();
             let Some(rights) = self.combined(tenant.id, about.iter().copied())? else { continue };
+            roles.refuse_unknown()?;
             let names: Vec<_> = about.iter().map(|kept| kept.name.as_str()).collect();
             let admission = Admission { roles: names.join(","), subject: cut(called).to_owned() };
             let identity = identity(tenant.id, proof, who);

@@ -122,11 +122,25 @@ impl Keyring {
         let Ok(role) = Role::read(&old.record.text) else {
             return self.may_give(caller, &Rights::everywhere(Capabilities::ALL));
         };
+        // What PINs may is bounded by their roles: without one, nothing bounds it.
+        let bounds = |role: &Role| role.is_of_pins();
+        if bounds(&role)
+            && !new.is_some_and(|(new, _)| bounds(new))
+            && !self.others_bound_pins(tenant, old)?
+        {
+            self.may_give(caller, &Rights::everywhere(Capabilities::ALL))?;
+        }
         let before = self.rights(tenant, role.capabilities, &role.policies)?;
         let after = match new {
             Some((new, given)) if new.bindings == role.bindings => given,
             _ => &nothing,
         };
         self.may_lift_rights(caller, &before, after)
+    }
+
+    /// Whether there is another role that says what the tenant's PINs may.
+    fn others_bound_pins(&self, tenant: Id, than: &KeptPolicy) -> Result<bool> {
+        let roles = self.roles_of(tenant)?;
+        Ok(roles.roles.iter().any(|kept| kept.name != than.record.name && kept.role.is_of_pins()))
     }
 }

@@ -112,7 +112,7 @@ impl Run for UnlockSlot<'_> {
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<SlotToken> {
         let pin = new_pin(&self.pin)?;
         let token = keyring.token_labelled(caller, &self.token)?;
-        let officer = Visit::to(keyring, &token);
+        let officer = Visit::to(keyring, caller, &token);
         officer.log_in(Role::So, &self.so_pin)?;
         InitUserPin { pin: (&pin).into() }.run(keyring, &officer.caller)?;
         Ok(token.into())
@@ -128,7 +128,7 @@ impl Run for DeleteSlot<'_> {
         let token = keyring.token_labelled(caller, &self.token)?;
         // Whoever administers a store under a root decides over its tokens: deleting shows nobody a key.
         let decides = keyring.has_root() && caller.application().is_err() && keyring.operates(caller)?;
-        let visitor = Visit::to(keyring, &token);
+        let visitor = Visit::to(keyring, caller, &token);
         let caller = if decides { &Caller::owner(token.id) } else { &visitor.caller };
         let so_pin = self.so_pin.as_deref().map(SecretBytes::copied_from);
         let gone = DeleteToken { so_pin: so_pin.as_ref().map(Pin::Lent), dry_run: self.preview }
@@ -200,9 +200,10 @@ pub(super) struct Visit<'a> {
 }
 
 impl<'a> Visit<'a> {
-    /// Nobody is logged in.
-    pub(super) fn to(keyring: &'a Keyring, token: &TokenInfo) -> Self {
-        Visit { keyring, caller: Caller::pkcs11(&Arc::<Application>::default(), token.id) }
+    /// Nobody is logged in. What `caller`'s policies deny stays denied, as it does to the module that bears its token.
+    pub(super) fn to(keyring: &'a Keyring, caller: &Caller, token: &TokenInfo) -> Self {
+        let visitor = caller.at_token(&Arc::<Application>::default(), token.id);
+        Visit { keyring, caller: visitor.from(caller.origin()) }
     }
 
     /// Logs in. A wrong PIN counts as it does in C_Login.

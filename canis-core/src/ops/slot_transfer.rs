@@ -32,7 +32,7 @@ impl Run for ImportToSlot<'_> {
         // What is wrong with key and certificate is told before a PIN is tried.
         let Incoming { key, lone } = incoming(keyring, &self)?;
         let token = keyring.token_labelled(caller, &self.token)?;
-        let user = Visit::to(keyring, &token);
+        let user = Visit::to(keyring, caller, &token);
         user.log_in(Role::User, &self.pin)?;
         let classes: Vec<Class> =
             key.iter().flat_map(NewKey::classes).chain(lone.iter().map(|one| one.class)).collect();
@@ -138,7 +138,7 @@ impl Run for ExportFromSlot<'_> {
             return Err(Error::invalid("say the label or the id of the object"));
         }
         let token = keyring.token_labelled(caller, &self.token)?;
-        let visitor = Visit::to(keyring, &token);
+        let visitor = Visit::to(keyring, caller, &token);
         if let Some(pin) = &self.pin {
             visitor.log_in(Role::User, pin)?;
         }

@@ -192,6 +192,10 @@ impl Network {
             Some(bits) => bits.parse().ok().filter(|bits| *bits <= most)?,
             None => most,
         };
+        // Peers are looked at as IPv4 where they are, so that such a network would hold nobody.
+        if matches!(address, IpAddr::V6(mapped) if mapped.to_ipv4_mapped().is_some()) {
+            return None;
+        }
         // Bits behind the prefix are a mistake: somebody meant another network.
         (number(address) & !mask(address, bits) == 0).then_some(Network::Cidr(address, bits))
     }
@@ -266,7 +270,9 @@ mod tests {
         assert!(Network::read("0.0.0.0/0").unwrap().holds(from("8.8.8.8")));
         assert!(!Network::read("::/0").unwrap().holds(from("8.8.8.8")));
         assert!(Network::read("local").unwrap().holds(Source::Local));
-        for wrong in ["10.0.0.1/8", "10.0.0.0/33", "10.0.0/8", "::/129", "here", "10.0.0.0/"] {
+        for wrong in
+            ["10.0.0.1/8", "10.0.0.0/33", "10.0.0/8", "::/129", "here", "10.0.0.0/", "::ffff:10.0.0.0/104"]
+        {
             assert_eq!(Network::read(wrong), None, "{wrong}");
         }
     }

@@ -93,5 +93,9 @@ pub(crate) async fn known(server: &Arc<Server>, session: &Arc<Session>) -> Resul
         server.note_wrong(session.source());
         tokio::time::sleep(crate::limits::WRONG_TOKEN).await;
     }
+    // Its line is there before the refusal leaves, as others are before their answers.
+    if known.is_err() {
+        server.gate.opens(server.gate.receipt()).await;
+    }
     known
 }
