@@ -192,7 +192,9 @@ impl Keyring {
         }
         let generation = self.store.generation();
         let known = self.places.get(&id);
-        if let Some(known) = known.filter(|place| place.generation == generation && place.tenant == tenant) {
+        if let Some(known) =
+            known.filter(|place| self.stands(place.generation, &[id]) && place.tenant == tenant)
+        {
             return Ok(known);
         }
         // Another tenant's object is not there.

@@ -241,7 +241,8 @@ impl Session {
     pub(crate) fn caller(&self, core: &Core) -> Option<Caller> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let known = known.as_ref()?;
-        let fresh = known.moment == core.credentials_moment() && known.checked.elapsed() < limits::RECHECK;
+        let checked = || known.checked.elapsed() < limits::RECHECK || core.goes_on_without_store();
+        let fresh = core.credentials_stand(known.moment) && checked();
         fresh.then(|| known.caller.clone())
     }
 
@@ -259,6 +260,12 @@ impl Session {
         let (moment, checked) = (core.credentials_moment(), Instant::now());
         let again = self.is_authenticated();
         let outcome = self.check(core, again).map(|caller| caller.from(self.origin));
+        // It may just have turned out that the store is away.
+        if outcome.as_ref().is_err_and(|error| error.code == ErrorCode::StoreUnavailable)
+            && let Some(caller) = self.caller(core)
+        {
+            return Ok(caller);
+        }
         let mut first = false;
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let outcome = outcome.and_then(|caller| {

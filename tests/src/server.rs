@@ -67,10 +67,19 @@ impl Site {
     /// A site whose store is in a database, opened by a key file.
     #[must_use]
     pub fn in_database(database: &Postgres) -> Self {
+        Site::in_database_at(&database.url(), &[])
+    }
+
+    /// The same by a URL, with lines for the section `[store]` of canis.toml.
+    #[must_use]
+    pub fn in_database_at(url: &str, lines: &[&str]) -> Self {
         let dir = temporary();
         let keyfile = dir.path().join("root.key").display().to_string();
         let mut site = Site { dir, token: String::new(), softhsm: None };
-        site.init(&["--root", "keyfile", "--keyfile", &keyfile, "--store", &database.url()]);
+        site.init(&["--root", "keyfile", "--keyfile", &keyfile, "--store", url]);
+        let (path, line) = (site.data().join("canis.toml"), format!("[store]\n{}\n", lines.join("\n")));
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("no canis.toml: {e}"));
+        write(&path, text.replacen("[store]\n", &line, 1).as_bytes());
         site
     }
 

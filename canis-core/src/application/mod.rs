@@ -113,9 +113,11 @@ impl Application {
     pub(crate) fn end_wiped_logins(
         &self,
         generation: u64,
+        stands: impl Fn(u64) -> bool,
         revision: impl Fn(Id) -> Result<Option<u64>>,
     ) -> Result<()> {
-        if self.settled.load(Ordering::Acquire) == generation {
+        let settled = self.settled.load(Ordering::Acquire);
+        if settled == generation || (settled != UNSETTLED && stands(settled)) {
             return Ok(());
         }
         let (epoch, logins) = {

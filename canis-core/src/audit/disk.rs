@@ -41,8 +41,12 @@ impl Log {
         if let Some(keys) = self.keys().filter(|_| due) {
             let host = self.place.store.host();
             let row = Head::of(&mark.chain, mark.files, false, host).row(keys, self.place.writer)?;
-            self.place.store.seal_audit(&row, &mark.written)?;
-            self.writer().told(&mark, self.now());
+            match self.place.store.seal_audit(&row, &mark.written) {
+                Ok(()) => self.writer().told(&mark, self.now()),
+                // The lines stand in the file, and uses go on without the store for a while.
+                Err(_) if self.writer().untold_within(self.place.store.grace(), self.now()) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }

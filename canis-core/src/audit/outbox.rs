@@ -10,6 +10,7 @@ use crate::store::{AuditRows, Change, Ledger, Store, audit_handed_on, handed_on}
 use canis_proto::{Id, Result};
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The store below, and the log.
 pub(crate) struct Audited {
@@ -50,6 +51,9 @@ impl Store for Audited {
     passed_on! {
         fn host(&self) -> Id;
         fn credentials(&self) -> u64;
+        fn stands(&self, generation: u64, ids: &[Id]) -> bool;
+        fn unheeded_credentials(&self) -> Option<u64>;
+        fn grace(&self) -> Duration;
         fn generation(&self) -> u64;
         fn pause(&self);
         fn resume(&self);

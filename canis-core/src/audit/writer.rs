@@ -16,6 +16,7 @@ use canis_proto::{Error, ErrorCode, Id, Result};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a log is about and where it is.
 pub(super) struct Place {
@@ -49,6 +50,8 @@ pub(super) struct Writer {
     written: Vec<u64>,
     /// The last line that the store knows of, and since when.
     sealed: Option<(u64, i64)>,
+    /// Since when the store cannot be told.
+    untold: Option<i64>,
     out: Vec<u8>,
 }
 
@@ -213,6 +216,13 @@ impl Writer {
         // Others are only added behind them.
         self.written.drain(..mark.written.len().min(self.written.len()));
         self.sealed = Some((mark.chain.seq, now));
+        self.untold = None;
+    }
+
+    /// The store could not be told; whether that has been so for less than this time.
+    pub(super) fn untold_within(&mut self, long: Duration, now: i64) -> bool {
+        let long = i64::try_from(long.as_micros()).unwrap_or(i64::MAX);
+        now.saturating_sub(*self.untold.get_or_insert(now)) < long
     }
 
     fn seal(&mut self, log: &Log, ended: bool) -> Result<()> {

@@ -5,7 +5,7 @@ use crate::store::{AuditRows, Change, Ledger, Store, audit_handed_on, handed_on}
 use canis_proto::{Error, Id, Result};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How commits are counted.
 #[derive(Clone)]
@@ -91,6 +91,9 @@ impl Store for Counted {
         fn commit_by(&self, changes: &[Change], ledger: Option<&dyn Ledger>) -> Result<()>;
         fn host(&self) -> Id;
         fn credentials(&self) -> u64;
+        fn stands(&self, generation: u64, ids: &[Id]) -> bool;
+        fn unheeded_credentials(&self) -> Option<u64>;
+        fn grace(&self) -> Duration;
         fn generation(&self) -> u64;
         fn pause(&self);
         fn resume(&self);

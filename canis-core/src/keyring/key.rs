@@ -78,12 +78,12 @@ impl Keyring {
         read: impl FnOnce(u64) -> Result<Key>,
     ) -> Result<Arc<Key>> {
         let generation = self.store.generation();
-        if let Some(key) = self.keys.get(&Named(tenant.id, name))
-            && key.generation == generation
-        {
+        let known = self.keys.get(&Named(tenant.id, name));
+        let stands = |key: &Arc<Key>| key.generation == generation || self.stands(key.generation, &[key.id]);
+        if let Some(key) = known.clone().filter(&stands) {
             return Ok(key);
         }
-        let key = Arc::new(read(generation)?);
+        let key = self.read_or(known, stands, || read(generation).map(Arc::new))?;
         self.keys.insert((tenant.id, name.to_owned()), Arc::clone(&key));
         Ok(key)
     }

@@ -32,6 +32,7 @@ mod counted;
 pub(crate) mod counts;
 pub(crate) mod entry;
 pub(crate) mod figures;
+mod grace;
 pub(crate) mod key;
 pub(crate) mod key_record;
 pub(crate) mod key_rules;
@@ -105,6 +106,8 @@ pub struct Keyring {
     uses: Uses,
     /// How often credentials were changed by this process.
     credentials: AtomicU64,
+    /// The moment of credentials since this process has last changed them.
+    credentials_since: AtomicU64,
     /// What loads the libraries that requests name.
     hsm_helper: OnceLock<HsmHelper>,
     /// For refusals that must not tell by their time why they are.
@@ -210,6 +213,7 @@ impl Keyring {
             tokens: Mutex::new(None),
             uses: Uses::default(),
             credentials: AtomicU64::new(0),
+            credentials_since: AtomicU64::new(0),
             hsm_helper: OnceLock::new(),
             decoys: Decoys::default(),
             losers: Mutex::new(()),
@@ -286,6 +290,8 @@ impl Keyring {
 
     /// Credentials were changed.
     pub(crate) fn credentials_changed(&self) {
+        // Before the moment itself moves, so that nobody takes what was for what is.
+        self.credentials_since.fetch_max(self.credentials_moment().wrapping_add(1), Ordering::AcqRel);
         self.credentials.fetch_add(1, Ordering::Release);
     }
 

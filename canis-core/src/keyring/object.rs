@@ -106,7 +106,11 @@ impl Keyring {
 
     /// An object that was read under this generation before.
     pub(crate) fn cached_object(&self, id: Id, generation: u64) -> Option<Arc<CachedObject>> {
-        self.objects.get(&id).filter(|cached| cached.generation == generation)
+        let stands = |cached: &Arc<CachedObject>| {
+            let key = cached.object.key.map(|(key, _)| key);
+            cached.generation == generation || self.stands(cached.generation, &[id, key.unwrap_or(id)])
+        };
+        self.objects.get(&id).filter(stands)
     }
 
     /// The moment, as opened keys remember it.
@@ -124,7 +128,15 @@ impl Keyring {
 
     /// A key that was opened for this use before, if nothing has changed since.
     pub(crate) fn opened(&self, object: Id, usage: Usage, since: Since) -> Option<Arc<KeyHandle>> {
-        self.handles.get(&(object, usage)).filter(|opened| opened.since == since)
+        self.handles.get(&(object, usage)).filter(|opened| self.is_still(opened, since))
+    }
+
+    /// Whether a key that was opened before is as it would be if it were opened at this moment.
+    pub(crate) fn is_still(&self, opened: &KeyHandle, now: Since) -> bool {
+        let Since { token, generation, epoch } = opened.since;
+        let same = (token, epoch) == (now.token, now.epoch);
+        same && (generation == now.generation
+            || self.stands(generation, &[opened.object, opened.of.unwrap_or(opened.object)]))
     }
 
     /// Keeps an opened key for the next time.

@@ -54,7 +54,7 @@ impl Keyring {
     /// `store_tampered`, and those of the store.
     pub(crate) fn roles_of(&self, tenant: Id) -> Result<Arc<TenantRoles>> {
         let generation = self.store.generation();
-        if let Some(kept) = self.roles.get(&tenant).filter(|kept| kept.generation == generation) {
+        if let Some(kept) = self.roles.get(&tenant).filter(|kept| self.stands(kept.generation, &[])) {
             return Ok(kept);
         }
         let (mut roles, mut unknown) = (Vec::new(), false);

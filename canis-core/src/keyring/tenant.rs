@@ -136,7 +136,9 @@ impl Keyring {
     pub(crate) fn tenant_if_open(&self, id: Id) -> Option<Arc<OpenTenant>> {
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()?;
         let generation = self.store.generation();
-        if open.confirmed.load(Ordering::Acquire) == generation {
+        let confirmed = open.confirmed.load(Ordering::Acquire);
+        let stands = || confirmed == generation || self.stands(confirmed, &[id]);
+        if stands() {
             return Some(open);
         }
         match self.store.tenant(id) {
@@ -149,7 +151,7 @@ impl Keyring {
                 self.close_tenant(id);
                 None
             }
-            Err(_) => None,
+            Err(_) => stands().then_some(open),
         }
     }
 
@@ -163,7 +165,8 @@ impl Keyring {
     /// Ends an application's logins to tokens that another process wiped: what stands there now is another token.
     pub(crate) fn end_wiped_logins(&self, application: &Application) -> Result<()> {
         self.store.poll()?;
-        application.end_wiped_logins(self.store.generation(), |token| {
+        let stands = |settled| self.stands(settled, &[]);
+        application.end_wiped_logins(self.store.generation(), stands, |token| {
             Ok(self.store.tenant(token)?.map(|tenant| tenant.revision))
         })
     }

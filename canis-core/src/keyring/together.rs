@@ -124,6 +124,7 @@ impl Keyring {
             tokens: Mutex::new(None),
             uses: Uses::default(),
             credentials: AtomicU64::new(self.credentials_moment()),
+            credentials_since: AtomicU64::new(self.credentials_moment()),
             hsm_helper: self.hsm_helper.clone(),
             decoys: Decoys::default(),
             losers: Mutex::new(()),

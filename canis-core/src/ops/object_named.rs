@@ -29,7 +29,7 @@ impl Keyring {
         }
         let (application, token) = (caller.application()?, caller.tenant()?);
         let now = self.known_moment(caller)?;
-        let serves = |opened: &Arc<KeyHandle>| opened.since == now || opened.facts.always_authenticate;
+        let serves = |opened: &Arc<KeyHandle>| self.is_still(opened, now) || opened.facts.always_authenticate;
         if let Some(opened) = application.opened(token, key).filter(serves) {
             return Ok(opened);
         }

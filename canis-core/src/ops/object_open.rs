@@ -65,7 +65,9 @@ impl Keyring {
         let mechanism = mechanisms.first().copied().unwrap_or(NO_MECHANISM);
         let confirmed = AtomicBool::new(false);
         let uses = object.key.map(|(key, version)| self.counter(key, version));
-        let opened = Arc::new(KeyHandle { object: id, facts, usage, mechanism, key, since, confirmed, uses });
+        let of = object.key.map(|(key, _)| key);
+        let opened =
+            Arc::new(KeyHandle { object: id, of, facts, usage, mechanism, key, since, confirmed, uses });
         // The store was asked for the key anyway.
         self.write_uses_when_due();
         if shared {
@@ -142,7 +144,7 @@ impl Keyring {
             return Err(Error::new(ErrorCode::OperationNotAllowed, "the key was opened for another use"));
         }
         key.take_confirmation()?;
-        if self.since(caller)? == key.since {
+        if self.is_still(key, self.since(caller)?) {
             return Ok(Still::Same(key));
         }
         self.open_key(caller, key.object, usage, &[key.mechanism]).map(Still::Anew)

@@ -3,6 +3,7 @@
 use super::{AuditRows, Change, Ledger, Store, audit_handed_on, handed_on};
 use crate::at_once::may_wait;
 use canis_proto::{Id, Result};
+use std::time::Duration;
 
 /// The store below, for those who may wait.
 pub struct AtHand<S>(pub S);
@@ -36,6 +37,18 @@ impl<S: Store> Store for AtHand<S> {
 
     fn generation(&self) -> u64 {
         self.0.generation()
+    }
+
+    fn stands(&self, generation: u64, ids: &[Id]) -> bool {
+        self.0.stands(generation, ids)
+    }
+
+    fn grace(&self) -> Duration {
+        self.0.grace()
+    }
+
+    fn unheeded_credentials(&self) -> Option<u64> {
+        self.0.unheeded_credentials()
     }
 
     fn pause(&self) {

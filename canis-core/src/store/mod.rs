@@ -4,6 +4,7 @@
 //! `canis.dat`, `postgres` is what several servers share; all pass the same contract tests (`tests/store_contract.rs`).
 
 use canis_proto::{Error, ErrorCode, Id, Result};
+use std::time::Duration;
 
 pub mod at_hand;
 mod audit;
@@ -118,6 +119,20 @@ pub trait Store: AuditRows {
     /// A number that grows when somebody else has changed credentials, where a store tells. Costs nothing.
     fn credentials(&self) -> u64 {
         0
+    }
+    /// Whether what was read under an earlier generation, and is about the rows of these ids, may be used although it cannot
+    /// be read anew: the store is away, and that for no longer than it was said that memory goes on. Costs little.
+    fn stands(&self, _generation: u64, _ids: &[Id]) -> bool {
+        false
+    }
+    /// How many changes of credentials by others need not be heeded yet, for the store that would tell what they were is
+    /// away; `None` while it is there, or has been away for too long.
+    fn unheeded_credentials(&self) -> Option<u64> {
+        None
+    }
+    /// How long work goes on while the store is away; no time where it is a file of this host.
+    fn grace(&self) -> Duration {
+        Duration::ZERO
     }
     /// Looks whether another process has committed; if so the generation grows.
     fn poll(&self) -> Result<()>;

@@ -10,17 +10,19 @@ use super::{
     TokenRow, Turn, UNSAID, UseRow, VersionRow, scratch,
 };
 use crate::datadir::StoreConfig;
-use canis_proto::{Id, Result};
+use canis_proto::{Error, ErrorCode, Id, Result};
 use connection::{Database, Lease};
 use settings::Settings;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use value::{Param, list, read_row};
 use watch::Watch;
 use write::Writer;
 
 mod connection;
 mod host;
+mod memory;
 mod migrate;
 mod scan;
 mod settings;
@@ -87,7 +89,7 @@ impl PostgresStore {
                 Ok((number, writing))
             });
             let done = match written.await {
-                Ok((number, _writing)) => self.commit(&connection, &number, of_credentials).await,
+                Ok((number, _writing)) => self.commit(&connection, &number, changes, of_credentials).await,
                 // The transaction ends with its connection. One that stood idle may have been lost long ago.
                 Err(_) if connection.is_closed() && std::mem::take(&mut again) => continue,
                 Err(error) => Err(error),
@@ -111,13 +113,19 @@ impl PostgresStore {
         }
     }
 
-    async fn commit(&self, connection: &Lease, number: &str, of_credentials: bool) -> Result<()> {
+    async fn commit(
+        &self,
+        connection: &Lease,
+        number: &str,
+        changes: &[Change],
+        of_credentials: bool,
+    ) -> Result<()> {
         // Counted before and after: a reader that looks between may keep what it read under the first number only. A
         // change that does not get so far leaves what is in memory as it is.
         self.watch.count();
         let done = transaction::commit(&self.database, connection, number, of_credentials).await;
         let done = done.map(|moments| self.watch.committed(moments, of_credentials));
-        self.watch.count();
+        self.watch.count_own(changes);
         done
     }
 
@@ -127,10 +135,19 @@ impl PostgresStore {
 
     fn many<T: Columns>(&self, rest: &str, params: &[Param<'_>]) -> Result<Vec<T>> {
         let sql = format!("SELECT {} FROM {} {rest}", list(T::COLUMNS), T::TABLE);
-        self.database.read(async |client| {
-            let found = client.query_typed(&sql, &Param::typed(params)).await;
-            found.map_err(|error| self.database.explain(&error))?.iter().map(read_row).collect()
-        })
+        self.database
+            .read(async |client| {
+                let found = client.query_typed(&sql, &Param::typed(params)).await;
+                found.map_err(|error| self.database.explain(&error))?.iter().map(read_row).collect()
+            })
+            .inspect_err(|error| self.suspect(error))
+    }
+
+    /// Where the database seems to be away, that is looked at without delay.
+    fn suspect(&self, error: &Error) {
+        if error.code == ErrorCode::StoreUnavailable {
+            self.watch.suspect();
+        }
     }
 
     /// Runs statements that need not queue with the writers in one transaction.
@@ -346,7 +363,8 @@ impl Store for PostgresStore {
     fn commit_by(&self, changes: &[Change], ledger: Option<&dyn Ledger>) -> Result<()> {
         let work = self.write(changes, ledger);
         let large = changes.len() > LARGE || changes.contains(&Change::Recount);
-        if large { self.database.wait_long(work) } else { self.database.wait(work) }
+        let done = if large { self.database.wait_long(work) } else { self.database.wait(work) };
+        done.inspect_err(|error| self.suspect(error))
     }
 
     fn generation(&self) -> u64 {
@@ -357,8 +375,20 @@ impl Store for PostgresStore {
         self.watch.credentials()
     }
 
+    fn stands(&self, generation: u64, ids: &[Id]) -> bool {
+        self.watch.stands(generation, ids)
+    }
+
+    fn grace(&self) -> Duration {
+        self.database.settings.grace
+    }
+
+    fn unheeded_credentials(&self) -> Option<u64> {
+        self.watch.unheeded_credentials()
+    }
+
     fn poll(&self) -> Result<()> {
-        if self.watch.is_fresh() {
+        if self.watch.is_fresh() || self.watch.goes_on() {
             return Ok(());
         }
         self.database.wait(self.watch.look(&self.database))

@@ -2,8 +2,10 @@
 //! lost. What is in memory carries the generation that it was read under, and is read again when that has moved.
 
 use super::connection::Database;
+use super::memory::Memory;
 use super::transaction::Moments;
-use canis_proto::Result;
+use crate::store::Change;
+use canis_proto::{Id, Result};
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -27,6 +29,8 @@ pub(super) struct Watch {
     /// How many transactions of this server have the writers' lock, or had it and do not know their end: one or none.
     writing: AtomicUsize,
     said: Notify,
+    /// How long what is in memory goes on without the database.
+    grace: Duration,
 }
 
 /// A transaction of this server, from the writers' lock to its known end.
@@ -45,8 +49,11 @@ struct Known {
     /// The last answer was of before what is known: it was under way while this server committed, or the database is an
     /// older copy.
     older: bool,
+    /// It does not answer.
+    away: bool,
     /// It has been away for longer than what is in memory may go on.
     lost: bool,
+    memory: Memory,
 }
 
 impl Watch {
@@ -56,13 +63,16 @@ impl Watch {
     /// `store_unavailable`.
     pub(super) fn start(database: &Arc<Database>) -> Result<Arc<Self>> {
         let moments = Moments { changes: 0, credentials: 0 };
-        let known = Known { moments, asked: Instant::now(), older: false, lost: false };
+        let asked = Instant::now();
+        let known =
+            Known { moments, asked, older: false, away: false, lost: false, memory: Memory::default() };
         let watch = Arc::new(Watch {
             generation: AtomicU64::new(1),
             credentials: AtomicU64::new(0),
             known: Mutex::new(known),
             writing: AtomicUsize::new(0),
             said: Notify::new(),
+            grace: database.settings.grace,
         });
         database.wait(watch.look(database))?;
         let handle = database.handle()?;
@@ -84,6 +94,37 @@ impl Watch {
         self.generation.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// The same, and these rows are not what they were.
+    pub(super) fn count_own(&self, changes: &[Change]) {
+        let mut known = self.known();
+        self.count();
+        known.memory.own(changes, self.generation());
+    }
+
+    /// Whether the database is away, and not for longer than what is in memory goes on.
+    pub(super) fn goes_on(&self) -> bool {
+        let known = self.known();
+        known.goes_on(self.grace)
+    }
+
+    /// Whether what was read under this generation about these rows is still to be used without the database.
+    pub(super) fn stands(&self, generation: u64, ids: &[Id]) -> bool {
+        let mut known = self.known();
+        known.goes_on(self.grace) && known.memory.stands(Instant::now(), self.grace, generation, ids)
+    }
+
+    /// How many changes of credentials by others need not be heeded yet; `None` unless memory goes on.
+    pub(super) fn unheeded_credentials(&self) -> Option<u64> {
+        let mut known = self.known();
+        known.goes_on(self.grace).then(|| known.memory.unheeded(Instant::now(), self.grace))
+    }
+
+    /// The database seems to be away: it is asked at once whether it is.
+    pub(super) fn suspect(&self) {
+        self.known().away = true;
+        self.said.notify_one();
+    }
+
     /// This server has the writers' lock: what is new until this is dropped is its own change.
     pub(super) fn writing(&self) -> Writing<'_> {
         self.writing.fetch_add(1, Ordering::AcqRel);
@@ -95,8 +136,12 @@ impl Watch {
         let Some(moments) = moments else { return };
         let mut known = self.known();
         // Whoever else changed credentials in between; own changes are known to who made them.
-        if moments.credentials != known.moments.credentials + u64::from(of_credentials) {
+        let others = moments.credentials != known.moments.credentials + u64::from(of_credentials);
+        if others {
             self.credentials.fetch_add(1, Ordering::Release);
+        }
+        if others || moments.changes != known.moments.changes + 1 {
+            known.memory.notice(Instant::now(), self.generation() + 1, others);
         }
         (known.moments, known.older) = (moments, false);
     }
@@ -128,23 +173,27 @@ impl Watch {
 
     fn observe(&self, moments: Option<Moments>) {
         let mut known = self.known();
-        (known.asked, known.lost) = (Instant::now(), false);
+        (known.asked, known.away, known.lost) = (Instant::now(), false, false);
+        known.memory.forget(Instant::now(), self.grace);
         let Some(moments) = moments.filter(|moments| *moments != known.moments) else { return };
         let older = moments.changes < known.moments.changes;
         if older && !std::mem::replace(&mut known.older, true) {
             return;
         }
-        if moments.credentials != known.moments.credentials {
+        let of_credentials = moments.credentials != known.moments.credentials;
+        if of_credentials {
             self.credentials.fetch_add(1, Ordering::Release);
         }
         (known.moments, known.older) = (moments, false);
         self.count();
+        known.memory.notice(Instant::now(), self.generation(), of_credentials);
     }
 
     /// The database does not answer. When that has lasted, what is in memory is to be read again, which it cannot.
-    fn missed(&self, grace: Duration) {
+    fn missed(&self) {
         let mut known = self.known();
-        if !known.lost && known.asked.elapsed() > grace {
+        known.away = true;
+        if !known.lost && known.asked.elapsed() > self.grace {
             known.lost = true;
             self.credentials.fetch_add(1, Ordering::Release);
             self.count();
@@ -153,6 +202,12 @@ impl Watch {
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn goes_on(&self, grace: Duration) -> bool {
+        self.away && !self.lost && self.asked.elapsed() <= grace
     }
 }
 
@@ -165,7 +220,7 @@ async fn ask(watch: Weak<Watch>, database: Weak<Database>) {
         let answer = timeout(ANSWER, watch.look(&database)).await;
         database.note_stalled(answer.is_err());
         if !matches!(answer, Ok(Ok(()))) {
-            watch.missed(database.settings.grace);
+            watch.missed();
             // What was said is answered late rather than without end.
             sleep(ASK / 4).await;
         }
@@ -199,6 +254,8 @@ async fn listen(watch: Weak<Watch>, database: Weak<Database>) {
                 () = heard => {}
                 () = told => {}
             }
+            // Often the first that is seen of a database that ends.
+            watch.upgrade().iter().for_each(|watch| watch.suspect());
         }
         sleep(ASK).await;
     }
