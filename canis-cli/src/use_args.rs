@@ -7,12 +7,15 @@ use std::path::PathBuf;
 /// What is signed, and how the signature is written.
 #[derive(Args)]
 pub(crate) struct SignatureOptions {
-    /// The input is a digest already, by the scheme's hash function.
+    /// The input is a digest already, by the scheme's hash function; with `ml-dsa` it is mu, 64 bytes.
     #[arg(long)]
     pub(crate) prehashed: bool,
     /// How an ECDSA signature is written: `der`, or `jws` (r and s one after the other).
     #[arg(long, value_name = "FORM", default_value_t)]
     pub(crate) form: SignatureForm,
+    /// Text that a post-quantum signature is bound to, at most 255 bytes; `verify` must be given the same.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) context: String,
 }
 
 #[derive(Args)]

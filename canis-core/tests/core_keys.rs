@@ -73,7 +73,15 @@ fn every_type_does_what_it_can_and_no_more() {
 #[test]
 fn further_types() {
     on_every_provider(|opened| {
-        for kind in [KeyType::EcdsaP521, KeyType::EcdsaSecp256k1, KeyType::Aes128, KeyType::Aes192] {
+        for kind in [
+            KeyType::EcdsaP521,
+            KeyType::EcdsaSecp256k1,
+            KeyType::Aes128,
+            KeyType::Aes192,
+            KeyType::MlDsa44,
+            KeyType::MlDsa65,
+            KeyType::MlDsa87,
+        ] {
             opened.create(kind.name(), kind);
             if kind.is_asymmetric() {
                 let signature = sign(opened, kind.name(), None).unwrap();

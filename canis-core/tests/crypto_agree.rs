@@ -13,6 +13,7 @@ fn point(private: &dyn PrivateKey) -> Vec<u8> {
     match PublicParts::from_spki(private.public_spki()).unwrap().1 {
         PublicParts::Ec { point, .. } => point,
         PublicParts::Edwards { point } | PublicParts::Montgomery { point } => point.to_vec(),
+        PublicParts::PostQuantum { key, .. } => key,
         PublicParts::Rsa { .. } => Vec::new(),
     }
 }

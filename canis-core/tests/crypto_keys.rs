@@ -40,6 +40,7 @@ fn spki_is_canonical() {
                 }
                 PublicParts::Edwards { .. } => assert_eq!(*kind, KeyType::Ed25519),
                 PublicParts::Montgomery { .. } => assert_eq!(*kind, KeyType::X25519),
+                PublicParts::PostQuantum { kind: named, .. } => assert_eq!(named, *kind),
             }
         }
     }
@@ -56,6 +57,7 @@ fn wrong_family() {
         (Family::Rsa, SignScheme::RsaRaw),
         (Family::Ec, SignScheme::Ecdsa),
         (Family::Edwards, SignScheme::Ed25519),
+        (Family::MlDsa, SignScheme::MlDsa),
     ];
     for provider in providers() {
         for (kind, pkcs8, spki) in KEYS.iter() {
@@ -117,6 +119,7 @@ fn wrong_lengths() {
                     (pss(sha256, usize::MAX), vec![0; 32]),
                 ],
                 Family::Ec => vec![(SignScheme::Ecdsa, vec![])],
+                Family::MlDsa => [0, 32, 63, 65].map(|len| (SignScheme::MlDsa, vec![0; len])).into(),
                 _ => vec![],
             };
             for (scheme, input) in bad_inputs {
@@ -126,9 +129,10 @@ fn wrong_lengths() {
                 assert!(!matches!(verified, Ok(true)));
             }
             let (scheme, input) = match kind.family() {
-                Family::Rsa => (SignScheme::RsaPkcs1, &[1; 32]),
-                Family::Ec => (SignScheme::Ecdsa, &[1; 32]),
-                _ => (SignScheme::Ed25519, &[1; 32]),
+                Family::Rsa => (SignScheme::RsaPkcs1, &[1; 32][..]),
+                Family::Ec => (SignScheme::Ecdsa, &[1; 32][..]),
+                Family::MlDsa => (SignScheme::MlDsa, &[1; 64][..]),
+                _ => (SignScheme::Ed25519, &[1; 32][..]),
             };
             let short = out.len() - 1;
             let error = private.sign(scheme, input, &mut out[..short]).unwrap_err();
@@ -239,6 +243,7 @@ fn keys_are_shared() {
             let scheme = match kind.family() {
                 Family::Rsa => SignScheme::RsaPkcs1,
                 Family::Ec => SignScheme::Ecdsa,
+                Family::MlDsa => SignScheme::MlDsa,
                 _ => SignScheme::Ed25519,
             };
             let private = provider.keys.private(*kind, pkcs8.expose()).unwrap();
@@ -249,7 +254,8 @@ fn keys_are_shared() {
                     scope.spawn(move || {
                         for number in 0..10 {
                             let mut out = vec![0; private.signature_len()];
-                            let input = [thread, number, 1, 2];
+                            let long = if scheme == SignScheme::MlDsa { 16 } else { 1 };
+                            let input = [thread, number, 1, 2].repeat(long);
                             private.sign(scheme, &input, &mut out).unwrap();
                             assert_eq!(public.verify(scheme, &input, &out), Ok(true));
                         }

@@ -42,6 +42,7 @@ fn schemes(family: Family) -> Vec<(SignScheme, Vec<u8>)> {
         Family::Aes | Family::Generic | Family::Montgomery | Family::Des | Family::TripleDes => vec![],
         Family::Ec => [1, 20, 32, 48, 64, 200].map(|len| (SignScheme::Ecdsa, vec![0xc3; len])).into(),
         Family::Edwards => [0, 1, 64, 1000].map(|len| (SignScheme::Ed25519, vec![0xc3; len])).into(),
+        Family::MlDsa => [0, 0xff].map(|byte| (SignScheme::MlDsa, vec![byte; 64])).into(),
         Family::Rsa => {
             let mut all = vec![
                 (SignScheme::RsaPkcs1, b"not even a DigestInfo".to_vec()),

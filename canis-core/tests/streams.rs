@@ -222,27 +222,34 @@ fn streams_answer_as_whole_messages_do() {
             (KeyType::EcdsaP384, None),
             (KeyType::Rsa2048, None),
             (KeyType::Rsa2048, Some(SignatureScheme::RsaPkcs1Sha512)),
+            (KeyType::MlDsa44, None),
+            (KeyType::MlDsa44, Some(SignatureScheme::HashMlDsaSha256)),
         ] {
             let name = format!("{kind}-{}", scheme.is_some());
             opened.create(&name, kind);
             let form = SignatureForm::Der;
-            let request = SignStream { name: name.as_str().into(), scheme, form, version: 0 };
+            let context: &[u8] = if kind == KeyType::MlDsa44 { b"of streams" } else { b"" };
+            let request =
+                SignStream { name: name.as_str().into(), scheme, form, version: 0, context: context.into() };
             let (_, made) = run(core, caller, Begin::new(request), &message, 3333).unwrap();
-            let whole =
-                Verify { scheme, ..Verify::new(name.as_str(), &message[..], made.signature.as_str()) };
+            let whole = Verify::new(name.as_str(), &message[..], made.signature.as_str());
+            let whole = Verify { scheme, context: context.into(), ..whole };
             assert!(core.call(caller, whole).map(|answer| answer.valid).unwrap());
-            let signature = core.call(caller, Sign { scheme, ..Sign::new(name.as_str(), &message[..]) });
+            let request = Sign::new(name.as_str(), &message[..]);
+            let signature = core.call(caller, Sign { scheme, context: context.into(), ..request });
             let signature = signature.map(|signed| signed.signature).unwrap();
             for (message, valid) in [(&message[..], true), (&message[1..], false)] {
                 let signature = signature.as_str().into();
-                let request = VerifyStream { name: name.as_str().into(), signature, scheme, form };
+                let (name, context) = (name.as_str().into(), context.into());
+                let request = VerifyStream { name, signature, scheme, form, context };
                 let (_, checked) = run(core, caller, Begin::new(request), message, 65_536).unwrap();
                 assert_eq!(checked.valid, valid);
             }
         }
         opened.create("edwards", KeyType::Ed25519);
         let form = SignatureForm::Der;
-        let request = SignStream { name: "edwards".into(), scheme: None, form, version: 0 };
+        let context = (&b""[..]).into();
+        let request = SignStream { name: "edwards".into(), scheme: None, form, version: 0, context };
         let refused = core.call(caller, Begin::new(request)).map(|_| ()).unwrap_err();
         assert_eq!(refused.code, ErrorCode::OperationNotSupported);
     });

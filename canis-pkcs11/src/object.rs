@@ -46,8 +46,12 @@ pub(crate) const fn kind_number(kind: KeyType) -> CK_KEY_TYPE {
         Family::Des => CKK_DES,
         Family::TripleDes if kind.bits() == KeyType::Des2.bits() => CKK_DES2,
         Family::TripleDes => CKK_DES3,
+        Family::MlDsa => CKK_ML_DSA,
     }
 }
+
+/// Of PKCS#11 3.2; the header is that of 3.1.
+const CKK_ML_DSA: CK_KEY_TYPE = 0x4a;
 
 /// The usage bit that an attribute stands for.
 pub(crate) const fn usage(kind: CK_ATTRIBUTE_TYPE) -> Option<Usage> {

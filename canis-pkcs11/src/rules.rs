@@ -80,8 +80,9 @@ const EC: u8 = 2;
 const EDWARDS: u8 = 4;
 const AES: u8 = 8;
 const DES: u8 = 16;
+const POST_QUANTUM: u8 = 32;
 const CURVES: u8 = EC | EDWARDS;
-const ANY: u8 = RSA | CURVES | AES | DES;
+const ANY: u8 = RSA | CURVES | AES | DES | POST_QUANTUM;
 
 macro_rules! rules {
     ($($kind:ident: $classes:expr, $families:expr, $format:ident, $given:ident, $change:ident, $reveal:ident;)+) => {
@@ -201,6 +202,7 @@ pub(crate) fn rule(kind: CK_ATTRIBUTE_TYPE, class: Class, family: Option<Family>
         Some(Family::Aes | Family::Generic) => AES,
         Some(Family::Montgomery) => EDWARDS,
         Some(Family::Des | Family::TripleDes) => DES,
+        Some(Family::MlDsa) => POST_QUANTUM,
     };
     TABLE.iter().find(|rule| rule.kind == kind && rule.classes & class != 0 && rule.families & family != 0)
 }

@@ -58,12 +58,14 @@ request! {
         message: Cow<'a, [u8]>, required, |v| v.as_ref();
         /// The scheme; the key type's default if missing.
         scheme: Option<SignatureScheme>, scheme, |v| v.map_or(Value::Null, |s| Value::from(s.name()));
-        /// Whether the message is a digest already, by the scheme's hash function.
+        /// Whether the message is a digest already, by the scheme's hash function; of `ml-dsa` mu, 64 bytes.
         prehashed: bool, default, |v| *v;
         /// How an ECDSA signature is written.
         form: SignatureForm, choice, |v| v.name();
         /// The version, if min_encryption_version allows an older one; 0 means the current one.
         version: u32, default, |v| *v;
+        /// The context string that a post-quantum signature is bound to, at most 255 bytes (FIPS 204, section 5.2).
+        context: Cow<'a, [u8]>, default, |v| v.as_ref();
     }
 }
 
@@ -78,6 +80,7 @@ impl<'a> Sign<'a> {
             prehashed: false,
             form: SignatureForm::Der,
             version: 0,
+            context: Cow::default(),
         }
     }
 }
@@ -93,10 +96,12 @@ request! {
         signature: Cow<'a, str>, required, |v| v.as_ref();
         /// The scheme; the key type's default if missing.
         scheme: Option<SignatureScheme>, scheme, |v| v.map_or(Value::Null, |s| Value::from(s.name()));
-        /// Whether the message is a digest already, by the scheme's hash function.
+        /// Whether the message is a digest already, by the scheme's hash function; of `ml-dsa` mu, 64 bytes.
         prehashed: bool, default, |v| *v;
         /// How an ECDSA signature is written.
         form: SignatureForm, choice, |v| v.name();
+        /// The context string given to `sign`.
+        context: Cow<'a, [u8]>, default, |v| v.as_ref();
     }
 }
 
@@ -115,6 +120,7 @@ impl<'a> Verify<'a> {
             scheme: None,
             prehashed: false,
             form: SignatureForm::Der,
+            context: Cow::default(),
         }
     }
 }

@@ -23,6 +23,8 @@ pub enum Family {
     Des,
     /// DES three times with two or three keys (SP 800-67), a secret key.
     TripleDes,
+    /// ML-DSA key pair (FIPS 204).
+    MlDsa,
 }
 
 impl Family {
@@ -38,7 +40,12 @@ impl Family {
         match self {
             Family::Aes => 16,
             Family::Des | Family::TripleDes => 8,
-            Family::Rsa | Family::Ec | Family::Edwards | Family::Montgomery | Family::Generic => 0,
+            Family::Rsa
+            | Family::Ec
+            | Family::Edwards
+            | Family::Montgomery
+            | Family::Generic
+            | Family::MlDsa => 0,
         }
     }
 }
@@ -66,8 +73,8 @@ macro_rules! key_types {
                 match self { $(KeyType::$variant => Family::$family,)+ }
             }
 
-            /// The size in bits: key of a block cipher (of DES with the bits of parity), RSA modulus, or order of the
-            /// curve's field; 0 where each key has its own.
+            /// The size in bits: key of a block cipher (of DES with the bits of parity), RSA modulus, order of the
+            /// curve's field, or seed of a post-quantum key; 0 where each key has its own.
             #[must_use]
             pub const fn bits(self) -> usize {
                 match self { $(KeyType::$variant => $bits,)+ }
@@ -119,6 +126,12 @@ key_types! {
     Des2 = 17, "des2", TripleDes, 128;
     /// Triple DES with three keys; for old clients of PKCS#11.
     Des3 = 18, "des3", TripleDes, 192;
+    /// ML-DSA-44 (FIPS 204), security category 2.
+    MlDsa44 = 19, "ml-dsa-44", MlDsa, 256;
+    /// ML-DSA-65 (FIPS 204), security category 3.
+    MlDsa65 = 20, "ml-dsa-65", MlDsa, 256;
+    /// ML-DSA-87 (FIPS 204), security category 5.
+    MlDsa87 = 21, "ml-dsa-87", MlDsa, 256;
 }
 
 impl KeyType {
@@ -143,14 +156,15 @@ impl KeyType {
         }
     }
 
-    /// The size in whole bytes: AES or DES key, RSA modulus, coordinate of a point.
+    /// The size in whole bytes: AES or DES key, RSA modulus, coordinate of a point, seed of a post-quantum key.
     #[must_use]
     pub const fn bytes(self) -> usize {
         self.bits().div_ceil(8)
     }
 
     /// The security strength in bits of a key of this type that has `bytes` bytes: NIST SP 800-57 part 1 rev. 5, table
-    /// 2, and for the moduli between its lines SP 800-56B rev. 2, table 4. No secret counts for more than 256.
+    /// 2, and for the moduli between its lines SP 800-56B rev. 2, table 4. A post-quantum key counts for the strength
+    /// that its security category compares it with (FIPS 204, table 1). No secret counts for more than 256.
     #[must_use]
     pub const fn strength(self, bytes: usize) -> usize {
         match (self.family(), self.bits()) {
@@ -166,6 +180,11 @@ impl KeyType {
             (Family::Rsa, _) => 200,
             (Family::Ec, 521) => 256,
             (Family::Ec | Family::Edwards | Family::Montgomery, bits) => bits / 2,
+            (Family::MlDsa, _) => match self {
+                KeyType::MlDsa44 => 128,
+                KeyType::MlDsa65 => 192,
+                _ => 256,
+            },
             (Family::Generic, _) if bytes >= 32 => 256,
             (Family::Generic, _) => 8 * bytes,
         }
@@ -191,7 +210,7 @@ impl KeyType {
             Family::Aes => Usage::ALL,
             Family::Rsa => Usage::ALL.without(Usage::DERIVE),
             Family::Ec => Usage::SIGN.with(Usage::VERIFY).with(Usage::DERIVE),
-            Family::Edwards => Usage::SIGN.with(Usage::VERIFY),
+            Family::Edwards | Family::MlDsa => Usage::SIGN.with(Usage::VERIFY),
             Family::Montgomery => Usage::DERIVE,
             Family::Generic => Usage::SIGN.with(Usage::VERIFY).with(Usage::DERIVE),
             // Neither wraps (ADR 0016); triple DES signs by CMAC.
@@ -206,7 +225,7 @@ impl KeyType {
         match self.family() {
             Family::Aes => Usage::ENCRYPT.with(Usage::DECRYPT),
             Family::Rsa => Usage::ENCRYPT.with(Usage::DECRYPT).with(Usage::SIGN).with(Usage::VERIFY),
-            Family::Ec | Family::Edwards | Family::Generic => Usage::SIGN.with(Usage::VERIFY),
+            Family::Ec | Family::Edwards | Family::MlDsa | Family::Generic => Usage::SIGN.with(Usage::VERIFY),
             Family::Montgomery => Usage::DERIVE,
             // The API makes none.
             Family::Des | Family::TripleDes => Usage::NONE,
@@ -267,6 +286,9 @@ mod tests {
             ("des", 8, 56),
             ("des2", 16, 80),
             ("des3", 24, 112),
+            ("ml-dsa-44", 32, 128),
+            ("ml-dsa-65", 32, 192),
+            ("ml-dsa-87", 32, 256),
         ] {
             assert_eq!(name.parse::<KeyType>().map(|kind| kind.strength(bytes)), Ok(bits), "{name}");
         }

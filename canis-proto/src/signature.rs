@@ -50,9 +50,29 @@ schemes! {
     EcdsaSha512, "ecdsa-sha512", Ec;
     /// Ed25519 (RFC 8032).
     Ed25519, "ed25519", Edwards;
+    /// ML-DSA over the message itself (FIPS 204, section 5.2). The default on ML-DSA keys.
+    MlDsa, "ml-dsa", MlDsa;
+    /// HashML-DSA with SHA-256 (FIPS 204, section 5.4), on ML-DSA-44 alone.
+    HashMlDsaSha256, "hash-ml-dsa-sha256", MlDsa;
+    /// HashML-DSA with SHA-384, on ML-DSA-44 and ML-DSA-65.
+    HashMlDsaSha384, "hash-ml-dsa-sha384", MlDsa;
+    /// HashML-DSA with SHA-512.
+    HashMlDsaSha512, "hash-ml-dsa-sha512", MlDsa;
 }
 
 impl SignatureScheme {
+    /// Whether keys of `kind` sign so. A post-quantum key takes no hash function that is weaker than itself against
+    /// collisions (FIPS 204, section 5.4).
+    #[must_use]
+    pub fn fits(self, kind: KeyType) -> bool {
+        let strong = match self {
+            SignatureScheme::HashMlDsaSha256 => kind == KeyType::MlDsa44,
+            SignatureScheme::HashMlDsaSha384 => kind != KeyType::MlDsa87,
+            _ => true,
+        };
+        strong && self.family() == kind.family()
+    }
+
     /// What a key of `kind` signs with unless told otherwise; `None` if it cannot sign.
     #[must_use]
     pub const fn default_for(kind: KeyType) -> Option<SignatureScheme> {
@@ -63,6 +83,7 @@ impl SignatureScheme {
             _ => match kind.family() {
                 Family::Rsa => Some(SignatureScheme::RsaPssSha256),
                 Family::Edwards => Some(SignatureScheme::Ed25519),
+                Family::MlDsa => Some(SignatureScheme::MlDsa),
                 Family::Ec | Family::Aes | Family::Montgomery | Family::Generic => None,
                 Family::Des | Family::TripleDes => None,
             },

@@ -103,6 +103,8 @@ request! {
         form: SignatureForm, choice, |v| v.name();
         /// The version, if min_encryption_version allows an older one; 0 means the current one.
         version: u32, default, |v| *v;
+        /// The context string that a post-quantum signature is bound to, at most 255 bytes (FIPS 204, section 5.2).
+        context: Cow<'a, [u8]>, default, |v| v.as_ref();
     }
 }
 
@@ -117,6 +119,8 @@ request! {
         scheme: Option<SignatureScheme>, scheme, |v| v.map_or(Value::Null, |s| Value::from(s.name()));
         /// How an ECDSA signature is written.
         form: SignatureForm, choice, |v| v.name();
+        /// The context string given to `sign`.
+        context: Cow<'a, [u8]>, default, |v| v.as_ref();
     }
 }
 

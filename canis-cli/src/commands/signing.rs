@@ -22,14 +22,16 @@ pub(crate) fn sign(connection: &Connection, args: &crypt_args::Sign, json: bool)
     let input = Input::open(args.input.as_deref(), REQUEST)?;
     let (scheme, form) = (scheme(args.scheme.as_deref())?, args.options.form);
     let (name, version, prehashed) = (args.name.as_str(), args.key_version, args.options.prehashed);
+    let context = args.options.context.as_bytes().into();
     let mut client = connect::open(connection)?;
     let answer = match input {
         Input::Whole(message) => {
-            client.call(&Sign { scheme, prehashed, form, version, ..Sign::new(name, message.as_slice()) })?
+            let request = Sign::new(name, message.as_slice());
+            client.call(&Sign { scheme, prehashed, form, version, context, ..request })?
         }
         Input::Long(_) if prehashed => return Err(no_digest()),
         Input::Long(mut message) => {
-            let request = SignStream { name: name.into(), scheme, form, version };
+            let request = SignStream { name: name.into(), scheme, form, version, context };
             client.stream(&request, &mut *message, &mut io::sink())?
         }
     };
@@ -59,15 +61,17 @@ pub(crate) fn verify(connection: &Connection, args: &crypt_args::Verify, json: b
     let input = Input::open(args.input.as_deref(), REQUEST)?;
     let (scheme, form) = (scheme(args.scheme.as_deref())?, args.options.form);
     let (name, prehashed) = (args.name.as_str(), args.options.prehashed);
+    let context = args.options.context.as_bytes().into();
     let mut client = connect::open(connection)?;
     let answer = match input {
         Input::Whole(message) => {
             let request = Verify::new(name, message.as_slice(), signature.as_str());
-            client.call(&Verify { scheme, prehashed, form, ..request })?
+            client.call(&Verify { scheme, prehashed, form, context, ..request })?
         }
         Input::Long(_) if prehashed => return Err(no_digest()),
         Input::Long(mut message) => {
-            let request = VerifyStream { name: name.into(), signature: signature.into(), scheme, form };
+            let request =
+                VerifyStream { name: name.into(), signature: signature.into(), scheme, form, context };
             client.stream(&request, &mut *message, &mut io::sink())?
         }
     };

@@ -45,6 +45,14 @@ const fn prefix(hash: Hash) -> &'static [u8] {
     }
 }
 
+/// The OBJECT IDENTIFIER of a hash in DER, which stands in its DigestInfo.
+#[must_use]
+pub const fn object_identifier(hash: Hash) -> &'static [u8] {
+    // SEQUENCE, SEQUENCE, the identifier, NULL, OCTET STRING.
+    let (_, rest) = prefix(hash).split_at(4);
+    rest.split_at(rest.len() - 4).0
+}
+
 /// A DigestInfo, without the heap.
 #[derive(Clone, Copy, Debug)]
 pub struct DigestInfo {

@@ -1,5 +1,6 @@
 //! Key pairs of all families behind one [`Keys`]: a provider fills in one [`Maker`] for each family.
 
+use super::ml_dsa::MU;
 use super::private_info::seed_pkcs8;
 use super::public_parts::PublicParts;
 use super::refusal::{bad_private_key, unsupported};
@@ -24,6 +25,7 @@ pub(super) struct KeyPairs {
     pub(super) ec: Maker,
     pub(super) edwards: Maker,
     pub(super) montgomery: Maker,
+    pub(super) ml_dsa: Maker,
 }
 
 impl KeyPairs {
@@ -33,6 +35,7 @@ impl KeyPairs {
             Family::Ec => Ok(&self.ec),
             Family::Edwards => Ok(&self.edwards),
             Family::Montgomery => Ok(&self.montgomery),
+            Family::MlDsa => Ok(&self.ml_dsa),
             Family::Aes | Family::Generic | Family::Des | Family::TripleDes => {
                 Err(unsupported("a secret key is no key pair"))
             }
@@ -81,6 +84,7 @@ fn signs(kind: KeyType, private: &dyn PrivateKey, public: &dyn PublicKey) -> Res
     let (scheme, input) = match kind.family() {
         Family::Rsa => (SignScheme::RsaPkcs1, info.as_slice()),
         Family::Edwards => (SignScheme::Ed25519, digest.as_slice()),
+        Family::MlDsa => (SignScheme::MlDsa, [0x5a; MU].as_slice()),
         _ => (SignScheme::Ecdsa, digest.as_slice()),
     };
     let mut signature = vec![0; private.signature_len()];
@@ -145,8 +149,9 @@ mod tests {
                 public: |kind, spki| RUST.keys.public(kind, spki),
             }
         }
-        let torn = KeyPairs { rsa: maker(), ec: maker(), edwards: maker(), montgomery: maker() };
-        for kind in [KeyType::EcdsaP256, KeyType::EcdsaP384, KeyType::Ed25519] {
+        let torn =
+            KeyPairs { rsa: maker(), ec: maker(), edwards: maker(), montgomery: maker(), ml_dsa: maker() };
+        for kind in [KeyType::EcdsaP256, KeyType::EcdsaP384, KeyType::Ed25519, KeyType::MlDsa65] {
             let error = torn.generate(kind).err().map(|e| e.message);
             let expected = format!("a {kind} key pair failed its pairwise consistency test");
             assert!(error.is_some_and(|error| error.ends_with(&expected)), "{kind}");

@@ -1,6 +1,7 @@
 //! The part of the seam for key pairs.
 
 use super::Hash;
+use super::ml_dsa::MU;
 use super::refusal::{encrypts_with_rsa_only, unsupported};
 use crate::secret::SecretBytes;
 use canis_proto::{KeyType, Result};
@@ -30,7 +31,7 @@ pub trait Keys: Send + Sync {
     fn public(&self, kind: KeyType, spki: &[u8]) -> Result<Box<dyn PublicKey>>;
 }
 
-/// How to sign. The input is what the standard signs: a digest, a DigestInfo, or (Ed25519) the message.
+/// How to sign. The input is what the standard signs: a digest, a DigestInfo, mu, or (Ed25519) the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignScheme {
     /// RSASSA-PKCS1-v1_5 type 1 padding over the input as it stands (RFC 8017, section 9.2 step 3 on): the caller's
@@ -51,6 +52,8 @@ pub enum SignScheme {
     Ecdsa,
     /// Ed25519 (RFC 8032); the input is the message.
     Ed25519,
+    /// ML-DSA (FIPS 204, section 6.2), hedged; the input is mu, 64 bytes ([`super::ml_dsa::Mu`] makes it of a message).
+    MlDsa,
     /// The RSA private operation by itself (RFC 8017, section 5.2.1; CKM_RSA_X_509): the input is a number below the
     /// modulus, at most as long as it, extended with zeros on the left; not 0, 1 or modulus − 1. What it stands for is
     /// the caller's affair.
@@ -74,7 +77,7 @@ pub trait PrivateKey: Send + Sync {
     fn public_spki(&self) -> &[u8];
 
     /// The length of every signature it makes, in bytes (RSA: the modulus; ECDSA: r ‖ s; Ed25519: 64;
-    /// X25519: 0).
+    /// ML-DSA: 2420, 3309 or 4627; X25519: 0).
     fn signature_len(&self) -> usize;
 
     /// Signs `input` into the start of `out` (at least `signature_len()` bytes) and returns the length.
@@ -134,6 +137,11 @@ pub trait PublicKey: Send + Sync {
     /// `operation_not_supported` for a scheme of another family; `invalid_argument` for an empty ECDSA digest. A wrong
     /// signature of any length is `Ok(false)`.
     fn verify(&self, scheme: SignScheme, input: &[u8], signature: &[u8]) -> Result<bool>;
+
+    /// The hash of the key, which mu of a message begins with; `None` unless ML-DSA.
+    fn ml_dsa_hash(&self) -> Option<&[u8; MU]> {
+        None
+    }
 
     /// RSAES-OAEP encryption (RFC 8017, section 7.1.1).
     ///

@@ -1,6 +1,7 @@
 //! The outer form of private keys, PKCS#8 (RFC 5958), read strictly and alike for both providers; and the inner
 //! form of Ed25519 and X25519 keys (RFC 8410, section 7), which is small enough to need no library.
 
+use super::post_quantum;
 use super::public_parts::{EC, ED25519, RSA, X25519, curve_oid};
 use super::refusal::bad_private_key;
 use crate::secret::SecretBytes;
@@ -30,6 +31,9 @@ pub(super) fn parse(kind: KeyType, pkcs8: &[u8]) -> Result<PrivateInfo<'_>> {
         Family::Ec => info.algorithm.oid == EC && info.algorithm.parameters_oid().ok() == curve_oid(kind),
         Family::Edwards => info.algorithm.oid == ED25519 && info.algorithm.parameters.is_none(),
         Family::Montgomery => info.algorithm.oid == X25519 && info.algorithm.parameters.is_none(),
+        Family::MlDsa => {
+            post_quantum::kind_of(info.algorithm.oid) == Some(kind) && info.algorithm.parameters.is_none()
+        }
         Family::Aes | Family::Generic | Family::Des | Family::TripleDes => false,
     };
     if !fits {

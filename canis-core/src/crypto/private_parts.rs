@@ -4,6 +4,7 @@
 //! What is put together here is not yet known to be a key: [`super::Keys::private`] says that. Numbers are held for
 //! the length of a call and wiped.
 
+use super::post_quantum::{self, Seeded};
 use super::private_info::{self, EcPrivateKey, seed_pkcs8};
 use super::public_parts::{EC, ED25519, PublicParts, RSA, X25519, curve_oid, rsa_type};
 use super::refusal::{bad_private_key, unsupported};
@@ -36,6 +37,15 @@ pub enum PrivateParts {
         kind: KeyType,
         /// The bytes.
         seed: Part,
+    },
+    /// A post-quantum key (FIPS 204).
+    PostQuantum {
+        /// Its type.
+        kind: KeyType,
+        /// From which the key is computed; kept where it is known.
+        seed: Option<Part>,
+        /// The key computed.
+        expanded: Option<Part>,
     },
     /// A secret key.
     Secret {
@@ -87,6 +97,9 @@ impl PrivateParts {
                 })?;
                 Ok((kind, pkcs8))
             }
+            PrivateParts::PostQuantum { kind, seed, expanded } => {
+                Ok((kind, Seeded { seed, expanded }.to_pkcs8(kind)?))
+            }
             PrivateParts::Secret { kind, value } => Ok((kind, value)),
         }
     }
@@ -111,6 +124,11 @@ impl PrivateParts {
                 let seed = part(&*private_info::seed(kind, material)?.seed);
                 Ok(PrivateParts::Seed { kind, seed })
             }
+            Family::MlDsa => {
+                let Seeded { seed, expanded } =
+                    post_quantum::decode(kind, private_info::parse(kind, material)?.key)?;
+                Ok(PrivateParts::PostQuantum { kind, seed, expanded })
+            }
         }
     }
 }
@@ -132,7 +150,7 @@ pub(crate) fn kind_of(pkcs8: &[u8]) -> Result<KeyType> {
         Family::Ec => info.algorithm.oid == EC && curve.is_some() && curve == curve_oid(**kind),
         Family::Edwards => info.algorithm.oid == ED25519,
         Family::Montgomery => info.algorithm.oid == X25519,
-        _ => false,
+        _ => post_quantum::kind_of(info.algorithm.oid) == Some(**kind),
     };
     KeyType::ALL.iter().find(fits).copied().ok_or_else(|| bad_private_key("its algorithm is not known here"))
 }

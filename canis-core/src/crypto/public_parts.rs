@@ -1,6 +1,7 @@
 //! Public keys taken apart: SubjectPublicKeyInfo (RFC 5280, section 4.1) to the numbers that PKCS#11 shows, and back
 //! in the one canonical form.
 
+use super::post_quantum;
 use super::refusal::bad_public_key;
 use canis_proto::{Error, ErrorCode, KeyType, Result};
 use der::asn1::{BitStringRef, UintRef};
@@ -42,6 +43,13 @@ pub enum PublicParts {
         /// The 32 bytes.
         point: [u8; 32],
     },
+    /// A post-quantum public key (FIPS 204).
+    PostQuantum {
+        /// Its type.
+        kind: KeyType,
+        /// Its bytes.
+        key: Vec<u8>,
+    },
     /// A u coordinate on curve25519 (RFC 7748, section 5).
     Montgomery {
         /// The 32 bytes.
@@ -74,12 +82,12 @@ impl PublicParts {
                 let point = curve25519_point(&info.algorithm, bytes)?;
                 Ok((KeyType::X25519, PublicParts::Montgomery { point }))
             }
-            other => Err(unknown_type(&format!("there is no key type for the algorithm {other}"))),
+            other => post_quantum_parts(other, &info.algorithm, bytes),
         }
     }
 
     /// The canonical SubjectPublicKeyInfo DER: rsaEncryption with NULL parameters (RFC 3279), a named curve with an
-    /// uncompressed point (RFC 5480), or id-Ed25519 or id-X25519 without parameters (RFC 8410).
+    /// uncompressed point (RFC 5480), or the algorithm's own identifier without parameters (RFC 8410, RFC 9881).
     ///
     /// # Errors
     /// `invalid_argument` if the parts could not have come from a public key.
@@ -103,6 +111,10 @@ impl PublicParts {
             PublicParts::Montgomery { point } => {
                 encode(AlgorithmIdentifier { oid: X25519, parameters: None }, point)
             }
+            PublicParts::PostQuantum { kind, key } => {
+                let oid = post_quantum::sizes_of(*kind)?.oid;
+                encode(AlgorithmIdentifier { oid, parameters: None }, key)
+            }
         }
     }
 
@@ -124,14 +136,16 @@ impl PublicParts {
             PublicParts::Ec { curve, .. } => Ok(*curve),
             PublicParts::Edwards { .. } => Ok(KeyType::Ed25519),
             PublicParts::Montgomery { .. } => Ok(KeyType::X25519),
+            PublicParts::PostQuantum { kind, .. } => Ok(*kind),
         }
     }
 
-    /// Whether `point` is this point, in its own form or, on a curve of SEC 1, compressed (section 2.3.3).
+    /// Whether `point` is this key, in its own form or, on a curve of SEC 1, compressed (section 2.3.3).
     pub(crate) fn is_point(&self, point: &[u8]) -> bool {
         match self {
             PublicParts::Rsa { .. } => false,
             PublicParts::Edwards { point: own } | PublicParts::Montgomery { point: own } => own == point,
+            PublicParts::PostQuantum { key, .. } => key == point,
             PublicParts::Ec { curve, point: own } => {
                 let (x, parity) = (own.get(1..=curve.bytes()), own.last().map(|low| 2 | low & 1));
                 own == point
@@ -212,6 +226,27 @@ fn ec_parts(algorithm: &AlgorithmIdentifierRef<'_>, bytes: &[u8]) -> Result<(Key
         return Err(bad_public_key("its point is not in the uncompressed form of its curve"));
     }
     Ok((curve, PublicParts::Ec { curve, point: bytes.to_vec() }))
+}
+
+fn post_quantum_parts(
+    oid: ObjectIdentifier,
+    algorithm: &AlgorithmIdentifierRef<'_>,
+    bytes: &[u8],
+) -> Result<(KeyType, PublicParts)> {
+    let Some(kind) = post_quantum::kind_of(oid) else {
+        return Err(unknown_type(&format!("there is no key type for the algorithm {oid}")));
+    };
+    let expected = post_quantum::sizes_of(kind)?.public;
+    if algorithm.parameters.is_some() {
+        return Err(bad_public_key(&format!("{kind} has no parameters")));
+    }
+    if bytes.len() != expected {
+        return Err(bad_public_key(&format!(
+            "a {kind} public key has {expected} bytes, not {}",
+            bytes.len()
+        )));
+    }
+    Ok((kind, PublicParts::PostQuantum { kind, key: bytes.to_vec() }))
 }
 
 fn curve25519_point(algorithm: &AlgorithmIdentifierRef<'_>, bytes: &[u8]) -> Result<[u8; 32]> {

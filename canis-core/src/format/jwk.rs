@@ -1,16 +1,18 @@
-//! JSON Web Keys (RFC 7517) with the members of RFC 7518 (RSA, EC, oct), RFC 8037 (OKP) and RFC 8812 (secp256k1).
+//! JSON Web Keys (RFC 7517) with the members of RFC 7518 (RSA, EC, oct), RFC 8037 (OKP), RFC 8812 (secp256k1)
+//! and draft-ietf-cose-dilithium (AKP).
 //!
 //! A member that means something and stands twice is refused, as is an `alg` that this key cannot do. What says nothing
 //! of the key (`kid`, `key_ops`, `x5c`, …) is passed over, as RFC 7517, section 4, demands.
 
 use super::Given;
 use super::public::{jwk_curve, jwk_members};
+use crate::crypto::post_quantum;
 use crate::crypto::private_parts::{Part, PrivateParts, RsaParts};
 use crate::crypto::public_parts::PublicParts;
 use crate::crypto::refusal::bad_private_key;
 use crate::secret::SecretBytes;
 use base64ct::{Base64UrlUnpadded, Encoding};
-use canis_proto::{Error, Family, KeyType, Result};
+use canis_proto::{Error, ErrorCode, Family, KeyType, Result};
 use serde::de::{Deserialize, Deserializer, Visitor};
 use std::fmt;
 use zeroize::Zeroizing;
@@ -34,6 +36,10 @@ struct Jwk<'a> {
     x: Option<Bytes>,
     y: Option<Bytes>,
     k: Option<Bytes>,
+    #[serde(rename = "pub")]
+    public: Option<Bytes>,
+    #[serde(rename = "priv")]
+    private: Option<Bytes>,
 }
 
 /// Bytes in base64url without padding (RFC 7515, section 2), wiped when dropped.
@@ -81,9 +87,12 @@ pub(crate) fn decode(kind: KeyType, text: &[u8]) -> Result<Given> {
         "RSA" => jwk.rsa()?,
         "EC" => jwk.ec()?,
         "OKP" => jwk.okp()?,
-        _ => return Err(bad_private_key("its `kty` is not RSA, EC, OKP or oct")),
+        "AKP" => jwk.akp()?,
+        _ => return Err(bad_private_key("its `kty` is not RSA, EC, OKP, AKP or oct")),
     };
     match alg {
+        // Of AKP the algorithm is the type.
+        Some(_) if post_quantum::sizes(found).is_some() => Ok(given),
         Some(alg) if !can_do(found, alg) => {
             Err(bad_private_key(&format!("its `alg` is none that a key of type {found} is for")))
         }
@@ -170,6 +179,25 @@ impl Jwk<'_> {
     }
 }
 
+impl Jwk<'_> {
+    /// A key of an algorithm that is its type; the private half is the seed.
+    fn akp(self) -> Result<(KeyType, Given)> {
+        let named = self.alg.and_then(post_quantum::kind_of_jose);
+        let kind =
+            named.ok_or_else(|| bad_private_key("its `alg` is no algorithm that CANIS has a type for"))?;
+        let key = self.public.ok_or_else(|| missing("pub"))?.0.to_vec();
+        let Some(seed) = self.private else {
+            let expected = post_quantum::sizes_of(kind)?.public;
+            if key.len() != expected {
+                return Err(bad_private_key(&format!("its `pub` has not {expected} bytes")));
+            }
+            return Ok((kind, Given::Public(PublicParts::PostQuantum { kind, key })));
+        };
+        let parts = PrivateParts::PostQuantum { kind, seed: Some(seed.0), expanded: None };
+        Ok((kind, Given::Private { parts, point: Some(key) }))
+    }
+}
+
 fn named_curve(crv: Option<&str>, family: Family) -> Result<KeyType> {
     let named = |kind: &KeyType| kind.family() == family && jwk_curve(*kind) == crv;
     let found = crv.and_then(|_| KeyType::ALL.iter().copied().find(named));
@@ -246,6 +274,11 @@ fn secrets(parts: &PrivateParts) -> Result<Vec<(&'static str, &[u8])>> {
     Ok(match parts {
         PrivateParts::Secret { value, .. } => vec![("k", value.expose())],
         PrivateParts::Seed { seed, .. } => vec![("d", seed)],
+        PrivateParts::PostQuantum { seed: Some(seed), .. } => vec![("priv", seed)],
+        PrivateParts::PostQuantum { .. } => {
+            let why = "a JSON Web Key holds the seed, which this key came without; take PKCS#8";
+            return Err(Error::new(ErrorCode::OperationNotSupported, why));
+        }
         PrivateParts::Ec { scalar, .. } => vec![("d", scalar)],
         PrivateParts::Rsa(rsa) => vec![
             ("d", &rsa.private_exponent),

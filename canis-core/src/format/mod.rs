@@ -1,6 +1,7 @@
 //! The forms in which keys come in and go out. A decoder here is total: bounded, exact to the last byte, no panic; it
 //! says of which type a key is and takes it apart. Whether the key is good is for [`crate::crypto`] to say.
 
+use crate::crypto::post_quantum::{self, Seeded};
 use crate::crypto::private_parts::PrivateParts;
 use crate::crypto::public_parts::PublicParts;
 use crate::crypto::refusal::bad_private_key;
@@ -34,7 +35,8 @@ pub enum Given {
     Private {
         /// The key.
         parts: PrivateParts,
-        /// The public half that stood beside it, if one did: a point in SEC 1's form, or 32 bytes. It must be its own.
+        /// The public half that stood beside it, if one did: a point in SEC 1's form, or the key's own bytes.
+        /// It must be its own.
         point: Option<Vec<u8>>,
     },
     /// A public half alone.
@@ -106,6 +108,7 @@ impl Given {
                     return Ok(Checked::Whole { kind, material, spki: Vec::new() });
                 }
                 let spki = from_outside::check_private(provider, kind, material.expose())?;
+                let material = shortest(kind, material)?;
                 match point {
                     Some(point) if !PublicParts::from_spki(&spki)?.1.is_point(&point) => {
                         Err(bad_private_key("the public half that stands beside it is another key's"))
@@ -145,13 +148,12 @@ pub fn decode(format: KeyFormat, kind: KeyType, bytes: &[u8]) -> Result<Given> {
     }
 }
 
-/// A key as it is: the bytes of a secret key, or the seed of Ed25519 and X25519 (RFC 8032, RFC 7748).
+/// A key as it is: the bytes of a secret key, or the seed of Ed25519, X25519 (RFC 8032, RFC 7748) and post-quantum keys.
 fn raw(kind: KeyType, bytes: &[u8]) -> Result<Given> {
     let lengths = match kind.family() {
         Family::Generic => 1..=MAX_SECRET,
-        Family::Aes | Family::Des | Family::TripleDes | Family::Edwards | Family::Montgomery => {
-            kind.bytes()..=kind.bytes()
-        }
+        Family::Aes | Family::Des | Family::TripleDes => kind.bytes()..=kind.bytes(),
+        Family::Edwards | Family::Montgomery | Family::MlDsa => kind.bytes()..=kind.bytes(),
         Family::Rsa | Family::Ec => {
             return Err(Error::invalid(format!("a key of type {kind} has no raw form; bring it as PKCS#8")));
         }
@@ -163,11 +165,24 @@ fn raw(kind: KeyType, bytes: &[u8]) -> Result<Given> {
             bytes.len()
         )));
     }
-    Ok(Given::alone(if kind.is_asymmetric() {
-        PrivateParts::Seed { kind, seed: bytes.to_vec().into() }
+    let seed = || bytes.to_vec().into();
+    Ok(Given::alone(if post_quantum::sizes(kind).is_some() {
+        PrivateParts::PostQuantum { kind, seed: Some(seed()), expanded: None }
+    } else if kind.is_asymmetric() {
+        PrivateParts::Seed { kind, seed: seed() }
     } else {
         PrivateParts::Secret { kind, value: SecretBytes::copied_from(bytes) }
     }))
+}
+
+/// A post-quantum key whose seed is known is kept as the seed.
+fn shortest(kind: KeyType, material: SecretBytes) -> Result<SecretBytes> {
+    match PrivateParts::of_material(kind, material.expose())? {
+        PrivateParts::PostQuantum { seed, expanded: Some(expanded), .. } => {
+            Seeded { seed, expanded: Some(expanded) }.shortest().to_pkcs8(kind)
+        }
+        _ => Ok(material),
+    }
 }
 
 fn bounded(bytes: &[u8]) -> Result<()> {

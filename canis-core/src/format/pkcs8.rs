@@ -1,6 +1,7 @@
 //! Private keys of any algorithm, PKCS#8 (RFC 5958), not encrypted; [`super::pbes2`] opens the encrypted ones.
 
 use super::{Given, pkcs1, sec1};
+use crate::crypto::post_quantum::{self, Seeded};
 use crate::crypto::private_parts::PrivateParts;
 use crate::crypto::public_parts::{EC, ED25519, RSA, X25519, curve_of, unknown_type};
 use crate::crypto::refusal::bad_private_key;
@@ -31,7 +32,15 @@ pub(super) fn decode(der: &[u8]) -> Result<Given> {
         }
         ED25519 => seed(KeyType::Ed25519, algorithm.parameters.is_none(), key, outside),
         X25519 => seed(KeyType::X25519, algorithm.parameters.is_none(), key, outside),
-        other => Err(unknown_type(&format!("there is no key type for the algorithm {other}"))),
+        other => {
+            let kind = post_quantum::kind_of(other)
+                .ok_or_else(|| unknown_type(&format!("there is no key type for the algorithm {other}")))?;
+            if algorithm.parameters.is_some() {
+                return Err(bad_private_key(&format!("{kind} has no parameters")));
+            }
+            let Seeded { seed, expanded } = post_quantum::decode(kind, key)?;
+            Ok(Given::Private { parts: PrivateParts::PostQuantum { kind, seed, expanded }, point: outside })
+        }
     }
 }
 

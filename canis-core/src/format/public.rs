@@ -1,6 +1,7 @@
 //! Public keys on their way out: PEM, DER, JWK and the line that OpenSSH's `authorized_keys` takes.
 
 use super::pem;
+use crate::crypto::post_quantum;
 use crate::crypto::public_parts::PublicParts;
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 use canis_proto::{Error, ErrorCode, KeyType, Result};
@@ -22,7 +23,7 @@ pub fn to_jwk(spki: &[u8], kid: &str) -> Result<String> {
     Ok(format!(r#"{{{},"kid":"{kid}"}}"#, members.join(",")))
 }
 
-/// The members of a public JWK: RFC 7518, section 6 (RSA, EC), RFC 8037 (OKP), RFC 8812 (secp256k1).
+/// The members of a public JWK: RFC 7518, section 6 (RSA, EC), RFC 8037 (OKP), RFC 8812 (secp256k1); draft-ietf-cose-dilithium (AKP).
 pub(super) fn jwk_members(kind: KeyType, parts: &PublicParts) -> Result<Vec<(&'static str, String)>> {
     let base64 = |bytes: &[u8]| Base64UrlUnpadded::encode_string(bytes);
     Ok(match parts {
@@ -37,6 +38,13 @@ pub(super) fn jwk_members(kind: KeyType, parts: &PublicParts) -> Result<Vec<(&'s
         PublicParts::Edwards { point } | PublicParts::Montgomery { point } => {
             let crv = jwk_curve(kind).unwrap_or_default().to_owned();
             vec![("kty", "OKP".to_owned()), ("crv", crv), ("x", base64(point))]
+        }
+        PublicParts::PostQuantum { key, .. } => {
+            let alg = post_quantum::sizes_of(kind)?.jose.ok_or_else(|| {
+                let why = format!("JSON Web Keys have no form for keys of type {kind}; take PEM or DER");
+                Error::new(ErrorCode::OperationNotSupported, why)
+            })?;
+            vec![("kty", "AKP".to_owned()), ("alg", alg.to_owned()), ("pub", base64(key))]
         }
     })
 }
@@ -88,6 +96,7 @@ pub fn to_openssh(spki: &[u8], comment: &str) -> Result<String> {
         }
         // RFC 8709, section 4.
         PublicParts::Edwards { point } | PublicParts::Montgomery { point } => put_string(&mut blob, point),
+        PublicParts::PostQuantum { key, .. } => put_string(&mut blob, key),
     }
     Ok(format!("{name} {} {comment}", Base64::encode_string(&blob)))
 }

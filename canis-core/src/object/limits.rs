@@ -152,6 +152,7 @@ const fn key_type(kind: KeyType) -> u64 {
         (Family::Aes, _) => 0x1f,
         (Family::Edwards, _) => 0x40,
         (Family::Montgomery, _) => 0x41,
+        (Family::MlDsa, _) => 0x4a,
     }
 }
 

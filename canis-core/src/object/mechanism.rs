@@ -17,6 +17,10 @@ const RSA_PKCS_PSS: u64 = 0x000d;
 const ECDSA: u64 = 0x1041;
 /// CKM_EDDSA.
 const EDDSA: u64 = 0x1057;
+/// CKM_ML_DSA (PKCS#11 3.2).
+const ML_DSA: u64 = 0x001d;
+/// CKM_HASH_ML_DSA.
+const HASH_ML_DSA: u64 = 0x001f;
 /// CKM_AES_GCM.
 pub(crate) const AES_GCM: u64 = 0x1087;
 
@@ -71,6 +75,13 @@ pub(crate) const fn of_signature(scheme: SignatureScheme, prehashed: bool) -> &'
         (S::EcdsaSha384, false) => &[0x1045, ECDSA],
         (S::EcdsaSha512, false) => &[0x1046, ECDSA],
         (S::Ed25519, _) => &[EDDSA],
+        (S::MlDsa, _) => &[ML_DSA],
+        (S::HashMlDsaSha256, true) | (S::HashMlDsaSha384, true) | (S::HashMlDsaSha512, true) => {
+            &[HASH_ML_DSA]
+        }
+        (S::HashMlDsaSha256, false) => &[0x0024, HASH_ML_DSA],
+        (S::HashMlDsaSha384, false) => &[0x0025, HASH_ML_DSA],
+        (S::HashMlDsaSha512, false) => &[0x0026, HASH_ML_DSA],
     }
 }
 

@@ -49,6 +49,8 @@ impl SignWith {
                 hashed(|of| of.ecdsa).map_or(mechanism == 0x1041, |of| of.hash.len() == input.len())
             }
             SignWith::Pair(SignScheme::Ed25519) => mechanism == 0x1057,
+            // The mechanisms of PKCS#11 sign messages; what is signed here is made of one, and does not tell of which.
+            SignWith::Pair(SignScheme::MlDsa) => false,
             SignWith::Mac(mac) => match mac.with {
                 MacWith::Hmac(hash) => {
                     OF_HASHES.iter().any(|of| of.hash == hash && of.hmac.contains(&mechanism))

@@ -1,6 +1,6 @@
 //! Objects: what PKCS#11 shows of keys, certificates and data, with attributes; and the operations on them.
 
-use crate::crypto::PublicKey;
+use crate::crypto::{PublicKey, post_quantum};
 use crate::keyring::ready::ReadyKey;
 use crate::keyring::uses::Counter;
 use canis_proto::{Error, ErrorCode, Family, Id, KeyType, Result, Usage};
@@ -270,6 +270,7 @@ impl KeyFacts {
             Family::Aes | Family::Des | Family::TripleDes | Family::Generic | Family::Montgomery => 0,
             Family::Rsa => self.kind.bytes(),
             Family::Ec | Family::Edwards => 2 * self.kind.bytes(),
+            Family::MlDsa => post_quantum::sizes(self.kind).map_or(0, |sizes| sizes.signature),
         }
     }
 

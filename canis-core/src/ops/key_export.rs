@@ -106,7 +106,10 @@ fn written(
     let parts = PrivateParts::of_material(key.kind, kept.expose())?;
     match (format, &parts) {
         (KeyFormat::Raw, PrivateParts::Secret { value, .. }) => Ok(SecretBytes::copied_from(value.expose())),
-        (KeyFormat::Raw, PrivateParts::Seed { seed, .. }) => Ok(SecretBytes::copied_from(seed)),
+        (
+            KeyFormat::Raw,
+            PrivateParts::Seed { seed, .. } | PrivateParts::PostQuantum { seed: Some(seed), .. },
+        ) => Ok(SecretBytes::copied_from(seed)),
         (KeyFormat::Pkcs8, _) if key.kind.is_asymmetric() => Ok(SecretBytes::copied_from(kept.expose())),
         (KeyFormat::Jwk, _) => {
             let public = if key.kind.is_asymmetric() {

@@ -4,7 +4,8 @@ use super::decrypt::made_by;
 use crate::at_once::may_take_long;
 use crate::caller::Caller;
 use crate::core::{Facts, Resource, Run};
-use crate::crypto::{Hash, MAX_DIGEST, Provider, SignScheme, digest_info, ecdsa_der};
+use crate::crypto::ml_dsa::{MU, Mu};
+use crate::crypto::{Hash, MAX_DIGEST, Provider, PublicKey, SignScheme, digest_info, ecdsa_der};
 use crate::keyring::Keyring;
 use crate::keyring::key::Key;
 use crate::keyring::ready::ReadyMaterial;
@@ -21,7 +22,7 @@ impl Run for Sign<'_> {
     }
 
     fn facts(&self) -> Facts<'_> {
-        Facts::payload(self.message.len())
+        Facts::payload(self.message.len()).within(&self.context)
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Signed> {
@@ -32,11 +33,12 @@ impl Run for Sign<'_> {
         keyring.require_by(&tenant, &key, (Usage::SIGN, "sign"), names)?;
         let version = key.version_to_use(self.version)?;
         let ready = keyring.ready(&tenant, &key, version)?;
-        let ReadyMaterial::Pair { private, .. } = &ready.material else {
+        let ReadyMaterial::Pair { private, public } = &ready.material else {
             return Err(Error::internal("a signing key without a pair"));
         };
         may_take_long(key.kind)?;
-        let (how, input) = prepare(keyring.provider, scheme, &self.message, self.prehashed)?;
+        let said = Said { scheme, message: &self.message, prehashed: self.prehashed, context: &self.context };
+        let (how, input) = said.prepare(keyring.provider, &**public)?;
         let mut signature = vec![0; private.signature_len()];
         let len = private.sign(how, &input, &mut signature)?;
         signature.truncate(len);
@@ -55,7 +57,7 @@ impl Run for Verify<'_> {
     }
 
     fn facts(&self) -> Facts<'_> {
-        Facts::payload(self.message.len())
+        Facts::payload(self.message.len()).within(&self.context)
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Verified> {
@@ -77,7 +79,8 @@ impl Run for Verify<'_> {
             },
             _ => sealed.bytes,
         };
-        let (how, input) = prepare(keyring.provider, scheme, &self.message, self.prehashed)?;
+        let said = Said { scheme, message: &self.message, prehashed: self.prehashed, context: &self.context };
+        let (how, input) = said.prepare(keyring.provider, public)?;
         let valid = public.verify(how, &input, &signature)?;
         keyring.used(&key, sealed.version);
         Ok(Verified { valid })
@@ -87,7 +90,7 @@ impl Run for Verify<'_> {
 /// The scheme asked for, or the type's own.
 pub(super) fn scheme_for(key: &Key, asked: Option<SignatureScheme>) -> Result<SignatureScheme> {
     let scheme = asked.or_else(|| SignatureScheme::default_for(key.kind));
-    scheme.filter(|s| s.family() == key.kind.family()).ok_or_else(|| {
+    scheme.filter(|s| s.fits(key.kind)).ok_or_else(|| {
         let shown = scheme.map_or("this", SignatureScheme::name);
         Error::new(
             ErrorCode::OperationNotSupported,
@@ -100,52 +103,92 @@ pub(super) fn scheme_for(key: &Key, asked: Option<SignatureScheme>) -> Result<Si
 pub(super) fn hash_of(scheme: SignatureScheme) -> Option<Hash> {
     use SignatureScheme as S;
     match scheme {
-        S::RsaPssSha256 | S::RsaPkcs1Sha256 | S::EcdsaSha256 => Some(Hash::Sha256),
-        S::RsaPssSha384 | S::RsaPkcs1Sha384 | S::EcdsaSha384 => Some(Hash::Sha384),
-        S::RsaPssSha512 | S::RsaPkcs1Sha512 | S::EcdsaSha512 => Some(Hash::Sha512),
-        S::Ed25519 => None,
+        S::RsaPssSha256 | S::RsaPkcs1Sha256 | S::EcdsaSha256 | S::HashMlDsaSha256 => Some(Hash::Sha256),
+        S::RsaPssSha384 | S::RsaPkcs1Sha384 | S::EcdsaSha384 | S::HashMlDsaSha384 => Some(Hash::Sha384),
+        S::RsaPssSha512 | S::RsaPkcs1Sha512 | S::EcdsaSha512 | S::HashMlDsaSha512 => Some(Hash::Sha512),
+        S::Ed25519 | S::MlDsa => None,
     }
 }
 
-/// What the seam signs for a message: its digest, its DigestInfo, or the message itself. A message that was hashed
-/// elsewhere is the digest.
-fn prepare<'a>(
-    provider: &Provider,
+/// A message and how it is to be signed.
+struct Said<'a> {
     scheme: SignatureScheme,
     message: &'a [u8],
     prehashed: bool,
-) -> Result<(SignScheme, Cow<'a, [u8]>)> {
-    use SignatureScheme as S;
-    let Some(hash) = hash_of(scheme) else {
-        // A signature over a digest would be another scheme, Ed25519ph.
-        if prehashed {
-            return Err(Error::new(ErrorCode::OperationNotSupported, "Ed25519 signs messages, not digests"));
+    context: &'a [u8],
+}
+
+impl<'a> Said<'a> {
+    /// What the seam signs: a digest, a DigestInfo, mu, or the message itself. A message that was hashed elsewhere is
+    /// the digest, or mu.
+    fn prepare(&self, provider: &Provider, public: &dyn PublicKey) -> Result<(SignScheme, Cow<'a, [u8]>)> {
+        use SignatureScheme as S;
+        let key_hash = public.ml_dsa_hash();
+        if key_hash.is_none() && !self.context.is_empty() {
+            let why = format!("{} has no context; only post-quantum signatures have one", self.scheme);
+            return Err(Error::new(ErrorCode::OperationNotSupported, why));
         }
-        return Ok((SignScheme::Ed25519, Cow::Borrowed(message)));
-    };
-    let mut digest = [0; MAX_DIGEST];
-    let digest = if prehashed {
-        if message.len() != hash.len() {
-            return Err(Error::invalid(format!(
-                "a digest for {scheme} has {} bytes, not {}",
-                hash.len(),
-                message.len()
-            )));
+        let Some(hash) = hash_of(self.scheme) else {
+            return self.whole(key_hash);
+        };
+        let mut digest = [0; MAX_DIGEST];
+        let digest = self.digest(provider, hash, &mut digest)?;
+        Ok(match self.scheme {
+            S::RsaPkcs1Sha256 | S::RsaPkcs1Sha384 | S::RsaPkcs1Sha512 => {
+                (SignScheme::RsaPkcs1, Cow::Owned(digest_info::encode(hash, digest)?.as_slice().to_vec()))
+            }
+            S::RsaPssSha256 | S::RsaPssSha384 | S::RsaPssSha512 => {
+                (SignScheme::RsaPss { hash, mgf: hash, salt: hash.len() }, Cow::Owned(digest.to_vec()))
+            }
+            S::EcdsaSha256 | S::EcdsaSha384 | S::EcdsaSha512 | S::Ed25519 => {
+                (SignScheme::Ecdsa, Cow::Owned(digest.to_vec()))
+            }
+            S::MlDsa | S::HashMlDsaSha256 | S::HashMlDsaSha384 | S::HashMlDsaSha512 => {
+                let mu = Mu::prehashed(key_hash.ok_or_else(no_key_hash)?, self.context, hash, digest)?;
+                (SignScheme::MlDsa, Cow::Owned(mu.to_vec()))
+            }
+        })
+    }
+
+    /// By a scheme that hashes nothing beforehand.
+    fn whole(&self, key_hash: Option<&[u8; MU]>) -> Result<(SignScheme, Cow<'a, [u8]>)> {
+        match (self.scheme, self.prehashed) {
+            (SignatureScheme::MlDsa, false) => {
+                let mut mu = Mu::pure(key_hash.ok_or_else(no_key_hash)?, self.context)?;
+                mu.update(self.message);
+                Ok((SignScheme::MlDsa, Cow::Owned(mu.finish().to_vec())))
+            }
+            // RFC 9881, appendix D: mu made elsewhere, of the key's public half, the context and the message.
+            (SignatureScheme::MlDsa, true) if self.context.is_empty() => {
+                Ok((SignScheme::MlDsa, Cow::Borrowed(self.message)))
+            }
+            (SignatureScheme::MlDsa, true) => {
+                Err(Error::invalid("the context is in mu already; leave it out where the message is mu"))
+            }
+            // A signature over a digest would be another scheme, Ed25519ph.
+            (_, true) => {
+                Err(Error::new(ErrorCode::OperationNotSupported, "Ed25519 signs messages, not digests"))
+            }
+            (_, false) => Ok((SignScheme::Ed25519, Cow::Borrowed(self.message))),
         }
-        message
-    } else {
-        let len = provider.digest.hash(hash, message, &mut digest);
-        &digest[..len]
-    };
-    Ok(match scheme {
-        S::RsaPkcs1Sha256 | S::RsaPkcs1Sha384 | S::RsaPkcs1Sha512 => {
-            (SignScheme::RsaPkcs1, Cow::Owned(digest_info::encode(hash, digest)?.as_slice().to_vec()))
+    }
+
+    fn digest<'d>(&self, provider: &Provider, hash: Hash, made: &'d mut [u8; MAX_DIGEST]) -> Result<&'d [u8]>
+    where
+        'a: 'd,
+    {
+        if !self.prehashed {
+            let len = provider.digest.hash(hash, self.message, made);
+            return Ok(&made[..len]);
         }
-        S::RsaPssSha256 | S::RsaPssSha384 | S::RsaPssSha512 => {
-            (SignScheme::RsaPss { hash, mgf: hash, salt: hash.len() }, Cow::Owned(digest.to_vec()))
+        if self.message.len() == hash.len() {
+            return Ok(self.message);
         }
-        S::EcdsaSha256 | S::EcdsaSha384 | S::EcdsaSha512 | S::Ed25519 => {
-            (SignScheme::Ecdsa, Cow::Owned(digest.to_vec()))
-        }
-    })
+        let (expected, found) = (hash.len(), self.message.len());
+        Err(Error::invalid(format!("a digest for {} has {expected} bytes, not {found}", self.scheme)))
+    }
+}
+
+fn no_key_hash() -> Error {
+    Error::internal("an ML-DSA key without the hash of its public half")
 }

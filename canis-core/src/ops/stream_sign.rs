@@ -5,15 +5,19 @@ use super::sign::{hash_of, scheme_for};
 use crate::audit::{Open, Written};
 use crate::caller::Caller;
 use crate::core::{Core, Resource, Run};
+use crate::crypto::ml_dsa::Mu;
 use crate::crypto::{Hasher, MAX_DIGEST};
 use crate::keyring::Keyring;
 use crate::keyring::key::Key;
+use crate::keyring::tenant::OpenTenant;
 use crate::stream::{Begin, Stream, Watch};
 use canis_proto::answer::{Signed, Verified};
 use canis_proto::message::{Sign, Verify};
 use canis_proto::stream::{SignStream, VerifyStream};
 use canis_proto::text::Sealed;
 use canis_proto::{Error, ErrorCode, Result, SignatureForm, SignatureScheme, Usage};
+use std::borrow::Cow;
+use std::mem;
 
 impl<'a> Run for Begin<'a, SignStream<'a>> {
     fn resource(&self) -> Resource<'_> {
@@ -27,12 +31,14 @@ impl<'a> Run for Begin<'a, SignStream<'a>> {
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Box<dyn Stream<Signed>>> {
-        let SignStream { name, scheme, form, version } = self.request;
+        let SignStream { name, scheme, form, version, context } = self.request;
         let tenant = keyring.tenant(caller.tenant()?)?;
         let key = keyring.usable(&tenant, &name)?;
-        let hashed = Hashed::of(keyring, &key, scheme)?;
         key.require(Usage::SIGN, "sign")?;
-        key.version_to_use(version)?;
+        let used = key.version_to_use(version)?;
+        let hashed = Hashed::of(keyring, (&tenant, &key, used), scheme, context)?;
+        // What begins with the key's hash is for this version, whatever is rotated meanwhile.
+        let version = if matches!(hashed.hasher, Hashing::Mu(_)) { used } else { version };
         Ok(Box::new(Signing { hashed, name: name.into_owned(), form, version }))
     }
 
@@ -53,14 +59,14 @@ impl<'a> Run for Begin<'a, VerifyStream<'a>> {
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Box<dyn Stream<Verified>>> {
-        let VerifyStream { name, signature, scheme, form } = self.request;
+        let VerifyStream { name, signature, scheme, form, context } = self.request;
         let sealed = Sealed::parse(&signature)?;
         made_by(&sealed, &name, "signature")?;
         let tenant = keyring.tenant(caller.tenant()?)?;
         let key = keyring.usable(&tenant, &name)?;
-        let hashed = Hashed::of(keyring, &key, scheme)?;
         key.require(Usage::VERIFY, "verify")?;
         key.allow_old(sealed.version)?;
+        let hashed = Hashed::of(keyring, (&tenant, &key, sealed.version), scheme, context)?;
         let (name, signature) = (name.into_owned(), signature.into_owned());
         Ok(Box::new(Verifying { hashed, name, signature, form }))
     }
@@ -73,23 +79,54 @@ impl<'a> Run for Begin<'a, VerifyStream<'a>> {
 /// A message being hashed for a scheme.
 struct Hashed {
     scheme: SignatureScheme,
-    hasher: Box<dyn Hasher>,
+    hasher: Hashing,
+    /// The context of HashML-DSA; that of pure ML-DSA is in mu.
+    context: Vec<u8>,
+}
+
+enum Hashing {
+    Digest(Box<dyn Hasher>),
+    Mu(Box<Mu>),
 }
 
 impl Hashed {
-    fn of(keyring: &Keyring, key: &Key, asked: Option<SignatureScheme>) -> Result<Self> {
+    /// `version` is hashed for where the message's hash begins with the key's.
+    fn of(
+        keyring: &Keyring,
+        (tenant, key, version): (&OpenTenant, &Key, u32),
+        asked: Option<SignatureScheme>,
+        context: Cow<'_, [u8]>,
+    ) -> Result<Self> {
         let scheme = scheme_for(key, asked)?;
-        let hash = hash_of(scheme).ok_or_else(|| {
+        if let Some(hash) = hash_of(scheme) {
+            let hasher = Hashing::Digest(keyring.provider.digest.start(hash));
+            return Ok(Hashed { scheme, hasher, context: context.into_owned() });
+        }
+        let ready = keyring.ready(tenant, key, version)?;
+        let Some(key_hash) = ready.public()?.ml_dsa_hash() else {
             let why = format!("{scheme} signs whole messages, not streams; send it in one request");
-            Error::new(ErrorCode::OperationNotSupported, why)
-        })?;
-        Ok(Hashed { scheme, hasher: keyring.provider.digest.start(hash) })
+            return Err(Error::new(ErrorCode::OperationNotSupported, why));
+        };
+        let hasher = Hashing::Mu(Box::new(Mu::pure(key_hash, &context)?));
+        Ok(Hashed { scheme, hasher, context: Vec::new() })
     }
 
-    fn digest(&mut self) -> Vec<u8> {
-        let mut digest = [0; MAX_DIGEST];
-        let len = self.hasher.finish(&mut digest);
-        digest[..len].to_vec()
+    fn update(&mut self, input: &[u8]) {
+        match &mut self.hasher {
+            Hashing::Digest(hasher) => hasher.update(input),
+            Hashing::Mu(mu) => mu.update(input),
+        }
+    }
+
+    fn digest(self) -> Vec<u8> {
+        match self.hasher {
+            Hashing::Digest(mut hasher) => {
+                let mut digest = [0; MAX_DIGEST];
+                let len = hasher.finish(&mut digest);
+                digest[..len].to_vec()
+            }
+            Hashing::Mu(mu) => mu.finish().to_vec(),
+        }
     }
 }
 
@@ -102,18 +139,15 @@ struct Signing {
 
 impl Stream<Signed> for Signing {
     fn update(&mut self, input: &[u8], _: &mut Vec<u8>) -> Result<()> {
-        self.hashed.hasher.update(input);
+        self.hashed.update(input);
         Ok(())
     }
 
-    fn finish(mut self: Box<Self>, core: &Core, caller: &Caller, _: &mut Vec<u8>) -> Result<Signed> {
-        let request = Sign {
-            scheme: Some(self.hashed.scheme),
-            prehashed: true,
-            form: self.form,
-            version: self.version,
-            ..Sign::new(&self.name, self.hashed.digest())
-        };
+    fn finish(self: Box<Self>, core: &Core, caller: &Caller, _: &mut Vec<u8>) -> Result<Signed> {
+        let Signing { mut hashed, name, form, version } = *self;
+        let (scheme, context) = (Some(hashed.scheme), mem::take(&mut hashed.context).into());
+        let request =
+            Sign { scheme, prehashed: true, form, version, context, ..Sign::new(&name, hashed.digest()) };
         core.call(caller, request)
     }
 }
@@ -127,16 +161,19 @@ struct Verifying {
 
 impl Stream<Verified> for Verifying {
     fn update(&mut self, input: &[u8], _: &mut Vec<u8>) -> Result<()> {
-        self.hashed.hasher.update(input);
+        self.hashed.update(input);
         Ok(())
     }
 
-    fn finish(mut self: Box<Self>, core: &Core, caller: &Caller, _: &mut Vec<u8>) -> Result<Verified> {
+    fn finish(self: Box<Self>, core: &Core, caller: &Caller, _: &mut Vec<u8>) -> Result<Verified> {
+        let Verifying { mut hashed, name, signature, form } = *self;
+        let (scheme, context) = (Some(hashed.scheme), mem::take(&mut hashed.context).into());
         let request = Verify {
-            scheme: Some(self.hashed.scheme),
+            scheme,
             prehashed: true,
-            form: self.form,
-            ..Verify::new(&self.name, self.hashed.digest(), &self.signature)
+            form,
+            context,
+            ..Verify::new(&name, hashed.digest(), &signature)
         };
         core.call(caller, request)
     }

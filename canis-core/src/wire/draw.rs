@@ -66,7 +66,17 @@ impl<'a> Draw<'a> {
 
     pub(super) fn family(&mut self) -> Family {
         use Family as F;
-        self.one(&[F::Aes, F::Rsa, F::Ec, F::Edwards, F::Montgomery, F::Generic, F::Des, F::TripleDes])
+        self.one(&[
+            F::Aes,
+            F::Rsa,
+            F::Ec,
+            F::Edwards,
+            F::Montgomery,
+            F::Generic,
+            F::Des,
+            F::TripleDes,
+            F::MlDsa,
+        ])
     }
 
     pub(super) fn class(&mut self) -> Class {
@@ -233,7 +243,7 @@ impl<'a> Draw<'a> {
     }
 
     pub(super) fn parts(&mut self) -> PrivateParts {
-        match self.byte() % 4 {
+        match self.byte() % 5 {
             0 => PrivateParts::Rsa(RsaParts {
                 modulus: self.bytes().to_vec(),
                 public_exponent: self.bytes().to_vec(),
@@ -246,6 +256,11 @@ impl<'a> Draw<'a> {
             }),
             1 => PrivateParts::Ec { curve: self.one(KeyType::ALL), scalar: self.part() },
             2 => PrivateParts::Seed { kind: self.one(KeyType::ALL), seed: self.part() },
+            3 => PrivateParts::PostQuantum {
+                kind: self.one(KeyType::ALL),
+                seed: self.maybe(Draw::part),
+                expanded: self.maybe(Draw::part),
+            },
             _ => PrivateParts::Secret {
                 kind: self.one(KeyType::ALL),
                 value: SecretBytes::copied_from(self.bytes()),

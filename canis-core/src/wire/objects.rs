@@ -53,6 +53,7 @@ choice! {
         "rsa" => Rsa(parts);
         "ec" => Ec { curve, scalar };
         "seed" => Seed { kind, seed };
+        "post-quantum" => PostQuantum { kind, seed, expanded };
         "secret" => Secret { kind, value };
     }
 }

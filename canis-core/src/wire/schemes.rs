@@ -32,6 +32,7 @@ words! {
         "generic" => Family::Generic,
         "des" => Family::Des,
         "des3" => Family::TripleDes,
+        "ml-dsa" => Family::MlDsa,
     }
 }
 
@@ -42,6 +43,7 @@ choice! {
         "ecdsa" => Ecdsa;
         "ed25519" => Ed25519;
         "rsa-raw" => RsaRaw;
+        "ml-dsa" => MlDsa;
     }
     SignWith {
         "pair" => Pair(scheme);

@@ -11,6 +11,7 @@ mod ec;
 mod ed25519;
 mod kdf;
 mod mac;
+mod ml_dsa;
 mod random;
 mod rsa;
 mod x25519;
@@ -26,5 +27,11 @@ pub static AWS_LC: Provider = Provider {
     digest: &digest::Sha,
     mac: &mac::Hmac,
     kdf: &kdf::Derivation,
-    keys: &KeyPairs { rsa: rsa::RSA, ec: ec::EC, edwards: ed25519::EDWARDS, montgomery: x25519::MONTGOMERY },
+    keys: &KeyPairs {
+        rsa: rsa::RSA,
+        ec: ec::EC,
+        edwards: ed25519::EDWARDS,
+        montgomery: x25519::MONTGOMERY,
+        ml_dsa: ml_dsa::ML_DSA,
+    },
 };

@@ -10,6 +10,7 @@ mod kdf;
 mod keywrap;
 mod mac;
 mod mgf1;
+mod ml_dsa;
 mod oaep;
 mod pss;
 mod random;
@@ -32,5 +33,11 @@ pub static RUST: Provider = Provider {
     digest: &digest::Sha,
     mac: &mac::Hmac,
     kdf: &kdf::Derivation,
-    keys: &KeyPairs { rsa: rsa::RSA, ec: ec::EC, edwards: ed25519::EDWARDS, montgomery: x25519::MONTGOMERY },
+    keys: &KeyPairs {
+        rsa: rsa::RSA,
+        ec: ec::EC,
+        edwards: ed25519::EDWARDS,
+        montgomery: x25519::MONTGOMERY,
+        ml_dsa: ml_dsa::ML_DSA,
+    },
 };

@@ -6,6 +6,7 @@
 
 mod derivation;
 mod pairs;
+mod post_quantum;
 mod secret;
 
 use super::Provider;
@@ -14,7 +15,7 @@ use canis_proto::{Error, Result};
 type Test = fn(&'static Provider) -> Result<bool>;
 
 /// Every test by the name that a failure shows.
-const TESTS: [(&str, Test); 15] = [
+const TESTS: [(&str, Test); 16] = [
     ("SHA-1, SHA-2 and SHA-3", secret::digests),
     ("HMAC-SHA-256", secret::hmac),
     ("HMAC", secret::ready_hmac),
@@ -30,6 +31,7 @@ const TESTS: [(&str, Test); 15] = [
     ("ECDSA P-256 and P-384", pairs::ecdsa),
     ("Ed25519", pairs::ed25519),
     ("X25519", pairs::x25519),
+    ("ML-DSA", post_quantum::ml_dsa),
 ];
 
 /// Runs every known-answer test on `provider`.

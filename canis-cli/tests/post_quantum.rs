@@ -1,0 +1,117 @@
+//! Post-quantum keys through the real `canis` program.
+#![allow(clippy::unwrap_used)] // A test that cannot go on has failed.
+
+#[path = "../../canis-server/tests/harness/mod.rs"]
+mod harness;
+
+use harness::{Shared, failure, program, shared, stdout};
+use std::fs;
+use std::process::{Command, Output};
+
+/// R48, R49, R51: keys in every form of RFC 9881, both ways between CANIS and OpenSSL 3.5 or later, and both sides use
+/// the same key.
+#[test]
+fn keys_cross_to_openssl_and_back() {
+    let shared = shared();
+    let canis = program("canis");
+    let built = canis.parent().unwrap();
+    let python = built.parent().unwrap().join("python/bin/python");
+    assert!(python.exists(), "{} is not there; run scripts/setup", python.display());
+    let mut command = Command::new(python);
+    command.arg("-B").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/post_quantum.py"));
+    for (name, value) in shared.deployment.canis(&shared.server).get_envs() {
+        command.env(name, value.unwrap_or_default());
+    }
+    command.env("PATH", format!("{}:{}", built.display(), std::env::var("PATH").unwrap()));
+    let said = stdout(&command.output().unwrap());
+    assert_eq!(said.matches(" ok\n").count(), 3 * 3, "{said}");
+}
+
+fn verifies(output: &Output) -> bool {
+    match output.status.code() {
+        Some(0) => true,
+        Some(1) => false,
+        _ => panic!("{}", String::from_utf8_lossy(&output.stderr)),
+    }
+}
+
+fn create(shared: &Shared, name: &str, kind: &str) {
+    stdout(&shared.canis(&["key", "create", name, "--type", kind]));
+}
+
+/// The versions of a key, its states and its scheme; each hash function only where it is as strong as the key.
+#[test]
+fn ml_dsa_keys_live_as_others_do() {
+    let shared = shared();
+    for (kind, hashes) in [
+        ("ml-dsa-44", &["sha256", "sha384", "sha512"][..]),
+        ("ml-dsa-65", &["sha384", "sha512"]),
+        ("ml-dsa-87", &["sha512"]),
+    ] {
+        let name = format!("pq/{kind}");
+        create(&shared, &name, kind);
+        for hash in ["sha256", "sha384", "sha512"] {
+            let scheme = format!("hash-ml-dsa-{hash}");
+            let signed = shared.canis_with_stdin(&["sign", &name, "--scheme", &scheme], b"message");
+            if !hashes.contains(&hash) {
+                assert!(failure(&signed, 3).contains("operation_not_supported"), "{kind}, {hash}");
+                continue;
+            }
+            let signature = stdout(&signed);
+            let verify = |scheme: &str, message: &[u8]| {
+                let args = ["verify", &name, "--scheme", scheme, "--signature", signature.trim()];
+                verifies(&shared.canis_with_stdin(&args, message))
+            };
+            assert!(verify(&scheme, b"message"));
+            assert!(!verify(&scheme, b"massage"));
+            assert!(!verify("ml-dsa", b"message"), "a signature of one way passes for one of the other");
+        }
+        let first = stdout(&shared.canis_with_stdin(&["sign", &name], b"message"));
+        stdout(&shared.canis(&["key", "rotate", &name]));
+        let second = stdout(&shared.canis_with_stdin(&["sign", &name], b"message"));
+        assert!(second.starts_with(&format!("canis:v1:{name}:2:")));
+        for signature in [first.trim(), second.trim()] {
+            let args = ["verify", &name, "--signature", signature];
+            assert!(verifies(&shared.canis_with_stdin(&args, b"message")));
+        }
+        // The version stands in the text; that of another version's key does not pass for it.
+        let swapped = first.trim().replacen(":1:", ":2:", 1);
+        let args = ["verify", &name, "--signature", &swapped];
+        assert!(!verifies(&shared.canis_with_stdin(&args, b"message")));
+        stdout(&shared.canis(&["key", "disable", &name]));
+        assert!(failure(&shared.canis_with_stdin(&["sign", &name], b"message"), 3).contains("disabled"));
+    }
+}
+
+/// What is longer than a request is signed as a stream, and is the same signature to whoever has it whole.
+#[test]
+fn long_messages_and_contexts() {
+    let shared = shared();
+    let folder = tempfile::tempdir().unwrap();
+    let long = folder.path().join("long");
+    fs::write(&long, vec![0x5a; 5 << 20]).unwrap();
+    let long = long.to_str().unwrap();
+    create(&shared, "pq/long", "ml-dsa-65");
+    let signature = stdout(&shared.canis(&["sign", "pq/long", "--in", long, "--context", "files"]));
+    let verify = |context: &str| {
+        let args = ["verify", "pq/long", "--in", long, "--signature", signature.trim(), "--context", context];
+        verifies(&shared.canis(&args))
+    };
+    assert!(verify("files"));
+    assert!(!verify("file") && !verify(""));
+    let longest = "c".repeat(255);
+    stdout(&shared.canis_with_stdin(&["sign", "pq/long", "--context", &longest], b"message"));
+    let longer = shared.canis_with_stdin(&["sign", "pq/long", "--context", &"c".repeat(256)], b"message");
+    assert!(failure(&longer, 3).contains("at most 255 bytes, not 256"));
+    // mu holds the context already.
+    let twice = shared.canis_with_stdin(&["sign", "pq/long", "--prehashed", "--context", "c"], &[7; 64]);
+    assert!(failure(&twice, 3).contains("in mu already"));
+    let short = shared.canis_with_stdin(&["sign", "pq/long", "--prehashed"], &[7; 63]);
+    assert!(failure(&short, 3).contains("64 bytes"));
+    // Other schemes have no context that could be dropped unseen.
+    create(&shared, "pq/classic", "ed25519");
+    let refused = shared.canis_with_stdin(&["sign", "pq/classic", "--context", "c"], b"message");
+    assert!(failure(&refused, 3).contains("operation_not_supported"));
+    let ssh = shared.canis(&["key", "public", "pq/long", "--format", "openssh"]);
+    assert!(failure(&ssh, 3).contains("OpenSSH has no keys of type ml-dsa-65"));
+}
