@@ -3,7 +3,7 @@
 use crate::batch;
 use crate::session::Session;
 use crate::token_dispatch;
-use canis_core::{Core, Once, Run};
+use canis_core::{Core, Once, Run, current_request, for_request};
 use canis_proto::audit::{SearchAudit, VerifyAudit};
 use canis_proto::backup::{CreateBackup, ReadBackup};
 use canis_proto::credential::{
@@ -169,7 +169,9 @@ where
 /// its state in a thread of the pool (see [`crate::unseal`]).
 fn aside<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     let failed = || Error::internal("the call of the root failed unexpectedly; the server's log says more");
-    std::thread::scope(|scope| scope.spawn(work).join()).unwrap_or_else(|_| Err(failed()))
+    let request = current_request();
+    std::thread::scope(|scope| scope.spawn(|| for_request(request, work)).join())
+        .unwrap_or_else(|_| Err(failed()))
 }
 
 fn encrypt(core: &Core, session: &Session, args: Map<'_>) -> Result<Zeroizing<Vec<u8>>> {

@@ -7,6 +7,7 @@
 mod anchor;
 mod applications;
 pub mod args;
+mod asked_as;
 mod audit;
 mod audit_copy;
 mod batch;

@@ -1,6 +1,8 @@
 //! Where calls run: threads that may wait for disk and root, and only so many of them.
 
+use crate::asked_as::asked_as;
 use crate::share::Share;
+use canis_core::for_request;
 use canis_proto::{Cost, Error, Result};
 use tokio::sync::{AcquireError, Semaphore};
 
@@ -73,7 +75,8 @@ impl Pool {
             reason = reason => return Err(reason),
             permits = turn => permits.map_err(|_| Error::internal("the pool of threads is closed"))?,
         };
-        match tokio::task::spawn_blocking(work).await {
+        let request = asked_as();
+        match tokio::task::spawn_blocking(move || for_request(request, work)).await {
             Ok(result) => result,
             Err(_) => Err(failed_unexpectedly()),
         }

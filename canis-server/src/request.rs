@@ -1,12 +1,13 @@
 //! One request from its payload to its answer's, and what the log says of it.
 
+use crate::asked_as::asked_as;
 use crate::dispatch;
 use crate::limits;
 use crate::listener::Server;
 use crate::pool::failed_unexpectedly;
 use crate::session::Session;
 use crate::wiped::Wiped;
-use canis_core::{Door, at_once};
+use canis_core::{Door, at_once, for_request};
 use canis_proto::{Blame, Error, ErrorCode, OperationId, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -64,7 +65,8 @@ pub(crate) fn run_at_once(server: &Server, session: &Session, payload: &[u8]) ->
     };
     let (operation, came) = (asked.operation, Came::now(session));
     // A panic is to stay in its request, as it does on a thread of the pool.
-    let work = AssertUnwindSafe(|| at_once(|| dispatch::answer(&server.core, session, asked)));
+    let answer = || for_request(asked_as(), || dispatch::answer(&server.core, session, asked));
+    let work = AssertUnwindSafe(|| at_once(answer));
     let Some(result) = catch_unwind(work).unwrap_or_else(|_| Some(Err(failed_unexpectedly()))) else {
         // It comes again where it may wait, and is counted there.
         session.count_again();

@@ -317,4 +317,38 @@ fn requests_are_told_apart() {
     assert_eq!((&line["span"]["trace"], &line["fields"]["code"]), (&json!(trace), &json!("key_not_found")));
     assert!(about(&other)["span"]["trace"].is_null());
     assert!(!log.contains("forged") && !log.contains("mine"), "{log}");
+    site.ask("POST", "/v1/kms/keys/aes", r#"{"kind": "aes256-gcm"}"#).with(201);
+    let batch = r#"{"operations": [{"op": "key.show", "key": "aes"}]}"#;
+    let batch = id(&site.ask_with("POST", "/v1/kms/batch", &["--header", &sent, "--data", batch]));
+    let octets = [
+        "--header",
+        "Content-Type: application/octet-stream",
+        "--header",
+        "Accept: application/octet-stream",
+    ];
+    let chunked = ["--http1.1", "--header", "Transfer-Encoding: chunked", "--data-binary", "some data"];
+    let stream = id(&site.ask_with("POST", "/v1/kms/encrypt/aes", &[&octets[..], &chunked].concat()));
+    let lines = audited(&site);
+    let of = |id: &str, field: &str| -> Vec<_> {
+        let mine = lines.iter().filter(|line| line["request"] == id && line["op"] != "authenticate");
+        mine.map(|line| line[field].clone()).collect()
+    };
+    assert_eq!((of(&traced, "op"), of(&traced, "trace")), (vec![json!("key.show")], vec![json!(trace)]));
+    assert_eq!(of(&traced, "result"), ["key_not_found"]);
+    assert!(of(&other, "trace")[0].is_null());
+    assert_eq!(of(&batch, "op"), ["key.show", "batch"]);
+    assert_eq!(of(&stream, "stream"), ["begun", "ended"]);
+    assert!(lines.iter().filter(|line| line["door"] == "own").all(|line| line["request"].is_null()));
+}
+
+/// The lines of the audit log so far.
+fn audited(site: &Site) -> Vec<serde_json::Value> {
+    let mut files: Vec<_> = fs::read_dir(site.deployment.data().join("audit"))
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
+    files.retain(|file| file.extension().is_some_and(|it| it == "jsonl"));
+    files.sort();
+    let text: String = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }

@@ -39,6 +39,43 @@ fn the_unit() {
     assert!(security.status.success(), "{}", said(&security));
 }
 
+/// systemd makes the user and the folders that the unit needs, in a root of its own; the server's folder is for that user alone.
+#[test]
+fn the_user_and_the_folders() {
+    if Command::new("systemd-sysusers").arg("--version").output().is_err() {
+        eprintln!("skipped: systemd-sysusers is not installed");
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir(root.path().join("etc")).unwrap();
+    let at = format!("--root={}", root.path().display());
+    let run = |program: &str, file: &str, more: &[&str]| {
+        let output = Command::new(program).arg(&at).args(more).arg(dist(file)).output().unwrap();
+        assert!(output.status.success(), "{program}: {}", said(&output));
+        said(&output)
+    };
+    run("systemd-sysusers", "canis.sysusers", &[]);
+    let users = fs::read_to_string(root.path().join("etc/passwd")).unwrap();
+    let user = users.lines().find(|line| line.starts_with("canis:")).unwrap();
+    assert!(user.ends_with("nologin") && !user.contains(":0:"), "{user}");
+    let unit = fs::read_to_string(dist("canis-server.service")).unwrap();
+    assert!(unit.contains("User=canis\n") && unit.contains("Group=canis\n"));
+    let folders = fs::read_to_string(dist("canis.tmpfiles")).unwrap();
+    for line in folders.lines().filter(|line| line.starts_with('d')) {
+        let [_, path, mode, user, ..] = line.split_whitespace().collect::<Vec<_>>()[..] else {
+            panic!("{line}")
+        };
+        assert!(matches!((mode, user), ("0700" | "0750" | "0755", "canis" | "root")), "{path}: {line}");
+    }
+    // Only root may give folders away.
+    if Command::new("id").arg("-u").output().unwrap().stdout == b"0\n" {
+        run("systemd-tmpfiles", "canis.tmpfiles", &["--create"]);
+        let line = folders.lines().find(|line| line.starts_with('d')).unwrap();
+        let path = line.split_whitespace().nth(1).unwrap().trim_start_matches('/');
+        assert!(root.path().join(path).is_dir(), "{path}");
+    }
+}
+
 /// The image's file has no finding of the linter.
 #[test]
 fn the_image() {

@@ -20,6 +20,8 @@ pub(crate) enum BenchCommand {
     /// All of them are started for it on the loopback, and stopped again. OpenBao is asked one request after the other on
     /// as many connections.
     Canisp(Canisp),
+    /// Measure a server over HTTP, beside the fastest that its HTTP and TLS allow, and OpenBao.
+    Http(Http),
     /// Measure the crypto libraries against each other, against openssl and below the module.
     Crypto(Crypto),
     /// Measure how long it takes to decide by policies with many rules, and to read them.
@@ -75,6 +77,39 @@ pub(crate) struct Pkcs11 {
     pub(crate) starts: usize,
     #[command(flatten)]
     pub(crate) pace: Pace,
+}
+
+#[derive(Args)]
+pub(crate) struct Http {
+    /// The server; `canis-server` beside this program if missing.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) server: Option<PathBuf>,
+    /// The ceiling: the example `hello_http` of the server; in `examples` beside this program if missing.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) hello: Option<PathBuf>,
+    /// OpenBao's program `bao`; it is left out if missing.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) openbao: Option<PathBuf>,
+    /// Also measure a server without an audit log.
+    #[arg(long)]
+    pub(crate) unaudited: bool,
+    /// Only these operations.
+    #[arg(
+        long,
+        value_name = "NAME,…",
+        value_delimiter = ',',
+        default_value = "encrypt,decrypt,sign-p256,sign-rsa2048,verify-p256,batch"
+    )]
+    pub(crate) only: Vec<Asked>,
+    /// Connections; each asks one thing after the other.
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1,8,64")]
+    pub(crate) connections: Vec<usize>,
+    /// Rounds of slices.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(crate) rounds: usize,
+    /// The length of a slice in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 300)]
+    pub(crate) slice: u64,
 }
 
 #[derive(Args)]

@@ -30,6 +30,7 @@ pub(crate) fn run(command: &BenchCommand, json: bool) -> Result<()> {
     match command {
         BenchCommand::Pkcs11(args) => pkcs11::run(args, json),
         BenchCommand::Canisp(args) => canisp::run(args, json),
+        BenchCommand::Http(args) => canisp::run_http(args, json),
         BenchCommand::Crypto(args) => crypto::run(args, json),
         BenchCommand::Policy(args) => policy::run(args, json),
         BenchCommand::Instructions(args) => instructions::run(args, json),

@@ -7,6 +7,7 @@ use crate::caller::Caller;
 use crate::core::Resource;
 use crate::origin::Proof;
 use crate::policy::Source;
+use crate::request_id::current_request;
 use canis_proto::{ENTRY_PREFIX, ErrorCode, Id, Result};
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
@@ -44,6 +45,12 @@ impl Line {
         line.body.reserve(512);
         line.body.extend_from_slice(TIME);
         line.who(caller);
+        if let Some(request) = current_request() {
+            line.text("request", &format_args!("{:016x}", request.id));
+            if let Some(trace) = request.trace {
+                line.text("trace", &format_args!("{trace:032x}"));
+            }
+        }
         line.text("op", &operation);
         line.on(keys, caller, on);
         line

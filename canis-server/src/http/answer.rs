@@ -7,6 +7,7 @@ use super::routes::Route;
 use super::streaming::{self, Streamed};
 use super::who::{self, Callers};
 use super::{json, json_text, metrics, openapi, problem, public_keys, query, trace, vault};
+use crate::asked_as::named_as;
 use crate::budget::Budget;
 use crate::frames::End;
 use crate::listener::Server;
@@ -59,7 +60,8 @@ impl Asker {
         let mut body = Some(body);
         let id = trace::id();
         let span = trace::span(&id, &head.headers);
-        let outcome = self.try_answer(&head, &mut body).instrument(span).await;
+        let named = trace::named(&id, &head.headers);
+        let outcome = named_as(named, self.try_answer(&head, &mut body).instrument(span)).await;
         let mut answer = outcome.unwrap_or_else(|error| refusal(problem::status(error.code), &error));
         answer.headers_mut().extend(trace::header(&id).map(|id| (trace::REQUEST_ID, id)));
         self.server.metrics.answered(answer.status().as_u16());

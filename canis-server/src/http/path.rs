@@ -44,8 +44,9 @@ pub(crate) fn find_among<R>(
     path: &str,
 ) -> Result<Found<R>> {
     let segments: Vec<&str> = path.split('/').collect();
+    let near = rows.iter().filter(|row| begins(of(row).1, path));
     let mut found: Vec<_> =
-        rows.iter().filter_map(|row| captured(of(row).1, &segments).map(|part| (row, part))).collect();
+        near.filter_map(|row| captured(of(row).1, &segments).map(|part| (row, part))).collect();
     let words = |row: &R| of(row).1.split('/').filter(|part| placeholder(part).is_none()).count();
     let Some(most) = found.iter().map(|(row, _)| words(row)).max() else { return Ok(Found::Nothing) };
     found.retain(|(row, _)| words(row) == most);
@@ -53,6 +54,14 @@ pub(crate) fn find_among<R>(
         Some((row, None)) => Ok(Found::Route(row, None)),
         Some((row, Some((name, text)))) => Ok(Found::Route(row, Some((name, decoded(text)?)))),
         None => Ok(Found::OtherMethods(found.iter().map(|(row, _)| of(row).0).collect())),
+    }
+}
+
+/// Whether a path begins as a route does up to its placeholder, so that few routes need be taken apart.
+fn begins(route: &str, path: &str) -> bool {
+    match route.find('{') {
+        Some(at) => path.starts_with(&route[..at]),
+        None => path == route,
     }
 }
 

@@ -5,6 +5,7 @@
 use super::answer::{Answer, Asker, response};
 use super::body;
 use super::outgoing::{Broken, Outgoing};
+use crate::asked_as::{asked_as, named_as};
 use crate::frames::End;
 use crate::inbox::{Buffer, make_room};
 use crate::limits;
@@ -136,7 +137,7 @@ pub(super) async fn answer(
             let _ = sender.send(Err(Broken)).await;
         }
     };
-    tokio::spawn(work.in_current_span());
+    tokio::spawn(named_as(asked_as(), work.in_current_span()));
     Ok(Streamed::Data(response(StatusCode::OK, body::OCTETS, Outgoing::Pieces(pieces))))
 }
 

@@ -1,6 +1,7 @@
 //! What tells requests apart in logs: an id of ours for each, which the answer names too, and the trace that a caller says it
 //! belongs to (W3C Trace Context, level 1).
 
+use canis_core::RequestId;
 use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
 use std::hash::{BuildHasher, RandomState};
@@ -25,6 +26,12 @@ pub(super) fn span(id: &str, headers: &HeaderMap) -> Span {
         Some((trace, parent)) => info_span!("request", id, trace, parent),
         None => info_span!("request", id),
     }
+}
+
+/// What the audit log calls it.
+pub(super) fn named(id: &str, headers: &HeaderMap) -> Option<RequestId> {
+    let trace = parent(headers).and_then(|(trace, _)| u128::from_str_radix(trace, 16).ok());
+    u64::from_str_radix(id, 16).ok().map(|id| RequestId { id, trace })
 }
 
 /// The id as a header.

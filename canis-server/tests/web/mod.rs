@@ -1,6 +1,7 @@
 //! A server that serves HTTP, and curl as its client.
 #![allow(dead_code)] // Each test file uses its own part of it.
 
+pub(crate) mod documents;
 pub(crate) mod peer;
 
 use crate::harness::{Deployment, Server, stdout};

@@ -15,9 +15,15 @@ pub(crate) struct Peer(pub(crate) StreamOwned<ClientConnection, TcpStream>);
 impl Peer {
     /// After the TLS handshake.
     pub(crate) fn of(site: &Site) -> Self {
+        Self::offering(site, &[])
+    }
+
+    /// The same, offering these protocols (RFC 7301).
+    pub(crate) fn offering(site: &Site, protocols: &[&[u8]]) -> Self {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(site.deployment.ca()).unwrap()).unwrap();
-        let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         let mut tls = ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
         let mut tcp = TcpStream::connect(&site.address).unwrap();
         tcp.set_read_timeout(Some(Duration::from_secs(60))).unwrap();

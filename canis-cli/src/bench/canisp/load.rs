@@ -32,6 +32,8 @@ struct Tally {
     over: Cell<bool>,
     /// From question to answer, in nanoseconds.
     took: RefCell<Vec<u32>>,
+    /// Bytes of an answer's body, by HTTP.
+    length: Cell<usize>,
 }
 
 impl Tally {
@@ -59,18 +61,27 @@ async fn measure(plan: &Load) -> Result<Sample> {
     let mut clients = tokio::task::JoinSet::new();
     match &plan.ask {
         Ask::Canisp { ca, token, payload } => {
-            let connector = connector(ca)?;
+            let connector = connector(ca, canis_proto::frame::ALPN)?;
             let request: Rc<[u8]> = frame(FrameType::Request, 0, payload).into();
             for _ in 0..plan.shape.connections {
                 let stream = greet(plan, &connector, token).await.map_err(broken)?;
                 clients.spawn_local(frames(stream, Rc::clone(&request), plan.shape.depth, Rc::clone(&tally)));
             }
         }
-        Ask::Http { request } => {
+        Ask::Http { ca, request } => {
+            let connector = ca.as_deref().map(|ca| connector(ca, b"http/1.1")).transpose()?;
             let request: Rc<[u8]> = request.as_slice().into();
             for _ in 0..plan.shape.connections {
-                let stream = dial(plan).await.map_err(broken)?;
-                clients.spawn_local(http(stream, Rc::clone(&request), Rc::clone(&tally)));
+                let (stream, request, tally) =
+                    (dial(plan).await.map_err(broken)?, Rc::clone(&request), Rc::clone(&tally));
+                match &connector {
+                    None => clients.spawn_local(http(stream, request, tally)),
+                    Some(connector) => {
+                        let server = ServerName::from(plan.addr.ip());
+                        let stream = connector.connect(server, stream).await.map_err(broken)?;
+                        clients.spawn_local(http(stream, request, tally))
+                    }
+                };
             }
         }
     }
@@ -83,7 +94,8 @@ async fn measure(plan: &Load) -> Result<Sample> {
     let mut took = tally.took.take();
     took.sort_unstable();
     let at = |part: usize| f64::from(took.get(took.len() * part / 100).copied().unwrap_or_default()) / 1e3;
-    Ok(Sample { answers: took.len() as u64, seconds, p50: at(50), p99: at(99), server, client })
+    let length = tally.length.get();
+    Ok(Sample { answers: took.len() as u64, seconds, p50: at(50), p99: at(99), server, client, length })
 }
 
 /// Counts for `run`, after `warm`; gives how long that was, and the work of server and client.
@@ -99,7 +111,7 @@ async fn watch(pid: u32, warm: Duration, run: Duration, tally: Rc<Tally>) -> Res
     Ok((seconds, after.0 - before.0, after.1 - before.1))
 }
 
-fn connector(ca: &Path) -> Result<TlsConnector> {
+fn connector(ca: &Path, alpn: &[u8]) -> Result<TlsConnector> {
     let failed = |why: &dyn std::fmt::Display| Error::invalid(format!("the client's TLS: {why}"));
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(ca).map_err(|e| failed(&e))?).map_err(|e| failed(&e))?;
@@ -109,7 +121,7 @@ fn connector(ca: &Path) -> Result<TlsConnector> {
         .map_err(|e| failed(&e))?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    config.alpn_protocols = vec![canis_proto::frame::ALPN.to_vec()];
+    config.alpn_protocols = vec![alpn.to_vec()];
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
@@ -193,36 +205,50 @@ fn whole(input: &[u8]) -> Result<Option<(Header, &[u8])>> {
 }
 
 /// One request after the other.
-async fn http(mut stream: TcpStream, request: Rc<[u8]>, tally: Rc<Tally>) -> Result<()> {
+async fn http<S>(mut stream: S, request: Rc<[u8]>, tally: Rc<Tally>) -> Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let mut input = Vec::with_capacity(TOGETHER);
     while !tally.over.get() {
         let asked = Instant::now();
         stream.write_all(&request).await.map_err(broken)?;
+        stream.flush().await.map_err(broken)?;
         input.clear();
-        while !is_whole(&input)? {
+        let length = loop {
+            if let Some(length) = whole_body(&input)? {
+                break length;
+            }
             if input.len() > MOST_HTTP || stream.read_buf(&mut input).await.map_err(broken)? == 0 {
                 return Err(broken(io::ErrorKind::UnexpectedEof.into()));
             }
-        }
+        };
+        tally.length.set(length);
         tally.answered(asked, Instant::now());
     }
     Ok(())
 }
 
-/// Whether an answer has come to its end, which `Content-Length` tells (RFC 9112, section 6.2).
-fn is_whole(input: &[u8]) -> Result<bool> {
-    let Some(head) = input.windows(4).position(|part| part == b"\r\n\r\n") else { return Ok(false) };
-    let text = String::from_utf8_lossy(&input[..head]);
+/// The length of an answer's body if it has come to its end, which `Content-Length` tells, or the last chunk (RFC 9112,
+/// sections 6.2 and 7.1).
+fn whole_body(input: &[u8]) -> Result<Option<usize>> {
+    let Some(head) = input.windows(4).position(|part| part == b"\r\n\r\n") else { return Ok(None) };
+    let (text, body) = (String::from_utf8_lossy(&input[..head]), &input[head + 4..]);
     if !text.starts_with("HTTP/1.1 200") {
-        return Err(Error::invalid(format!("OpenBao answered {}", String::from_utf8_lossy(input))));
+        return Err(Error::invalid(format!("the server answered {}", String::from_utf8_lossy(input))));
     }
-    let field = |line: &str| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
+    let field = |wanted: &str| {
+        text.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case(wanted).then(|| value.trim().to_owned())
+        })
     };
-    let length = text.lines().find_map(field);
-    let length = length.ok_or_else(|| Error::invalid("OpenBao does not say how long its answer is"))?;
-    Ok(input.len() >= head + 4 + length)
+    if field("transfer-encoding").is_some() {
+        return Ok(body.ends_with(b"\r\n0\r\n\r\n").then_some(body.len()));
+    }
+    let length = field("content-length").and_then(|length| length.parse().ok());
+    let length = length.ok_or_else(|| Error::invalid("the server does not say how long its answer is"))?;
+    Ok((body.len() >= length).then_some(length))
 }
 
 #[cfg(test)]
@@ -242,8 +268,11 @@ mod tests {
     #[test]
     fn answers_by_http_end() {
         let answer = b"HTTP/1.1 200 OK\r\nA: b\r\ncontent-LENGTH: 3\r\n\r\nxyz";
-        assert!(is_whole(answer).unwrap());
-        (0..answer.len()).for_each(|len| assert!(!is_whole(&answer[..len]).unwrap()));
-        assert!(is_whole(b"HTTP/1.1 403 Forbidden\r\n\r\n").is_err());
+        assert_eq!(whole_body(answer).unwrap(), Some(3));
+        (0..answer.len()).for_each(|len| assert_eq!(whole_body(&answer[..len]).unwrap(), None));
+        let chunks = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nxyz\r\n0\r\n\r\n";
+        assert!(whole_body(chunks).unwrap().is_some());
+        assert_eq!(whole_body(&chunks[..chunks.len() - 1]).unwrap(), None);
+        assert!(whole_body(b"HTTP/1.1 403 Forbidden\r\n\r\n").is_err());
     }
 }

@@ -1,4 +1,5 @@
-//! `canis bench canisp`: a server of ours between the fastest that TLS allows and OpenBao, in one run.
+//! `canis bench canisp` and `canis bench http`: a server of ours between the fastest that TLS, or HTTP over it, allows and
+//! OpenBao, in one run.
 //!
 //! Every server and the client are processes of their own. The client is the same program for all of them, with requests
 //! made beforehand, so that it costs as little as it can: it shares the machine with the server.
@@ -15,5 +16,5 @@ mod rounds;
 mod shape;
 
 pub(crate) use requests::Asked;
-pub(super) use rounds::run;
+pub(super) use rounds::{run, run_http};
 pub(crate) use shape::Shape;

@@ -1,7 +1,7 @@
 //! The servers: each a child of this process, on a port that the kernel chose, killed in the end.
 
 use super::plan::{Ask, Echo};
-use super::requests::{self, Asked, http_request};
+use super::requests::{self, Asked, Made, http_request};
 use crate::bench::plan::Plan;
 use crate::bench::workplace::WORKER;
 use canis_client::Config;
@@ -21,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) struct Peer {
     child: Child,
     pub(super) addr: SocketAddr,
+    /// Where it is asked by HTTP, if it is.
+    pub(super) http: Option<SocketAddr>,
 }
 
 impl Peer {
@@ -33,12 +35,15 @@ impl Peer {
             .spawn()
             .map_err(|e| failed(&format!("{}: {e}", command.get_program().display())))?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-        let mut peer = Peer { child, addr: SocketAddr::from(([0; 4], 0)) };
+        let mut peer = Peer { child, addr: SocketAddr::from(([0; 4], 0)), http: None };
         stdin.map_or(Ok(()), |mut stdin| stdin.write_all(input)).map_err(|e| failed(&e))?;
         let lines = BufReader::new(stdout.ok_or_else(|| failed(&"no stdout"))?).lines();
         for line in lines.map_while(std::result::Result::ok) {
             if let Some(addr) = line.strip_prefix("listening on ") {
                 peer.addr = addr.parse().map_err(|e| failed(&e))?;
+            }
+            if let Some(addr) = line.strip_prefix("listening for HTTP on ") {
+                peer.http = Some(addr.parse().map_err(|e| failed(&e))?);
             }
             if line.starts_with(last) {
                 return Ok(peer);
@@ -74,8 +79,9 @@ pub(super) struct Canis {
 }
 
 impl Canis {
-    /// Makes a store in the folder `name` of `place`, and keys in it. `audit` is what the server's audit log says.
-    pub(super) fn start(program: &Path, place: &Path, name: &str, audit: &str) -> Result<Self> {
+    /// Makes a store in the folder `name` of `place`, and keys in it. `audit` is what the server's audit log says, and it
+    /// is asked by HTTP if `http`.
+    pub(super) fn start(program: &Path, place: &Path, name: &str, audit: &str, http: bool) -> Result<Self> {
         let dir = DataDir::new(place.join(name));
         let mut init = Command::new(std::env::current_exe().map_err(|e| failed(&e))?);
         init.args(["init", "--json", "--root", "keyfile", "--keyfile"])
@@ -86,6 +92,9 @@ impl Canis {
         let mut server = Command::new(program);
         server.arg("--data").arg(dir.path()).args(["--listen", "127.0.0.1:0", "--log", "warn"]);
         server.args(["--audit", audit]);
+        if http {
+            server.args(["--http", "127.0.0.1:0"]);
+        }
         let peer = Peer::start(&mut server, b"", "unsealed")?;
         let ca = std::fs::read(dir.ca_path()).map_err(|e| failed(&e))?;
         let mut config = Config::new(peer.addr.to_string(), ca, dir.ca_path().display().to_string());
@@ -94,9 +103,22 @@ impl Canis {
         Ok(Canis { peer, dir, config, token })
     }
 
-    /// How it is asked, and how many bytes it answers.
+    /// How it is asked, and how many bytes it answers, which for HTTP shows when it is asked.
     pub(super) fn ask(&self, asked: Asked) -> Result<(Ask, usize)> {
-        asked.by_canisp(&self.config, &self.dir.ca_path(), &self.token)
+        match self.peer.http {
+            None => asked.by_canisp(&self.config, &self.dir.ca_path(), &self.token),
+            Some(addr) => {
+                let ask = asked.by_https(&self.config, self.dir.ca_path(), addr, &self.token)?;
+                Ok((ask, 0))
+            }
+        }
+    }
+
+    /// The ceiling of HTTP for answers of this length, with the same certificate.
+    pub(super) fn hello(&self, program: &Path, answer: usize) -> Result<Peer> {
+        let mut command = Command::new(program);
+        command.arg(self.dir.cert_path()).arg(self.dir.key_path()).arg(answer.to_string());
+        Peer::start(&mut command, b"", "listening")
     }
 
     /// The ceiling for answers of this length, with the same certificate.
@@ -112,6 +134,8 @@ impl Canis {
 pub(super) struct OpenBao {
     pub(super) peer: Peer,
     token: Zeroizing<String>,
+    /// A ciphertext and a signature that it made.
+    made: Made,
 }
 
 impl OpenBao {
@@ -131,7 +155,7 @@ impl OpenBao {
             .stderr(Stdio::null())
             .spawn()
             .map_err(|e| failed(&format!("{}: {e}", program.display())))?;
-        let bao = OpenBao { peer: Peer { child, addr }, token };
+        let mut bao = OpenBao { peer: Peer { child, addr, http: None }, token, made: Made::default() };
         let begin = Instant::now();
         while let Err(error) = bao.call("sys/mounts/transit", "{\"type\":\"transit\"}") {
             if begin.elapsed() > PATIENCE {
@@ -139,28 +163,31 @@ impl OpenBao {
             }
             std::thread::sleep(Duration::from_millis(100));
         }
-        requests::keys_by_http().try_for_each(|(path, body)| bao.call(&path, &body))?;
+        requests::keys_by_http().try_for_each(|(path, body)| bao.call(&path, &body).map(drop))?;
+        let [ciphertext, signature] = requests::made_by_http(|path, body| bao.call(path, body))?;
+        bao.made = Made { ciphertext, signature };
         Ok(bao)
     }
 
     /// How it is asked.
     pub(super) fn ask(&self, asked: Asked) -> Ask {
-        asked.by_http(&self.peer.addr.to_string(), &self.token)
+        asked.by_http(&self.peer.addr.to_string(), &self.token, &self.made)
     }
 
-    fn call(&self, path: &str, body: &str) -> Result<()> {
+    /// Asks once, and gives what was answered, head and body.
+    fn call(&self, path: &str, body: &str) -> Result<String> {
         let host = self.peer.addr.to_string();
-        let request = http_request("POST", path, &host, &self.token, body);
-        let mut status = [0; 12];
+        let token = format!("X-Vault-Token: {}\r\nConnection: close", self.token.as_str());
+        let request = http_request("POST", path, &host, &token, body);
+        let mut answer = String::new();
         let mut exchange = || -> std::io::Result<()> {
             let mut stream = TcpStream::connect_timeout(&self.peer.addr, PATIENCE)?;
             stream.set_read_timeout(Some(PATIENCE))?;
             stream.write_all(&request)?;
-            stream.read_exact(&mut status)
+            stream.read_to_string(&mut answer).map(drop)
         };
         exchange().map_err(|e| failed(&e))?;
-        let done = status.starts_with(b"HTTP/1.1 2");
-        if done { Ok(()) } else { Err(failed(&String::from_utf8_lossy(&status))) }
+        if answer.starts_with("HTTP/1.1 2") { Ok(answer) } else { Err(failed(&answer)) }
     }
 }
 

@@ -35,8 +35,10 @@ pub(super) enum Ask {
         /// The payload of the REQUEST.
         payload: Vec<u8>,
     },
-    /// By HTTP/1.1 without TLS, on connections that stay.
+    /// By HTTP/1.1 on connections that stay.
     Http {
+        /// The certificate authority, PEM; without one there is no TLS.
+        ca: Option<PathBuf>,
         /// Head and body.
         request: Vec<u8>,
     },
@@ -57,6 +59,8 @@ pub(in crate::bench) struct Sample {
     pub(super) server: f64,
     /// And the client.
     pub(super) client: f64,
+    /// Bytes of an answer's body, by HTTP.
+    pub(super) length: usize,
 }
 
 impl Sample {

@@ -25,6 +25,8 @@ pub(super) struct Row {
     of_unaudited: Option<Spread>,
     /// Answers a second, to OpenBao's on as many connections.
     of_openbao: Option<Spread>,
+    /// The 99th of 100 answers, to OpenBao's.
+    p99_of_openbao: Option<Spread>,
     /// Signatures a second, to what the provider does on the processors that the client left.
     of_provider: Option<Spread>,
 }
@@ -73,6 +75,7 @@ impl Row {
             p99_of_ceiling: spread(&all(&samples.canis, &|s| s.p99), &all(&samples.ceiling, &|s| s.p99)),
             of_unaudited: spread(&rates, &all(&samples.unaudited, &Sample::rate)),
             of_openbao: spread(&rates, &all(&samples.openbao, &Sample::rate)),
+            p99_of_openbao: spread(&all(&samples.canis, &|s| s.p99), &all(&samples.openbao, &|s| s.p99)),
             of_provider: spread(&rates, &possible),
         }
     }
@@ -106,6 +109,7 @@ pub(super) fn table(rows: &[Row]) -> String {
             ("p99 to the ceiling's", &row.p99_of_ceiling),
             ("of CANIS without an audit log", &row.of_unaudited),
             ("times OpenBao", &row.of_openbao),
+            ("p99 to OpenBao's", &row.p99_of_openbao),
             ("of the provider on what the client left", &row.of_provider),
         ];
         let known = ratios.into_iter().filter(|(_, spread)| spread.is_some());

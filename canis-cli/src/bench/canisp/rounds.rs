@@ -4,7 +4,7 @@ use super::peers::{Canis, OpenBao, Peer};
 use super::plan::{Ask, Load, Sample};
 use super::report::{self, Row};
 use super::{Asked, Shape, provider};
-use crate::bench::args::Canisp;
+use crate::bench::args::{Canisp, Http};
 use crate::bench::plan::Plan;
 use crate::bench::worker::progress;
 use crate::bench::workplace::Workplace;
@@ -16,17 +16,63 @@ use std::time::Duration;
 /// Not counted at the beginning of a slice.
 const WARM: Duration = Duration::from_millis(100);
 
-/// Measures and prints.
+/// Measures over CANISP and prints.
 pub(in crate::bench) fn run(args: &Canisp, json: bool) -> Result<()> {
+    let settings = Settings {
+        server: program(args.server.as_deref(), "canis-server")?,
+        hello: None,
+        openbao: args.openbao.as_deref(),
+        unaudited: args.unaudited,
+        only: &args.only,
+        shapes: args.shapes.clone(),
+        rounds: args.rounds,
+        slice: Duration::from_millis(args.slice),
+    };
+    measure(&settings, json)
+}
+
+/// Measures over HTTP and prints.
+pub(in crate::bench) fn run_http(args: &Http, json: bool) -> Result<()> {
+    let settings = Settings {
+        server: program(args.server.as_deref(), "canis-server")?,
+        hello: Some(program(args.hello.as_deref(), "examples/hello_http")?),
+        openbao: args.openbao.as_deref(),
+        unaudited: args.unaudited,
+        only: &args.only,
+        shapes: args
+            .connections
+            .iter()
+            .map(|connections| Shape { connections: *connections, depth: 1 })
+            .collect(),
+        rounds: args.rounds,
+        slice: Duration::from_millis(args.slice),
+    };
+    measure(&settings, json)
+}
+
+/// What is measured, and for how long.
+struct Settings<'a> {
+    server: PathBuf,
+    /// The ceiling of HTTP, where that is what is measured.
+    hello: Option<PathBuf>,
+    openbao: Option<&'a Path>,
+    unaudited: bool,
+    only: &'a [Asked],
+    shapes: Vec<Shape>,
+    rounds: usize,
+    slice: Duration,
+}
+
+fn measure(settings: &Settings<'_>, json: bool) -> Result<()> {
     let place = tempfile::tempdir().map_err(|e| Error::invalid(format!("no temporary directory: {e}")))?;
-    let server = program(args.server.as_deref())?;
-    let canis = Canis::start(&server, place.path(), "canis", "all")?;
-    let unaudited =
-        args.unaudited.then(|| Canis::start(&server, place.path(), "unaudited", "off")).transpose()?;
-    let bao = args.openbao.as_deref().map(|program| OpenBao::start(program, place.path())).transpose()?;
-    let bench = Bench { canis, unaudited, bao, place: Workplace::found(), args };
+    let start =
+        |name, audit| Canis::start(&settings.server, place.path(), name, audit, settings.hello.is_some());
+    let canis = start("canis", "all")?;
+    let unaudited = settings.unaudited.then(|| start("unaudited", "off")).transpose()?;
+    let bao = settings.openbao.map(|program| OpenBao::start(program, place.path())).transpose()?;
+    let bench = Bench { canis, unaudited, bao, place: Workplace::found(), settings };
     let mut rows = Vec::new();
-    for asked in &args.only {
+    for asked in settings.only {
         rows.extend(bench.operation(*asked)?);
     }
     progress("");
@@ -39,13 +85,13 @@ pub(in crate::bench) fn run(args: &Canisp, json: bool) -> Result<()> {
     }
 }
 
-/// The server that lies beside this program, unless another one is named.
-fn program(named: Option<&Path>) -> Result<PathBuf> {
+/// What lies beside this program, unless another one is named.
+fn program(named: Option<&Path>, beside: &str) -> Result<PathBuf> {
     if let Some(named) = named {
         return Ok(named.to_owned());
     }
     let this = std::env::current_exe().map_err(|e| Error::invalid(format!("where is this program: {e}")))?;
-    Ok(this.with_file_name("canis-server"))
+    Ok(this.with_file_name(beside))
 }
 
 struct Bench<'a> {
@@ -54,7 +100,7 @@ struct Bench<'a> {
     unaudited: Option<Canis>,
     bao: Option<OpenBao>,
     place: Workplace,
-    args: &'a Canisp,
+    settings: &'a Settings<'a>,
 }
 
 /// What the rounds of one row gave.
@@ -71,12 +117,19 @@ pub(super) struct Samples {
 impl Bench<'_> {
     fn operation(&self, asked: Asked) -> Result<Vec<Row>> {
         let (ask, answer) = self.canis.ask(asked)?;
-        let ceiling = self.canis.ceiling(answer)?;
+        let ceiling = match &self.settings.hello {
+            None => self.canis.ceiling(answer)?,
+            Some(hello) => {
+                let one = Shape { connections: 1, depth: 1 };
+                let answered = self.sample(&self.canis.peer, &ask, one)?;
+                self.canis.hello(hello, answered.length)?
+            }
+        };
         let mut rows = Vec::new();
-        for shape in &self.args.shapes {
+        for shape in &self.settings.shapes {
             progress(&format!("{}, {shape}", asked.title()));
             let mut samples = Samples::default();
-            for _ in 0..self.args.rounds.max(1) {
+            for _ in 0..self.settings.rounds.max(1) {
                 samples.ceiling.push(self.sample(&ceiling, &ask, *shape)?);
                 samples.canis.push(self.sample(&self.canis.peer, &ask, *shape)?);
                 if let Some(unaudited) = &self.unaudited {
@@ -97,8 +150,15 @@ impl Bench<'_> {
     }
 
     fn sample(&self, peer: &Peer, ask: &Ask, shape: Shape) -> Result<Sample> {
-        let run = Duration::from_millis(self.args.slice);
-        let load = Load { addr: peer.addr, pid: peer.pid(), ask: ask.clone(), shape, warm: WARM, run };
+        let run = self.settings.slice;
+        let load = Load {
+            addr: peer.http.unwrap_or(peer.addr),
+            pid: peer.pid(),
+            ask: ask.clone(),
+            shape,
+            warm: WARM,
+            run,
+        };
         self.place.child(&Plan::Load(load))
     }
 }
