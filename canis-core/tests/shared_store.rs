@@ -10,11 +10,15 @@ use canis_core::secret::SecretBytes;
 use canis_core::{Caller, Core, Once, default_provider, setup};
 use canis_proto::credential::CreateCredential;
 use canis_proto::fields::Fields;
-use canis_proto::message::{CreateKey, DestroyKey, DisableKey, Encrypt, RotateKey, ShowKey, WireRequest};
+use canis_proto::message::{
+    CreateKey, DestroyKey, DisableKey, Encrypt, ListKeys, RotateKey, ShowKey, WireRequest,
+};
+use canis_proto::rekey::RekeyTenant;
 use canis_proto::root::{AddRoot, RemoveRoot, RotateRootKey};
 use canis_proto::{Capabilities, ErrorCode, Interval, KeyType, OperationId};
 use canis_tests::Postgres;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use store::{KEYFILE, TestClock, kept};
 use zeroize::Zeroizing;
@@ -272,4 +276,46 @@ fn the_last_root_slot_stays_whoever_asks() {
     let refused = second.unwrap_err();
     assert!(refused.message.contains("is the last that opens the store"), "{refused}");
     shared.another_host();
+}
+
+/// R92: whoever reads at another server while a tenant gets a new key is not told that rows were changed by other hands.
+#[test]
+fn a_new_tenant_key_raises_no_alarm_elsewhere() {
+    let shared = shared(2);
+    let [a, b] = &shared.hosts[..] else { unreachable!() };
+    for n in 0..20 {
+        a.call(CreateKey::new(format!("k{n}"), KeyType::Aes256)).unwrap();
+    }
+    let name =
+        a.core.call(&a.core.operator(), canis_proto::tenant::ListTenants).unwrap().tenants[0].name.clone();
+    let (over, lists) = (AtomicBool::new(false), [AtomicUsize::new(0), AtomicUsize::new(0)]);
+    let list = |done: &AtomicUsize| {
+        let mut failed = None;
+        while !over.load(Ordering::Acquire) {
+            // Each row is read and opened anew.
+            let all = ListKeys { prefix: "".into(), after: "".into(), limit: 0, include_deleted: false };
+            failed = failed.or(b.call(all).err());
+            done.fetch_add(1, Ordering::AcqRel);
+        }
+        failed
+    };
+    let rekey = || {
+        let request = RekeyTenant { name: name.as_str().into(), so_pin: None, pin: None };
+        let done = a.core.call(&a.core.operator(), request).map(drop);
+        // Whatever was read before that has been opened when the next one begins.
+        let before: Vec<_> = lists.iter().map(|lists| lists.load(Ordering::Acquire)).collect();
+        while lists.iter().zip(&before).any(|(now, before)| now.load(Ordering::Acquire) < before + 2) {
+            std::thread::yield_now();
+        }
+        done
+    };
+    let (rekeyed, failed) = std::thread::scope(|scope| {
+        let list = &list;
+        let listing = lists.each_ref().map(|done| scope.spawn(move || list(done)));
+        let rekeyed: Vec<_> = (0..10).map(|_| rekey()).collect();
+        over.store(true, Ordering::Release);
+        (rekeyed, listing.map(|thread| thread.join().unwrap()))
+    });
+    assert_eq!(rekeyed, vec![Ok(()); 10]);
+    assert_eq!(failed, [None, None]);
 }

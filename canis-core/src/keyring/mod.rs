@@ -44,6 +44,7 @@ pub(crate) mod ready;
 pub(crate) mod receipt;
 pub(crate) mod record;
 pub(crate) mod rekey;
+mod renewal;
 pub(crate) mod role;
 pub(crate) mod roles;
 pub(crate) mod root_key;

@@ -1,6 +1,7 @@
 //! Tenants: isolated sets of keys, each under a random key of its own.
 
 use super::record::Tenant;
+use super::renewal::Renewal;
 use super::seal::{RowSealer, commitment, derive, fresh_id, fresh_key, open_secret};
 use super::store_rows::{agree, place};
 use super::{Keyring, RootKeys};
@@ -13,7 +14,7 @@ use crate::token::Role;
 use canis_proto::value::Value;
 use canis_proto::{Error, ErrorCode, Id, Result};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, Weak};
 use subtle::ConstantTimeEq;
 
 /// What a tenant key is wrapped under.
@@ -185,6 +186,7 @@ impl Keyring {
             return Err(place("tenants", Id::STORE, info.id, info.revision).tampered());
         }
         let rows = Arc::new(RowSealer::new(self.provider, &key)?);
+        rows.renewed_by(self.renewal(info));
         let [values, lookup] = self.lasting_keys(&key)?;
         let opened = Arc::new(OpenTenant {
             id: info.id,
@@ -214,6 +216,18 @@ impl Keyring {
         // Public objects read while the tenant was locked are looked at again, with the tenant's own MAC.
         self.forget_keys();
         Ok(admitted)
+    }
+
+    fn renewal(&self, info: &TenantInfo) -> Renewal {
+        let root = self.root_keys().map_or_else(|_| Weak::new(), |keys| Arc::downgrade(&keys));
+        Renewal {
+            store: Arc::clone(&self.store),
+            provider: self.provider,
+            root,
+            tenant: info.id,
+            revision: info.revision,
+            protection: info.protection,
+        }
     }
 
     /// What names rows, and so stays when the tenant gets a new key: the keys of fingerprints and of look-ups.
