@@ -6,11 +6,15 @@ mod rows;
 
 use canis_core::datadir::StoreConfig;
 use canis_core::store::postgres::PostgresStore;
-use canis_core::store::{Change, KeyRow, MetaRow, Row, Store, TokenRow};
-use canis_proto::ErrorCode;
+use canis_core::store::{
+    AccumulatorRow, AuditHeadRow, AuditRows, Balance, Change, KeyRow, Ledger, MetaRow, Page, PinRow, Row,
+    Store, TokenRow,
+};
+use canis_proto::{ErrorCode, Id, Result};
 use canis_tests::Postgres;
 use rows::{database, id, key, tenant, version};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 fn config(postgres: &Postgres) -> StoreConfig {
@@ -199,9 +203,14 @@ fn changes_are_noticed() {
     std::thread::sleep(Duration::from_millis(900));
     let (generation, credentials) = (second.generation(), second.credentials());
     let own = first.credentials();
-    first.commit(&[Change::Put(Row::Key(key(1, id(9), "k")))]).unwrap();
+    first.commit(&[Change::AtMostKeys(id(9), 3), Change::Put(Row::Key(key(1, id(9), "k")))]).unwrap();
     moves_within_a_second(|| second.generation(), generation);
-    assert_eq!(second.credentials(), credentials, "a key is no credential");
+    assert_eq!(second.credentials(), credentials, "a key is no credential, where they are limited either");
+    let generation = second.generation();
+    let pin = PinRow { id: id(8), tenant_id: id(9), role: 1, revision: 1, sealed: vec![1] };
+    first.commit(&[Change::Put(Row::Pin(pin))]).unwrap();
+    moves_within_a_second(|| second.generation(), generation);
+    assert_eq!(second.credentials(), credentials, "who logs in changes nobody's credential");
     first.commit(&[token(1)]).unwrap();
     moves_within_a_second(|| second.credentials(), credentials);
     assert_eq!(first.credentials(), own, "own changes are known already");
@@ -272,4 +281,94 @@ fn a_database_that_comes_back() {
         store.commit(&[meta("n", revision, b"yes")]).unwrap();
     }
     assert_eq!(store.meta("n").unwrap().unwrap().body, b"yes");
+}
+
+/// Many try PINs at once, and each needs another connection while it has the turn: there is one, however few there are.
+#[test]
+fn tries_of_pins_leave_connections() {
+    let (postgres, _store) = database();
+    let with =
+        |connections: u16| StoreConfig { connections: connections.try_into().ok(), ..config(&postgres) };
+    let store = PostgresStore::open(&with(3), postgres.folder()).unwrap();
+    std::thread::scope(|scope| {
+        for n in 0..12 {
+            let store = &store;
+            scope.spawn(move || {
+                let turn = store.pin_turn().unwrap();
+                store.commit(&[meta(&format!("n{n}"), 1, b"")]).unwrap();
+                drop(turn);
+            });
+        }
+    });
+    assert_eq!(store.all_meta().unwrap().len(), 12);
+    let too_few = refused(&with(2));
+    assert!(too_few.code == ErrorCode::InvalidArgument && too_few.message.contains("3 or more"), "{too_few}");
+}
+
+/// A database that may forget what it has acknowledged keeps what is promised: changes, and how far the audit log goes.
+#[test]
+fn what_is_promised_is_durable() {
+    let postgres = Postgres::with(&["synchronous_commit=off"]);
+    PostgresStore::create(&config(&postgres), &[], None).unwrap();
+    let store = open(&postgres);
+    drop(postgres.shows(
+        "CREATE TABLE seen (place TEXT, setting TEXT);
+         CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             INSERT INTO seen VALUES (TG_TABLE_NAME, current_setting('synchronous_commit')); RETURN NEW; END $$;
+         CREATE TRIGGER see BEFORE INSERT ON meta FOR EACH ROW EXECUTE FUNCTION see();
+         CREATE TRIGGER see BEFORE INSERT ON audit_heads FOR EACH ROW EXECUTE FUNCTION see()",
+    ));
+    store.commit(&[meta("n", 1, b"")]).unwrap();
+    store.seal_audit(&AuditHeadRow { writer: id(1), ended: false, sealed: vec![1] }, &[]).unwrap();
+    let seen = postgres.shows("SELECT place, setting FROM seen ORDER BY place");
+    assert_eq!(seen, "audit_heads|on\nmeta|on\n");
+}
+
+/// A ledger that only notes how many rows of each scope went.
+#[derive(Default)]
+struct Gone(Mutex<BTreeMap<Id, usize>>);
+
+struct Noting<'a>(&'a Gone);
+
+impl Ledger for Gone {
+    fn page(&self) -> Box<dyn Page + '_> {
+        Box::new(Noting(self))
+    }
+}
+
+impl Page for Noting<'_> {
+    fn gone(&mut self, scope: Id, _: &Row) {
+        *self.0.0.lock().unwrap().entry(scope).or_default() += 1;
+    }
+
+    fn came(&mut self, _: Id, _: &Row) {}
+
+    fn start_over(&mut self) {}
+
+    fn balance(&mut self, _: &mut dyn FnMut(Id) -> Result<Option<AccumulatorRow>>) -> Result<Vec<Balance>> {
+        Ok(Vec::new())
+    }
+}
+
+/// What wipes a tenant, or writes many versions of a key, asks the database no more often for many rows than for few.
+#[test]
+fn many_rows_are_no_more_questions() {
+    const VERSIONS: u8 = 100;
+    let postgres = Postgres::with(&["log_statement=all"]);
+    PostgresStore::create(&config(&postgres), &[], None).unwrap();
+    let store = open(&postgres);
+    let asked = || postgres.log().matches("execute <unnamed>").count();
+    let gone = Gone::default();
+    store.commit(&[tenant(9), Change::Put(Row::Key(key(1, id(9), "k")))]).unwrap();
+    let versions: Vec<_> = (1..=VERSIONS).map(|n| version(n, id(1), n.into())).collect();
+    let before = asked();
+    store.commit_by(&versions, Some(&gone)).unwrap();
+    let writing = asked() - before;
+    assert!(writing < usize::from(VERSIONS) + 10, "{writing}");
+    let before = asked();
+    store.commit_by(&[Change::WipeTenant(id(9))], Some(&gone)).unwrap();
+    let wiping = asked() - before;
+    assert!(wiping < 30, "{wiping}");
+    let gone = gone.0.lock().unwrap().clone();
+    assert_eq!(gone, BTreeMap::from([(id(9), usize::from(VERSIONS) + 1)]));
 }

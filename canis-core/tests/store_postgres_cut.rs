@@ -71,7 +71,7 @@ fn the_answer_to_a_commit_is_lost() {
 /// next: of what it had changed nothing is there.
 #[test]
 fn what_was_given_up_is_not_committed_by_the_next() {
-    let gated = gated(Some(1));
+    let gated = gated(Some(3));
     gated.store.commit(&[meta("n", 1, b"before")]).unwrap();
     // A row that another transaction has put, so that the writer waits in the midst of its changes.
     let holds =
@@ -95,7 +95,7 @@ fn what_was_given_up_is_not_committed_by_the_next() {
 /// Who asks while the database stands still hears so soon, however many ask; and all goes on when it does.
 #[test]
 fn a_database_that_stands_still_is_not_waited_for() {
-    let gated = gated(Some(2));
+    let gated = gated(Some(3));
     gated.store.commit(&[meta("n", 1, b"")]).unwrap();
     gated.gate.set(Passage::Stalled);
     for _ in 0..2 {

@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error as Sql};
 
@@ -32,6 +32,9 @@ pub(super) struct Database {
     /// database has the same threads.
     stalled: watch::Sender<bool>,
     pub(super) settings: Arc<Settings>,
+    /// Whose turn it is at PINs in this process. Whoever waits for that must not hold a connection: whoever has the turn
+    /// needs others.
+    pub(super) pins: Arc<Mutex<()>>,
 }
 
 /// A connection of the pool. It is closed, and what was begun on it with it, unless whoever has it says that all came to
@@ -101,7 +104,8 @@ impl Database {
         };
         let (pool, aside) = (pool(settings.connections)?, pool(ASIDE)?);
         let stalled = watch::Sender::new(false);
-        Ok(Database { runtime: Some(runtime), pool, aside, stalled, settings: Arc::new(settings) })
+        let (settings, pins) = (Arc::new(settings), Arc::default());
+        Ok(Database { runtime: Some(runtime), pool, aside, stalled, settings, pins })
     }
 
     /// The runtime, for what goes on beside calls.
@@ -221,7 +225,7 @@ impl Drop for Database {
     }
 }
 
-fn unavailable(shown: &str, why: &str) -> Error {
+pub(super) fn unavailable(shown: &str, why: &str) -> Error {
     Error::new(ErrorCode::StoreUnavailable, format!("the database {shown} cannot be used: {why}"))
 }
 

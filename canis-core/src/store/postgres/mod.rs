@@ -36,6 +36,12 @@ mod write;
 /// From so many changes on, a commit may take as long as it takes.
 const LARGE: usize = 1000;
 
+/// Whether changes may touch any number of rows.
+fn are_large(changes: &[Change]) -> bool {
+    let of_all = |change: &Change| matches!(change, Change::WipeTenant(_) | Change::Recount);
+    changes.len() > LARGE || changes.iter().any(of_all)
+}
+
 /// The PostgreSQL filling of the store seam.
 pub struct PostgresStore {
     database: Arc<Database>,
@@ -150,11 +156,11 @@ impl PostgresStore {
         }
     }
 
-    /// Runs statements that need not queue with the writers in one transaction.
-    fn beside(&self, statements: &[(&str, Vec<Param<'_>>)]) -> Result<()> {
+    /// Runs statements that need not queue with the writers in one transaction, after `first`.
+    fn beside(&self, first: &str, statements: &[(&str, Vec<Param<'_>>)]) -> Result<()> {
         self.database.read(async |client| {
             let explain = |error| self.database.explain(&error);
-            client.batch_execute("BEGIN").await.map_err(explain)?;
+            client.batch_execute(&format!("BEGIN; {first}")).await.map_err(explain)?;
             for (sql, params) in statements {
                 client.execute_typed(sql, &Param::typed(params)).await.map_err(explain)?;
             }
@@ -185,7 +191,7 @@ impl AuditRows for PostgresStore {
         statements.extend(
             written.iter().map(|number| (forget, vec![Param::id(&head.writer), Param::count(*number)])),
         );
-        self.beside(&statements)
+        self.beside(transaction::DURABLE, &statements)
     }
 }
 
@@ -284,12 +290,12 @@ impl Store for PostgresStore {
         let add = "INSERT INTO key_uses (key_id, version, uses, last_used_at) VALUES ($1, $2, $3, $4)
                    ON CONFLICT (key_id, version) DO UPDATE SET uses = key_uses.uses + excluded.uses,
                    last_used_at = greatest(key_uses.last_used_at, excluded.last_used_at)";
-        // In one order, so that servers which count the same keys do not wait for each other.
+        // Nothing hangs on them, so that the database may be as fast as it likes. In one order, so that servers which count the same keys do not wait for each other.
         let mut sorted: Vec<&UseRow> = uses.iter().collect();
         sorted.sort_by_key(|row| (row.key_id, row.version));
         let statements: Vec<_> =
             sorted.iter().map(|row| (add, Param::row(UseRow::COLUMNS, row.columns()))).collect();
-        self.beside(&statements)
+        self.beside("", &statements)
     }
 
     fn object(&self, id: Id) -> Result<Option<ObjectRow>> {
@@ -362,7 +368,7 @@ impl Store for PostgresStore {
 
     fn commit_by(&self, changes: &[Change], ledger: Option<&dyn Ledger>) -> Result<()> {
         let work = self.write(changes, ledger);
-        let large = changes.len() > LARGE || changes.contains(&Change::Recount);
+        let large = are_large(changes);
         let done = if large { self.database.wait_long(work) } else { self.database.wait(work) };
         done.inspect_err(|error| self.suspect(error))
     }
@@ -404,7 +410,7 @@ impl Store for PostgresStore {
     }
 
     fn pin_turn(&self) -> Result<Turn> {
-        turn::wait(&self.database, turn::PINS).map(Turn::held)
+        turn::wait_for_pins(&self.database).map(Turn::held)
     }
 
     fn due_turn(&self) -> Result<Option<Turn>> {

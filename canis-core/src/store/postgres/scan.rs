@@ -8,7 +8,7 @@ use crate::store::{
     RootSlotRow, Row, TenantRow, TokenRow, VersionRow,
 };
 use canis_proto::{Id, Result};
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Row as SqlRow};
 
 /// Rows that are fetched together.
 const TOGETHER: usize = 500;
@@ -28,6 +28,29 @@ const TABLES: [(Table, &str); 12] = [
     (EntryRow::COUNTED, "id"),
     (ReceiptRow::COUNTED, "ordinal"),
 ];
+
+/// Asks for rows of a table, each with whose accumulator counts it where the row itself does not say that.
+pub(super) fn scoped(table: Table) -> String {
+    // A version's tenant is that of its key.
+    let of_key = "(SELECT uuid_send(tenant_id) FROM kms_keys WHERE id = kms_key_versions.key_id)";
+    let scope = if table.name == VersionRow::COUNTED.name { of_key } else { "NULL::bytea" };
+    format!("SELECT {}, {scope} FROM {}", list(table.columns), table.name)
+}
+
+/// Such a row.
+pub(super) fn read_scoped(database: &Database, table: Table, found: &SqlRow) -> Result<(Id, Row)> {
+    let row = read(table.name, table.columns, table.row, found)?;
+    let scope = match row.owner() {
+        Owner::Store => Id::STORE,
+        Owner::Tenant(tenant) => tenant,
+        Owner::Key(_) => {
+            let tenant: Option<Vec<u8>> =
+                found.try_get(table.columns.len()).map_err(|error| database.explain(&error))?;
+            tenant.and_then(|tenant| Id::from_slice(&tenant)).unwrap_or(Id::STORE)
+        }
+    };
+    Ok((scope, row))
+}
 
 /// Visits the rows of every table, those of `accumulators` only if they are asked for. The caller holds a transaction.
 pub(super) async fn each(
@@ -51,28 +74,13 @@ async fn walk(
     visit: &mut dyn FnMut(Id, Row) -> Result<()>,
 ) -> Result<()> {
     let explain = |error| database.explain(&error);
-    // A version's tenant is that of its key.
-    let of_key = "(SELECT uuid_send(tenant_id) FROM kms_keys WHERE id = kms_key_versions.key_id)";
-    let scope = if table.name == VersionRow::COUNTED.name { of_key } else { "NULL::bytea" };
-    let columns = list(table.columns);
-    let declare = format!(
-        "DECLARE rows NO SCROLL CURSOR FOR SELECT {columns}, {scope} FROM {} ORDER BY {order}",
-        table.name
-    );
+    let declare = format!("DECLARE rows NO SCROLL CURSOR FOR {} ORDER BY {order}", scoped(table));
     client.batch_execute(&declare).await.map_err(explain)?;
     loop {
         let fetch = format!("FETCH FORWARD {TOGETHER} FROM rows");
         let found = client.query_typed(&fetch, &[]).await.map_err(explain)?;
         for found in &found {
-            let row = read(table.name, table.columns, table.row, found)?;
-            let scope = match row.owner() {
-                Owner::Store => Id::STORE,
-                Owner::Tenant(tenant) => tenant,
-                Owner::Key(_) => {
-                    let tenant: Option<Vec<u8>> = found.try_get(table.columns.len()).map_err(explain)?;
-                    tenant.and_then(|tenant| Id::from_slice(&tenant)).unwrap_or(Id::STORE)
-                }
-            };
+            let (scope, row) = read_scoped(database, table, found)?;
             visit(scope, row)?;
         }
         if found.len() < TOGETHER {

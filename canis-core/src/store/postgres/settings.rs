@@ -16,6 +16,8 @@ use tokio_postgres::config::{Host, SslMode};
 pub(super) const CONNECT: Duration = Duration::from_secs(5);
 /// How many connections there are at most unless something else is said.
 const CONNECTIONS: usize = 16;
+/// How many are needed: a turn at PINs has one, the turn at what is due another, and both write on a third.
+const LEAST_CONNECTIONS: usize = 3;
 /// How long keys in memory go on without the database unless something else is said.
 const GRACE: Duration = Duration::from_secs(60);
 
@@ -60,11 +62,22 @@ impl Settings {
         Ok(Settings {
             config,
             tls: Tls::trusting(from.ca.as_deref().or(authorities.as_deref()))?,
-            connections: from.connections.map_or(CONNECTIONS, |most| most.get().into()),
+            connections: connections(from)?,
             grace: from.grace.map_or(GRACE, |seconds| Duration::from_secs(seconds.into())),
             shown: from.url.split('?').next().unwrap_or_default().to_owned(),
         })
     }
+}
+
+fn connections(from: &StoreConfig) -> Result<usize> {
+    let most = from.connections.map_or(CONNECTIONS, |most| most.get().into());
+    if most < LEAST_CONNECTIONS {
+        return Err(Error::invalid(format!(
+            "{most} connections to the store are too few, for some keep one while they use another; \
+             set `connections` under [store] in canis.toml to {LEAST_CONNECTIONS} or more"
+        )));
+    }
+    Ok(most)
 }
 
 /// The URL without what libpq knows of TLS and tokio-postgres does not: certificates are checked whatever is said.

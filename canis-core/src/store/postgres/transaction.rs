@@ -13,6 +13,10 @@ pub(super) const LOCK_SPACE: i32 = 0x4341_4E49;
 /// Whoever changes the store.
 pub(super) const WRITERS: i32 = 1;
 
+/// A database that may forget what it has acknowledged (`synchronous_commit = off`) must not do so with this transaction.
+pub(super) const DURABLE: &str = "SELECT set_config('synchronous_commit', 'on', true) \
+    WHERE current_setting('synchronous_commit') = 'off'";
+
 /// How long it is tried to learn how a transaction ended whose answer was lost.
 const OUTCOME: Duration = Duration::from_secs(12);
 
@@ -33,13 +37,12 @@ impl Moments {
 /// Begins a transaction and waits for the writers' lock; the transaction's number. What is read afterwards is what the
 /// writer before has left.
 ///
-/// A writer that stands still ends after half a minute, so that it does not stop the others; and a database that may
-/// forget what it has acknowledged (`synchronous_commit = off`) must not do so here.
+/// A writer that stands still ends after half a minute, so that it does not stop the others.
 pub(super) async fn begin(database: &Database, client: &Client) -> Result<String> {
     let sql = format!(
         "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
          SET LOCAL lock_timeout = '30s'; SET LOCAL idle_in_transaction_session_timeout = '30s';
-         SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off';
+         {DURABLE};
          SELECT pg_advisory_xact_lock({LOCK_SPACE}, {WRITERS});
          SELECT pg_current_xact_id()"
     );

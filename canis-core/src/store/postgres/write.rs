@@ -1,7 +1,8 @@
 //! The changes of one transaction. Each tells the ledger's page, if there is one, which rows it took and brought.
 
 use super::connection::Database;
-use super::value::{Param, list, marks, read};
+use super::scan::{read_scoped, scoped};
+use super::value::{Param, list, marks};
 use crate::store::columns::{Columns, Counted, Table};
 use crate::store::{
     AccumulatorRow, Balance, Change, EntryRow, KeyRow, Ledger, MetaRow, ObjectRow, OutboxRow, Owner, Page,
@@ -9,7 +10,7 @@ use crate::store::{
     conflict, sealed_once, too_many_keys,
 };
 use canis_proto::{Error, ErrorCode, Id, Result};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use tokio_postgres::Client;
 
 /// A transaction that is being written.
@@ -19,11 +20,14 @@ pub(super) struct Writer<'a> {
     pub(super) page: Option<Box<dyn Page + 'a>>,
     /// Whose accumulators change.
     scopes: BTreeSet<Id>,
+    /// The tenants of keys, so that each is asked for once.
+    tenants: HashMap<Id, Id>,
 }
 
 impl<'a> Writer<'a> {
     pub(super) fn new(database: &'a Database, client: &'a Client, ledger: Option<&'a dyn Ledger>) -> Self {
-        Writer { database, client, page: ledger.map(Ledger::page), scopes: BTreeSet::from([Id::STORE]) }
+        let (page, scopes) = (ledger.map(Ledger::page), BTreeSet::from([Id::STORE]));
+        Writer { database, client, page, scopes, tenants: HashMap::new() }
     }
 
     /// Makes all changes, and then what the page comes to.
@@ -197,8 +201,8 @@ impl<'a> Writer<'a> {
         if self.execute(&sql, &params).await? != 1 {
             return Err(conflict(table.name, &row.name()));
         }
-        if let Some(old) = old {
-            self.gone(&old).await?;
+        if let Some((scope, old)) = old {
+            self.gone(scope, &old);
         }
         self.came(row).await
     }
@@ -218,8 +222,8 @@ impl<'a> Writer<'a> {
 
     async fn delete_from(&mut self, table: Table, filter: &str, params: &[Param<'_>]) -> Result<u64> {
         if self.page.is_some() {
-            for row in self.many(table, filter, params).await? {
-                self.gone(&row).await?;
+            for (scope, row) in self.many(table, filter, params).await? {
+                self.gone(scope, &row);
             }
         }
         self.execute(&format!("DELETE FROM {} WHERE {filter}", table.name), params).await
@@ -256,7 +260,7 @@ impl<'a> Writer<'a> {
         let known =
             self.many(AccumulatorRow::COUNTED, &format!("id IN ({})", marks(ids.len())), &ids).await?;
         let balance = page.balance(&mut |scope| {
-            Ok(known.iter().find_map(|row| match row {
+            Ok(known.iter().find_map(|(_, row)| match row {
                 Row::Accumulator(row) if row.id == scope => Some(row.clone()),
                 _ => None,
             }))
@@ -280,11 +284,12 @@ impl<'a> Writer<'a> {
         self.execute(sql, &Param::row(AccumulatorRow::COLUMNS, row.columns())).await.map(drop)
     }
 
-    async fn gone(&mut self, row: &Row) -> Result<()> {
-        let scope = self.scope(row).await?;
+    fn gone(&mut self, scope: Id, row: &Row) {
+        if let Row::Key(key) = row {
+            self.tenants.remove(&key.id);
+        }
         self.scopes.insert(scope);
         self.page.iter_mut().for_each(|page| page.gone(scope, row));
-        Ok(())
     }
 
     async fn came(&mut self, row: &Row) -> Result<()> {
@@ -297,26 +302,35 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    async fn scope(&self, row: &Row) -> Result<Id> {
+    async fn scope(&mut self, row: &Row) -> Result<Id> {
+        if let Row::Key(key) = row {
+            self.tenants.insert(key.id, key.tenant_id);
+        }
         match row.owner() {
             Owner::Store => Ok(Id::STORE),
             Owner::Tenant(tenant) => Ok(tenant),
             Owner::Key(key) => {
+                if let Some(tenant) = self.tenants.get(&key) {
+                    return Ok(*tenant);
+                }
                 let sql = "SELECT uuid_send(tenant_id) FROM kms_keys WHERE id = $1";
                 let params = [Param::id(&key)];
                 let found = self.client.query_typed(sql, &Param::typed(&params)).await;
                 let found = found.map_err(|error| self.database.explain(&error))?;
                 let tenant = found.first().and_then(|found| found.get::<_, Option<Vec<u8>>>(0));
-                Ok(tenant.and_then(|tenant| Id::from_slice(&tenant)).unwrap_or(Id::STORE))
+                let tenant = tenant.and_then(|tenant| Id::from_slice(&tenant));
+                self.tenants.extend(tenant.map(|tenant| (key, tenant)));
+                Ok(tenant.unwrap_or(Id::STORE))
             }
         }
     }
 
-    async fn many(&self, table: Table, filter: &str, params: &[Param<'_>]) -> Result<Vec<Row>> {
-        let sql = format!("SELECT {} FROM {} WHERE {filter}", list(table.columns), table.name);
+    /// Rows, each with whose accumulator counts it.
+    async fn many(&self, table: Table, filter: &str, params: &[Param<'_>]) -> Result<Vec<(Id, Row)>> {
+        let sql = format!("{} WHERE {filter}", scoped(table));
         let found = self.client.query_typed(&sql, &Param::typed(params)).await;
         let found = found.map_err(|error| self.database.explain(&error))?;
-        found.iter().map(|found| read(table.name, table.columns, table.row, found)).collect()
+        found.iter().map(|found| read_scoped(self.database, table, found)).collect()
     }
 
     async fn exists(&self, sql: &str, params: &[Param<'_>]) -> Result<bool> {
@@ -330,21 +344,29 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Whether a change is of what says who may do what: servers that have let somebody in look again then.
+/// Whether a change is of what says who may do what: servers that have let somebody in look again then. PINs are not: each
+/// login writes two, and who is logged in stays so when a PIN is changed.
 pub(super) fn is_of_credentials(change: &Change) -> bool {
     match change {
-        Change::Put(row) | Change::Reseal(row) | Change::Restore(row) | Change::PutBack(row) => !matches!(
-            row,
-            Row::Key(_)
-                | Row::Version(_)
-                | Row::Object(_)
-                | Row::Role(_)
-                | Row::Entry(_)
-                | Row::Receipt(_)
-                | Row::Accumulator(_)
-        ),
+        Change::Put(row) | Change::Reseal(row) | Change::Restore(row) | Change::PutBack(row) => match row {
+            Row::Meta(_) | Row::RootSlot(_) | Row::Tenant(_) | Row::Token(_) | Row::Policy(_) => true,
+            Row::Pin(_)
+            | Row::Key(_)
+            | Row::Version(_)
+            | Row::Object(_)
+            | Row::Role(_)
+            | Row::Entry(_)
+            | Row::Receipt(_)
+            | Row::Accumulator(_) => false,
+        },
+        Change::RemoveRootSlot(..)
+        | Change::RemoveToken(..)
+        | Change::RemovePolicy(..)
+        | Change::WipeTenant(_)
+        | Change::RemoveTenant(..) => true,
         Change::ExpectTenant(..)
         | Change::ExpectUnchanged(..)
+        | Change::AtMostKeys(..)
         | Change::NoteLine(_)
         | Change::RemoveObject(..)
         | Change::RemoveEntry(..)
@@ -352,6 +374,5 @@ pub(super) fn is_of_credentials(change: &Change) -> bool {
         | Change::RemoveVersions(_)
         | Change::RemoveVersion(..)
         | Change::Recount => false,
-        _ => true,
     }
 }
