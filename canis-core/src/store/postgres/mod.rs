@@ -33,15 +33,6 @@ mod value;
 mod watch;
 mod write;
 
-/// From so many changes on, a commit may take as long as it takes.
-const LARGE: usize = 1000;
-
-/// Whether changes may touch any number of rows.
-fn are_large(changes: &[Change]) -> bool {
-    let of_all = |change: &Change| matches!(change, Change::WipeTenant(_) | Change::Recount);
-    changes.len() > LARGE || changes.iter().any(of_all)
-}
-
 /// The PostgreSQL filling of the store seam.
 pub struct PostgresStore {
     database: Arc<Database>,
@@ -368,7 +359,7 @@ impl Store for PostgresStore {
 
     fn commit_by(&self, changes: &[Change], ledger: Option<&dyn Ledger>) -> Result<()> {
         let work = self.write(changes, ledger);
-        let large = are_large(changes);
+        let large = write::are_large(changes);
         let done = if large { self.database.wait_long(work) } else { self.database.wait(work) };
         done.inspect_err(|error| self.suspect(error))
     }

@@ -13,6 +13,15 @@ use canis_proto::{Error, ErrorCode, Id, Result};
 use std::collections::{BTreeSet, HashMap};
 use tokio_postgres::Client;
 
+/// From so many changes on, a commit may take as long as it takes.
+const LARGE: usize = 1000;
+
+/// Whether changes may touch any number of rows.
+pub(super) fn are_large(changes: &[Change]) -> bool {
+    let of_all = |change: &Change| matches!(change, Change::WipeTenant(_) | Change::Recount);
+    changes.len() > LARGE || changes.iter().any(of_all)
+}
+
 /// A transaction that is being written.
 pub(super) struct Writer<'a> {
     pub(super) database: &'a Database,
