@@ -151,7 +151,7 @@ impl Keyring {
             path: &path,
             key,
             payload: facts.payload,
-            context: context_of(needed, facts.context),
+            context: context_of(needed, key, facts.context),
             now_micros: self.clock.now_micros(),
             source: caller.origin().source,
         });

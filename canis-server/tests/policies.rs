@@ -5,8 +5,9 @@ mod harness;
 
 use canis_client::Client;
 use canis_proto::credential::{CreateCredential, CredentialMade, RenewCredential, RevokeCredential};
-use canis_proto::message::{CreateKey, Decrypt, Encrypt, ListKeys, Sign};
+use canis_proto::message::{CreateKey, Decrypt, Encrypt, ListKeys, Sign, Verify};
 use canis_proto::policy::{DeletePolicy, ExplainPolicy, GetPolicy, PolicyInfo, PutPolicy};
+use canis_proto::stream::SignStream;
 use canis_proto::{Capabilities, Capability, ErrorCode, Interval, KeyType, Result};
 use harness::{Shared, failure, shared, stdout};
 use zeroize::Zeroizing;
@@ -254,6 +255,45 @@ fn conditions_hold_for_what_is_asked() {
     admin.call(&put("cond", &text.replace("127.0.0.1", "10.0.0.0/8"))).unwrap();
     let near = Encrypt { context: b"invoice:1"[..].into(), ..Encrypt::new("cond/aes", vec![7; 16]) };
     assert_eq!(code(bearer.call(&near)), DENIED);
+}
+
+/// A rule that wants a context binds the signatures that have one, in whatever way they are asked for, and leaves those
+/// that have none alone.
+#[test]
+fn signatures_are_bound_where_they_can_be() {
+    let shared = shared();
+    let mut admin = shared.client();
+    for (name, kind) in [("bound/pq", KeyType::MlDsa44), ("bound/ed", KeyType::Ed25519)] {
+        admin.call(&CreateKey::new(name, kind)).unwrap();
+    }
+    let text = r#"path "kms/keys/bound/*" {
+        capabilities     = ["sign", "verify"]
+        required_context = ["invoice:*"]
+    }"#;
+    admin.call(&put("bound", text)).unwrap();
+    let mut bearer = bearer(&shared, &["bound"]);
+    let sign =
+        |context: &'static [u8]| Sign { context: context.into(), ..Sign::new("bound/pq", &[7; 64][..]) };
+    let signature = bearer.call(&sign(b"invoice:1")).unwrap().signature;
+    assert_eq!(code(bearer.call(&sign(b"order:1"))), DENIED);
+    assert_eq!(code(bearer.call(&sign(b""))), DENIED, "no context is none of these");
+    // mu may hold any context.
+    assert_eq!(code(bearer.call(&Sign { prehashed: true, ..sign(b"") })), DENIED);
+    let verify = |context: &'static [u8]| {
+        let request = Verify::new("bound/pq", &[7; 64][..], signature.as_str());
+        Verify { context: context.into(), ..request }
+    };
+    assert!(bearer.call(&verify(b"invoice:1")).unwrap().valid);
+    assert!(!bearer.call(&verify(b"invoice:2")).unwrap().valid);
+    assert_eq!(code(bearer.call(&verify(b""))), DENIED);
+    let (stream, context) = (&[7; 64][..], (&b"invoice:1"[..]).into());
+    let request =
+        SignStream { name: "bound/pq".into(), scheme: None, form: Default::default(), version: 0, context };
+    let streamed = bearer.stream(&request, &mut &stream[..], &mut std::io::sink());
+    assert_eq!(code(streamed), DENIED, "it would end as mu");
+    assert!(bearer.call(&Sign::new("bound/ed", &b"x"[..])).is_ok(), "Ed25519 has no context");
+    let absent = Sign::new("bound/none", &b"x"[..]);
+    assert_eq!(code(bearer.call(&absent)), DENIED, "there or not");
 }
 
 /// The program writes, reads and explains policies; what locks out the last administrator asks for --force.

@@ -14,6 +14,8 @@ fn a_key_made_over_canisp_logs_in_by_ssh() {
     let site = Site::with_hsm(&hsm);
     let server = site.start().unsealed();
     server.canis(&["key", "create", "login/demo", "--type", "ecdsa-p256"], b"").ok();
+    // A key that PKCS#11 3.0 has no type for stands in nobody's way there.
+    server.canis(&["key", "create", "login/later", "--type", "ml-dsa-65"], b"").ok();
     let signature = server.canis(&["sign", "login/demo"], b"message").ok().text();
     let public = server.canis(&["key", "public", "login/demo"], b"").ok().text();
     let line = server.canis(&["key", "public", "login/demo", "--format", "openssh"], b"").ok().text();
@@ -44,6 +46,7 @@ fn a_key_made_over_canisp_logs_in_by_ssh() {
         authorized.starts_with("ecdsa-sha2-nistp256 ") && authorized.contains("login/demo"),
         "{authorized}"
     );
+    assert!(!authorized.contains("login/later"), "{authorized}");
     // What CANISP gave goes into authorized_keys as it is, and is what the module shows.
     assert_eq!(line.trim_end(), authorized.lines().next().unwrap_or_default());
     let sshd = Sshd::start(&line);

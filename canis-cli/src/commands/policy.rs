@@ -59,12 +59,13 @@ fn test(args: &TestPolicies, json: bool) -> Result<ExitCode> {
         Error::invalid(format!("there is no capability `{}`; there are {all}", args.capability))
     })?;
     let rules = Rules::of(policies.iter().map(|(name, policy)| (name.as_str(), policy)));
+    let key = args.key_type.map_or(OfKey::None, OfKey::Type);
     let decision = rules.decide(&Asked {
         capability,
         path: args.path.as_bytes(),
-        key: args.key_type.map_or(OfKey::None, OfKey::Type),
+        key,
         payload: args.payload,
-        context: context_of(capability, args.context.as_deref().map(str::as_bytes)),
+        context: context_of(capability, key, args.context.as_deref().map(str::as_bytes)),
         now_micros: time(args.time.as_deref())?,
         source: args.source.map_or(Source::Local, Source::Network),
     });

@@ -129,11 +129,11 @@ class Client(AbstractContextManager["Client"]):
         return made["plaintext"], made["ciphertext"]
 
     def sign(self, name: str, message: bytes, **options: Any) -> str:
-        """The signature, `canis:v1:…`, as base64 behind the last colon; options: `scheme`, `prehashed`, `form`, `version`."""
+        """The signature, `canis:v1:…`, as base64 behind the last colon; options: `scheme`, `prehashed`, `form`, `version`, `context`."""
         return cast(str, self.call("sign", name=name, message=message, **options)["signature"])
 
     def verify(self, name: str, message: bytes, signature: str, **options: Any) -> bool:
-        """Whether the signature is right; `scheme`, `prehashed` and `form` as they were given to `sign`."""
+        """Whether the signature is right; `scheme`, `prehashed`, `form` and `context` as they were given to `sign`."""
         return cast(bool, self.call("verify", name=name, message=message, signature=signature, **options)["valid"])
 
     # The connection

@@ -25,12 +25,13 @@ impl Run for ExplainPolicy<'_> {
                     Error::invalid(format!("`{}` is no address, nor `local`", quote(address)))
                 })?),
             };
+        let key = keyring.key_meant(caller, &self)?;
         let decision = rights.decide(&Asked {
             capability: self.capability,
             path: self.path.as_bytes(),
-            key: keyring.key_meant(caller, &self)?,
+            key,
             payload: self.payload,
-            context: context_of(self.capability, self.context.as_deref()),
+            context: context_of(self.capability, key, self.context.as_deref()),
             now_micros: keyring.clock.now_micros(),
             source,
         });

@@ -6,7 +6,7 @@
 use super::condition::{Facts, OfKey, Source, Unmet};
 use super::index::Node;
 use super::read::{Effect, Policy, Rule};
-use canis_proto::{Capabilities, Capability};
+use canis_proto::{Capabilities, Capability, Family};
 use std::fmt;
 
 /// What is asked of the policies.
@@ -29,10 +29,19 @@ pub struct Asked<'a> {
 }
 
 /// The context that a rule looks at. What is encrypted or decrypted is always bound to something, if only to nothing: a
-/// rule that wants a context must not be passed by who asks in a way that takes none.
+/// rule that wants a context must not be passed by who asks in a way that takes none. So are the signatures of
+/// post-quantum keys; others have no context that a rule could want.
 #[must_use]
-pub fn context_of(capability: Capability, context: Option<&[u8]>) -> Option<&[u8]> {
-    let bound = matches!(capability, Capability::Encrypt | Capability::Decrypt);
+pub fn context_of(capability: Capability, key: OfKey, context: Option<&[u8]>) -> Option<&[u8]> {
+    let bound = match capability {
+        Capability::Encrypt | Capability::Decrypt => true,
+        Capability::Sign | Capability::Verify => match key {
+            OfKey::Type(kind) if kind.family() == Family::MlDsa => true,
+            OfKey::Absent => true,
+            OfKey::Type(_) | OfKey::None => return None,
+        },
+        _ => false,
+    };
     context.or(bound.then_some(&[]))
 }
 
@@ -125,6 +134,12 @@ impl Rules {
     fn add(&mut self, policy: usize, rule: Rule) {
         self.index.add(&rule.pattern, self.rules.len());
         self.by_key |= !rule.conditions.key_types.is_empty();
+        // Whether a signature has a context is a matter of the key's type.
+        let signs = match rule.effect {
+            Effect::Grant(granted) => granted.allows(Capability::Sign) || granted.allows(Capability::Verify),
+            Effect::Deny => true,
+        };
+        self.by_key |= signs && rule.conditions.context.is_some();
         if let Effect::Grant(granted) = rule.effect {
             self.granted = self.granted.and(granted);
         }
