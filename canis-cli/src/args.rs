@@ -14,6 +14,7 @@ use crate::role_args::RoleCommand;
 use crate::root_args::RootCommand;
 use crate::seal_args::{OperatorCommand, Unseal};
 use crate::slot_args::SlotCommand;
+use crate::store_args::StoreCommand;
 use crate::tenant_args::TenantCommand;
 use crate::token_args::TokenCommand;
 use crate::transfer_args::{ExportKey, ImportFile, ImportKey, ImportPkcs12, ImportSoftHsm, WrappingKey};
@@ -230,18 +231,6 @@ pub(crate) enum ImportCommand {
     Pkcs12(ImportPkcs12),
     /// The objects of a token of SoftHSM2, into a data directory of this machine that no server is running on.
     Softhsm(ImportSoftHsm),
-}
-
-#[derive(Subcommand)]
-pub(crate) enum StoreCommand {
-    /// Open every row and name those that were changed by other hands: prints `whole` (exit 0), or the rows (exit 1).
-    Verify {
-        #[command(flatten)]
-        place: Local,
-        /// Afterwards take the rows as they stand for right, be they from an older copy of the store.
-        #[arg(long)]
-        accept_rollback: bool,
-    },
 }
 
 /// A data directory of this machine, and what opens its store.

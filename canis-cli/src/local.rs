@@ -5,8 +5,10 @@ use crate::root_credential;
 use canis_core::audit::Settings;
 use canis_core::clock::SystemClock;
 use canis_core::datadir::{DataDir, RootFlags};
+use canis_core::moving::{self, Place};
 use canis_core::root::{Credential, HsmHelper};
 use canis_core::secret_file::variable;
+use canis_core::store::Store;
 use canis_core::{Core, Door, Origin, default_provider};
 use canis_proto::{Error, ErrorCode, Result};
 use std::path::Path;
@@ -31,21 +33,52 @@ pub(crate) fn open_dir(dir: &DataDir, root: &RootFile) -> Result<Core> {
     Ok(core)
 }
 
-/// The unsealed store of a data directory, whatever its HSM remembers of it, and what opened it.
-pub(crate) fn open_to_accept(local: &Local) -> Result<(Core, Option<Credential>)> {
+/// What of a store is taken as it is.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Accepted {
+    /// Its rows, whatever its HSM remembers of it.
+    pub(crate) rollback: bool,
+    /// That it is here, though it was moved.
+    pub(crate) moved: bool,
+}
+
+/// The unsealed store of a data directory, and what opened it.
+pub(crate) fn open_accepting(local: &Local, accepted: Accepted) -> Result<(Core, Option<Credential>)> {
     let dir = DataDir::new(&local.data);
-    let core = open_sealed(&dir)?;
+    if !accepted.moved {
+        return unseal_accepting(open_sealed(&dir)?, &dir, &local.root, accepted);
+    }
+    let store = Place::of(&dir)?.open()?;
+    let core = core_of(&dir, Arc::clone(&store) as Arc<dyn Store>)?;
+    let opened = unseal_accepting(core, &dir, &local.root, accepted)?;
+    moving::accept(&*store, || opened.0.note_own("store.accept-moved"))?;
+    Ok(opened)
+}
+
+fn unseal_accepting(
+    core: Core,
+    dir: &DataDir,
+    root: &RootFile,
+    accepted: Accepted,
+) -> Result<(Core, Option<Credential>)> {
     if !core.has_root() {
         return Ok((core, None));
     }
-    let credential = credential(&dir, &local.root)?;
-    core.unseal_to_accept(&credential)?;
+    let credential = credential(dir, root)?;
+    if accepted.rollback {
+        core.unseal_to_accept(&credential)?;
+    } else {
+        core.unseal(&credential)?;
+    }
     Ok((core, Some(credential)))
 }
 
 /// The store of a data directory as it lies there.
 pub(crate) fn open_sealed(dir: &DataDir) -> Result<Core> {
-    let store = dir.open_any_store(dir.read_config()?.store.as_ref())?;
+    core_of(dir, dir.open_any_store(dir.read_config()?.store.as_ref())?)
+}
+
+fn core_of(dir: &DataDir, store: Arc<dyn Store>) -> Result<Core> {
     let core = Core::open(store, default_provider(), Arc::new(SystemClock))?;
     core.set_hsm_helper(hsm_helper());
     core.audited(Settings::of_program(dir.path()))

@@ -36,17 +36,19 @@ mod seal_args;
 mod secret_file;
 mod show;
 mod slot_args;
+mod store_args;
 mod tenant_args;
 mod token_args;
 mod transfer_args;
 mod use_args;
 
-use args::{Cli, Command, ImportCommand, StoreCommand};
+use args::{Cli, Command, ImportCommand};
 use canis_core::root::{HsmHelper, serve_hsm};
 use canis_proto::Result;
 use clap::Parser;
 use std::alloc::System;
 use std::process::ExitCode;
+use store_args::StoreCommand;
 use zeroizing_alloc::ZeroAlloc;
 
 /// Freed memory is wiped: plaintexts and keys go through buffers of TLS, of files and of stdin.
@@ -79,9 +81,10 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Init(args) => commands::init::run(args, json)?,
         Command::Slot { command } => commands::slot::run(&connection, &command, json)?,
         Command::Root { command } => commands::root::run(&connection, &command, json)?,
-        Command::Store { command: StoreCommand::Verify { place, accept_rollback } } => {
-            return commands::store::verify(&place, accept_rollback, json);
+        Command::Store { command: StoreCommand::Verify { place, accept_rollback, accept_moved } } => {
+            return commands::store::verify(&place, accept_rollback, accept_moved, json);
         }
+        Command::Store { command: StoreCommand::Migrate(args) } => commands::store_move::run(&args, json)?,
         Command::Unseal(args) => commands::sealing::unseal(&connection, &args, json)?,
         Command::Seal => commands::sealing::seal(&connection, json)?,
         Command::Operator { command } => commands::sealing::operator(&connection, &command, json)?,

@@ -9,9 +9,17 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The bar's width in characters.
 const WIDTH: u64 = 30;
 
+/// What is counted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    Bytes,
+    Rows,
+}
+
 /// How far a file has been read.
 pub(crate) struct Progress {
-    /// Bytes in all, where that is known.
+    unit: Unit,
+    /// How much there is in all, where that is known.
     size: Option<u64>,
     read: u64,
     begun: Instant,
@@ -21,10 +29,30 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn new(size: Option<u64>) -> Self {
-        Progress { size, read: 0, begun: Instant::now(), drawn: None, shown: std::io::stderr().is_terminal() }
+        Progress::of(Unit::Bytes, size)
     }
 
-    /// So many bytes more were read.
+    /// The same of rows.
+    pub(crate) fn of_rows() -> Self {
+        Progress::of(Unit::Rows, None)
+    }
+
+    fn of(unit: Unit, size: Option<u64>) -> Self {
+        let shown = std::io::stderr().is_terminal();
+        Progress { unit, size, read: 0, begun: Instant::now(), drawn: None, shown }
+    }
+
+    /// So many of so many are done.
+    pub(crate) fn at(&mut self, done: u64, of: u64) {
+        if of != self.size.unwrap_or(of) || done < self.read {
+            self.done();
+            *self = Progress::of(self.unit, None);
+        }
+        self.size = Some(of);
+        self.read(usize::try_from(done - self.read).unwrap_or(usize::MAX));
+    }
+
+    /// So many more were read.
     pub(crate) fn read(&mut self, bytes: usize) {
         self.read += bytes as u64;
         if self.shown && self.drawn.is_none_or(|at| at.elapsed() >= PAUSE) {
@@ -47,7 +75,7 @@ impl Progress {
             std::io::stderr(),
             "\r{}{}\x1b[K",
             bar(self.read, self.size),
-            pace(self.read, self.size, self.begun.elapsed())
+            pace(self.unit, self.read, self.size, self.begun.elapsed())
         );
     }
 }
@@ -65,7 +93,7 @@ fn bar(read: u64, size: Option<u64>) -> String {
 }
 
 /// How fast it goes, and how long it will take at that pace; nothing before there is a pace.
-fn pace(read: u64, size: Option<u64>, passed: Duration) -> String {
+fn pace(unit: Unit, read: u64, size: Option<u64>, passed: Duration) -> String {
     let seconds = passed.as_secs_f64();
     if seconds < 0.2 || read == 0 {
         return String::new();
@@ -73,7 +101,10 @@ fn pace(read: u64, size: Option<u64>, passed: Duration) -> String {
     let rate = read as f64 / seconds;
     let left = size.filter(|size| *size > read).map(|size| ((size - read) as f64 / rate).ceil() as u64);
     let left = left.map_or(String::new(), |left| format!(", {} left", clock(left)));
-    format!("  {:.1} MiB/s{left}", rate / f64::from(1 << 20))
+    match unit {
+        Unit::Bytes => format!("  {:.1} MiB/s{left}", rate / f64::from(1 << 20)),
+        Unit::Rows => format!("  {rate:.0} rows/s{left}"),
+    }
 }
 
 fn clock(seconds: u64) -> String {
@@ -98,11 +129,12 @@ mod tests {
     #[test]
     fn paces() {
         let second = Duration::from_secs(1);
-        assert_eq!(pace(0, None, second), "");
-        assert_eq!(pace(100, Some(200), Duration::from_millis(10)), "", "too early to tell");
-        assert_eq!(pace(3 << 20, None, second * 2), "  1.5 MiB/s");
-        assert_eq!(pace(1 << 20, Some(91 << 20), second), "  1.0 MiB/s, 1:30 left");
-        assert_eq!(pace(1 << 20, Some(3601 << 20), second), "  1.0 MiB/s, 1:00:00 left");
-        assert_eq!(pace(5 << 20, Some(5 << 20), second), "  5.0 MiB/s");
+        assert_eq!(pace(Unit::Bytes, 0, None, second), "");
+        assert_eq!(pace(Unit::Bytes, 100, Some(200), Duration::from_millis(10)), "", "too early to tell");
+        assert_eq!(pace(Unit::Bytes, 3 << 20, None, second * 2), "  1.5 MiB/s");
+        assert_eq!(pace(Unit::Bytes, 1 << 20, Some(91 << 20), second), "  1.0 MiB/s, 1:30 left");
+        assert_eq!(pace(Unit::Bytes, 1 << 20, Some(3601 << 20), second), "  1.0 MiB/s, 1:00:00 left");
+        assert_eq!(pace(Unit::Rows, 5000, Some(10_000), second), "  5000 rows/s, 0:01 left");
+        assert_eq!(pace(Unit::Bytes, 5 << 20, Some(5 << 20), second), "  5.0 MiB/s");
     }
 }

@@ -17,6 +17,7 @@ pub mod format;
 mod identity;
 mod jwt;
 mod keyring;
+pub mod moving;
 pub mod object;
 mod ops;
 mod origin;

@@ -120,7 +120,10 @@ fn an_older_schema_is_migrated() {
             assert_eq!(store.join().unwrap().meta("kept").unwrap(), None);
         }
     });
-    assert_eq!(postgres.shows("SELECT string_agg(step::text, ',' ORDER BY step) FROM canis_schema"), "1,2\n");
+    assert_eq!(
+        postgres.shows("SELECT string_agg(step::text, ',' ORDER BY step) FROM canis_schema"),
+        "1,2,3\n"
+    );
 }
 
 /// No password gets into places that others read, and nothing of one into messages.

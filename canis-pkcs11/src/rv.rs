@@ -104,6 +104,7 @@ const fn code(code: ErrorCode) -> CK_RV {
         | E::StoreFormat
         | E::StoreTampered
         | E::StoreLocked
+        | E::StoreMoved
         | E::StoreExists
         | E::RootUnavailable
         | E::RootCredentialWrong => CKR_DEVICE_ERROR,

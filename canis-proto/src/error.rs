@@ -156,6 +156,8 @@ codes! {
     StoreExists = 55, "store_exists", Store;
     /// The audit log cannot be written, and nothing is done that it would not show.
     AuditUnavailable = 56, "audit_unavailable", Store;
+    /// The store is being moved to another place, or was; the text says where.
+    StoreMoved = 57, "store_moved", Store;
     /// The root's module, token or file cannot be reached.
     RootUnavailable = 60, "root_unavailable", Root;
     /// The passphrase, PIN or key file is the wrong one.

@@ -1,9 +1,10 @@
 /* Kills the process that loaded it with SIGKILL before the call that changes a file whose number KILL_AT says, counted
-   from 1: a crash at every point where one could leave a store half written. */
+   from 1: a crash at every point where one could leave a store half written, here or in a database. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -41,4 +42,11 @@ int ftruncate64(int fd, off64_t len) {
     if (!next) next = dlsym(RTLD_NEXT, "ftruncate64");
     count();
     return next(fd, len);
+}
+
+ssize_t send(int fd, const void *from, size_t len, int flags) {
+    static ssize_t (*next)(int, const void *, size_t, int);
+    if (!next) next = dlsym(RTLD_NEXT, "send");
+    count();
+    return next(fd, from, len, flags);
 }

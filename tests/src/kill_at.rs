@@ -23,7 +23,11 @@ impl KillAt {
 
     /// Runs `canis` on the site's directory and kills it before write, sync or truncation number `call`.
     pub fn canis(&self, site: &Site, arguments: &str, call: usize) -> Finished {
-        let mut command = site.local(arguments);
+        self.run(&mut site.local(arguments), call)
+    }
+
+    /// Runs a command and kills it before such a call, or one that sends something, number `call`.
+    pub fn run(&self, command: &mut Command, call: usize) -> Finished {
         run(command.env("LD_PRELOAD", &self.library).env("KILL_AT", call.to_string()), b"")
     }
 

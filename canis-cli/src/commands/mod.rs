@@ -30,6 +30,7 @@ mod slot_transfer;
 pub(crate) mod softhsm;
 pub(crate) mod status;
 pub(crate) mod store;
+pub(crate) mod store_move;
 pub(crate) mod tenant;
 pub(crate) mod tenant_rekey;
 pub(crate) mod token;

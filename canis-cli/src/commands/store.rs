@@ -1,6 +1,7 @@
 //! `canis store …`: looking after the store itself.
 
 use crate::args::Local;
+use crate::local::Accepted;
 use crate::{files, local, show};
 use canis_core::token::ListTokens;
 use canis_core::{AcceptStore, Caller, StoreReport, VerifyStore};
@@ -11,8 +12,8 @@ use std::process::ExitCode;
 /// What the program ends with when the store is not whole.
 const NOT_WHOLE: u8 = 1;
 
-pub(crate) fn verify(args: &Local, accept: bool, json: bool) -> Result<ExitCode> {
-    let (core, credential) = if accept { local::open_to_accept(args)? } else { (local::open(args)?, None) };
+pub(crate) fn verify(args: &Local, accept: bool, moved: bool, json: bool) -> Result<ExitCode> {
+    let (core, credential) = local::open_accepting(args, Accepted { rollback: accept, moved })?;
     let tokens = core.call(&Caller::anonymous().from(local::origin()), ListTokens)?;
     // The whole store is looked at, whichever token its owner is asked to stand for.
     let owner = core.owner(tokens.first().map_or(Id::STORE, |token| token.id))?.from(local::origin());

@@ -83,9 +83,14 @@ impl Log {
 }
 
 /// Whether a writer's files are to be on this host. Where a store has several, each looks after its own writers: the others'
-/// may be at work. A head that cannot be read is of the host that has files of its writer.
-fn is_of_host(host: Id, head: Option<&Head>, files: &BTreeMap<u32, PathBuf>) -> bool {
-    host == Id::STORE || head.map_or(!files.is_empty(), |head| head.host == host)
+/// may be at work. A head that cannot be read, or is of before the store was moved here, is of the host that has files of its
+/// writer.
+pub(super) fn is_of_host(host: Id, head: Option<&Head>, files: &BTreeMap<u32, PathBuf>) -> bool {
+    match head {
+        Some(head) if head.host == host => true,
+        None if host == Id::STORE => true,
+        _ => !files.is_empty(),
+    }
 }
 
 /// The line of a change that was made, as far as it was known before.

@@ -3,6 +3,7 @@
 use super::head::Head;
 use super::keys::AuditKeys;
 use super::read::{self, Broken};
+use super::recover::is_of_host;
 use crate::store::Store;
 use canis_proto::{Id, Result};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,9 +25,17 @@ pub struct AuditReport {
 /// Reads the whole log.
 pub(crate) fn verify(store: &dyn Store, keys: &AuditKeys, folder: &Path) -> Result<AuditReport> {
     // The store's rows first: what is written meanwhile is more than they say, never less.
-    let (heads, mut report) = heads(store, keys)?;
+    let (mut heads, mut report) = heads(store, keys)?;
     let files = read::files(folder)?;
     let none = BTreeMap::new();
+    let (host, all) = (store.host(), heads.len());
+    heads.retain(|writer, head| is_of_host(host, Some(head), files.get(writer).unwrap_or(&none)));
+    if all > heads.len() {
+        let others = all - heads.len();
+        let note =
+            format!("{others} writers of this store have their files on other hosts; verify them there");
+        report.notes.push(note);
+    }
     let writers: BTreeSet<Id> = heads.keys().chain(files.keys()).copied().collect();
     for writer in writers {
         let head = heads.get(&writer);
@@ -53,20 +62,13 @@ pub(crate) fn verify(store: &dyn Store, keys: &AuditKeys, folder: &Path) -> Resu
 
 fn heads(store: &dyn Store, keys: &AuditKeys) -> Result<(BTreeMap<Id, Head>, AuditReport)> {
     let (mut heads, mut report) = (BTreeMap::new(), AuditReport::default());
-    let (host, mut others) = (store.host(), 0);
     for row in store.audit_heads()? {
         match Head::read(keys, &row) {
-            Ok(head) if host != Id::STORE && head.host != host => others += 1,
             Ok(head) => drop(heads.insert(row.writer, head)),
             Err(error) => {
                 report.broken.push(Broken { file: String::new(), line: 0, why: error.message });
             }
         }
-    }
-    if others > 0 {
-        report.notes.push(format!(
-            "{others} writers of this store have their files on other hosts; verify them there"
-        ));
     }
     Ok((heads, report))
 }

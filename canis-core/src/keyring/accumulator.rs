@@ -23,7 +23,7 @@ use wincode::{SchemaRead, SchemaWrite};
 pub(crate) struct Sum([u64; 4]);
 
 impl Sum {
-    fn of(tag: [u8; 32]) -> Self {
+    pub(crate) fn of(tag: [u8; 32]) -> Self {
         Sum(std::array::from_fn(|word| u64::from_le_bytes(std::array::from_fn(|byte| tag[word * 8 + byte]))))
     }
 

@@ -8,8 +8,7 @@ use super::{
     AccumulatorRow, EntryRow, KeyRow, MetaRow, ObjectRow, PinRow, PolicyRow, ReceiptRow, RoleRow,
     RootSlotRow, Row, TenantRow, TokenRow, VersionRow,
 };
-#[cfg(feature = "postgres")]
-use super::{AuditHeadRow, OutboxRow, UseRow};
+use super::{AuditHeadRow, MoveRow, OutboxRow, UseRow};
 use canis_proto::Id;
 use canis_proto::value::{Map, Value};
 
@@ -52,7 +51,6 @@ pub(crate) struct Table {
 /// A row of named columns.
 pub(crate) trait Columns: Sized {
     /// The table's name.
-    #[cfg(feature = "postgres")]
     const TABLE: &'static str;
     /// Its columns.
     #[cfg(feature = "postgres")]
@@ -152,7 +150,6 @@ const fn kind<R, T: Cell>(_field: fn(&R) -> &T) -> Kind {
 macro_rules! columns {
     ($($row:ident = $name:literal { $first:ident $($column:ident)+ })+) => {
         $(impl Columns for $row {
-            #[cfg(feature = "postgres")]
             const TABLE: &'static str = $name;
             #[cfg(feature = "postgres")]
             const COLUMNS: &'static [Column] = &[
@@ -272,9 +269,9 @@ tables! {
 }
 
 // Nobody counts these: they are advisory, or have a chain of their own.
-#[cfg(feature = "postgres")]
 columns! {
     UseRow = "key_uses" { key_id version uses last_used_at }
     OutboxRow = "outbox" { writer number sealed }
     AuditHeadRow = "audit_heads" { writer ended sealed }
+    MoveRow = "moves" { id store state other arrived }
 }

@@ -13,6 +13,7 @@ pub(crate) mod columns;
 pub(crate) mod draft;
 mod ledger;
 pub mod memory;
+mod moves;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod row;
@@ -23,6 +24,8 @@ pub use audit::{AuditHeadRow, AuditRows, OutboxRow};
 pub(crate) use calls::{audit_handed_on, handed_on};
 pub(crate) use ledger::Owner;
 pub use ledger::{Balance, Ledger, Page};
+pub use moves::{Beside, Movable, MoveRow};
+pub(crate) use moves::{Stage, Use, other_mover};
 pub use row::{
     AccumulatorRow, Change, EntryRow, KeyRow, MetaRow, ObjectQuery, ObjectRow, PinRow, PolicyRow, ReceiptRow,
     RoleRow, RootSlotRow, Row, TenantRow, TokenRow, UNSAID, UseRow, VersionRow,

@@ -46,6 +46,7 @@ pub(crate) fn status(code: ErrorCode) -> StatusCode {
         | E::TenantLocked
         | E::StoreUnavailable
         | E::StoreLocked
+        | E::StoreMoved
         | E::AuditUnavailable
         | E::RootUnavailable
         | E::Unavailable => StatusCode::SERVICE_UNAVAILABLE,

@@ -7,7 +7,11 @@ use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
 /// The steps, from the first. One that was released is never changed.
-const STEPS: &[&str] = &[include_str!("migrations/0001_keys.sql"), include_str!("migrations/0002_store.sql")];
+const STEPS: &[&str] = &[
+    include_str!("migrations/0001_keys.sql"),
+    include_str!("migrations/0002_store.sql"),
+    include_str!("migrations/0003_moves.sql"),
+];
 
 /// Remembers which steps were made.
 const JOURNAL: &str = "CREATE TABLE IF NOT EXISTS canis_schema (
@@ -30,6 +34,11 @@ async fn made(database: &Database, client: &Client) -> Result<Option<i32>> {
     }
     let last = client.query_typed("SELECT max(step) FROM canis_schema", &[]).await.map_err(explain)?;
     Ok(last.first().and_then(|row| row.get(0)))
+}
+
+/// Whether the database holds a store, or a part of one.
+pub(super) async fn is_there(database: &Database, client: &Client) -> Result<bool> {
+    made(database, client).await.map(|steps| steps.is_some())
 }
 
 /// Looks whether there is a store that this CANIS can use, and makes the steps that are missing.

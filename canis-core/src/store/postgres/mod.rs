@@ -7,12 +7,11 @@ use super::columns::Columns;
 use super::{
     AccumulatorRow, AuditHeadRow, AuditRows, Change, EntryRow, KeyRow, Ledger, MetaRow, ObjectQuery,
     ObjectRow, OutboxRow, PinRow, PolicyRow, ReceiptRow, RoleRow, RootSlotRow, Row, Store, TenantRow,
-    TokenRow, Turn, UNSAID, UseRow, VersionRow, scratch,
+    TokenRow, Turn, UNSAID, Use, UseRow, VersionRow, scratch,
 };
 use crate::datadir::StoreConfig;
 use canis_proto::{Error, ErrorCode, Id, Result};
 use connection::{Database, Lease};
-use settings::Settings;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,8 +21,10 @@ use write::Writer;
 
 mod connection;
 mod host;
+mod making;
 mod memory;
 mod migrate;
+mod moves;
 mod scan;
 mod settings;
 mod tls;
@@ -40,6 +41,8 @@ pub struct PostgresStore {
     /// Where files without a name are made.
     folder: PathBuf,
     host: Id,
+    /// It is opened whatever its mark says.
+    as_it_stands: bool,
 }
 
 impl PostgresStore {
@@ -47,31 +50,9 @@ impl PostgresStore {
     ///
     /// # Errors
     /// `invalid_argument` for a configuration that cannot be read, `store_unavailable` without a store or a database,
-    /// `store_format` for a newer schema.
+    /// `store_format` for a newer schema, `store_moved` for a store that is used elsewhere now.
     pub fn open(config: &StoreConfig, folder: &Path) -> Result<Self> {
-        let database = Arc::new(Database::new(Settings::new(config)?)?);
-        database.wait(async {
-            let connection = database.connection().await?;
-            migrate::prepare(&database, &connection).await
-        })?;
-        let watch = Watch::start(&database)?;
-        Ok(PostgresStore { database, watch, host: host::of(folder)?, folder: folder.to_owned() })
-    }
-
-    /// Makes an empty store in a database and writes the first rows into it, all in one transaction.
-    ///
-    /// # Errors
-    /// `store_exists` if there is one; otherwise as above.
-    pub fn create(config: &StoreConfig, first: &[Change], ledger: Option<&dyn Ledger>) -> Result<()> {
-        let database = Database::new(Settings::new(config)?)?;
-        database.wait(async {
-            let connection = database.connection().await?;
-            let number = transaction::begin(&database, &connection).await?;
-            migrate::refuse_existing(&database, &connection).await?;
-            migrate::steps(&database, &connection).await?;
-            Writer::new(&database, &connection, ledger).write(first).await?;
-            transaction::commit(&database, &connection, &number, true).await.map(drop)
-        })
+        PostgresStore::over(config, Some(folder), false)
     }
 
     async fn write(&self, changes: &[Change], ledger: Option<&dyn Ledger>) -> Result<()> {
@@ -80,7 +61,7 @@ impl PostgresStore {
         loop {
             let connection = self.database.unless_stalled(self.database.connection()).await?;
             let written = self.database.unless_stalled(async {
-                let number = transaction::begin(&self.database, &connection).await?;
+                let number = transaction::begin_change(&self.database, &connection).await?;
                 let writing = self.watch.writing();
                 Writer::new(&self.database, &connection, ledger).write(changes).await?;
                 Ok((number, writing))
@@ -131,6 +112,7 @@ impl PostgresStore {
     }
 
     fn many<T: Columns>(&self, rest: &str, params: &[Param<'_>]) -> Result<Vec<T>> {
+        self.refuse_away()?;
         let sql = format!("SELECT {} FROM {} {rest}", list(T::COLUMNS), T::TABLE);
         self.database
             .read(async |client| {
@@ -152,6 +134,10 @@ impl PostgresStore {
         self.database.read(async |client| {
             let explain = |error| self.database.explain(&error);
             client.batch_execute(&format!("BEGIN; {first}")).await.map_err(explain)?;
+            // Whoever takes a copy of before for the store says so in the log first.
+            if !self.as_it_stands {
+                moves::refuse(&self.database, client, Use::Note).await?;
+            }
             for (sql, params) in statements {
                 client.execute_typed(sql, &Param::typed(params)).await.map_err(explain)?;
             }
@@ -346,6 +332,7 @@ impl Store for PostgresStore {
     }
 
     fn scan(&self, visit: &mut dyn FnMut(Id, Row) -> Result<()>) -> Result<()> {
+        self.refuse_away()?;
         self.database.wait_long(self.database.unless_stalled(async {
             let connection = self.database.connection().await?;
             // What is read first fixes what is seen until the end; nothing is written.

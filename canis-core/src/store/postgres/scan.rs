@@ -52,6 +52,11 @@ pub(super) fn read_scoped(database: &Database, table: Table, found: &SqlRow) -> 
     Ok((scope, row))
 }
 
+/// The names of all tables whose rows are visited, in that order.
+pub(super) fn tables() -> impl Iterator<Item = &'static str> {
+    TABLES.iter().map(|(table, _)| table.name).chain([AccumulatorRow::COUNTED.name])
+}
+
 /// Visits the rows of every table, those of `accumulators` only if they are asked for. The caller holds a transaction.
 pub(super) async fn each(
     database: &Database,

@@ -2,6 +2,7 @@
 //! transaction, so that a pooler may hand the session on.
 
 use super::connection::Database;
+use crate::store::{MoveRow, Use};
 use canis_proto::{Error, ErrorCode, Result};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -39,14 +40,41 @@ impl Moments {
 ///
 /// A writer that stands still ends after half a minute, so that it does not stop the others.
 pub(super) async fn begin(database: &Database, client: &Client) -> Result<String> {
+    let rows = begin_with(database, client, "").await?;
+    number(&rows)
+}
+
+/// The same for who changes the store, unless its mark forbids that.
+///
+/// # Errors
+/// `store_moved`, `store_unavailable`.
+pub(super) async fn begin_change(database: &Database, client: &Client) -> Result<String> {
+    let rows = begin_with(database, client, "SELECT state, other FROM moves;").await?;
+    let mark = rows.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) if row.len() == 2 => Some((row.get(0)?, row.get(1)?)),
+        _ => None,
+    });
+    if let Some((state, other)) = mark {
+        MoveRow { state: state.to_owned(), other: other.to_owned(), ..MoveRow::default() }
+            .refuse(Use::Change)?;
+    }
+    number(&rows)
+}
+
+/// `then` is asked before the transaction's number.
+async fn begin_with(database: &Database, client: &Client, then: &str) -> Result<Vec<SimpleQueryMessage>> {
     let sql = format!(
         "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
          SET LOCAL lock_timeout = '30s'; SET LOCAL idle_in_transaction_session_timeout = '30s';
          {DURABLE};
          SELECT pg_advisory_xact_lock({LOCK_SPACE}, {WRITERS});
+         {then}
          SELECT pg_current_xact_id()"
     );
-    let rows = client.simple_query(&sql).await.map_err(|error| database.explain(&error))?;
+    client.simple_query(&sql).await.map_err(|error| database.explain(&error))
+}
+
+fn number(rows: &[SimpleQueryMessage]) -> Result<String> {
     let number = rows.iter().rev().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
         _ => None,

@@ -7,7 +7,7 @@ use super::transaction::Moments;
 use crate::store::Change;
 use canis_proto::{Id, Result};
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -31,6 +31,8 @@ pub(super) struct Watch {
     said: Notify,
     /// How long what is in memory goes on without the database.
     grace: Duration,
+    /// The store's mark says that it is not used here.
+    moved: AtomicBool,
 }
 
 /// A transaction of this server, from the writers' lock to its known end.
@@ -56,6 +58,10 @@ struct Known {
     memory: Memory,
 }
 
+/// What is asked again and again; the third column is whether the store is used elsewhere.
+const QUESTION: &str = "SELECT changes, credentials,
+    EXISTS (SELECT 1 FROM moves WHERE state <> 'leaving') FROM moments";
+
 impl Watch {
     /// Looks once, and then goes on until the database is dropped.
     ///
@@ -73,6 +79,7 @@ impl Watch {
             writing: AtomicUsize::new(0),
             said: Notify::new(),
             grace: database.settings.grace,
+            moved: AtomicBool::new(false),
         });
         database.wait(watch.look(database))?;
         let handle = database.handle()?;
@@ -87,6 +94,11 @@ impl Watch {
 
     pub(super) fn credentials(&self) -> u64 {
         self.credentials.load(Ordering::Acquire)
+    }
+
+    /// Whether the store was moved elsewhere, as far as is known.
+    pub(super) fn is_moved(&self) -> bool {
+        self.moved.load(Ordering::Acquire)
     }
 
     /// Counts a change of this server.
@@ -104,19 +116,22 @@ impl Watch {
     /// Whether the database is away, and not for longer than what is in memory goes on.
     pub(super) fn goes_on(&self) -> bool {
         let known = self.known();
-        known.goes_on(self.grace)
+        !self.is_moved() && known.goes_on(self.grace)
     }
 
     /// Whether what was read under this generation about these rows is still to be used without the database.
     pub(super) fn stands(&self, generation: u64, ids: &[Id]) -> bool {
         let mut known = self.known();
-        known.goes_on(self.grace) && known.memory.stands(Instant::now(), self.grace, generation, ids)
+        !self.is_moved()
+            && known.goes_on(self.grace)
+            && known.memory.stands(Instant::now(), self.grace, generation, ids)
     }
 
     /// How many changes of credentials by others need not be heeded yet; `None` unless memory goes on.
     pub(super) fn unheeded_credentials(&self) -> Option<u64> {
         let mut known = self.known();
-        known.goes_on(self.grace).then(|| known.memory.unheeded(Instant::now(), self.grace))
+        (!self.is_moved() && known.goes_on(self.grace))
+            .then(|| known.memory.unheeded(Instant::now(), self.grace))
     }
 
     /// The database seems to be away: it is asked at once whether it is.
@@ -155,12 +170,16 @@ impl Watch {
     pub(super) async fn look(&self, database: &Database) -> Result<()> {
         let connection = database.connection_aside().await?;
         for again in 0.. {
-            let asked = connection.simple_query("SELECT changes, credentials FROM moments").await;
+            let asked = connection.simple_query(QUESTION).await;
             let messages = asked.map_err(|error| database.explain(&error))?;
             let moments = messages.iter().find_map(|message| match message {
                 SimpleQueryMessage::Row(row) => Moments::of(row),
                 _ => None,
             });
+            let moved = messages
+                .iter()
+                .any(|message| matches!(message, SimpleQueryMessage::Row(row) if row.get(2) == Some("t")));
+            self.moved.store(moved, Ordering::Release);
             if again == PUT_OFF.1 || self.writing.load(Ordering::Acquire) == 0 {
                 self.observe(moments);
                 break;

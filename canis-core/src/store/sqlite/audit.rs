@@ -2,8 +2,8 @@
 
 use super::Columns;
 use super::connection::explain;
-use super::{SqliteStore, lock_file};
-use crate::store::{AuditHeadRow, AuditRows, OutboxRow};
+use super::{SqliteStore, lock_file, moves};
+use crate::store::{AuditHeadRow, AuditRows, OutboxRow, Use};
 use canis_proto::Result;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::path::Path;
@@ -20,6 +20,10 @@ impl AuditRows for SqliteStore {
     fn seal_audit(&self, head: &AuditHeadRow, written: &[u64]) -> Result<()> {
         self.pool.write(|connection| {
             let _lock = lock_file(&self.path)?;
+            // Whoever takes a copy of before for the store says so in the log first.
+            if !self.as_it_stands {
+                moves::refuse(&self.path, connection, Use::Note)?;
+            }
             seal(&self.path, connection, head, written)
         })
     }

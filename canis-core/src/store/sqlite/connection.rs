@@ -1,6 +1,6 @@
 //! Opening `canis.dat`, and what its errors mean to a person.
 
-use super::schema::{APPLICATION_ID, FORMAT, TABLES};
+use super::schema::{APPLICATION_ID, FORMAT, FORMAT_AWAY, TABLES};
 use canis_proto::{Error, ErrorCode, Result};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode as Sqlite, OpenFlags};
@@ -35,7 +35,7 @@ fn prepare(path: &Path, connection: &Connection) -> Result<()> {
         ));
     }
     let format: i64 = connection.pragma_query_value(None, "user_version", |r| r.get(0)).map_err(sql)?;
-    if format != FORMAT {
+    if format != FORMAT && format != FORMAT_AWAY {
         return Err(Error::new(
             ErrorCode::StoreFormat,
             format!(

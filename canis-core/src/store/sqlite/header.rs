@@ -1,6 +1,6 @@
 //! The first bytes of `canis.dat`, looked at without opening it.
 
-use super::schema::{APPLICATION_ID, FORMAT};
+use super::schema::{APPLICATION_ID, FORMAT, FORMAT_AWAY};
 use canis_proto::{Error, ErrorCode, Result};
 use std::fs::File;
 use std::io::Read;
@@ -32,6 +32,12 @@ pub fn check_header(path: &Path) -> Result<()> {
     }
     match number(60) {
         FORMAT => Ok(()),
+        FORMAT_AWAY => Err(Error::new(
+            ErrorCode::StoreMoved,
+            format!(
+                "{shown} was moved elsewhere, or only a part of it has come here; `canis store verify` says where"
+            ),
+        )),
         format => Err(strange(format!(
             "has format {format}; this CANIS reads format {FORMAT}. Use the CANIS that wrote it, or a newer one"
         ))),

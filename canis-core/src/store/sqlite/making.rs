@@ -3,8 +3,9 @@
 use super::{SqliteStore, connection, lock_file, write};
 use crate::store::{Change, Ledger};
 use canis_proto::{Error, ErrorCode, Result};
+use rusqlite::Connection;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 impl SqliteStore {
     /// Makes an empty store and writes the first rows into it in one transaction. The file appears at `path` whole
@@ -21,40 +22,55 @@ impl SqliteStore {
     /// # Errors
     /// Those of [`SqliteStore::create`] and of `fill`; then there is no store.
     pub(crate) fn create_by(path: &Path, fill: &mut Fill<'_>) -> Result<()> {
-        let _lock = lock_file(path)?;
-        if path.exists() {
-            return Err(Error::new(
-                ErrorCode::StoreExists,
-                format!("{} exists already; it was left as it is", path.display()),
-            ));
-        }
-        let log = path.with_extension("dat-wal");
-        if log.exists() {
-            // SQLite would play it into the new file, whatever it was the log of.
-            return Err(Error::new(
-                ErrorCode::StoreExists,
-                format!("{} is there without its store; move it away first", log.display()),
-            ));
-        }
-        let draft = path.with_extension("dat.new");
-        let leftovers = [draft.clone(), path.with_extension("dat.new-journal")];
-        let clean = || leftovers.iter().for_each(|file| drop(std::fs::remove_file(file)));
-        clean(); // what an init that died may have left
-        let made = write_draft(&draft, fill).and_then(|()| publish(&draft, path));
-        if made.is_err() {
-            clean();
-        }
-        made
+        let draft = draft_of(path);
+        create_with(path, &mut |connection| {
+            fill(&mut |changes, ledger| write::commit(&draft, connection, changes, ledger))
+        })
     }
+}
+
+/// Makes a store that `fill` writes to.
+///
+/// # Errors
+/// Those of [`SqliteStore::create`] and of `fill`; then there is no store.
+pub(super) fn create_with(path: &Path, fill: &mut dyn FnMut(&mut Connection) -> Result<()>) -> Result<()> {
+    let _lock = lock_file(path)?;
+    if path.exists() {
+        return Err(Error::new(
+            ErrorCode::StoreExists,
+            format!("{} exists already; it was left as it is", path.display()),
+        ));
+    }
+    let log = path.with_extension("dat-wal");
+    if log.exists() {
+        // SQLite would play it into the new file, whatever it was the log of.
+        return Err(Error::new(
+            ErrorCode::StoreExists,
+            format!("{} is there without its store; move it away first", log.display()),
+        ));
+    }
+    let draft = draft_of(path);
+    let leftovers = [draft.clone(), path.with_extension("dat.new-journal")];
+    let clean = || leftovers.iter().for_each(|file| drop(std::fs::remove_file(file)));
+    clean(); // what an init that died may have left
+    let made = write_draft(&draft, fill).and_then(|()| publish(&draft, path));
+    if made.is_err() {
+        clean();
+    }
+    made
+}
+
+fn draft_of(path: &Path) -> PathBuf {
+    path.with_extension("dat.new")
 }
 
 /// Fills a store that is being made by what it is given: a commit of changes, counted by a ledger or not.
 pub(crate) type Fill<'a> =
     dyn FnMut(&mut dyn FnMut(&[Change], Option<&dyn Ledger>) -> Result<()>) -> Result<()> + 'a;
 
-fn write_draft(draft: &Path, fill: &mut Fill<'_>) -> Result<()> {
+fn write_draft(draft: &Path, fill: &mut dyn FnMut(&mut Connection) -> Result<()>) -> Result<()> {
     let mut connection = connection::create(draft)?;
-    fill(&mut |changes, ledger| write::commit(draft, &mut connection, changes, ledger))?;
+    fill(&mut connection)?;
     connection.close().map_err(|(_, e)| connection::explain(draft, &e))
 }
 

@@ -27,6 +27,7 @@ mod growth;
 mod header;
 mod lock;
 mod making;
+mod moves;
 mod pool;
 mod scan;
 mod schema;
@@ -54,14 +55,25 @@ pub struct SqliteStore {
     polled: AtomicU64,
     /// Deleted bytes still stand in the log, because another process was reading it.
     purge_pending: AtomicBool,
+    /// The generation under which the mark was looked at last, and allowed the store to be used.
+    looked: AtomicU64,
+    /// It is opened whatever the mark says.
+    as_it_stands: bool,
 }
 
 impl SqliteStore {
     /// Opens an existing store.
     ///
     /// # Errors
-    /// `store_format` for a file that is no CANIS store or of a newer format, `store_unavailable` otherwise.
+    /// `store_format` for a file that is no CANIS store or of a newer format, `store_moved` for one that is used elsewhere now,
+    /// `store_unavailable` otherwise.
     pub fn open(path: &Path) -> Result<Self> {
+        let store = SqliteStore::over(path)?;
+        store.refuse_away()?;
+        Ok(store)
+    }
+
+    fn over(path: &Path) -> Result<Self> {
         let store = SqliteStore {
             path: path.to_owned(),
             pool: Pool::new(path),
@@ -70,6 +82,8 @@ impl SqliteStore {
             data_version: AtomicI64::new(-1),
             polled: AtomicU64::new(generation::coarse_millis()),
             purge_pending: AtomicBool::new(false),
+            looked: AtomicU64::new(u64::MAX),
+            as_it_stands: false,
         };
         // One connection is enough for programs that only read; the writer's is opened when it is first needed.
         if !store.pool.read(growth::is_grown)? {
@@ -106,6 +120,7 @@ impl SqliteStore {
     }
 
     fn one<T: Columns>(&self, filter: &str, params: &[&dyn ToSql]) -> Result<Option<T>> {
+        self.refuse_away()?;
         let sql = format!("SELECT {} FROM {} WHERE {filter}", T::COLUMNS.join(", "), T::NAME);
         self.pool.read(|connection| {
             connection.prepare_cached(&sql)?.query_row(params, |row| T::read(row)).optional()
@@ -113,6 +128,7 @@ impl SqliteStore {
     }
 
     fn many<T: Columns>(&self, rest: &str, params: &[&dyn ToSql]) -> Result<Vec<T>> {
+        self.refuse_away()?;
         let sql = format!("SELECT {} FROM {} {rest}", T::COLUMNS.join(", "), T::NAME);
         self.pool.read(|connection| {
             let mut statement = connection.prepare_cached(&sql)?;
@@ -290,6 +306,7 @@ impl Store for SqliteStore {
     }
 
     fn scan(&self, visit: &mut dyn FnMut(Id, Row) -> Result<()>) -> Result<()> {
+        self.refuse_away()?;
         let mut failure = Ok(());
         self.pool.read(|connection| {
             // What is read first fixes what is seen until the end; nothing is written.

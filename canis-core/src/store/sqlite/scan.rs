@@ -8,6 +8,30 @@ use crate::store::{
 use canis_proto::{Id, Result};
 use rusqlite::{Connection, Result as Sql};
 
+/// Has a walk go through one table.
+type Step = fn(&mut Walk<'_>) -> Sql<()>;
+
+/// The tables, what is referred to first, and the order of their rows.
+const TABLES: [(&str, Step); 12] = [
+    (MetaRow::NAME, |walk| walk.table::<MetaRow>("ORDER BY name")),
+    (RootSlotRow::NAME, |walk| walk.table::<RootSlotRow>("ORDER BY rowid")),
+    (TenantRow::NAME, |walk| walk.table::<TenantRow>("ORDER BY rowid")),
+    (PinRow::NAME, |walk| walk.table::<PinRow>("ORDER BY rowid")),
+    (TokenRow::NAME, |walk| walk.table::<TokenRow>("ORDER BY rowid")),
+    (PolicyRow::NAME, |walk| walk.table::<PolicyRow>("ORDER BY rowid")),
+    (KeyRow::NAME, |walk| walk.table::<KeyRow>("ORDER BY rowid")),
+    (VersionRow::NAME, |walk| walk.table::<VersionRow>("ORDER BY rowid")),
+    (ObjectRow::NAME, |walk| walk.table::<ObjectRow>("ORDER BY rowid")),
+    (RoleRow::NAME, |walk| walk.table::<RoleRow>("ORDER BY rowid")),
+    (EntryRow::NAME, |walk| walk.table::<EntryRow>("ORDER BY rowid")),
+    (ReceiptRow::NAME, |walk| walk.table::<ReceiptRow>("ORDER BY rowid")),
+];
+
+/// The names of all tables whose rows are visited, in that order.
+pub(super) fn tables() -> Vec<&'static str> {
+    TABLES.iter().map(|(name, _)| *name).chain([AccumulatorRow::NAME]).collect()
+}
+
 /// Visits the rows of every table, those of `accumulators` only if they are asked for. The caller holds a transaction.
 /// What `visit` refuses ends it and stands in `failure` then.
 pub(super) fn each(
@@ -17,18 +41,9 @@ pub(super) fn each(
     failure: &mut Result<()>,
 ) -> Sql<()> {
     let mut walk = Walk { connection, visit, failure };
-    walk.table::<MetaRow>("ORDER BY name")?;
-    walk.table::<RootSlotRow>("ORDER BY rowid")?;
-    walk.table::<TenantRow>("ORDER BY rowid")?;
-    walk.table::<PinRow>("ORDER BY rowid")?;
-    walk.table::<TokenRow>("ORDER BY rowid")?;
-    walk.table::<PolicyRow>("ORDER BY rowid")?;
-    walk.table::<KeyRow>("ORDER BY rowid")?;
-    walk.table::<VersionRow>("ORDER BY rowid")?;
-    walk.table::<ObjectRow>("ORDER BY rowid")?;
-    walk.table::<RoleRow>("ORDER BY rowid")?;
-    walk.table::<EntryRow>("ORDER BY rowid")?;
-    walk.table::<ReceiptRow>("ORDER BY rowid")?;
+    for (_, table) in TABLES {
+        table(&mut walk)?;
+    }
     if accumulators {
         walk.table::<AccumulatorRow>("ORDER BY id")?;
     }

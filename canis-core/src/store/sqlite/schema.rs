@@ -6,6 +6,9 @@ pub(super) const APPLICATION_ID: i64 = 0x4341_4E49;
 /// `PRAGMA user_version`: the format this code writes.
 pub(super) const FORMAT: i64 = 1;
 
+/// The same of a file that is not to be used, as its mark says (`moves`): a CANIS that knows no marks does not open it either.
+pub(super) const FORMAT_AWAY: i64 = 0x4157_4159;
+
 /// Columns that format 1 has gained since the first stores were made: table, column, definition.
 pub(super) const GAINED: &[(&str, &str, &str)] =
     &[("kms_keys", "due_at", "INTEGER"), ("objects", "family", "INTEGER NOT NULL DEFAULT 255")];
@@ -20,6 +23,7 @@ pub(super) const GAINED_TABLES: &[&str] = &[
     "policies",
     "outbox",
     "audit_heads",
+    "moves",
 ];
 
 /// Every table and index, as a new store has them; those that are there already are left alone.
@@ -157,5 +161,12 @@ CREATE TABLE IF NOT EXISTS audit_heads (
     writer BLOB PRIMARY KEY,
     ended INTEGER NOT NULL,
     sealed BLOB NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS moves (
+    id BLOB PRIMARY KEY,
+    store BLOB NOT NULL,
+    state TEXT NOT NULL,
+    other TEXT NOT NULL,
+    arrived INTEGER NOT NULL
 ) STRICT;
 ";

@@ -2,8 +2,8 @@
 
 use crate::store::Row as AnyRow;
 use crate::store::{
-    AccumulatorRow, AuditHeadRow, EntryRow, KeyRow, MetaRow, ObjectRow, OutboxRow, PinRow, PolicyRow,
-    ReceiptRow, RoleRow, RootSlotRow, TenantRow, TokenRow, UseRow, VersionRow,
+    AccumulatorRow, AuditHeadRow, EntryRow, KeyRow, MetaRow, MoveRow, ObjectRow, OutboxRow, PinRow,
+    PolicyRow, ReceiptRow, RoleRow, RootSlotRow, TenantRow, TokenRow, UseRow, VersionRow,
 };
 use canis_proto::Id;
 use rusqlite::types::Value;
@@ -227,4 +227,11 @@ table!(AuditHeadRow, "audit_heads", |_: &AuditHeadRow| 1, {
     writer: id, blob;
     ended: get, Value::from;
     sealed: get, Value::Blob;
+});
+table!(MoveRow, "moves", |_: &MoveRow| 1, {
+    id: id, blob;
+    store: id, blob;
+    state: get, Value::Text;
+    other: get, Value::Text;
+    arrived: counter, number;
 });

@@ -2,10 +2,11 @@
 
 use super::connection::explain;
 use super::counted::Writer;
+use super::moves;
 use super::table::Columns;
 use crate::store::{
     Change, EntryRow, KeyRow, Ledger, MetaRow, ObjectRow, PinRow, PolicyRow, ReceiptRow, RoleRow,
-    RootSlotRow, Row, TenantRow, TokenRow, UseRow, VersionRow, conflict, sealed_once, too_many_keys,
+    RootSlotRow, Row, TenantRow, TokenRow, Use, UseRow, VersionRow, conflict, sealed_once, too_many_keys,
 };
 use canis_proto::{Error, ErrorCode, Id, Result};
 use rusqlite::{Connection, TransactionBehavior, params_from_iter};
@@ -21,6 +22,7 @@ pub(super) fn commit(
 ) -> Result<()> {
     let sql = |e: rusqlite::Error| explain(path, &e);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
+    moves::refuse(path, &transaction, Use::Change)?;
     let mut writer = Writer { path, transaction, page: ledger.map(Ledger::page) };
     for change in changes {
         apply(&mut writer, change)?;
@@ -35,6 +37,7 @@ pub(super) fn commit(
 pub(super) fn count_uses(path: &Path, connection: &mut Connection, uses: &[UseRow]) -> Result<()> {
     let sql = |e: rusqlite::Error| explain(path, &e);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
+    moves::refuse(path, &transaction, Use::Note)?;
     let add = format!(
         "INSERT INTO key_uses ({}) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (key_id, version) DO UPDATE
          SET uses = uses + excluded.uses, last_used_at = max(last_used_at, excluded.last_used_at)",
@@ -159,7 +162,7 @@ fn wipe_tenant(writer: &mut Writer<'_>, tenant: Id) -> Result<()> {
     writer.delete::<MetaRow>("name = ?1", &[&MetaRow::wrapping_key(tenant)]).map(drop)
 }
 
-fn restore(writer: &mut Writer<'_>, row: &Row) -> Result<()> {
+pub(super) fn restore(writer: &mut Writer<'_>, row: &Row) -> Result<()> {
     match row {
         Row::Meta(row) => writer.restore(row, &row.name),
         Row::RootSlot(row) => writer.restore(row, &row.id.to_string()),

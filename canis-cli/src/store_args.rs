@@ -1,0 +1,40 @@
+//! The command line of `canis store`.
+
+use crate::args::Local;
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+#[derive(Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Open every row and name those that were changed by other hands: prints `whole` (exit 0), or the rows (exit 1).
+    Verify {
+        #[command(flatten)]
+        place: Local,
+        /// Afterwards take the rows as they stand for right, be they from an older copy of the store.
+        #[arg(long)]
+        accept_rollback: bool,
+        /// First take this copy of a store that was moved, or is being moved, for the store all the same.
+        #[arg(long)]
+        accept_moved: bool,
+    },
+    /// Bring a store from canis.dat into a PostgreSQL database, or back. Meanwhile it is read and not changed; afterwards it is
+    /// used at its new place only. Asked again, it goes on where it was cut short.
+    Migrate(Migrate),
+}
+
+/// The two places of a store that moves.
+#[derive(Args)]
+pub(crate) struct Migrate {
+    /// Where the store is: a data directory or its canis.dat, or postgres://USER@HOST/DATABASE without a password.
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) from: String,
+    /// Where it is to be: the same. A database has to be empty.
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) to: String,
+    /// The file that holds the password of the database's user; else the one that PGPASSFILE names has it.
+    #[arg(long, value_name = "F")]
+    pub(crate) store_password_file: Option<PathBuf>,
+    /// The CAs that sign the database's certificate, PEM; else those that this host trusts.
+    #[arg(long, value_name = "F")]
+    pub(crate) store_ca: Option<PathBuf>,
+}
