@@ -99,6 +99,28 @@ fn a_server_below_its_ceiling() {
     }
 }
 
+/// The same over HTTP, beside OpenBao too: every operation is answered by all three.
+#[test]
+fn a_server_over_http_and_openbao() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_canis"));
+    command.args(["bench", "http", "--server"]).arg(canis_tests::binary("canis-server"));
+    command.arg("--hello").arg(canis_tests::binary("examples/hello_http"));
+    command.arg("--openbao").arg(canis_tests::python().with_file_name("bao"));
+    command.args(["--connections", "1,3", "--rounds", "1", "--slice", "50"]);
+    let report = report(command.arg("--json"));
+    for operation in ["encrypt", "decrypt", "sign-p256", "sign-rsa2048", "verify-p256", "batch"] {
+        let rows = rows(&report, operation);
+        assert_eq!(rows.len(), 2, "{report}");
+        for row in rows {
+            for who in ["ceiling", "canis", "openbao"] {
+                let number = |name: &str| row[who][name].as_f64().unwrap_or_else(|| panic!("{who} {row}"));
+                // A slow machine may answer nothing within so short a time.
+                assert!(number("rate") >= 0.0 && number("p50") <= number("p99"), "{row}");
+            }
+        }
+    }
+}
+
 #[test]
 fn wrong_usage_is_told() {
     for args in [&["--setup", "--label", "x"][..], &["--label", "x"], &["--setup", "--only", "nothing"]] {
