@@ -25,19 +25,26 @@ pub(crate) async fn run(
             "no root credential is configured: bring one with `canis unseal`, or start the server with \
              --passphrase-file, --keyfile or --pin-file",
         );
+        tokio::select! {
+            () = seal_when_replaced_ever(&core) => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
         return;
     };
     let work = async {
         loop {
             open(&core, &source).await;
-            match (&*source, loss) {
-                (RootSource::Hsm { .. }, HsmLoss::SealAfter(span)) => {
-                    let patience = Duration::from_secs(span.seconds());
-                    if !seal_when_gone(&core, &source, patience).await {
-                        return;
-                    }
+            let gone = async {
+                if let (RootSource::Hsm { .. }, HsmLoss::SealAfter(span)) = (&*source, loss)
+                    && seal_when_gone(&core, &source, Duration::from_secs(span.seconds())).await
+                {
+                    return;
                 }
-                _ => return,
+                std::future::pending().await
+            };
+            tokio::select! {
+                () = gone => {}
+                () = seal_when_replaced(&core) => {}
             }
         }
     };
@@ -64,6 +71,33 @@ async fn open(core: &Arc<Core>, source: &Arc<RootSource>) {
         }
         tokio::time::sleep(pause).await;
         pause = longer(pause);
+    }
+}
+
+/// Seals the store when another server has given it a new root key: whoever opens it again has that one.
+async fn seal_when_replaced(core: &Arc<Core>) {
+    loop {
+        tokio::time::sleep(limits::DUE).await;
+        if core.is_sealed() {
+            continue;
+        }
+        let looking = Arc::clone(core);
+        let replaced = tokio::task::spawn_blocking(move || looking.root_key_was_replaced()).await;
+        // A store that cannot be asked is asked again.
+        if let Ok(Ok(true)) = replaced {
+            let core = Arc::clone(core);
+            let reason = "another server has given the store a new root key; this one opens it again";
+            // It was sealed by somebody else meanwhile, or is now.
+            let _ = tokio::task::spawn_blocking(move || core.seal(reason)).await;
+            return;
+        }
+    }
+}
+
+/// The same for a server that people open.
+async fn seal_when_replaced_ever(core: &Arc<Core>) {
+    loop {
+        seal_when_replaced(core).await;
     }
 }
 

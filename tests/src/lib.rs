@@ -3,6 +3,7 @@
 mod built;
 mod gate;
 mod kill_at;
+mod pgbouncer;
 mod postgres;
 mod run;
 mod server;
@@ -13,6 +14,7 @@ mod sshd;
 pub use built::{binary, module, python};
 pub use gate::{Gate, Passage};
 pub use kill_at::KillAt;
+pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;
 pub use run::{Finished, run};
 pub use server::{Server, Site};

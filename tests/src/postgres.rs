@@ -15,6 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Postgres {
     folder: tempfile::TempDir,
     settings: Vec<String>,
+    /// In the socket's name, which is in a directory of its own, and of TCP, where it listens there.
+    port: u16,
     server: Option<Child>,
 }
 
@@ -33,9 +35,34 @@ impl Postgres {
         let copied = Command::new("cp").arg("-a").arg(template()).arg(folder.path().join("data")).status();
         assert!(copied.is_ok_and(|status| status.success()), "the empty database cannot be copied");
         let settings = settings.iter().map(|setting| format!("-c{setting}")).collect();
-        let mut postgres = Postgres { folder, settings, server: None };
+        let mut postgres = Postgres { folder, settings, port: 5432, server: None };
         postgres.go_on();
         postgres
+    }
+
+    /// The same on a port of this machine, by TLS with this certificate and key (PEM) too.
+    #[must_use]
+    pub fn with_tls(certificate: &Path, key: &Path) -> Self {
+        let mut postgres = Postgres::start();
+        postgres.stop(false);
+        for (from, name) in [(certificate, "server.crt"), (key, "server.key")] {
+            let to = postgres.data().join(name);
+            fs::copy(from, &to).expect("a file");
+            give_file(&to);
+        }
+        postgres.settings = ["ssl=on", "listen_addresses=127.0.0.1"].map(|word| format!("-c{word}")).into();
+        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        postgres.port = free.local_addr().expect("an address").port();
+        postgres.settings.push(format!("-cport={}", postgres.port));
+        drop(free);
+        postgres.go_on();
+        postgres
+    }
+
+    /// Its port of this machine, where it listens on one.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Starts it again.
@@ -111,7 +138,7 @@ impl Postgres {
         let form = if sql.starts_with('\\') { "-qA" } else { "-qAt" };
         Command::new("psql")
             .args(["-X", form, "-v", "ON_ERROR_STOP=1", "-h", &folder, "-U", "canis", "-d", "postgres"])
-            .args(["-c", sql])
+            .args(["-p", &self.port.to_string(), "-c", sql])
             .env("LC_ALL", "C")
             .output()
             .expect("psql runs")
@@ -179,17 +206,33 @@ fn is_root() -> bool {
 
 /// A program of the server as a user that it accepts; it ends when the test does.
 fn as_owner(words: &[&str]) -> Command {
+    let mut all = vec![programs().join(words[0]).display().to_string()];
+    all.extend(words[1..].iter().map(|&word| word.to_owned()));
+    as_user(&all)
+}
+
+/// Any program as that user.
+pub(crate) fn as_user(words: &[String]) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "QUIT"]);
     if is_root() {
         command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]);
     }
-    command.arg(programs().join(words[0])).args(&words[1..]).current_dir("/");
+    command.args(words).current_dir("/");
     command
 }
 
+/// Lets that user read a file, and nobody else.
+fn give_file(file: &Path) {
+    if is_root() {
+        let given = Command::new("chown").args(["postgres:postgres"]).arg(file).status();
+        assert!(given.is_ok_and(|status| status.success()), "{} cannot be given away", file.display());
+    }
+    fs::set_permissions(file, fs::Permissions::from_mode(0o600)).expect("a mode");
+}
+
 /// Lets that user work in a directory, and nobody else who is not root.
-fn give(folder: &Path) {
+pub(crate) fn give(folder: &Path) {
     if is_root() {
         let given = Command::new("chown").args(["postgres:postgres"]).arg(folder).status();
         assert!(

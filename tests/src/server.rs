@@ -32,13 +32,23 @@ impl Site {
         Site::with_token(hsm, SoftHsm::MODULE)
     }
 
+    /// A site whose store is in a database, opened by an HSM.
+    #[must_use]
+    pub fn with_hsm_in_database(hsm: &SoftHsm, database: &Postgres) -> Self {
+        Site::with_token_and(hsm, SoftHsm::MODULE, &["--store", &database.url()])
+    }
+
     fn with_token(hsm: &SoftHsm, module: &str) -> Self {
+        Site::with_token_and(hsm, module, &[])
+    }
+
+    fn with_token_and(hsm: &SoftHsm, module: &str, more: &[&str]) -> Self {
         let dir = temporary();
         let pin = dir.path().join("hsm.pin");
         write(&pin, SoftHsm::PIN.as_bytes());
         let hsm_args = ["--root", "hsm", "--module", module, "--token-label", &hsm.label, "--pin-file"];
         let mut site = Site { dir, token: String::new(), softhsm: Some(hsm.config()) };
-        site.init(&[&hsm_args[..], &[&pin.display().to_string()]].concat());
+        site.init(&[&hsm_args[..], &[&pin.display().to_string()], more].concat());
         site
     }
 
@@ -241,12 +251,17 @@ impl Server {
 
     /// Runs `canis` against it; what is lost is not sent again.
     pub fn canis(&self, args: &[&str], input: &[u8]) -> Finished {
+        self.canis_as(&self.token, args, input)
+    }
+
+    /// The same with another token.
+    pub fn canis_as(&self, token: &str, args: &[&str], input: &[u8]) -> Finished {
         let mut command = Command::new(binary("canis"));
         command
             .args(args)
             .env("CANIS_ADDR", &self.addr)
             .env("CANIS_CACERT", &self.ca)
-            .env("CANIS_TOKEN", &self.token)
+            .env("CANIS_TOKEN", token)
             // One that was killed does not come back at this address.
             .env("CANIS_RETRY_FOR", "never");
         run(&mut command, input)

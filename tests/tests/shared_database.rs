@@ -112,3 +112,80 @@ fn each_host_has_its_own_audit_log() {
     assert_ne!(back.canis(&["audit", "verify"], b"").code, 0, "files were taken away");
     ok(again.canis(&["audit", "verify"], b""));
 }
+
+/// How long `ask` goes on answering as before, once `change` was made: measured from when that was acknowledged.
+fn noticed_after(change: impl FnOnce(), mut is_new: impl FnMut() -> bool) -> Duration {
+    assert!(!is_new(), "it was so before");
+    change();
+    let begun = Instant::now();
+    loop {
+        let asked = begun.elapsed();
+        if is_new() {
+            return asked;
+        }
+        assert!(asked < BOUND, "it was not noticed after {asked:?}");
+    }
+}
+
+/// R69: where nobody is told of changes, since the database lets nobody listen, a disabled key, a changed policy, a revoked token
+/// and a rotated key are so at the other server within the bound, by asking alone.
+#[test]
+fn asking_alone_is_enough() {
+    let pair = pair();
+    let [a, b] = &pair.servers;
+    // Whoever listens is cut off, for the whole of the test.
+    let over = std::sync::atomic::AtomicBool::new(false);
+    let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query = 'LISTEN canis'";
+    std::thread::scope(|scope| {
+        let stop = Over(&over);
+        scope.spawn(|| {
+            while !over.load(std::sync::atomic::Ordering::SeqCst) {
+                drop(pair.postgres.shows(cut));
+            }
+        });
+        ok(a.canis(&["key", "create", "k", "--type", "aes256-gcm"], b""));
+        let policy = pair.sites[0].file("users.hcl");
+        let allow = |capabilities: &str| {
+            std::fs::write(&policy, format!("path \"kms/keys/*\" {{ capabilities = [{capabilities}] }}\n"))
+                .unwrap();
+            ok(a.canis(&["policy", "put", "users", &policy.display().to_string()], b""));
+        };
+        allow("\"encrypt\", \"read\"");
+        let made = ok(a.canis(&["token", "create", "--policy", "users", "--json"], b""));
+        let made: serde_json::Value = serde_json::from_str(&made).unwrap();
+        let (token, id) = (made["token"].as_str().unwrap(), made["id"].as_str().unwrap());
+        let as_user = || b.canis_as(token, &["encrypt", "k"], b"x");
+        std::thread::sleep(BOUND);
+        let rotated = noticed_after(
+            || drop(ok(a.canis(&["key", "rotate", "k"], b""))),
+            || as_user().ok().text().starts_with("canis:v1:k:2:"),
+        );
+        std::thread::sleep(BOUND);
+        let denied = noticed_after(|| allow("\"read\""), || as_user().stderr.contains("permission_denied"));
+        allow("\"encrypt\", \"read\"");
+        std::thread::sleep(BOUND);
+        let disabled = noticed_after(
+            || drop(ok(a.canis(&["key", "disable", "k"], b""))),
+            || as_user().stderr.contains("disabled"),
+        );
+        ok(a.canis(&["key", "enable", "k"], b""));
+        std::thread::sleep(BOUND);
+        let revoked = noticed_after(
+            || drop(ok(a.canis(&["token", "revoke", id], b""))),
+            || as_user().stderr.contains("unauthenticated"),
+        );
+        println!(
+            "a rotated key {rotated:?}, a policy {denied:?}, a disabled key {disabled:?}, a revoked token {revoked:?}"
+        );
+        drop(stop);
+    });
+}
+
+/// Ends what goes on beside a test, also when that fails.
+struct Over<'a>(&'a std::sync::atomic::AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, std::sync::atomic::Ordering::SeqCst);
+    }
+}

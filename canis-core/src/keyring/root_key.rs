@@ -10,6 +10,7 @@ use super::seal::{fresh_key, open_secret};
 use super::store_rows::{fact_place, opened_row, place, sealed_row};
 use super::tenant::{Protection, TenantInfo, wrap_context};
 use super::{FACTS, Keyring, RootKeys, RootState, anchor, object, pin};
+use crate::Core;
 use crate::at_once::may_wait;
 use crate::root::{NewRoot, SlotView, open_slot, remade_slot};
 use crate::store::{Change, MetaRow, ObjectQuery, PinRow, PolicyRow, RootSlotRow, Row, TenantRow, TokenRow};
@@ -37,6 +38,16 @@ pub(crate) enum Fate {
     Dropped,
 }
 
+impl Core {
+    /// Whether another server has given the store a new root key. This one has to be opened again then.
+    ///
+    /// # Errors
+    /// `store_unavailable`.
+    pub fn root_key_was_replaced(&self) -> Result<bool> {
+        self.keyring.root_key_was_replaced()
+    }
+}
+
 impl Keyring {
     /// The row that says which root key this is.
     pub(crate) fn root_key_fact(keys: &RootKeys, revision: u64, facts: &RootKeyFacts) -> Result<Row> {
@@ -54,6 +65,16 @@ impl Keyring {
             ErrorCode::RootCredentialWrong,
             "this root slot holds a root key that was replaced; it opens nothing any more",
         ))
+    }
+
+    /// Whether another process has given the store a new root key, so that the one at hand opens nothing.
+    fn root_key_was_replaced(&self) -> Result<bool> {
+        let _steady = self.steady_root()?;
+        let RootState::Open(keys) = self.root_state() else { return Ok(false) };
+        match self.refuse_replaced(&keys) {
+            Err(error) if error.code == ErrorCode::RootCredentialWrong => Ok(true),
+            looked => looked.map(|()| false),
+        }
     }
 
     fn opens_some_tenant(&self, keys: &RootKeys) -> Result<bool> {

@@ -10,7 +10,11 @@ pub(crate) const PIN: &str = "1234";
 
 /// A site whose own token has a PIN.
 pub(crate) fn site() -> Site {
-    let site = Site::with_keyfile();
+    with_pin(Site::with_keyfile())
+}
+
+/// The same of any site.
+pub(crate) fn with_pin(site: Site) -> Site {
     let server = site.start().unsealed();
     let (pin, token) = (site.file("pin"), site.file("token"));
     std::fs::write(&pin, PIN).unwrap();

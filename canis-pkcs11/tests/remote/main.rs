@@ -2,6 +2,7 @@
 //! connections, servers that come back, others that are no good.
 #![allow(clippy::unwrap_used)] // A test that cannot go on has failed.
 
+mod fail_over;
 mod failing;
 mod host;
 mod lost;
