@@ -1,6 +1,7 @@
 //! The command line of `canis`. Credentials are never arguments: other users of the machine can read those.
 
 use crate::aes_gcm_args::AesGcmCommand;
+use crate::approval_args::ApprovalCommand;
 use crate::audit_args::AuditCommand;
 use crate::backup_args::BackupCommand;
 use crate::bench::args::BenchCommand;
@@ -138,6 +139,11 @@ pub(crate) enum Command {
     Policy {
         #[command(subcommand)]
         command: PolicyCommand,
+    },
+    /// Look after requests that others have to approve.
+    Approval {
+        #[command(subcommand)]
+        command: ApprovalCommand,
     },
     /// Look after roles: who is let in without a token, by certificate, JWT, user of the host or PIN.
     Role {

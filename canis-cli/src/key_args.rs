@@ -66,6 +66,9 @@ pub(crate) struct UpdateKey {
     /// Whether it may leave in plain; can only be switched off.
     #[arg(long, value_name = "BOOL")]
     pub(crate) allow_plaintext_backup: Option<bool>,
+    /// How many others have to approve its export and destruction; to ask for fewer takes as many as there were.
+    #[arg(long, value_name = "N")]
+    pub(crate) approvals: Option<u32>,
     #[command(flatten)]
     pub(crate) rotation: Rotation,
 }

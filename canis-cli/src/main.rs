@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod aes_gcm_args;
+mod approval_args;
 mod args;
 mod audit_args;
 mod backup_args;
@@ -103,6 +104,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         },
         Command::Kv { command } => commands::kv::run(&connection, &command, json)?,
         Command::Policy { command } => return commands::policy::run(&connection, &command, json),
+        Command::Approval { command } => commands::approval::run(&connection, &command, json)?,
         Command::Role { command } => commands::role::run(&connection, &command, json)?,
         Command::Batch(args) => return commands::batch::run(&connection, &args),
         Command::Encrypt(args) => commands::encryption::encrypt(&connection, &args, json)?,

@@ -69,6 +69,7 @@ pub(crate) fn key_json(key: &KeyInfo) -> Value {
         "deletion_allowed": key.deletion_allowed,
         "exportable": key.exportable,
         "allow_plaintext_backup": key.allow_plaintext_backup,
+        "approvals": key.approvals.unwrap_or_default(),
         "versions": versions,
         "created_at": time(key.created_at),
         "updated_at": time(key.updated_at),
@@ -118,6 +119,7 @@ pub(crate) fn key(key: &KeyInfo) -> Result<()> {
             if key.retain_versions == 0 { "all".into() } else { key.retain_versions.to_string() },
         ),
     ];
+    lines.extend(key.approvals.map(|approvals| ("approvals", approvals.to_string())));
     lines.extend(key.uses.map(|uses| ("uses", uses.to_string())));
     let moments = [
         ("last used at", key.last_used_at),

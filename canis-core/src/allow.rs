@@ -177,6 +177,17 @@ impl Keyring {
         }
     }
 
+    /// The path that rules know a resource by.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(crate) fn path_of(&self, caller: &Caller, resource: Resource<'_>) -> Result<Vec<u8>> {
+        match resource {
+            Resource::Object(id) => Ok(self.object_place(caller, id)?.path.clone()),
+            _ => Ok(resource.path()),
+        }
+    }
+
     /// Where an object stands: with its key, or by itself if it shows none. The label says nothing about that.
     fn object_place(&self, caller: &Caller, id: Id) -> Result<Arc<ObjectPlace>> {
         let tenant = caller.tenant()?;

@@ -8,6 +8,7 @@ use crate::crypto::{Provider, selftest};
 use crate::jwt::Issuer;
 use crate::keyring::Keyring;
 use crate::keyring::figures::Figures;
+use crate::keyring::intent::Intent;
 use crate::object::{KeyHandle, Since};
 use crate::ops::authenticate::Presented;
 use crate::root::{Credential, HsmHelper};
@@ -41,6 +42,20 @@ pub trait Run: Operation {
     /// The stream, watched while it lasts.
     fn watched(answer: Self::Answer, _: Watch) -> Self::Answer {
         answer
+    }
+
+    /// What others may have to approve before it is done; `None` where it asks for nothing of that kind. Only operations that
+    /// [`OperationId::takes_approvals`] names are asked.
+    ///
+    /// # Errors
+    /// Why it cannot be done at all, so that nobody is asked to approve that.
+    fn intent(&self, _: &Keyring, _: &Caller) -> Result<Option<Intent>> {
+        Ok(None)
+    }
+
+    /// Whether the answer gives what was approved, so that the approvals are used up.
+    fn gives(_: &Self::Answer) -> bool {
+        true
     }
 
     /// Runs it. The caller has been allowed to.
@@ -299,7 +314,7 @@ impl Core {
             (true, Some(needed)) => Some(Watch::new(needed, longest, &request)),
             _ => None,
         };
-        let answer = request.run(&self.keyring, caller)?;
+        let answer = self.keyring.run(caller, request)?;
         Ok(match watch {
             Some(watch) => R::watched(answer, watch),
             None => answer,

@@ -31,6 +31,8 @@ pub enum Resource<'a> {
     Token,
     /// An object.
     Object(Id),
+    /// What a path names that was written down.
+    Path(&'a str),
 }
 
 impl Resource<'_> {
@@ -51,6 +53,7 @@ impl Resource<'_> {
             Resource::Entries => ("kms/kv", ""),
             Resource::Objects => ("kms/objects", ""),
             Resource::Token => ("sys/token", ""),
+            Resource::Path(path) => (*path, ""),
             Resource::Entry(id) => ("kms/kv/", *id),
             Resource::Key(name) => match name.strip_prefix(ENTRY_PREFIX) {
                 Some(id) => ("kms/kv/", id),
@@ -86,6 +89,7 @@ impl fmt::Display for Resource<'_> {
             Resource::Key(name) => write!(f, "kms/keys/{}", canis_proto::quote(name)),
             Resource::Token => f.write_str("sys/token"),
             Resource::Object(id) => write!(f, "kms/objects/{id}"),
+            Resource::Path(path) => f.write_str(&canis_proto::quote(path)),
         }
     }
 }

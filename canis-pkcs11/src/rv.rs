@@ -76,7 +76,7 @@ const fn code(code: ErrorCode) -> CK_RV {
         E::ObjectNotFound | E::EntryNotFound => CKR_OBJECT_HANDLE_INVALID,
         E::TenantNotFound | E::TenantDisabled => CKR_TOKEN_NOT_PRESENT,
         E::LoginRequired | E::TenantLocked => CKR_USER_NOT_LOGGED_IN,
-        E::PermissionDenied => CKR_ACTION_PROHIBITED,
+        E::PermissionDenied | E::ApprovalRequired => CKR_ACTION_PROHIBITED,
         E::PinIncorrect => CKR_PIN_INCORRECT,
         // Asking again at once would only cost another try, so clients must stop, as for a locked PIN; the token's
         // flags do not say locked.

@@ -176,6 +176,8 @@ answer! {
         interval: Interval, interval, |v| v.to_string();
         /// How many versions a rotation keeps; 0 means all of them.
         retain_versions: u32, required, |v| *v;
+        /// How many others have to approve its export and destruction; missing if nobody has to.
+        approvals: Option<u32>, optional, |v| v.map_or(Value::Null, Value::from);
         /// How often all its versions were used; not told in lists. Advisory: uses through PKCS#11 are not counted.
         uses: Option<u64>, optional, |v| v.map_or(Value::Null, Value::from);
         /// When it was used the last time, if it was and is told.

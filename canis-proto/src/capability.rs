@@ -33,11 +33,13 @@ pub enum Capability {
     List = 11,
     /// Tenants, PINs and the store itself.
     Admin = 12,
+    /// Approve what others ask for.
+    Approve = 13,
 }
 
 impl Capability {
     /// Every capability.
-    pub const ALL: [Capability; 13] = [
+    pub const ALL: [Capability; 14] = [
         Capability::Create,
         Capability::Read,
         Capability::Update,
@@ -51,6 +53,7 @@ impl Capability {
         Capability::Import,
         Capability::List,
         Capability::Admin,
+        Capability::Approve,
     ];
 
     /// The capability of this name.
@@ -76,6 +79,7 @@ impl Capability {
             Capability::Import => "import",
             Capability::List => "list",
             Capability::Admin => "admin",
+            Capability::Approve => "approve",
         }
     }
 }

@@ -166,6 +166,8 @@ codes! {
     Unavailable = 70, "unavailable", Store;
     /// Too many tries or requests; `retry_after` says when to ask again.
     RateLimited = 71, "rate_limited", Policy;
+    /// Others have to approve this first; the text names the request that waits for them.
+    ApprovalRequired = 72, "approval_required", Policy;
     /// A defect of CANIS; the text helps its developers.
     Internal = 99, "internal", Bug;
 }

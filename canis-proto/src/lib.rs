@@ -4,6 +4,7 @@
 
 mod aes_gcm;
 pub mod answer;
+pub mod approval;
 pub mod audit;
 pub mod backup;
 pub mod batch;

@@ -70,6 +70,9 @@ request! {
         interval: Option<Interval>, optional_interval, |v| v.map_or(Value::Null, |i| Value::from(i.to_string()));
         /// How many versions the next rotation keeps; 0 means all of them.
         retain_versions: Option<u32>, optional, |v| v.map_or(Value::Null, Value::from);
+        /// How many others have to approve its export and destruction; 0 means nobody. To ask for fewer takes as many as
+        /// there were.
+        approvals: Option<u32>, optional, |v| v.map_or(Value::Null, Value::from);
         /// The revision that is to be changed; any if missing.
         revision: Option<u64>, optional, |v| v.map_or(Value::Null, Value::from);
     }
@@ -88,6 +91,7 @@ impl<'a> UpdateKey<'a> {
             allow_plaintext_backup: None,
             interval: None,
             retain_versions: None,
+            approvals: None,
             revision: None,
         }
     }

@@ -210,6 +210,16 @@ operations! {
     VerifyAudit = 200, "audit.verify", Some(C::Admin), Long, true;
     /// Lines of the audit log.
     SearchAudit = 201, "audit.search", Some(C::Admin), Long, true;
+    /// The requests that wait for approvals, and those that are over: one's own, and those that one may approve.
+    ListApprovals = 210, "approval.list", None, Long, true;
+    /// A request with all that is to be done, for who asked or may approve.
+    ShowApproval = 211, "approval.show", None, Long, true;
+    /// Approve a request of somebody else; needs `approve` on what it is about.
+    ApproveRequest = 212, "approval.approve", None, Long, true;
+    /// End a request of somebody else; needs `approve` on what it is about.
+    DenyRequest = 213, "approval.deny", None, Long, true;
+    /// Take one's own request back.
+    CancelRequest = 214, "approval.cancel", None, Long, true;
     /// How server and store are doing, in numbers; asked at `/metrics`.
     ReadMetrics = 240, "metrics.read", Some(C::Read), Long, false;
     /// Open every row and name those that were changed by other hands; asked on the store's own host.

@@ -1,6 +1,7 @@
 //! How fields of requests and answers are read.
 
 use crate::answer::{EntryInfo, KeyInfo, VersionInfo};
+use crate::approval::{ApprovalInfo, Approved, Told};
 use crate::credential::CredentialInfo;
 use crate::fields::Fields;
 use crate::fields::FromValue;
@@ -195,6 +196,18 @@ pub(crate) fn root_slots(fields: &mut Fields<'_>, key: &str) -> Result<Vec<RootS
 
 pub(crate) fn pin_info(fields: &mut Fields<'_>, key: &str) -> Result<PinInfo> {
     PinInfo::from_fields(&mut Fields::new("a PIN", fields.required(key)?))
+}
+
+pub(crate) fn approvals(fields: &mut Fields<'_>, key: &str) -> Result<Vec<Approved>> {
+    list(fields, key, "an approval")
+}
+
+pub(crate) fn requests(fields: &mut Fields<'_>, key: &str) -> Result<Vec<ApprovalInfo>> {
+    list(fields, key, "a request")
+}
+
+pub(crate) fn told(fields: &mut Fields<'_>, key: &str) -> Result<Vec<Told>> {
+    list(fields, key, "an argument")
 }
 
 fn to_usage(bits: u16) -> Result<Usage> {

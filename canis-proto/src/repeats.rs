@@ -62,6 +62,8 @@ impl OperationId {
                 | O::ExplainPolicy
                 | O::GetRole
                 | O::ListRoles
+                | O::ListApprovals
+                | O::ShowApproval
                 | O::VerifyAudit
                 | O::SearchAudit
                 | O::ReadMetrics

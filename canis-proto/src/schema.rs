@@ -1,5 +1,6 @@
 //! What every operation takes and gives, as tables: for doors that speak another notation, and for the documents.
 
+use crate::approval::{ApproveRequest, CancelRequest, DenyRequest, ListApprovals, ShowApproval};
 use crate::audit::{SearchAudit, VerifyAudit};
 use crate::backup::{CreateBackup, ReadBackup};
 use crate::credential::{
@@ -234,6 +235,7 @@ pub fn described(id: OperationId) -> Option<Described> {
         SealStore,
         OperatorToken<'_>,
         SearchAudit<'_>, SetSlotPin<'_>, ShowCredential<'_>, ShowKey<'_>, Sign<'_>, Status, TestRoot<'_>, UnlockSlot<'_>, UpdateKey<'_>, Verify<'_>, VerifyAudit, VerifyMac<'_>,
+        ListApprovals<'_>, ShowApproval<'_>, ApproveRequest<'_>, DenyRequest<'_>, CancelRequest<'_>,
         PutRole<'_>, GetRole<'_>, ListRoles<'_>, DeleteRole<'_>,
         WrappingKey, CreateBackup<'_>, ReadBackup<'_>,
         CreateTenant<'_>, ListTenants, ShowTenant<'_>, LimitTenant<'_>, DisableTenant<'_>, EnableTenant<'_>, DeleteTenant<'_>,

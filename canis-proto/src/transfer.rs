@@ -50,6 +50,14 @@ request! {
     }
 }
 
+impl ExportKey<'_> {
+    /// Whether it is to be wrapped by a key.
+    #[must_use]
+    pub fn is_wrapped(&self) -> bool {
+        !self.wrapping_key.is_empty() || !self.wrapping_public_key.is_empty()
+    }
+}
+
 /// Asks for the public key under which the tenant's customers wrap keys; made when it is first asked for.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WrappingKey;

@@ -4,6 +4,7 @@ use crate::batch;
 use crate::session::Session;
 use crate::token_dispatch;
 use canis_core::{Core, Once, Run, current_request, for_request};
+use canis_proto::approval::{ApproveRequest, CancelRequest, DenyRequest, ListApprovals, ShowApproval};
 use canis_proto::audit::{SearchAudit, VerifyAudit};
 use canis_proto::backup::{CreateBackup, ReadBackup};
 use canis_proto::credential::{
@@ -109,6 +110,11 @@ pub(crate) fn handler(id: OperationId) -> Option<Handler> {
         OperationId::GetRole => |core, session, args| run::<GetRole<'_>>(core, session, args),
         OperationId::ListRoles => |core, session, args| run::<ListRoles<'_>>(core, session, args),
         OperationId::DeleteRole => |core, session, args| run::<DeleteRole<'_>>(core, session, args),
+        OperationId::ListApprovals => |core, session, args| run::<ListApprovals<'_>>(core, session, args),
+        OperationId::ShowApproval => |core, session, args| run::<ShowApproval<'_>>(core, session, args),
+        OperationId::ApproveRequest => |core, session, args| run::<ApproveRequest<'_>>(core, session, args),
+        OperationId::DenyRequest => |core, session, args| run::<DenyRequest<'_>>(core, session, args),
+        OperationId::CancelRequest => |core, session, args| run::<CancelRequest<'_>>(core, session, args),
         OperationId::Batch => batch::run,
         OperationId::PutEntry => |core, session, args| run::<PutEntry<'_>>(core, session, args),
         OperationId::GetEntry => |core, session, args| run::<GetEntry<'_>>(core, session, args),

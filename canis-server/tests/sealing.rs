@@ -1,7 +1,6 @@
 //! A store that is sealed under its users: PKCS#11 applications, streams, and strangers who try to open it.
 #![allow(clippy::unwrap_used)] // A test that cannot go on has failed.
 
-#[allow(dead_code)] // These tests use a part of it.
 mod application;
 mod harness;
 mod raw;

@@ -20,6 +20,7 @@ pub(super) fn update(connection: &Connection, args: &UpdateKey, json: bool) -> R
         allow_plaintext_backup: args.allow_plaintext_backup,
         interval: args.rotation.rotate_every,
         retain_versions: args.rotation.retain_versions,
+        approvals: args.approvals,
         ..message::UpdateKey::new(args.name.as_str())
     };
     ask(connection, &request, json)

@@ -2,6 +2,7 @@
 
 pub(crate) mod aes_gcm;
 mod apply;
+pub(crate) mod approval;
 pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod batch;

@@ -18,7 +18,8 @@ CHANGES = frozenset(
     "kv.put kv.delete".split()
 )
 # What must not be asked twice when it is not known whether it has happened; everything else reads or computes.
-ONCE = ("batch", "slot.", "tenant.", "credential.", "policy.put", "policy.delete", "role.put", "role.delete", "token.", "object.")
+ONCE = ("batch", "slot.", "tenant.", "credential.", "policy.put", "policy.delete", "role.put", "role.delete", "approval.approve", "approval.deny", "approval.cancel",
+        "token.", "object.")  # fmt: skip
 # A key's metadata (docs/canisp.md, section 7). Times are microseconds since 1970-01-01 UTC.
 Key = dict[str, Any]
 

@@ -149,6 +149,32 @@ def credentials(canis: Checked) -> None:
     canis.call("credential.revoke", id=made["credential"]["id"])
 
 
+def approvals(canis: Checked) -> None:
+    """Asked by one, approved, denied and cancelled by whoever may."""
+    address, ca_file = os.environ["CANIS_ADDR"], os.environ["CANIS_CACERT"]
+    guard = 'path "kms/keys/ops/*" {\n  capabilities = ["delete"]\n  approvals = 1\n}'
+    canis.call("policy.put", name="guard", text=guard)
+    made = [canis.call("credential.create", name=name, capabilities=may)["token"]
+            for name, may in (("asker", ["read", "delete"]), ("other", ["approve"]))]  # fmt: skip
+    name = key(canis, "ed25519")
+    canis.call("key.disable", name=name)
+    asker, other = (Checked(address, ca_file=ca_file, token=token) for token in made)
+    with asker, other:
+
+        def ask() -> str:
+            with pytest.raises(CanisError) as caught:
+                asker.call("key.destroy", name=name)
+            assert caught.value.name == "approval_required"
+            return str(asker.call("approval.list", waiting=True)["requests"][0]["id"])
+
+        assert asker.call("approval.cancel", id=ask())["state"] == "cancelled"
+        assert other.call("approval.deny", id=ask(), reason="no")["reason"] == "no"
+        request = ask()
+        assert other.call("approval.approve", id=request)["state"] == "approved"
+        assert asker.call("key.destroy", name=name)["state"] == "destroyed"
+        assert asker.call("approval.show", id=request)["state"] == "executed"
+
+
 def isolated(canis: Checked) -> None:
     made = canis.call("tenant.create", name="shop", max_keys=1)
     assert made["token"].startswith("canis_") and made["tenant"]["keys"] == 0
@@ -289,7 +315,7 @@ def audit(canis: Checked) -> None:
     assert report["lines"] >= len(found) and not report["broken"]
 
 
-@pytest.mark.parametrize("work", [look, live, use, carry, keep, slots, credentials, isolated, streams, pkcs11, roots, tenants, backups, sealing, audit])
+@pytest.mark.parametrize("work", [look, live, use, carry, keep, slots, credentials, approvals, isolated, streams, pkcs11, roots, tenants, backups, sealing, audit])
 def test_operations(canis: Checked, work: Callable[[Checked], None]) -> None:
     work(canis)
 

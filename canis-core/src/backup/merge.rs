@@ -5,6 +5,7 @@ use super::check::{BackupFacts, Opened};
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
+use crate::keyring::approval::APPROVAL;
 use crate::keyring::record::Tenant;
 use crate::keyring::store_rows::place;
 use crate::secret::SecretBytes;
@@ -116,6 +117,8 @@ impl<'a> Merge<'a> {
                 self.destroyed(there, row)
             }
             Row::Policy(policy) if self.strange.contains(&policy.tenant_id) => Ok(()),
+            // What was approved once is not approved again.
+            Row::Policy(policy) if policy.kind == APPROVAL => Ok(()),
             // One that was taken away may have allowed what nobody is to do any more.
             Row::Policy(policy) => {
                 let there = store.policy(policy.tenant_id, policy.kind, &policy.name)?.is_some();

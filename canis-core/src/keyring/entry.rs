@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 /// An entry, authenticated; its private half stays sealed.
 pub(crate) struct Entry {
-    row: EntryRow,
+    pub(crate) row: EntryRow,
     pub(crate) record: EntryRecord,
     pub(crate) kind: Option<KeyType>,
 }

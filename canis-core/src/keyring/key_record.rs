@@ -51,6 +51,9 @@ pub(crate) struct KeyRecord {
     /// Where its versions come from. Stands in the third shape's flags.
     #[wincode(skip)]
     pub(crate) source: Source,
+    /// How many others have to approve that it leaves or is destroyed. Stands in the fourth shape.
+    #[wincode(skip)]
+    pub(crate) approvals: u8,
 }
 
 /// Where the versions of a key come from.
@@ -98,6 +101,8 @@ enum StoredKey {
     V2(KeyRecord),
     /// With flags: [`ALWAYS_AUTHENTICATE`], [`OUTSIDE`], [`PUBLIC_HALF`], [`LIMITED`].
     V3(KeyRecord, u8),
+    /// With flags, and how many have to approve.
+    V4(KeyRecord, u8, u8),
 }
 
 const ALWAYS_AUTHENTICATE: u8 = 1;
@@ -129,6 +134,7 @@ impl From<KeyRecordV1> for KeyRecord {
             always_authenticate: false,
             limited: false,
             source: Source::Here,
+            approvals: 0,
         }
     }
 }
@@ -158,6 +164,7 @@ impl KeyRecord {
             always_authenticate: false,
             limited: false,
             source: Source::Here,
+            approvals: 0,
         }
     }
 
@@ -195,9 +202,10 @@ impl KeyRecord {
 
     /// The bytes. A key without flags is written without them.
     pub(crate) fn encode(&self) -> Result<Vec<u8>> {
-        let stored = match self.flags() {
-            0 => StoredKey::V2(self.clone()),
-            flags => StoredKey::V3(self.clone(), flags),
+        let stored = match (self.flags(), self.approvals) {
+            (0, 0) => StoredKey::V2(self.clone()),
+            (flags, 0) => StoredKey::V3(self.clone(), flags),
+            (flags, approvals) => StoredKey::V4(self.clone(), flags, approvals),
         };
         wincode::serialize(&stored)
             .map_err(|e| Error::internal(format!("cannot write the record of a key: {e}")))
@@ -209,6 +217,9 @@ impl KeyRecord {
             Ok(StoredKey::V1(old)) => Some(old.into()),
             Ok(StoredKey::V2(record)) => Some(record),
             Ok(StoredKey::V3(record, flags)) => record.with_flags(flags),
+            Ok(StoredKey::V4(record, flags, approvals)) => {
+                record.with_flags(flags).map(|record| KeyRecord { approvals, ..record })
+            }
             Err(_) => None,
         };
         let unknown = "the record of a key is of a format this CANIS does not know";
@@ -248,6 +259,14 @@ mod tests {
             assert!(KeyRecord::decode(&bytes[..cut]).is_err());
         }
         assert!(KeyRecord::decode(&[first_shape(), vec![0]].concat()).is_err());
+    }
+
+    #[test]
+    fn approvals_make_the_fourth_shape() {
+        let guarded = KeyRecord { approvals: 2, limited: true, ..KeyRecord::decode(&first_shape()).unwrap() };
+        let bytes = guarded.encode().unwrap();
+        assert_eq!((&bytes[..4], &bytes[bytes.len() - 2..]), (&[3, 0, 0, 0][..], &[8, 2][..]));
+        assert_eq!(KeyRecord::decode(&bytes).unwrap(), guarded);
     }
 
     #[test]

@@ -25,6 +25,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 pub(crate) mod accumulator;
 mod anchor;
+pub(crate) mod approval;
+pub(crate) mod approval_record;
 pub(crate) mod backups;
 mod brought;
 pub(crate) mod change;
@@ -33,6 +35,7 @@ pub(crate) mod counts;
 pub(crate) mod entry;
 pub(crate) mod figures;
 mod grace;
+pub(crate) mod intent;
 pub(crate) mod key;
 pub(crate) mod key_record;
 pub(crate) mod key_rules;
@@ -54,6 +57,7 @@ mod schedule;
 pub(crate) mod seal;
 mod sealing;
 mod search;
+mod spending;
 pub(crate) mod standing;
 pub(crate) mod store_rows;
 pub(crate) mod tenant;
@@ -62,6 +66,7 @@ mod token_list;
 pub(crate) mod uses;
 mod wrapping_key;
 
+use approval::Asking;
 use counted::{Books, Counted, Counting};
 use key::Key;
 use object::CachedObject;
@@ -70,6 +75,7 @@ use record::StoreFacts;
 use seal::{RowSealer, derive_xaes};
 use sealing::Sealing;
 use search::{Answer, Asked};
+use spending::Spending;
 use tenant::OpenTenant;
 use uses::Uses;
 
@@ -123,6 +129,8 @@ pub struct Keyring {
     root_turns: AtomicU64,
     /// The audit log, if one is kept.
     pub(crate) log: Option<Arc<Log>>,
+    /// Where requests for approval go.
+    asking: Asking,
 }
 
 /// Whether the root key is at hand.
@@ -193,6 +201,7 @@ impl Keyring {
         };
         let books = Arc::new(Books::new(counting));
         let store: Arc<dyn Store> = Arc::new(Counted::over(store, Arc::clone(&books)));
+        let store: Arc<dyn Store> = Arc::new(Spending(store));
         Ok(Keyring {
             books,
             memory: anchor::Memory::default(),
@@ -222,6 +231,7 @@ impl Keyring {
             root_gate: RwLock::new(()),
             root_turns: AtomicU64::new(0),
             log: None,
+            asking: Asking::Here,
             store,
             provider,
             clock,

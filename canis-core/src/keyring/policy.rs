@@ -100,7 +100,8 @@ impl Keyring {
         old: Option<&KeptPolicy>,
         record: &PolicyRecord,
     ) -> Result<u64> {
-        if old.is_none() && self.store.policies(tenant)?.len() >= MOST {
+        let texts = |row: &&PolicyRow| [TextKind::Policy as u8, TextKind::Role as u8].contains(&row.kind);
+        if old.is_none() && self.store.policies(tenant)?.iter().filter(texts).count() >= MOST {
             let why =
                 format!("a tenant has at most {MOST} policies and roles; delete those that nobody bears");
             return Err(Error::new(ErrorCode::TooLarge, why));

@@ -110,6 +110,9 @@ pub(crate) struct Token {
     pub(crate) bound_to: Option<[u8; 32]>,
     /// From when it is renewed it lives so long, in microseconds; `None` if it cannot be renewed.
     pub(crate) renewal: Option<i64>,
+    /// Who made it, and who made that, and so on: so that it is told from somebody else's. Stands in the fourth shape.
+    #[wincode(skip)]
+    pub(crate) lineage: Vec<[u8; 16]>,
 }
 
 /// What a credential is.
@@ -146,6 +149,8 @@ enum StoredToken {
     V1(FirstToken),
     V2(SecondToken),
     V3(Token),
+    /// With its lineage.
+    V4(Token, Vec<[u8; 16]>),
 }
 
 impl From<FirstToken> for SecondToken {
@@ -173,6 +178,7 @@ impl From<SecondToken> for Token {
             uses_left,
             bound_to,
             renewal,
+            lineage: Vec::new(),
         }
     }
 }
@@ -180,7 +186,11 @@ impl From<SecondToken> for Token {
 impl Token {
     /// The bytes.
     pub(crate) fn encode(&self) -> Result<Vec<u8>> {
-        wincode::serialize(&StoredToken::V3(self.clone()))
+        let stored = match &*self.lineage {
+            [] => StoredToken::V3(self.clone()),
+            lineage => StoredToken::V4(self.clone(), lineage.to_vec()),
+        };
+        wincode::serialize(&stored)
             .map_err(|e| Error::internal(format!("cannot write the record of a token: {e}")))
     }
 
@@ -190,6 +200,7 @@ impl Token {
             Ok(StoredToken::V1(first)) => Ok(SecondToken::from(first).into()),
             Ok(StoredToken::V2(second)) => Ok(second.into()),
             Ok(StoredToken::V3(record)) => Ok(record),
+            Ok(StoredToken::V4(record, lineage)) => Ok(Token { lineage, ..record }),
             Err(_) => Err(Error::new(
                 ErrorCode::StoreFormat,
                 "the record of a token is of a format this CANIS does not know",
@@ -334,6 +345,7 @@ mod tests {
             uses_left: None,
             bound_to: None,
             renewal: None,
+            lineage: Vec::new(),
         };
         let bytes = token.encode().unwrap();
         // bincode's legacy layout: u32 variant, fields in order, little endian, u64 lengths, Option as one byte.

@@ -1,6 +1,8 @@
 //! Several operations as one transaction: they run on a draft, which is committed at the end.
 
+use super::approval::Asking;
 use super::sealing::Sealing;
+use super::spending::Spending;
 use super::uses::Uses;
 use super::{Keyring, RootState, cache};
 use crate::audit::{Audited, Recorder};
@@ -30,7 +32,7 @@ impl Core {
         loop {
             tries += 1;
             let draft = Arc::new(Draft::over(Arc::clone(&self.keyring.store)));
-            let core = self.drafted(&draft);
+            let core = self.drafted(&draft, self.keyring.asking.of_draft(&self.keyring.store));
             let settle = |failed: Option<&Error>| match &self.recorder {
                 Some(recorder) => recorder.settle(core.recorder.as_ref(), failed),
                 None => Ok(()),
@@ -77,7 +79,7 @@ impl Core {
     /// Those of `work`.
     pub fn rehearse<T>(&self, work: impl FnOnce(&Core) -> Result<T>) -> Result<T> {
         let draft = Arc::new(Draft::over(Arc::clone(&self.keyring.store)));
-        let core = self.drafted(&draft);
+        let core = self.drafted(&draft, Asking::Not);
         let done = work(&core);
         if let Some(recorder) = &self.recorder {
             recorder.rehearsed(core.recorder.as_ref())?;
@@ -86,21 +88,20 @@ impl Core {
     }
 
     /// The same core over a draft.
-    fn drafted(&self, draft: &Arc<Draft>) -> Core {
+    fn drafted(&self, draft: &Arc<Draft>, asking: Asking) -> Core {
         let recorder = self.recorder.as_ref().map(Recorder::of_draft);
+        let spending: Arc<dyn Store> = Arc::new(Spending(Arc::<Draft>::clone(draft)));
         let store: Arc<dyn Store> = match &recorder {
-            Some(recorder) => {
-                Arc::new(Audited { store: Arc::<Draft>::clone(draft), log: Arc::clone(&recorder.log) })
-            }
-            None => Arc::<Draft>::clone(draft),
+            Some(recorder) => Arc::new(Audited { store: spending, log: Arc::clone(&recorder.log) }),
+            None => spending,
         };
-        Core { keyring: self.keyring.drafted(store), recorder }
+        Core { keyring: self.keyring.drafted(store, asking), recorder }
     }
 }
 
 impl Keyring {
     /// The same keyring over a draft: root and open tenants are shared, what is cached is not.
-    fn drafted(&self, store: Arc<dyn Store>) -> Keyring {
+    fn drafted(&self, store: Arc<dyn Store>, asking: Asking) -> Keyring {
         let root: RootState = self.root_state();
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner).clone();
         Keyring {
@@ -132,6 +133,7 @@ impl Keyring {
             root_gate: RwLock::new(()),
             root_turns: AtomicU64::new(0),
             log: self.log.clone(),
+            asking,
             store,
             provider: self.provider,
             clock: Arc::clone(&self.clock),

@@ -49,6 +49,8 @@ pub(crate) struct NewCredential<'a> {
     pub(crate) bound_to: Option<[u8; 32]>,
     /// How long it lives from each renewal, in microseconds, if it can be renewed.
     pub(crate) renewal: Option<i64>,
+    /// Who makes it, and who made that, and so on.
+    pub(crate) lineage: Vec<[u8; 16]>,
 }
 
 /// What somebody shows of himself, and where he is seen to come from.
@@ -268,6 +270,7 @@ impl Keyring {
             uses_left: new.uses,
             bound_to: new.bound_to,
             renewal: new.renewal,
+            lineage: new.lineage.clone(),
         };
         let sealed = self.seal_store_row(&place("tokens", tenant, id, 1), &record.encode()?)?;
         Ok(TokenRow { id, tenant_id: tenant, revision: 1, sealed })

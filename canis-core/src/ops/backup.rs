@@ -4,9 +4,10 @@ use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
 use crate::keyring::backups::Opener;
+use crate::keyring::intent::Intent;
 use crate::root::SlotView;
 use canis_proto::backup::{BackupMade, BackupPiece, CreateBackup, ReadBackup};
-use canis_proto::{Error, Id, Result};
+use canis_proto::{Capability, Error, Id, Result};
 
 /// Bytes of one answer.
 const PIECE: usize = 1 << 20;
@@ -14,6 +15,10 @@ const PIECE: usize = 1 << 20;
 impl Run for CreateBackup<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::System
+    }
+
+    fn intent(&self, _: &Keyring, _: &Caller) -> Result<Option<Intent>> {
+        Ok(Some(Intent::of(Capability::Admin, self, &["slot", "public_key"])))
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<BackupMade> {

@@ -5,6 +5,7 @@ use super::authenticate::NewCredential;
 use crate::caller::Caller;
 use crate::core::{Facts, Resource, Run};
 use crate::keyring::Keyring;
+use crate::keyring::intent::Intent;
 use crate::keyring::record::{CredentialKind, Token};
 use crate::policy::{Rights, is_network};
 use crate::store::{Change, Row, TokenRow};
@@ -12,6 +13,7 @@ use canis_proto::credential::{
     CreateCredential, CredentialInfo, CredentialList, CredentialMade, CredentialRevoked, ListCredentials,
     MAX_CREDENTIAL_NAME, RenewCredential, RevokeCredential, ShowCredential,
 };
+use canis_proto::message::WireRequest;
 use canis_proto::{Capabilities, Capability, Error, ErrorCode, Id, Result, quote};
 
 /// The most credentials of one tenant: as many as one answer lists.
@@ -23,6 +25,12 @@ const MOST_NAMED: usize = 256;
 impl Run for CreateCredential<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::Part("credentials")
+    }
+
+    fn intent(&self, keyring: &Keyring, caller: &Caller) -> Result<Option<Intent>> {
+        let told = CreateCredential::FIELDS.iter().map(|field| field.name).collect::<Vec<_>>();
+        let tenant = keyring.tenant_meant(caller, &self.tenant)?;
+        Ok(Some(Intent::of(Capability::Admin, self, &told).in_tenant(tenant)))
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<CredentialMade> {
@@ -177,6 +185,7 @@ impl Keyring {
             uses: (request.uses > 0).then_some(request.uses),
             bound_to,
             renewal: lifetime.filter(|_| request.renewable),
+            lineage: self.lineage_of_child(caller)?,
         })
     }
 

@@ -6,6 +6,7 @@ use crate::core::{Facts, Resource, Run};
 use crate::format::{Checked, Given, pem};
 use crate::keyring::Keyring;
 use crate::keyring::entry::{Entry, NewEntry, not_found, parse};
+use crate::keyring::intent::Intent;
 use crate::keyring::tenant::OpenTenant;
 use crate::secret::SecretBytes;
 use crate::store::Change;
@@ -53,6 +54,10 @@ impl Run for PutEntry<'_> {
 impl Run for DeleteEntry<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::Entry(&self.id)
+    }
+
+    fn intent(&self, _: &Keyring, _: &Caller) -> Result<Option<Intent>> {
+        Ok(Some(Intent::of(Capability::Delete, self, &["id", "revision"])))
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<EntryDeleted> {

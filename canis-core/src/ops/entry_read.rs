@@ -3,6 +3,7 @@
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
+use crate::keyring::intent::Intent;
 use canis_proto::answer::{Entry, EntryList};
 use canis_proto::message::{GetEntry, ListEntries};
 use canis_proto::{Capability, EntryId, Id, Result};
@@ -17,6 +18,17 @@ const ROWS: usize = 256;
 impl Run for GetEntry<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::Entry(&self.id)
+    }
+
+    fn intent(&self, keyring: &Keyring, caller: &Caller) -> Result<Option<Intent>> {
+        if !self.private {
+            return Ok(None);
+        }
+        let id = EntryId::parse(&self.id)?;
+        let entry = keyring.entry(&*keyring.tenant(caller.tenant()?)?, id.as_str())?;
+        let revision = entry.info().revision;
+        let intent = Intent::of(Capability::Export, self, &["id"]).bound_to(entry.row.id);
+        Ok(Some(intent.with(&[&revision.to_be_bytes()]).telling("revision", revision.to_string())))
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Entry> {

@@ -4,6 +4,7 @@ use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
 use crate::keyring::change::KeyChange;
+use crate::keyring::intent::Intent;
 use crate::keyring::key::Key;
 use crate::keyring::key_record::KeyRecord;
 use crate::keyring::tenant::OpenTenant;
@@ -11,12 +12,20 @@ use crate::object::Object;
 use crate::store::{Change, ObjectQuery};
 use canis_proto::answer::KeyInfo;
 use canis_proto::message::{CancelDestroyKey, DestroyKey};
-use canis_proto::{Error, ErrorCode, Id, KeyState, Result};
+use canis_proto::{Capability, Error, ErrorCode, Id, KeyState, Result};
 use std::sync::Arc;
 
 impl Run for DestroyKey<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::Key(&self.name)
+    }
+
+    fn intent(&self, keyring: &Keyring, caller: &Caller) -> Result<Option<Intent>> {
+        let tenant = keyring.tenant(caller.tenant()?)?;
+        let key = keyring.key(&tenant, &self.name)?;
+        refuse_destroying(&key)?;
+        let intent = Intent::of(Capability::Delete, self, &["name", "delay"]).bound_to(key.id);
+        Ok(Some(intent.by_at_least(key.record.approvals)))
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<KeyInfo> {

@@ -11,6 +11,7 @@ use crate::crypto::public_parts::PublicParts;
 use crate::crypto::{KeyWrap, from_outside, rsa_aes_wrap};
 use crate::format::jwk;
 use crate::keyring::Keyring;
+use crate::keyring::intent::Intent;
 use crate::keyring::key::Key;
 use crate::keyring::key_record::Source;
 use crate::keyring::key_rules::refuse_legacy;
@@ -27,10 +28,22 @@ impl Run for ExportKey<'_> {
         Resource::Key(&self.name)
     }
 
+    fn intent(&self, keyring: &Keyring, caller: &Caller) -> Result<Option<Intent>> {
+        let tenant = keyring.tenant(caller.tenant()?)?;
+        let key = keyring.key(&tenant, &self.name)?;
+        may_leave(&key, self.is_wrapped())?;
+        // The current version may be another one by then.
+        let version = if self.version == 0 { key.record.current_version } else { self.version };
+        let told = ["name", "format", "wrapping_key", "wrapping_public_key"];
+        let intent = Intent::of(Capability::Export, self, &told).bound_to(key.id);
+        let intent = intent.with(&[&version.to_be_bytes()]).telling("version", version.to_string());
+        Ok(Some(intent.by_at_least(key.record.approvals)))
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<ExportedKey> {
         let tenant = keyring.tenant(caller.tenant()?)?;
         let key = keyring.key(&tenant, &self.name)?;
-        let wrapped = !self.wrapping_key.is_empty() || !self.wrapping_public_key.is_empty();
+        let wrapped = self.is_wrapped();
         if !self.wrapping_key.is_empty() {
             keyring.require_by_policy(caller, Capability::Encrypt, Resource::Key(&self.wrapping_key))?;
         }

@@ -166,6 +166,7 @@ fn metadata(tenant: &OpenTenant, key: &Key, versions: Vec<VersionInfo>) -> KeyIn
         destroy_at: record.destroy_at,
         interval: record.interval(),
         retain_versions: record.retain_versions,
+        approvals: (record.approvals > 0).then(|| record.approvals.into()),
         uses: None,
         last_used_at: None,
         next_rotation_at: record.due_at().filter(|_| key.state == KeyState::Active),

@@ -4,18 +4,30 @@ use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
 use crate::keyring::change::KeyChange;
+use crate::keyring::intent::Intent;
 use crate::keyring::key::Key;
 use crate::keyring::key_record::KeyRecord;
 use crate::keyring::tenant::OpenTenant;
 use crate::object::Object;
 use crate::store::{Change, ObjectQuery};
 use canis_proto::answer::KeyInfo;
-use canis_proto::message::UpdateKey;
-use canis_proto::{Error, ErrorCode, Result};
+use canis_proto::approval::MAX_APPROVALS;
+use canis_proto::message::{UpdateKey, WireRequest};
+use canis_proto::{Capability, Error, ErrorCode, Result};
 
 impl Run for UpdateKey<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::Key(&self.name)
+    }
+
+    fn intent(&self, keyring: &Keyring, caller: &Caller) -> Result<Option<Intent>> {
+        let tenant = keyring.tenant(caller.tenant()?)?;
+        let key = keyring.key(&tenant, &self.name)?;
+        let before = key.record.approvals;
+        let fewer = self.approvals.is_some_and(|wanted| wanted < before.into());
+        let told = UpdateKey::FIELDS.iter().map(|field| field.name).collect::<Vec<_>>();
+        let intent = Intent::of(Capability::Update, self, &told).bound_to(key.id);
+        Ok(Some(intent.by_at_least(if fewer { before } else { 0 })))
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<KeyInfo> {
@@ -63,6 +75,12 @@ fn updated(old: &KeyRecord, request: &UpdateKey<'_>, now: i64) -> Result<KeyReco
     }
     if let Some(versions) = request.retain_versions {
         record.retain(versions)?;
+    }
+    if let Some(approvals) = request.approvals {
+        record.approvals =
+            u8::try_from(approvals).ok().filter(|_| approvals <= MAX_APPROVALS).ok_or_else(|| {
+                Error::invalid(format!("`approvals` of a key is from 0 to {MAX_APPROVALS}, not {approvals}"))
+            })?;
     }
     Ok(record)
 }

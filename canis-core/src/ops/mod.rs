@@ -3,6 +3,7 @@
 mod accept_store;
 mod admit;
 mod aes_gcm;
+mod approval;
 mod audit;
 pub(crate) mod authenticate;
 mod backup;

@@ -7,6 +7,7 @@ use super::object_keep::{NewKey, Origin};
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
+use crate::keyring::intent::Intent;
 use crate::keyring::seal::fresh_id;
 use crate::object::{Content, CopyObject, Object};
 use crate::store::Change;
@@ -16,6 +17,16 @@ use canis_proto::{Capability, Error, ErrorCode, Id, Result};
 impl Run for CopyObject {
     fn resource(&self) -> Resource<'_> {
         Resource::Objects
+    }
+
+    fn intent(&self, keyring: &Keyring, caller: &Caller) -> Result<Option<Intent>> {
+        // A session's copy has no material of its own: every use asks the key.
+        if self.session.is_some() {
+            return Ok(None);
+        }
+        let intent = keyring.intent_on(caller, self.object, Capability::Export)?;
+        let path = keyring.path_of(caller, Resource::Object(self.object))?;
+        Ok(intent.map(|intent| intent.at(path)))
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Id> {

@@ -3,11 +3,12 @@
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
+use crate::keyring::intent::Intent;
 use crate::keyring::key_record::KeyRecord;
 use crate::object::{Content, DestroyObject, KeyFacts, Object, UpdateObject, VALUE_LEN};
 use crate::store::{Change, ObjectQuery};
 use crate::token::Role;
-use canis_proto::{Error, ErrorCode, Id, Result, Usage};
+use canis_proto::{Capability, Error, ErrorCode, Id, Result, Usage};
 
 impl Run for UpdateObject {
     fn resource(&self) -> Resource<'_> {
@@ -145,6 +146,10 @@ pub(super) fn check_facts(old: &KeyFacts, new: &KeyFacts, role: Option<Role>) ->
 impl Run for DestroyObject {
     fn resource(&self) -> Resource<'_> {
         Resource::Object(self.object)
+    }
+
+    fn intent(&self, keyring: &Keyring, caller: &Caller) -> Result<Option<Intent>> {
+        keyring.intent_on(caller, self.object, Capability::Delete)
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<()> {

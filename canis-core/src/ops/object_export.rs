@@ -4,13 +4,18 @@ use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::crypto::private_parts::PrivateParts;
 use crate::keyring::Keyring;
+use crate::keyring::intent::Intent;
 use crate::object::{ExportObject, Object};
 use crate::secret::SecretBytes;
-use canis_proto::{Error, ErrorCode, KeyState, Result};
+use canis_proto::{Capability, Error, ErrorCode, Id, KeyState, Result};
 
 impl Run for ExportObject {
     fn resource(&self) -> Resource<'_> {
         Resource::Object(self.object)
+    }
+
+    fn intent(&self, keyring: &Keyring, caller: &Caller) -> Result<Option<Intent>> {
+        keyring.intent_on(caller, self.object, Capability::Export)
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<PrivateParts> {
@@ -32,6 +37,31 @@ pub(super) enum Leave {
 }
 
 impl Keyring {
+    /// What somebody is about to do who takes the material of an object out or destroys it; `None` for what shows none, or is
+    /// gone with its session anyway.
+    ///
+    /// # Errors
+    /// `object_not_found`, `tenant_locked`.
+    pub(super) fn intent_on(
+        &self,
+        caller: &Caller,
+        object: Id,
+        capability: Capability,
+    ) -> Result<Option<Intent>> {
+        let object = self.visible(caller, object)?;
+        let Some((key, version)) = object.key.filter(|_| object.content.class.is_secret()) else {
+            return Ok(None);
+        };
+        if object.session.is_some() && capability == Capability::Delete {
+            return Ok(None);
+        }
+        let kept = self.key_by_id(&*self.tenant(caller.tenant()?)?, key)?;
+        let arguments = [&object.id.0[..], &version.to_be_bytes()].concat();
+        let intent = Intent::of_bytes(capability, arguments).bound_to(key).telling("key", &*kept.record.name);
+        let intent = intent.telling("version", version.to_string());
+        Ok(Some(intent.by_at_least(kept.record.approvals)))
+    }
+
     /// The material of an object's key, if it may leave so. What its attributes promise and what the key's own row
     /// allows at this moment must agree: CKA_EXTRACTABLE is `exportable`, CKA_SENSITIVE = false is
     /// `allow_plaintext_backup`.

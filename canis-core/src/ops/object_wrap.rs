@@ -9,6 +9,7 @@ use crate::crypto::{
     AesKey, BLOCK, BlockMode, CipherStream, Direction, GCM_NONCE, GCM_TAG, Iv, KeyWrap, rsa_aes_wrap,
 };
 use crate::keyring::Keyring;
+use crate::keyring::intent::Intent;
 use crate::keyring::role::{Grant, Roles};
 use crate::keyring::tenant::OpenTenant;
 use crate::object::{
@@ -20,6 +21,20 @@ use canis_proto::{Capability, Error, ErrorCode, Family, Id, Result, Usage};
 impl Run for WrapKey<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::Object(self.key)
+    }
+
+    fn intent(&self, keyring: &Keyring, caller: &Caller) -> Result<Option<Intent>> {
+        let Some(intent) = keyring.intent_on(caller, self.key, Capability::Export)? else { return Ok(None) };
+        let by = keyring.visible(caller, self.wrapper)?;
+        let label = String::from_utf8_lossy(&by.content.label).into_owned();
+        let mechanisms: Vec<u8> = self.how.mechanisms().iter().flat_map(|one| one.to_be_bytes()).collect();
+        let intent = intent.with(&[&self.wrapper.0, &mechanisms]);
+        Ok(Some(intent.telling("wrapping_object", self.wrapper.to_string()).telling("wrapping_label", label)))
+    }
+
+    /// Who only asks how long it will be has not got it.
+    fn gives(answer: &Wrapped) -> bool {
+        answer.bytes.is_some()
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Wrapped> {

@@ -4,6 +4,7 @@
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
+use crate::keyring::intent::Intent;
 use crate::keyring::policy::KeptPolicy;
 use crate::keyring::policy_record::{PolicyRecord, TextKind};
 use crate::keyring::roles::KeptRole;
@@ -18,6 +19,12 @@ use std::sync::Arc;
 impl Run for PutPolicy<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::Policy(&self.name)
+    }
+
+    fn intent(&self, keyring: &Keyring, caller: &Caller) -> Result<Option<Intent>> {
+        let intent = Intent::of(Capability::Admin, self, &["name", "text", "revision", "force"]);
+        let new = Policy::read(&self.text)?;
+        keyring.lowering(caller, &self.name, &new, intent).map(Some)
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<PolicyInfo> {
@@ -76,6 +83,12 @@ impl Run for DeletePolicy<'_> {
         Resource::Policy(&self.name)
     }
 
+    fn intent(&self, keyring: &Keyring, caller: &Caller) -> Result<Option<Intent>> {
+        let intent = Intent::of(Capability::Admin, self, &["name", "revision", "force"]);
+        let nothing = Policy::read("")?;
+        keyring.lowering(caller, &self.name, &nothing, intent).map(Some)
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<PolicyDeleted> {
         let tenant = caller.tenant()?;
         let old = keyring.policy(tenant, &self.name)?;
@@ -127,6 +140,16 @@ pub(super) fn expect(
 }
 
 impl Keyring {
+    /// The same, which those have to approve whose approvals policy `name` demands now and would no longer as `new`.
+    fn lowering(&self, caller: &Caller, name: &str, new: &Policy, mut intent: Intent) -> Result<Intent> {
+        if let Some(old) = self.policy_if_there(caller.tenant()?, name)? {
+            // One that this CANIS does not understand is replaced by who may do anything; see below.
+            let lost = old.rules().map(|old| old.lowered(new).into_iter().cloned().collect::<Vec<_>>());
+            intent.demands.extend(lost.unwrap_or_default());
+        }
+        Ok(intent)
+    }
+
     /// Refuses a text that denies less than the one before, if the caller may not do what it denied.
     fn may_lift(&self, caller: &Caller, old: &KeptPolicy, new: &Rights) -> Result<()> {
         // What this CANIS does not understand is replaced by who may do anything.

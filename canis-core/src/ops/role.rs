@@ -6,16 +6,24 @@ use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::identity::{Binding, Role};
 use crate::keyring::Keyring;
+use crate::keyring::intent::Intent;
 use crate::keyring::policy::KeptPolicy;
 use crate::keyring::policy_record::{PolicyRecord, TextKind};
 use crate::policy::Rights;
 use canis_proto::policy::check_policy_name;
 use canis_proto::role::{DeleteRole, GetRole, ListRoles, PutRole, RoleDeleted, RoleInfo, RoleList, RoleText};
-use canis_proto::{Capabilities, Error, ErrorCode, Id, Result};
+use canis_proto::{Capabilities, Capability, Error, ErrorCode, Id, Result};
 
 impl Run for PutRole<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::Role(&self.name)
+    }
+
+    fn intent(&self, keyring: &Keyring, caller: &Caller) -> Result<Option<Intent>> {
+        let tenant = keyring.tenant_meant(caller, &self.tenant)?;
+        Ok(Some(
+            Intent::of(Capability::Admin, self, &["name", "text", "tenant", "revision"]).in_tenant(tenant),
+        ))
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<RoleInfo> {
@@ -73,6 +81,11 @@ impl Run for ListRoles<'_> {
 impl Run for DeleteRole<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::Role(&self.name)
+    }
+
+    fn intent(&self, keyring: &Keyring, caller: &Caller) -> Result<Option<Intent>> {
+        let tenant = keyring.tenant_meant(caller, &self.tenant)?;
+        Ok(Some(Intent::of(Capability::Admin, self, &["name", "tenant", "revision"]).in_tenant(tenant)))
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<RoleDeleted> {

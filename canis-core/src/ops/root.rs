@@ -3,6 +3,7 @@
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
+use crate::keyring::intent::Intent;
 use crate::keyring::root_key::Fate;
 use crate::root::{Credential, NewRoot, Share, SlotView, TokenName, WrapMechanism, hsm_of, recipient_of};
 use crate::secret::SecretBytes;
@@ -13,7 +14,8 @@ use canis_proto::root::{
     AddRoot, ListRoots, RemoveRoot, RootFields, RootKeyRotated, RootList, RootRemoved, RootSlotInfo,
     RotateRoot, RotateRootKey, TestRoot,
 };
-use canis_proto::{Error, ErrorCode, Id, Result, quote};
+use canis_proto::value::{Map, Value};
+use canis_proto::{Capability, Error, ErrorCode, Id, Result, quote};
 use std::collections::BTreeMap;
 
 impl Run for ListRoots {
@@ -33,6 +35,10 @@ impl Run for AddRoot<'_> {
         Resource::Part("roots")
     }
 
+    fn intent(&self, _: &Keyring, _: &Caller) -> Result<Option<Intent>> {
+        Ok(Some(root_intent(self)))
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<RootSlotInfo> {
         keyring.add_root(new_root(keyring, self.root(), caller)?).map(told)
     }
@@ -43,6 +49,10 @@ impl Run for RotateRoot<'_> {
         Resource::Part("roots")
     }
 
+    fn intent(&self, keyring: &Keyring, _: &Caller) -> Result<Option<Intent>> {
+        Ok(Some(root_intent(self).bound_to(keyring.slot_named(&self.slot)?.id)))
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<RootSlotInfo> {
         keyring.renew_root(&self.slot, new_root(keyring, self.root(), caller)?).map(told)
     }
@@ -51,6 +61,10 @@ impl Run for RotateRoot<'_> {
 impl Run for RemoveRoot<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::Part("roots")
+    }
+
+    fn intent(&self, keyring: &Keyring, _: &Caller) -> Result<Option<Intent>> {
+        Ok(Some(root_intent(self).bound_to(keyring.slot_named(&self.slot)?.id)))
     }
 
     fn run(self, keyring: &Keyring, _: &Caller) -> Result<RootRemoved> {
@@ -80,11 +94,37 @@ impl Run for RotateRootKey<'_> {
         Resource::Part("roots")
     }
 
+    fn intent(&self, _: &Keyring, _: &Caller) -> Result<Option<Intent>> {
+        let keep = self.keep.iter().map(|kept| Value::Map(without_secrets(kept.clone()))).collect();
+        let drop = self.drop.iter().map(|slot| Value::from(&**slot)).collect();
+        let asked = Map::new().with("keep", Value::Array(keep)).with("drop", Value::Array(drop));
+        Ok(Some(Intent::of_map(Capability::Admin, &asked, &["keep", "drop"])))
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<RootKeyRotated> {
         let fates = fates(self, keyring, caller)?;
         let root_key = keyring.replace_root_key(fates)?;
         let slots = keyring.root_slots()?.into_iter().map(told).collect();
         Ok(RootKeyRotated { root_key, slots })
+    }
+}
+
+/// What is about to be done with a root. What opens it is drawn anew each time that somebody asks, as shares are, or is not
+/// for others to see: they approve a root of its kind and with its parameters.
+fn root_intent<'a, R: WireRequest<'a>>(request: &R) -> Intent {
+    let told = R::FIELDS.iter().map(|field| field.name).collect::<Vec<_>>();
+    Intent::of_map(Capability::Admin, &without_secrets(request.to_map()), &told)
+}
+
+fn without_secrets(mut root: Map<'_>) -> Map<'_> {
+    const HASH: usize = 32;
+    let hashes = root.take("hashes");
+    drop((root.take("secret"), root.take("split")));
+    match hashes {
+        Some(Value::Bytes(hashes)) if !hashes.is_empty() => {
+            root.with("hashes", u64::try_from(hashes.len() / HASH).unwrap_or(u64::MAX))
+        }
+        _ => root,
     }
 }
 

@@ -6,6 +6,7 @@ use crate::application::Application;
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
+use crate::keyring::intent::Intent;
 use crate::keyring::tenant::{Protection, TenantInfo};
 use crate::secret::SecretBytes;
 use crate::token::{DeleteToken, InitUserPin, Login, Logout, Pin, PinState, Role, TokenInfo};
@@ -13,7 +14,8 @@ use canis_proto::slot::{
     DeleteSlot, InitSlot, ListSlots, PinInfo, SetSlotPin, SlotDeleted, SlotInfo, SlotList, SlotToken,
     UnlockSlot,
 };
-use canis_proto::{Error, ErrorCode, Result, quote};
+use canis_proto::value::Map;
+use canis_proto::{Capability, Error, ErrorCode, Result, quote};
 use std::sync::Arc;
 
 impl Run for ListSlots {
@@ -122,6 +124,15 @@ impl Run for UnlockSlot<'_> {
 impl Run for DeleteSlot<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::Token
+    }
+
+    fn intent(&self, keyring: &Keyring, caller: &Caller) -> Result<Option<Intent>> {
+        if self.preview {
+            return Ok(None);
+        }
+        let token = keyring.token_labelled(caller, &self.token)?;
+        let named = Map::new().with("token", &*self.token);
+        Ok(Some(Intent::of_map(Capability::Admin, &named, &["token"]).in_tenant(token.id).bound_to(token.id)))
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<SlotDeleted> {

@@ -6,6 +6,7 @@ use crate::audit::{note_number, note_text};
 use crate::caller::Caller;
 use crate::core::{Facts, Resource, Run};
 use crate::keyring::Keyring;
+use crate::keyring::intent::Intent;
 use crate::keyring::standing::Standing;
 use crate::keyring::tenant::{Protection, TenantInfo as Kept, new_tenant};
 use crate::setup::DEFAULT_TENANT;
@@ -161,6 +162,14 @@ impl Run for DeleteTenant<'_> {
         Resource::Tenant(&self.name)
     }
 
+    fn intent(&self, keyring: &Keyring, caller: &Caller) -> Result<Option<Intent>> {
+        if self.preview {
+            return Ok(None);
+        }
+        let tenant = keyring.tenant_named(caller, &self.name)?;
+        Ok(Some(Intent::of(Capability::Admin, self, &["name", "force"]).bound_to(tenant.id)))
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<TenantDeleted> {
         let tenant = keyring.tenant_named(caller, &self.name)?;
         if keyring.is_first(tenant.id)? {
@@ -171,7 +180,11 @@ impl Run for DeleteTenant<'_> {
         }
         let keys: Vec<KeyRow> =
             keyring.store.all_keys(tenant.id)?.into_iter().filter(|key| key.deleted_at.is_none()).collect();
-        if let Some(kept) = keys.iter().find(|key| !key.deletion_allowed && !self.force) {
+        let kept = match keys.iter().find(|key| !key.deletion_allowed) {
+            None => keyring.guarded_key(tenant.id, &keys)?,
+            kept => kept,
+        };
+        if let Some(kept) = kept.filter(|_| !self.force) {
             let Error { code, message, .. } = kept_by(&kept.name);
             return Err(Error::new(
                 code,

@@ -4,14 +4,22 @@ use super::token_init::kept_by;
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
+use crate::keyring::intent::Intent;
 use crate::keyring::tenant::Protection;
 use crate::store::{KeyRow, ObjectQuery};
 use crate::token::{DeleteToken, Deleted};
-use canis_proto::{Error, ErrorCode, Result};
+use canis_proto::{Capability, Error, ErrorCode, Result};
 
 impl Run for DeleteToken<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::Token
+    }
+
+    fn intent(&self, _: &Keyring, caller: &Caller) -> Result<Option<Intent>> {
+        let (caller, wanted) = (caller.tenant()?, !self.dry_run);
+        Ok(wanted.then(|| {
+            Intent::of_bytes(Capability::Admin, caller.0.to_vec()).telling("token", caller.to_string())
+        }))
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Deleted> {
@@ -29,7 +37,10 @@ impl Run for DeleteToken<'_> {
             keyring.store.all_keys(token.id)?.into_iter().filter(|key| key.deleted_at.is_none()).collect();
         match &self.so_pin {
             Some(pin) => drop(keyring.check_with_so_pin(&token, pin)?),
-            None if caller.is_owner() => refuse_undeletable(&keys)?,
+            None if caller.is_owner() => {
+                refuse_undeletable(&keys)?;
+                keyring.refuse_guarded(token.id, &keys)?;
+            }
             None => {
                 return Err(Error::new(
                     ErrorCode::LoginRequired,

@@ -6,7 +6,7 @@ use crate::keyring::Keyring;
 use crate::keyring::pin::ProvenPin;
 use crate::keyring::tenant::{OpenTenant, Protection, TenantInfo, new_tenant};
 use crate::secret::SecretBytes;
-use crate::store::Change;
+use crate::store::{Change, KeyRow};
 use crate::token::{InitToken, ListTokens, Role, TokenInfo};
 use canis_proto::{Error, ErrorCode, Id, Result};
 use std::sync::Arc;
@@ -138,9 +138,12 @@ impl Keyring {
     /// not keep the token from being made usable again.
     fn refuse_undeletable(&self, tenant: &OpenTenant) -> Result<()> {
         let generation = self.store.generation();
-        for row in self.store.all_keys(tenant.id)? {
+        let mut rows = self.store.all_keys(tenant.id)?;
+        rows.retain(|row| row.deleted_at.is_none());
+        self.refuse_guarded(tenant.id, &rows)?;
+        for row in rows {
             match self.read_key(tenant, &row, generation) {
-                Ok(key) if !key.record.deletion_allowed => {
+                Ok(key) if !key.record.deletion_allowed || key.record.approvals > 0 => {
                     return Err(kept_by(&row.name));
                 }
                 Err(e) if e.code != ErrorCode::StoreTampered => return Err(e),
@@ -148,6 +151,13 @@ impl Keyring {
             }
         }
         Ok(())
+    }
+}
+
+impl Keyring {
+    /// Refuses to wipe keys whose destruction others have to approve one by one.
+    pub(super) fn refuse_guarded(&self, tenant: Id, keys: &[KeyRow]) -> Result<()> {
+        self.guarded_key(tenant, keys)?.map_or(Ok(()), |key| Err(kept_by(&key.name)))
     }
 }
 

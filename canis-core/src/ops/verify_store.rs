@@ -3,6 +3,7 @@
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
+use crate::keyring::approval::APPROVAL;
 use crate::keyring::standing::STANDING;
 use crate::keyring::tenant::OpenTenant;
 use crate::store::ObjectQuery;
@@ -47,6 +48,7 @@ impl Run for VerifyStore {
             }
             for policy in keyring.store.policies(row.id)? {
                 match policy.kind {
+                    APPROVAL => report.note(keyring.read_request(policy).map(drop))?,
                     STANDING => report.note(keyring.read_standing(&policy).map(drop))?,
                     _ => report.note(keyring.read_policy(&policy).map(drop))?,
                 };

@@ -31,6 +31,7 @@ impl Rights {
             line: 0,
             effect: Effect::Grant(given.capabilities()),
             conditions: super::condition::Conditions::default(),
+            demand: None,
         };
         let denials: Vec<&Rule> = given.denials().collect();
         for rule in given.rules().into_iter().flat_map(Rules::iter).chain([&own]) {
@@ -90,7 +91,7 @@ impl Rule {
 
 impl Pattern {
     /// Whether it matches every path that the other one matches.
-    fn covers(&self, other: &Pattern) -> bool {
+    pub(super) fn covers(&self, other: &Pattern) -> bool {
         let whole = self.segments.len();
         let alike = |(own, other): (&Segment, &Segment)| *own == Segment::Any || own == other;
         if other.segments.len() < whole || !self.segments.iter().zip(&other.segments).all(alike) {

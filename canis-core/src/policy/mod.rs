@@ -6,6 +6,7 @@
 mod condition;
 mod contain;
 mod decide;
+mod demand;
 mod index;
 mod layout;
 mod path;
@@ -15,6 +16,7 @@ mod rights;
 pub use condition::{OfKey, Source, Unmet};
 pub(crate) use condition::{is_network, network_holds};
 pub use decide::{Asked, Decision, RuleName, Rules, Why, context_of};
+pub(crate) use demand::Demand;
 pub(crate) use read::{Placed, Text};
 pub use read::{Policy, PolicyError};
 pub(crate) use rights::Rights;

@@ -58,6 +58,12 @@ impl Pattern {
         Pattern { text: text.to_owned(), segments: Vec::new(), rest: Some(Vec::new()) }
     }
 
+    /// What matches this one path.
+    pub(super) fn of_path(path: &[u8]) -> Self {
+        let segments = path.split(|byte| *byte == b'/').map(|segment| Segment::Is(segment.to_vec()));
+        Pattern { text: String::new(), segments: segments.collect(), rest: None }
+    }
+
     /// A pattern that can match nothing is a mistake that nobody would notice otherwise.
     fn begins_as_resources_do(&self) -> Result<(), String> {
         let possible = match (self.segments.first(), &self.rest) {

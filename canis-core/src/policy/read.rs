@@ -1,7 +1,10 @@
 //! HCL → rules. What is no policy is refused with its line and column.
 
 use super::condition::{Conditions, Context, Hours, Network};
+use super::demand::{Demand, guarded, unguarded};
 use super::path::Pattern;
+use canis_proto::approval::MAX_APPROVALS;
+use canis_proto::policy::check_policy_name;
 use canis_proto::{Capabilities, Capability, Error, KeyType};
 use hcl_edit::Span;
 use hcl_edit::expr::Expression;
@@ -31,6 +34,8 @@ pub(super) struct Rule {
     pub(super) line: usize,
     pub(super) effect: Effect,
     pub(super) conditions: Conditions,
+    /// What it demands of whoever does what it grants.
+    pub(super) demand: Option<Demand>,
 }
 
 /// What a rule does.
@@ -46,7 +51,7 @@ impl Rule {
     /// A rule that forbids everything, whatever is asked.
     pub(super) fn forbidding_all(text: &str) -> Self {
         let pattern = Pattern::everything(text);
-        Rule { pattern, line: 0, effect: Effect::Deny, conditions: Conditions::default() }
+        Rule { pattern, line: 0, effect: Effect::Deny, conditions: Conditions::default(), demand: None }
     }
 }
 
@@ -133,7 +138,7 @@ impl Policy {
             return Err(format!("a policy has at most {MOST_RULES} rules"));
         }
         let alike = places.entry(rule.pattern.text.clone()).or_default();
-        let same = |before: &&Rule| before.conditions == rule.conditions;
+        let same = |before: &&Rule| (&before.conditions, &before.demand) == (&rule.conditions, &rule.demand);
         if let Some(before) = alike.iter().filter_map(|at| self.rules.get(*at)).find(same) {
             return Err(format!("this path stands on line {} already; make one rule of them", before.line));
         }
@@ -172,19 +177,75 @@ impl Text {
             Pattern::read(label.as_str()).map_err(|message| self.wrong(label_span.clone(), message))?;
         let mut effect = None;
         let mut conditions = Conditions::default();
+        let (mut approvals, mut approvers) = (None, None);
         for structure in &block.body {
             let Structure::Attribute(attribute) = structure else {
                 return Err(self.wrong(structure.span(), "a rule has no blocks in it, only `name = value`"));
             };
             match attribute.key.as_str() {
                 "capabilities" => effect = Some(self.effect(attribute)?),
+                "approvals" => approvals = Some((self.approvals(attribute)?, attribute)),
+                "approvers" => approvers = Some((self.approvers(attribute)?, attribute)),
                 _ => self.condition(attribute, &mut conditions)?,
             }
         }
         let effect = effect.ok_or_else(|| {
             self.wrong(label_span, "the rule says nothing: it needs `capabilities = [\"read\", …]`")
         })?;
-        Ok(Rule { pattern, line: self.wrong(block.span(), "").line, effect, conditions })
+        let demand = self.demand(effect, &conditions, approvals, approvers)?;
+        Ok(Rule { pattern, line: self.wrong(block.span(), "").line, effect, conditions, demand })
+    }
+
+    /// What the rule demands. It binds whoever asks, so that nothing may hang on what he says or whence he comes.
+    fn demand(
+        &self,
+        effect: Effect,
+        conditions: &Conditions,
+        approvals: Option<(u32, &Attribute)>,
+        approvers: Option<(Vec<String>, &Attribute)>,
+    ) -> Read<Option<Demand>> {
+        let Some((needed, at)) = approvals else {
+            let Some((_, at)) = approvers else { return Ok(None) };
+            let message = "`approvers` says who gives approvals; say how many by `approvals`";
+            return Err(self.wrong(at.key.span(), message));
+        };
+        let wrong = |message: String| Err(self.wrong(at.key.span(), message));
+        match effect {
+            Effect::Deny => {
+                return wrong("what is denied is approved by nobody; take `deny` or `approvals`".into());
+            }
+            Effect::Grant(granted) => {
+                if let Some(other) = unguarded(granted) {
+                    let known = guarded();
+                    return wrong(format!(
+                        "approvals are asked for {known}, not for `{other}`; grant that by a rule of its own"
+                    ));
+                }
+            }
+        }
+        if !conditions.is_empty() {
+            return wrong(
+                "a rule with `approvals` has no conditions: it is to hold whoever asks, and when".into(),
+            );
+        }
+        Ok(Some(Demand { needed, approvers: approvers.map_or_else(Vec::new, |(names, _)| names) }))
+    }
+
+    fn approvals(&self, attribute: &Attribute) -> Read<u32> {
+        let number = attribute.value.as_number().and_then(hcl_edit::Number::as_u64);
+        let number = number.and_then(|number| u32::try_from(number).ok());
+        let message = format!("`approvals` is a number from 1 to {MAX_APPROVALS}");
+        number
+            .filter(|number| (1..=MAX_APPROVALS).contains(number))
+            .ok_or_else(|| self.wrong(attribute.value.span(), message))
+    }
+
+    fn approvers(&self, attribute: &Attribute) -> Read<Vec<String>> {
+        let one = |(name, span): Placed<'_>| {
+            check_policy_name(name).map_err(|error| self.wrong(span, error.message))?;
+            Ok(name.to_owned())
+        };
+        self.texts(attribute)?.into_iter().map(one).collect()
     }
 
     fn effect(&self, attribute: &Attribute) -> Read<Effect> {
@@ -226,8 +287,7 @@ impl Text {
                 conditions.networks = self.each(attribute, Network::read, what)?;
             }
             other => {
-                let known =
-                    "capabilities, key_types, max_payload, required_context, valid_hours, source_networks";
+                let known = "capabilities, approvals, approvers, key_types, max_payload, required_context, valid_hours, source_networks";
                 let message = format!("a rule has no `{other}`; it has {known}");
                 return Err(self.wrong(attribute.key.span(), message));
             }

@@ -2,7 +2,7 @@
 //!
 //! So several operations become one transaction without anybody holding a lock meanwhile. What others changed since it
 //! was read is found by that one commit, as it is by every other. A draft takes changes of keys, objects, roles,
-//! entries and sealed facts; what concerns a whole tenant is not drafted.
+//! entries, sealed facts and requests for approval; what concerns a whole tenant is not drafted.
 
 use super::{
     AccumulatorRow, AuditHeadRow, AuditRows, Change, EntryRow, KeyRow, Ledger, MetaRow, ObjectQuery,
@@ -30,6 +30,7 @@ struct Notes {
     objects: Written<Id, ObjectRow>,
     roles: Written<Id, RoleRow>,
     entries: Written<Id, EntryRow>,
+    policies: Written<Id, PolicyRow>,
 }
 
 /// The draft of a transaction.
@@ -108,11 +109,11 @@ impl Notes {
             Row::Object(r) => drop(self.objects.insert(r.id, Some(r.clone()))),
             Row::Role(r) => drop(self.roles.insert(r.id, Some(r.clone()))),
             Row::Entry(r) => drop(self.entries.insert(r.id, Some(r.clone()))),
+            Row::Policy(r) => drop(self.policies.insert(r.id, Some(r.clone()))),
             Row::RootSlot(_)
             | Row::Tenant(_)
             | Row::Pin(_)
             | Row::Token(_)
-            | Row::Policy(_)
             | Row::Receipt(_)
             | Row::Accumulator(_) => {
                 return Err(not_drafted());
@@ -199,11 +200,14 @@ impl Store for Draft {
     }
 
     fn policy(&self, tenant: Id, kind: u8, name: &str) -> Result<Option<PolicyRow>> {
-        self.base.policy(tenant, kind, name)
+        let there = self.base.policy(tenant, kind, name)?.into_iter().collect();
+        let fits = |r: &PolicyRow| r.tenant_id == tenant && r.kind == kind && r.name == name;
+        Ok(many(&self.notes().policies, there, |r| r.id, fits).pop())
     }
 
     fn policies(&self, tenant: Id) -> Result<Vec<PolicyRow>> {
-        self.base.policies(tenant)
+        let there = self.base.policies(tenant)?;
+        Ok(many(&self.notes().policies, there, |r| r.id, |r| r.tenant_id == tenant))
     }
 
     fn key(&self, id: Id) -> Result<Option<KeyRow>> {

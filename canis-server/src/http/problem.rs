@@ -14,6 +14,7 @@ pub(crate) fn status(code: ErrorCode) -> StatusCode {
     match code {
         E::Unauthenticated => StatusCode::UNAUTHORIZED,
         E::PermissionDenied
+        | E::ApprovalRequired
         | E::PinIncorrect
         | E::PinLocked
         | E::LoginRequired

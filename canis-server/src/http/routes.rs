@@ -97,6 +97,11 @@ routes! {
     "GET" "/v1/sys/roles/{name}" GetRole;
     "PUT" "/v1/sys/roles/{name}" PutRole;
     "DELETE" "/v1/sys/roles/{name}" DeleteRole;
+    "GET" "/v1/sys/approvals" ListApprovals;
+    "GET" "/v1/sys/approvals/{id}" ShowApproval;
+    "POST" "/v1/sys/approvals/{id}/approve" ApproveRequest;
+    "POST" "/v1/sys/approvals/{id}/deny" DenyRequest;
+    "POST" "/v1/sys/approvals/{id}/cancel" CancelRequest;
     "POST" "/v1/sys/explain" ExplainPolicy;
     "GET" "/v1/tenants" ListTenants;
     "POST" "/v1/tenants/{name}" CreateTenant;

@@ -17,6 +17,9 @@ use canis_proto::answer::{
     EntryInfo, EntryList, ExportedKey, KeyInfo, KeyList, MacMade, PublicKeyInfo, RandomBytes, Rewrapped,
     Rotated, Signed, StatusInfo, Verified, WrappingKeyInfo,
 };
+use canis_proto::approval::{
+    ApprovalInfo, ApprovalList, ApproveRequest, CancelRequest, DenyRequest, ListApprovals, ShowApproval,
+};
 use canis_proto::audit::{AuditLines, AuditVerified, SearchAudit, VerifyAudit};
 use canis_proto::backup::{BackupMade, BackupPiece, CreateBackup, ReadBackup};
 use canis_proto::credential::{
@@ -132,6 +135,11 @@ pub(crate) fn request_again(payload: &[u8]) -> (OperationId, Vec<u8>) {
         OperationId::ListPolicies => request::<ListPolicies<'_>>(args),
         OperationId::DeletePolicy => request::<DeletePolicy<'_>>(args),
         OperationId::ExplainPolicy => request::<ExplainPolicy<'_>>(args),
+        OperationId::ListApprovals => request::<ListApprovals<'_>>(args),
+        OperationId::ShowApproval => request::<ShowApproval<'_>>(args),
+        OperationId::ApproveRequest => request::<ApproveRequest<'_>>(args),
+        OperationId::DenyRequest => request::<DenyRequest<'_>>(args),
+        OperationId::CancelRequest => request::<CancelRequest<'_>>(args),
         OperationId::PutRole => request::<PutRole<'_>>(args),
         OperationId::GetRole => request::<GetRole<'_>>(args),
         OperationId::ListRoles => request::<ListRoles<'_>>(args),
@@ -239,6 +247,11 @@ pub(crate) fn answer_again(id: OperationId, payload: &[u8]) -> Vec<u8> {
         OperationId::ListPolicies => answer::<PolicyList>(payload),
         OperationId::DeletePolicy => answer::<PolicyDeleted>(payload),
         OperationId::ExplainPolicy => answer::<Explained>(payload),
+        OperationId::ListApprovals => answer::<ApprovalList>(payload),
+        OperationId::ShowApproval
+        | OperationId::ApproveRequest
+        | OperationId::DenyRequest
+        | OperationId::CancelRequest => answer::<ApprovalInfo>(payload),
         OperationId::PutRole => answer::<RoleInfo>(payload),
         OperationId::GetRole => answer::<RoleText>(payload),
         OperationId::ListRoles => answer::<RoleList>(payload),

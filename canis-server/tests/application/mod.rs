@@ -1,4 +1,5 @@
 //! A server whose tokens have PINs, and PKCS#11 applications at it that speak CANISP.
+#![allow(dead_code)] // Each test file uses its own part of it.
 
 use crate::harness::{Deployment, Server};
 use canis_client::{Client, Config};

@@ -224,7 +224,7 @@ fn failure(status: StatusCode, why: &str) -> Answer {
 fn status(method: &str, code: ErrorCode) -> StatusCode {
     use ErrorCode as E;
     match code {
-        E::Unauthenticated | E::PermissionDenied => StatusCode::FORBIDDEN,
+        E::Unauthenticated | E::PermissionDenied | E::ApprovalRequired => StatusCode::FORBIDDEN,
         E::KeyNotFound | E::KeyDestroyed | E::VersionNotFound | E::ObjectNotFound if method == "GET" => {
             StatusCode::NOT_FOUND
         }
