@@ -80,7 +80,7 @@ fn a_token_of_others() {
 fn a_server_below_its_ceiling() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_canis"));
     command.args(["bench", "canisp", "--server"]).arg(canis_tests::binary("canis-server"));
-    command.args(["--only", "encrypt,sign-p256", "--shapes", "1x1,3x4", "--rounds", "1", "--slice", "50"]);
+    command.args(["--only", "encrypt,sign-p256", "--shapes", "1x1,3x4", "--rounds", "1", "--slice", "500"]);
     let report = report(command.arg("--json"));
     let shapes = ["1x1", "3x4"].map(Value::from);
     for operation in ["encrypt", "sign-p256"] {

@@ -247,7 +247,7 @@ fn the_server_keeps_the_schedule() {
     wait(&server, "rotated by its schedule");
     canis(&server, &["key", "create", "doomed", "--type", "aes256-gcm"]);
     canis(&server, &["key", "disable", "doomed"]);
-    canis(&server, &["key", "destroy", "doomed", "--in", "2s"]);
+    canis(&server, &["key", "destroy", "doomed", "--in", "5s"]);
     server.kill();
     let server = deployment.start();
     wait(&server, "destroyed as planned");

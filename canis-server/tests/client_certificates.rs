@@ -201,11 +201,11 @@ fn resumption_looks_again() {
     };
     let (id, revoked) = client(3600);
     let (_, kept) = client(3600);
-    let (_, over) = client(4);
+    let (_, over) = client(10);
     assert!(resumed(&kept), "nothing was resumed: this test shows nothing");
     local(&shared).call(&RevokeCredential { id: id.as_str().into() }).unwrap();
     assert!(refused(&shared, &revoked, None).contains("stands for nobody"));
-    std::thread::sleep(Duration::from_secs(5));
+    std::thread::sleep(Duration::from_secs(11));
     assert!(refused(&shared, &over, None).contains("expired"), "{}", shared.server.log());
     Raw::connect_by(&shared, &kept).unwrap().greet(None);
     let another = Authority::new("others");

@@ -31,16 +31,22 @@ fn decrypt(client: &mut Client, name: &str, ciphertext: &str) -> Vec<u8> {
 }
 
 /// SIGTERM: everybody hears GOAWAY, what is in flight is answered, the exit is 0 and soon. In flight is a row of small
-/// RSA keys, so that some are sure to be made after the signal, and all of them before the time for draining is over.
+/// RSA keys: as many as are needed for some to be made after the signal, and all of them before the time for draining is
+/// over.
 #[test]
 fn sigterm_drains() {
-    const ROW: u32 = 3;
+    let shown = [3, 6, 12, 24].into_iter().any(drains_a_row);
+    assert!(shown, "all was answered before the signal came: this test shows nothing");
+}
+
+/// Stops a server that is making so many keys; `false` if all were made before.
+fn drains_a_row(row: u32) -> bool {
     let deployment = Deployment::with_keyfile();
     let server = deployment.start();
     let shared = Shared { deployment, server };
     let mut idle = Raw::greeted(&shared);
     let mut busy = Raw::greeted(&shared);
-    for id in 1..=ROW {
+    for id in 1..=row {
         busy.request(id, &CreateKey::new(format!("slow-{id}"), KeyType::Rsa2048));
     }
     // A PONG shows that the requests before it have been read; answers may come before it.
@@ -55,31 +61,31 @@ fn sigterm_drains() {
     assert_eq!((header.kind, decode_error(&payload).code), (FrameType::GoAway, ErrorCode::Unavailable));
     assert_eq!(idle.read().unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     let mut after = None;
-    while answered < ROW || after.is_none() {
+    while answered < row || after.is_none() {
         let (header, payload) = busy.read().unwrap();
         match header.kind {
-            FrameType::GoAway => after = Some(ROW - answered),
+            FrameType::GoAway => after = Some(row - answered),
             FrameType::Response => answered += 1,
             other => panic!("{other:?}: {}", decode_error(&payload)),
         }
     }
-    assert!(after > Some(0), "all was answered before the signal came: this test shows nothing");
     assert_eq!(busy.read().unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     let Shared { deployment, mut server } = shared;
     assert_eq!(server.wait().code(), Some(0), "{}", server.log());
-    assert!(began.elapsed() < Duration::from_secs(20));
+    assert!(began.elapsed() < Duration::from_secs(60));
     let error = Client::connect(&deployment.config(&server)).map(|_| ()).unwrap_err();
     assert_eq!(error.code, ErrorCode::Unavailable);
     assert!(error.message.contains("is canis-server running?"), "{error}");
     // What was answered was done.
     let server = deployment.start();
-    for id in 1..=ROW {
+    for id in 1..=row {
         let show = ShowKey { name: format!("slow-{id}").into(), before_version: 0 };
         assert_eq!(deployment.client(&server).call(&show).unwrap().kind, KeyType::Rsa2048);
     }
     server.signal("INT");
     let mut server = server;
     assert_eq!(server.wait().code(), Some(0), "SIGINT drains as well");
+    after > Some(0)
 }
 
 /// One server per data directory: the second says so and ends with 3; the first serves on.

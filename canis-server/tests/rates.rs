@@ -87,15 +87,21 @@ fn a_flood_is_the_floods_own() {
         threads.into_iter().map(|thread| thread.join().unwrap()).sum::<u32>()
     });
     let allowed = RATE * (span.as_secs() as u32 + 1);
-    assert!((allowed - RATE..=allowed + 2 * RATE).contains(&done), "{done} of {allowed}");
+    assert!((allowed - 2 * RATE..=allowed + 2 * RATE).contains(&done), "{done} of {allowed}");
     // Connecting anew brings nothing; waiting as long as one is told does.
     let mut client = flood();
-    let refused = std::iter::repeat_with(|| client.call(&Encrypt::new("k", &b"x"[..])).map(drop))
-        .take(2 * RATE as usize)
-        .find_map(Result::err)
-        .unwrap();
+    let encrypt = Encrypt::new("k", &b"x"[..]);
+    let operations = vec![item(&encrypt); 4 * RATE as usize];
+    let batch = Batch { operations, atomic: false, preview: false };
+    // However slowly the flood ended: a batch is let in while there is room for one, and takes what is to come.
+    while let Err(error) = client.call(&batch).map(drop) {
+        limited(&error);
+        std::thread::sleep(Duration::from_millis(error.retry_after.unwrap().into()));
+    }
+    let refused = client.call(&encrypt).map(drop).unwrap_err();
+    limited(&refused);
     std::thread::sleep(Duration::from_millis(refused.retry_after.unwrap().into()));
-    client.call(&Encrypt::new("k", &b"x"[..])).map(drop).unwrap();
+    client.call(&encrypt).map(drop).unwrap();
 }
 
 /// Wrong tokens from one address lock it out for a growing time, whatever it shows meanwhile; another address, and the
@@ -127,16 +133,36 @@ fn wrong_tokens_lock_their_address_out() {
         said(&shared, &token).unwrap();
         assert_eq!(said(&shared, "canis_wrong").unwrap_err().code, ErrorCode::Unauthenticated);
     }
-    let refused = said(&shared, &token).unwrap_err();
+    // Where a slow machine has let the lock-out pass already, one more is wrong, which costs twice as long.
+    let locked_out = |shared: &Shared| {
+        let mut longest = 1000;
+        loop {
+            match said(shared, &token) {
+                Err(refused) => break (refused, longest),
+                Ok(()) => (longest *= 2, drop(said(shared, "canis_wrong"))),
+            };
+        }
+    };
+    let (refused, longest) = locked_out(&shared);
     limited(&refused);
-    assert!(refused.retry_after.unwrap() <= 1000);
+    let first = refused.retry_after.unwrap();
+    assert!(first <= longest, "{first} of {longest}");
     shared.server.addr = format!("[::1]:{port}");
     said(&shared, &token).unwrap();
     let socket = format!("unix:{}", shared.deployment.data().display());
     Client::connect(&Config::new(socket, Vec::new(), "")).unwrap();
     shared.server.addr = format!("127.0.0.1:{port}");
-    std::thread::sleep(Duration::from_millis(refused.retry_after.unwrap().into()));
+    std::thread::sleep(Duration::from_millis(first.into()));
     said(&shared, &token).unwrap();
     assert_eq!(said(&shared, "canis_wrong").unwrap_err().code, ErrorCode::Unauthenticated);
-    assert!(said(&shared, &token).unwrap_err().retry_after.unwrap() > 1000, "longer than before");
+    // Longer than before, at the latest when the machine lets more of it be seen.
+    let later = (0..4).find_map(|_| {
+        let wait = locked_out(&shared).0.retry_after.unwrap();
+        let longer = wait > first;
+        if !longer {
+            std::thread::sleep(Duration::from_millis(wait.into()));
+        }
+        longer.then_some(wait)
+    });
+    assert!(later.is_some(), "never longer than {first} ms");
 }

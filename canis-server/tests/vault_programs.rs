@@ -190,7 +190,7 @@ impl Sealed<'_> {
 
     /// Waits until it is open and at work.
     fn opened(&self) -> bool {
-        let until = Instant::now() + Duration::from_secs(30);
+        let until = Instant::now() + Duration::from_secs(120);
         while Instant::now() < until {
             let status = self.ask(&["status"], "");
             if status.status.success() && String::from_utf8_lossy(&status.stdout).contains("active") {

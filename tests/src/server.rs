@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// How long anything may take before a test fails.
@@ -156,10 +157,22 @@ impl Site {
         command
     }
 
-    /// Starts the server where another one of this site has just listened.
+    /// Starts the server where another one of this site has just listened. Somebody else may be there for a while.
+    ///
+    /// # Panics
+    /// If the address does not become free.
     #[must_use]
     pub fn start_at(&self, addr: &str) -> Server {
-        Server::start(self, &[], addr, &[])
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let mut server = Server::spawn(self, &[], addr, &[]);
+            if server.listens() {
+                return server;
+            }
+            let log = server.log();
+            assert!(log.contains("cannot listen on") && Instant::now() < end, "it does not listen:\n{log}");
+            std::thread::sleep(Duration::from_millis(200));
+        }
     }
 
     /// Starts the server with more flags and waits until it listens.
@@ -186,12 +199,21 @@ pub struct Server {
     child: Child,
     addr: String,
     lines: Arc<Mutex<Vec<String>>>,
+    /// The threads that read its stdout and stderr; they end with it.
+    readers: Vec<JoinHandle<()>>,
     token: String,
     ca: PathBuf,
 }
 
 impl Server {
     fn start(site: &Site, by: &[&str], listen: &str, flags: &[&str]) -> Self {
+        let mut server = Server::spawn(site, by, listen, flags);
+        let listens = server.listens();
+        assert!(listens, "it ended; the server wrote:\n{}", server.log());
+        server
+    }
+
+    fn spawn(site: &Site, by: &[&str], listen: &str, flags: &[&str]) -> Self {
         let server = binary("canis-server");
         let mut command = match by {
             [] => site.foreign(server),
@@ -206,18 +228,43 @@ impl Server {
         let piped = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = piped.spawn().unwrap_or_else(|e| panic!("cannot start canis-server: {e}"));
         let lines = Arc::default();
-        collect(child.stdout.take(), &lines);
-        collect(child.stderr.take(), &lines);
-        let mut server = Server {
+        let readers = vec![collect(child.stdout.take(), &lines), collect(child.stderr.take(), &lines)];
+        Server {
             child,
             addr: String::new(),
             lines,
+            readers,
             token: site.token.clone(),
             ca: site.data().join("ca.pem"),
-        };
-        let line = server.wait_for("listening on ");
-        server.addr = line.trim_start_matches("listening on ").to_owned();
-        server
+        }
+    }
+
+    /// Waits until it listens; `false` if it ended instead.
+    fn listens(&mut self) -> bool {
+        const SAYS: &str = "listening on ";
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let ended = matches!(self.child.try_wait(), Ok(Some(_)));
+            if ended {
+                self.read_to_the_end();
+            }
+            if let Some(addr) = self.log().lines().find_map(|line| line.strip_prefix(SAYS)) {
+                addr.clone_into(&mut self.addr);
+                return true;
+            }
+            if ended {
+                return false;
+            }
+            assert!(Instant::now() < end, "it does not listen; the server wrote:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits until all that it wrote before it ended has been read.
+    fn read_to_the_end(&mut self) {
+        for reader in std::mem::take(&mut self.readers) {
+            reader.join().unwrap_or_else(|_| panic!("what the server wrote cannot be read"));
+        }
     }
 
     /// Starts it and waits until it is unsealed.
@@ -313,6 +360,7 @@ impl Server {
     pub fn ended(mut self) -> String {
         let status = self.child.wait().unwrap_or_else(|e| panic!("cannot wait for the server: {e}"));
         assert!(status.success(), "the server ended with {status}:\n{}", self.log());
+        self.read_to_the_end();
         self.log()
     }
 }
@@ -324,13 +372,13 @@ impl Drop for Server {
     }
 }
 
-fn collect(from: Option<impl Read + Send + 'static>, lines: &Arc<Mutex<Vec<String>>>) {
+fn collect(from: Option<impl Read + Send + 'static>, lines: &Arc<Mutex<Vec<String>>>) -> JoinHandle<()> {
     let (from, lines) = (from.unwrap_or_else(|| panic!("no pipe")), Arc::clone(lines));
     std::thread::spawn(move || {
         for line in BufReader::new(from).lines().map_while(Result::ok) {
             lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
         }
-    });
+    })
 }
 
 fn temporary() -> tempfile::TempDir {

@@ -3,10 +3,13 @@
 use crate::run::run;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The module, built anew in a directory of its own.
 pub struct Shim {
     dir: tempfile::TempDir,
+    /// How many calls were told already.
+    told: AtomicUsize,
 }
 
 impl Shim {
@@ -17,7 +20,7 @@ impl Shim {
     #[must_use]
     pub fn before(real: &str) -> Self {
         let dir = tempfile::tempdir().unwrap_or_else(|e| panic!("no temporary directory: {e}"));
-        let shim = Shim { dir };
+        let shim = Shim { dir, told: AtomicUsize::new(0) };
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/shim.c");
         let mut cc = Command::new("cc");
         cc.args(["-shared", "-fPIC", "-O1", "-o"]).arg(shim.module());
@@ -45,16 +48,21 @@ impl Shim {
     /// The functions that were called since this was asked last, in their order.
     #[must_use]
     pub fn calls(&self) -> Vec<String> {
-        let calls = std::fs::read_to_string(self.file("calls")).unwrap_or_default();
-        drop(std::fs::remove_file(self.file("calls")));
-        calls.lines().map(str::to_owned).collect()
+        let calls = self.untold();
+        self.told.fetch_add(calls.len(), Ordering::Relaxed);
+        calls
     }
 
     /// How often one function was called, since `calls` was asked last.
     #[must_use]
     pub fn count(&self, function: &str) -> usize {
+        self.untold().iter().filter(|line| *line == function).count()
+    }
+
+    /// The file stays as it is: whatever is taken out of it might be lost with a call that comes at the same time.
+    fn untold(&self) -> Vec<String> {
         let calls = std::fs::read_to_string(self.file("calls")).unwrap_or_default();
-        calls.lines().filter(|line| *line == function).count()
+        calls.lines().skip(self.told.load(Ordering::Relaxed)).map(str::to_owned).collect()
     }
 
     fn file(&self, name: &str) -> PathBuf {

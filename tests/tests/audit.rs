@@ -30,19 +30,23 @@ fn no_change_loses_its_line_to_kill_9() {
     let site = Site::with_keyfile();
     for round in 0..4 {
         let server = Arc::new(site.start().unsealed());
+        let (tell, told) = std::sync::mpsc::channel();
         let workers: Vec<_> = (0..3)
             .map(|who| {
-                let server = Arc::clone(&server);
+                let (server, tell) = (Arc::clone(&server), tell.clone());
                 std::thread::spawn(move || {
                     for n in 0.. {
                         let name = format!("r{round}-w{who}-{n}");
                         if server.canis(&["key", "create", &name, "--type", "ed25519"], b"").code != 0 {
                             break;
                         }
+                        tell.send(()).unwrap();
                     }
                 })
             })
             .collect();
+        drop(tell);
+        told.recv().expect("no key was made");
         std::thread::sleep(Duration::from_millis(150 + 70 * round));
         canis_tests::run(std::process::Command::new("kill").args(["-KILL", &server.pid().to_string()]), b"")
             .ok();

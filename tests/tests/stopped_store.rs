@@ -4,15 +4,16 @@
 use canis_tests::{Server, Site};
 use std::fs;
 use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
 use std::thread::{sleep, spawn};
 use std::time::Duration;
 
-/// Creates keys until the server refuses; the names whose creation was answered.
-fn create_until_refused(server: &Arc<Server>, round: usize) -> Vec<String> {
+/// Creates keys until the server refuses, and tells the names whose creation was answered.
+fn create_until_refused(server: &Arc<Server>, round: usize, answered: &Sender<String>) {
     let names = (0..).map(|n| format!("r{round}/k{n}"));
     names
         .take_while(|name| server.canis(&["key", "create", name, "--type", "aes256-gcm"], b"").code == 0)
-        .collect()
+        .for_each(|name| answered.send(name).unwrap());
 }
 
 /// A stopped server's `canis.dat` is whole by itself, whatever went on when it stopped: copied alone it has everything that
@@ -24,12 +25,14 @@ fn one_file_is_the_whole_store() {
     for round in 0..5 {
         let server = Arc::new(site.start().unsealed());
         let own = Arc::clone(&server);
-        let creating = spawn(move || create_until_refused(&own, round));
+        let (tell, told) = channel();
+        let creating = spawn(move || create_until_refused(&own, round, &tell));
+        let mut answered = vec![told.recv().expect("no key was made")];
         sleep(Duration::from_millis(300));
         server.terminate();
-        let answered = creating.join().unwrap();
+        creating.join().unwrap();
+        answered.extend(told);
         Arc::into_inner(server).unwrap().ended();
-        assert!(!answered.is_empty());
         assert!(!data.join("canis.dat-wal").exists(), "the log was left behind");
         let _ = fs::remove_file(data.join("canis.gen"));
         let moved = site.file("canis.dat");

@@ -192,7 +192,7 @@ def test_changes_happen_once() -> None:
 def test_silence_ends() -> None:
     way = Way()
     arguments = {"ca_file": os.environ["CANIS_CACERT"], "token": os.environ["CANIS_TOKEN"]}
-    with Client(way.address, timeout=0.3, **arguments) as client:  # type: ignore[arg-type]
+    with Client(way.address, timeout=2.0, **arguments) as client:  # type: ignore[arg-type]
         client.status()
         way.hold = True
         assert "may have happened" in refused("deadline_exceeded", client.status).message

@@ -37,7 +37,7 @@ impl Raw {
         let name = "localhost".try_into().unwrap();
         let mut tls = ClientConnection::new(Arc::clone(config), name).unwrap();
         let mut tcp = TcpStream::connect(&shared.server.addr)?;
-        tcp.set_read_timeout(Some(Duration::from_secs(30)))?;
+        tcp.set_read_timeout(Some(Duration::from_secs(120)))?;
         while tls.is_handshaking() {
             tls.complete_io(&mut tcp)?;
         }
