@@ -3,10 +3,13 @@
 
 mod root;
 
-use canis_core::root::{NewRoot, TokenName};
+use canis_core::root::{HsmHelper, NewRoot, TokenName};
 use canis_proto::ErrorCode;
 use canis_tests::SoftHsm;
 use root::{contract, create, helper, hsm, hsm_credential, open, secret};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
 /// The HSM's tests run in a process of their own, because SoftHSM2 finds its tokens by an environment variable.
 fn in_hsm_process(name: &str, test: impl FnOnce()) {
@@ -123,4 +126,33 @@ fn softhsm_weak_key() {
         let refused = create(dir.path(), hsm("canis-root", SoftHsm::PIN)).unwrap_err();
         assert!(refused.message.contains("not an AES-256 key"), "{refused}");
     });
+}
+
+/// A helper that ends, one that says nothing, and a program that is none are told apart.
+#[test]
+fn what_is_no_helper_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = tempfile::tempdir().unwrap();
+    let told = |name: &str, does: &str, deadline: u64| {
+        let program = dir.path().join(name);
+        std::fs::write(&program, format!("#!/bin/sh\n{does}\n")).unwrap();
+        std::fs::set_permissions(&program, Permissions::from_mode(0o700)).unwrap();
+        let root = NewRoot::Hsm {
+            helper: HsmHelper::new(&program).within(Duration::from_secs(deadline)),
+            module: SoftHsm::MODULE.into(),
+            name: Box::new(TokenName::labelled("t", "k")),
+            mechanism: None,
+            pin: secret(b"1234"),
+        };
+        let refused = create(store.path(), root).unwrap_err();
+        assert_eq!(refused.code, ErrorCode::RootUnavailable, "{refused}");
+        assert!(refused.message.contains(&program.display().to_string()), "{refused}");
+        refused.message
+    };
+    let ends = told("ends", "exit 7", 60);
+    assert!(ends.ends_with("it ended at once (exit code 7)"), "{ends}");
+    let silent = told("silent", "exec sleep 600", 1);
+    assert!(silent.ends_with("it said nothing within 1 s"), "{silent}");
+    let other = told("other", "printf '\\0\\0\\0\\1x' >&0", 60);
+    assert!(other.ends_with("it is no helper of this version of CANIS"), "{other}");
 }

@@ -28,6 +28,9 @@ const HOUR: i64 = 3600;
 /// What every writer waits for.
 const WRITERS_LOCK: &str = "SELECT pg_advisory_xact_lock(1128353353, 1)";
 
+/// How late a server may learn what another one has changed: a second, and more on a machine that does much else besides.
+const BOUND: Duration = Duration::from_secs(5);
+
 struct Host {
     core: Core,
     caller: Caller,
@@ -139,8 +142,11 @@ fn what_is_due_happens_once() {
         assert_eq!(done, (0..4).map(|n| (format!("k{n}"), round)).collect::<Vec<_>>());
     }
     assert_eq!(destroyed, ["going"]);
-    std::thread::sleep(Duration::from_secs(1));
-    assert!(shared.hosts.iter().all(|host| host.version("k3") == 3));
+    let begun = Instant::now();
+    while !shared.hosts.iter().all(|host| host.version("k3") == 3) {
+        assert!(begun.elapsed() < BOUND, "a host has not learnt of the rotation");
+        std::thread::sleep(Duration::from_millis(20));
+    }
     assert_eq!(first.core.check_rows().unwrap(), []);
 }
 
@@ -214,13 +220,13 @@ fn destroyed_keys_are_forgotten() {
     };
     let begun = Instant::now();
     while encrypt().is_err() {
-        assert!(begun.elapsed().as_secs() < 1, "the new key was not seen");
+        assert!(begun.elapsed() < BOUND, "the new key was not seen");
     }
     a.call(DisableKey { name: "k".into() }).unwrap();
     a.call(DestroyKey { name: "k".into(), delay: Interval::NEVER }).unwrap();
     let begun = Instant::now();
     while encrypt().is_ok() {
-        assert!(begun.elapsed().as_secs() < 1, "a destroyed key encrypts");
+        assert!(begun.elapsed() < BOUND, "a destroyed key encrypts");
     }
 }
 

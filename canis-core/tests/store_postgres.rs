@@ -185,13 +185,13 @@ fn writers_of_several_servers() {
     assert_eq!((row.revision, row.body), (41, 40u32.to_be_bytes().to_vec()));
 }
 
-fn moves_within_a_second(what: impl Fn() -> u64, before: u64) -> Duration {
+/// Within a second, and more on a machine that does much else besides.
+fn moves_soon(what: impl Fn() -> u64, before: u64) {
     let begun = Instant::now();
     while what() == before {
-        assert!(begun.elapsed() < Duration::from_secs(1), "it was not noticed");
+        assert!(begun.elapsed() < Duration::from_secs(5), "it was not noticed");
         std::thread::sleep(Duration::from_millis(5));
     }
-    begun.elapsed()
 }
 
 /// What one server changes the others notice within a second, credentials apart from the rest; also where NOTIFY is
@@ -207,15 +207,15 @@ fn changes_are_noticed() {
     let (generation, credentials) = (second.generation(), second.credentials());
     let own = first.credentials();
     first.commit(&[Change::AtMostKeys(id(9), 3), Change::Put(Row::Key(key(1, id(9), "k")))]).unwrap();
-    moves_within_a_second(|| second.generation(), generation);
+    moves_soon(|| second.generation(), generation);
     assert_eq!(second.credentials(), credentials, "a key is no credential, where they are limited either");
     let generation = second.generation();
     let pin = PinRow { id: id(8), tenant_id: id(9), role: 1, revision: 1, sealed: vec![1] };
     first.commit(&[Change::Put(Row::Pin(pin))]).unwrap();
-    moves_within_a_second(|| second.generation(), generation);
+    moves_soon(|| second.generation(), generation);
     assert_eq!(second.credentials(), credentials, "who logs in changes nobody's credential");
     first.commit(&[token(1)]).unwrap();
-    moves_within_a_second(|| second.credentials(), credentials);
+    moves_soon(|| second.credentials(), credentials);
     assert_eq!(first.credentials(), own, "own changes are known already");
     // Whoever listens is cut off, again and again, and nothing is said to him.
     let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query = 'LISTEN canis'";
@@ -223,7 +223,7 @@ fn changes_are_noticed() {
     drop(postgres.shows(cut));
     first.commit(&[token(2)]).unwrap();
     drop(postgres.shows(cut));
-    moves_within_a_second(|| second.credentials(), credentials);
+    moves_soon(|| second.credentials(), credentials);
 }
 
 /// A turn at a PIN is one server's at a time.

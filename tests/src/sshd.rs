@@ -4,11 +4,12 @@ use crate::run::run;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A running sshd; killed when dropped.
 pub struct Sshd {
-    dir: tempfile::TempDir,
+    dir: Arc<tempfile::TempDir>,
     child: Child,
     port: u16,
 }
@@ -27,7 +28,22 @@ impl Sshd {
         write(&path("authorized_keys"), authorized);
         // sshd as root wants its privilege separation directory.
         drop(std::fs::create_dir_all("/run/sshd"));
-        let port = free_port();
+        let dir = Arc::new(dir);
+        let mut said = String::new();
+        for _ in 0..5 {
+            let mut started = Self::at(free_port(), &dir);
+            if started.listens() {
+                return started;
+            }
+            // Somebody else took the port meanwhile.
+            said = started.log();
+        }
+        panic!("sshd does not listen: {said}");
+    }
+
+    /// Started there; it may not come to listen.
+    fn at(port: u16, dir: &Arc<tempfile::TempDir>) -> Self {
+        let path = |name: &str| dir.path().join(name);
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nStrictModes no\n\
              UsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nLogLevel VERBOSE\n",
@@ -44,17 +60,20 @@ impl Sshd {
             .stdout(Stdio::null())
             .stderr(log);
         let child = sshd.spawn().unwrap_or_else(|e| panic!("cannot start sshd: {e}"));
-        let started = Sshd { dir, child, port };
-        started.wait();
-        started
+        Sshd { dir: Arc::clone(dir), child, port }
     }
 
-    fn wait(&self) {
-        let end = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+    /// Waits until it listens; `false` if it ended instead.
+    fn listens(&mut self) -> bool {
+        let end = Instant::now() + Duration::from_secs(60);
+        while matches!(self.child.try_wait(), Ok(None)) {
+            if TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+                return true;
+            }
             assert!(Instant::now() < end, "sshd does not listen: {}", self.log());
             std::thread::sleep(Duration::from_millis(20));
         }
+        false
     }
 
     /// What it logged.

@@ -64,10 +64,16 @@ impl Drop for Opening {
     }
 }
 
-/// How long C_Finalize and forks wait for calls in other threads. The standard forbids such calls during C_Finalize; a
-/// host that makes one that never ends must still get its answer, and then the module is leaked. A fork goes on, too: what
-/// takes so long is the making of a large RSA key.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long C_Finalize waits for calls in other threads. The standard forbids such calls; a host that makes one that never
+/// ends must still get its answer, and then the module is leaked.
+const TO_END: Duration = Duration::from_secs(2);
+
+/// How long a fork waits for calls in other threads: longer than a busy disk or another process's transaction holds one up.
+/// Then it goes on, since what takes so long is the making of a large RSA key, or a server that does not answer. The store's
+/// own calls are waited for all the same (`Module::pause`), so what such a child may find taken is a lock of AWS-LC's, which
+/// is held for less than a microsecond at a time. POSIX promises the child of a threaded process less than that: nothing
+/// but async-signal-safe functions (fork, APPLICATION USAGE).
+const TO_FORK: Duration = Duration::from_secs(10);
 
 /// A call inside the module.
 pub(super) struct Inside {
@@ -167,7 +173,7 @@ pub(super) fn stop() -> Result {
     let ended = Abandoned(module);
     ended.module().close();
     abandoned.push(ended);
-    if at_most_inside(|| 0) {
+    if at_most_inside(|| 0, TO_END) {
         abandoned.drain(..).for_each(Abandoned::drop_module);
     }
     Ok(())
@@ -195,11 +201,11 @@ impl Abandoned {
     }
 }
 
-/// Waits until no more calls than that are inside; not for ever.
-fn at_most_inside(expected: impl Fn() -> usize) -> bool {
+/// Waits until no more calls than that are inside; whether it came to that in time.
+fn at_most_inside(expected: impl Fn() -> usize, patience: Duration) -> bool {
     let start = Instant::now();
     while INSIDE.iter().map(|stripe| stripe.0.load(Ordering::SeqCst)).sum::<usize>() > expected() {
-        if start.elapsed() > PATIENCE {
+        if start.elapsed() > patience {
             return false;
         }
         std::thread::sleep(Duration::from_micros(50));
@@ -230,7 +236,7 @@ pub(super) fn before_fork() {
         let own = usize::from(is_inside());
         // SAFETY: only `stop` drops the module, and it needs CHANGING.
         let module = unsafe { &*module };
-        at_most_inside(|| own + module.slot_events.asleep());
+        at_most_inside(|| own + module.slot_events.asleep(), TO_FORK);
     }
     with_forking(Module::pause);
     lock(&ABANDONED).iter().for_each(|abandoned| abandoned.module().pause());

@@ -4,6 +4,7 @@
 
 use crate::home::{Home, PIN, embedded_only, is_remote, library, succeed};
 use crate::service::Service;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -103,7 +104,7 @@ fn a_server_lends_the_module_to_another_process() {
         server.arg("pkcs11:token=kit");
         server
     });
-    assert!(service.waits_until(|_| socket.exists()), "{}", service.said());
+    assert!(service.waits_until(|_| UnixStream::connect(&socket).is_ok()), "{}", service.said());
     let address = format!("unix:path={}", socket.display());
     // Only the server may open the store.
     let client = in_libraries("pkcs11/p11-kit-client.so");

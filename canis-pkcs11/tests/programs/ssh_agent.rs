@@ -4,6 +4,7 @@ use crate::home::{Home, library, succeed};
 use crate::service::Service;
 use crate::ssh::{ANY_HOST, home, log_in, public_key, with_pin};
 use crate::sshd::Server;
+use std::os::unix::net::UnixStream;
 use std::process::Command;
 
 /// A running agent; stopped with the value.
@@ -18,7 +19,9 @@ impl<'a> Agent<'a> {
         let mut agent = home.command("ssh-agent");
         agent.args(["-D", "-a", "agent", "-P"]).arg(library());
         let mut service = Service::start(home, "ssh-agent", agent);
-        assert!(service.waits_until(|_| home.path("agent").exists()), "{}", service.said());
+        // Its socket is there a moment before it listens.
+        let up = |_: &Service| UnixStream::connect(home.path("agent")).is_ok();
+        assert!(service.waits_until(up), "{}", service.said());
         let agent = Agent { home, _service: service };
         succeed(agent.asks("ssh-add").arg("-s").arg(library()));
         agent

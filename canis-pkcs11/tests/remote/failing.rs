@@ -43,7 +43,7 @@ fn a_silent_server_is_given_up() {
     let configuration = configure(&site, &[&addr], "connect_timeout = 1\nretry_for = 1");
     let begin = Instant::now();
     assert_eq!(Host::start(&site, &configuration).does("open"), FUNCTION_FAILED, "{}", log(&site));
-    assert!(begin.elapsed() < Duration::from_secs(15), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
 }
 
 /// A server that stands still in the middle of work: the host gets its answer in time, and works on when it goes on.
@@ -52,7 +52,7 @@ fn a_server_stands_still() {
     let site = site();
     let server = site.start().unsealed();
     let configuration =
-        configure(&site, &[server.addr()], "connect_timeout = 1\nanswer_timeout = 2\nretry_for = 1");
+        configure(&site, &[server.addr()], "connect_timeout = 5\nanswer_timeout = 8\nretry_for = 5");
     make_key(&site, &configuration, "key");
     let mut host = Host::at_work(&site, &configuration);
     let signal = |name: &str| run(Command::new("kill").args([name, &server.pid().to_string()]), b"").ok();
@@ -61,6 +61,6 @@ fn a_server_stands_still() {
     let gave = host.does("sign");
     signal("-CONT");
     assert_eq!(gave, DEVICE_ERROR, "{}", log(&site));
-    assert!(begin.elapsed() < Duration::from_secs(15), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
     assert_eq!(host.does("sign"), 0, "{}", log(&site));
 }

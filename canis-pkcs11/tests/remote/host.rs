@@ -144,7 +144,7 @@ impl Beside {
         command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
         let child = command.spawn().unwrap();
         let mut beside = Beside { child, said };
-        let end = Instant::now() + Duration::from_secs(30);
+        let end = Instant::now() + Duration::from_secs(60);
         while !up() {
             assert!(beside.child.try_wait().unwrap().is_none() && Instant::now() < end, "{}", beside.said());
             std::thread::sleep(Duration::from_millis(20));

@@ -117,7 +117,7 @@ fn no_server_is_a_device_that_was_removed() {
     server.kill();
     let begin = std::time::Instant::now();
     assert_eq!(host.does("sign"), DEVICE_REMOVED, "{}", log(&site));
-    assert!(begin.elapsed() < std::time::Duration::from_secs(10));
+    assert!(begin.elapsed() < std::time::Duration::from_secs(60));
     assert_eq!(host.does("make"), DEVICE_REMOVED, "{}", log(&site));
     let _server = again(&site, &addr);
     assert_eq!((host.does("sign"), host.does("make")), (0, 0), "{}", log(&site));

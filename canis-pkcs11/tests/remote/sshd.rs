@@ -5,6 +5,7 @@ use crate::namespace::Namespace;
 use canis_tests::{module, run};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::process::Command;
 
 /// In a namespace of its own nobody else has it.
@@ -33,7 +34,9 @@ fn a_server_is_restarted_under_sshd() {
 
     let library = shown(&module());
     let agent = inside("ssh-agent", &["-D", "-a", &path("agent"), "-P", &library]);
-    let _agent = Beside::start(agent, site.file("agent.log"), || site.file("agent").exists());
+    // Its socket is there a moment before it listens.
+    let up = || UnixStream::connect(site.file("agent")).is_ok();
+    let _agent = Beside::start(agent, site.file("agent.log"), up);
     run(&mut inside("ssh-add", &["-s", &library]), b"").ok();
     let host_key = run(&mut inside("ssh-add", &["-L"]), b"").ok().text();
     std::fs::write(site.file("host.pub"), &host_key).unwrap();

@@ -122,7 +122,11 @@ impl HsmHelper {
         let started = Running::start(program, HsmHelper::ARGUMENT, hidden, *quiet, *deadline);
         match started {
             Ok(Ok(running)) => Ok(running),
-            Ok(Err(_)) => Err(no_helper(program, "it is no helper of this version of CANIS")),
+            Ok(Err(Lost::Ended(how))) => Err(no_helper(program, &format!("it ended at once ({how})"))),
+            Ok(Err(Lost::Silent)) => {
+                Err(no_helper(program, &format!("it said nothing within {} s", deadline.as_secs())))
+            }
+            Ok(Err(Lost::Strange)) => Err(no_helper(program, "it is no helper of this version of CANIS")),
             Err(error) => Err(no_helper(program, &error.to_string())),
         }
     }

@@ -18,7 +18,7 @@ static void *caller(void *unused) {
 }
 
 int main(int argc, char **argv) {
-    alarm(120);
+    alarm(600);
     p11_load(argv[1]);
     pthread_t threads[4];
     for (int i = 0; i < 4; i++) pthread_create(&threads[i], NULL, caller, NULL);

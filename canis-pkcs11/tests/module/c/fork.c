@@ -44,7 +44,7 @@ static void child(ulong_t parents_session) {
 }
 
 int main(int argc, char **argv) {
-    alarm(120);
+    alarm(600);
     p11_load(argv[1]);
     OK(CALL(INITIALIZE, NULL));
     ulong_t session = p11_session();

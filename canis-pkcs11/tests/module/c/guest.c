@@ -32,7 +32,7 @@ int main(int argc, char **argv) {
     unsigned char ours[32], theirs[32];
     int pipes[2];
     struct { void *functions[4]; ulong_t flags; void *reserved; } args = { { make, drop, keep, keep }, 0, NULL };
-    alarm(120);
+    alarm(600);
     house(before, sizeof before);
     p11_load(argv[1]);
     untouched(before, "after dlopen");

@@ -18,7 +18,7 @@ static void at_exit(void) {
 }
 
 int main(int argc, char **argv) {
-    alarm(120);
+    alarm(600);
     p11_load(argv[1]);
     OK(CALL(INITIALIZE, NULL));
     session = p11_session();

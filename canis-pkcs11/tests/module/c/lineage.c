@@ -64,7 +64,7 @@ static void await(pid_t pid) {
 }
 
 int main(int argc, char **argv) {
-    alarm(120);
+    alarm(600);
     p11_load(argv[1]);
     int rounds = atoi(argv[2]);
     for (int i = 0; i < rounds; i++) {

@@ -19,7 +19,7 @@ static void *racer(void *unused) {
 }
 
 int main(int argc, char **argv) {
-    alarm(120);
+    alarm(600);
     p11_load(argv[1]);
     for (int round = 0; round < 30; round++) {
         pthread_t threads[8];

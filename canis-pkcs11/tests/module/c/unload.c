@@ -13,7 +13,7 @@ static void *user(void *unused) {
 }
 
 int main(int argc, char **argv) {
-    alarm(120);
+    alarm(600);
     for (int round = 0; round < 5; round++) {
         pthread_t thread;
         pthread_barrier_init(&used, NULL, 2);

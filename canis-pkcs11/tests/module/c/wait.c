@@ -22,7 +22,7 @@ static double processor_seconds(void) {
 }
 
 int main(int argc, char **argv) {
-    alarm(120);
+    alarm(600);
     p11_load(argv[1]);
     OK(CALL(INITIALIZE, NULL));
     ulong_t slot, count;

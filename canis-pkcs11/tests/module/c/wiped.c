@@ -18,7 +18,7 @@ static void wait_for(const char *what) {
 }
 
 int main(int argc, char **argv) {
-    alarm(120);
+    alarm(600);
     p11_load(argv[1]);
     OK(CALL(INITIALIZE, NULL));
     ulong_t session = p11_session(), key = private_key(session);

@@ -77,7 +77,7 @@ static ulong_t in_threads(void) {
 
 int main(int argc, char **argv) {
     char line[32];
-    alarm(240);
+    alarm(600);
     p11_load(argv[1]);
     OK(CALL(INITIALIZE, NULL));
     while (fgets(line, sizeof line, stdin)) {
