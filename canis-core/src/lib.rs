@@ -7,6 +7,7 @@ mod application;
 mod at_once;
 pub mod audit;
 pub mod backup;
+mod beside;
 mod caller;
 pub mod clock;
 pub mod config_keys;

@@ -6,7 +6,7 @@
 
 use super::Keyring;
 use super::approval_record::{Approval, ApprovalRecord, Outcome, Person};
-use super::policy::KeptPolicy;
+use super::demands::satisfied;
 use super::policy_record::TextKind;
 use super::seal::fresh_id;
 use super::spending::{changed_meanwhile, spending};
@@ -16,8 +16,8 @@ use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::identity::Role;
 use crate::origin::Proof;
-use crate::policy::{Asked, Demand, OfKey, Policy, Source};
-use crate::store::{Change, KeyRow, PolicyRow, Row, Store};
+use crate::policy::{Asked, OfKey, Source};
+use crate::store::{Change, PolicyRow, Row, Store};
 use canis_proto::{Capabilities, Capability, Error, ErrorCode, Id, OperationId, Result};
 use std::sync::Arc;
 
@@ -170,35 +170,6 @@ impl Keyring {
                 Err(error) => Err(error),
             },
         }
-    }
-
-    /// What a tenant's policies demand, all of them: whoever bears them.
-    ///
-    /// # Errors
-    /// `store_format` for a policy that this CANIS does not understand, for it may demand something.
-    fn demanded(&self, tenant: Id, capability: Capability, path: &[u8]) -> Result<Vec<Demand>> {
-        let policies = self.demanding(tenant)?;
-        Ok(policies.iter().flat_map(|policy| policy.demands(capability, path).cloned()).collect())
-    }
-
-    /// The policies of a tenant that demand something.
-    fn demanding(&self, tenant: Id) -> Result<Vec<Policy>> {
-        let texts = self.texts(tenant, TextKind::Policy)?;
-        texts.iter().filter(|kept| kept.record.text.contains("approvals")).map(KeptPolicy::rules).collect()
-    }
-
-    /// The first of these keys whose destruction the tenant's policies have others approve: it keeps what holds it from being
-    /// wiped.
-    ///
-    /// # Errors
-    /// As [`Keyring::run`].
-    pub(crate) fn guarded_key<'a>(&self, tenant: Id, keys: &'a [KeyRow]) -> Result<Option<&'a KeyRow>> {
-        let policies = self.demanding(tenant)?;
-        let guarded = |key: &&KeyRow| {
-            let path = Resource::Key(&key.name).path();
-            policies.iter().any(|policy| policy.demands(Capability::Delete, &path).next().is_some())
-        };
-        Ok(keys.iter().find(guarded))
     }
 
     /// Every request of a tenant that is told of, the latest first.
@@ -394,13 +365,6 @@ impl Keyring {
         }
         Ok(maker.lineage.into_iter().chain([maker.id]).collect())
     }
-}
-
-fn satisfied(demand: &Demand, given: &[Vec<String>]) -> bool {
-    let fits = |policies: &&Vec<String>| {
-        demand.approvers.is_empty() || policies.iter().any(|name| demand.approvers.contains(name))
-    };
-    given.iter().filter(fits).count() >= demand.needed as usize
 }
 
 fn required(operation: OperationId, on: Resource<'_>, id: &str, (needed, given): (u32, usize)) -> Error {

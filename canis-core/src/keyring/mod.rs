@@ -32,6 +32,7 @@ mod brought;
 pub(crate) mod change;
 mod counted;
 pub(crate) mod counts;
+mod demands;
 pub(crate) mod entry;
 pub(crate) mod figures;
 mod grace;

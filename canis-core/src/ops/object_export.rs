@@ -41,7 +41,7 @@ impl Keyring {
     /// gone with its session anyway.
     ///
     /// # Errors
-    /// `object_not_found`, `tenant_locked`.
+    /// `object_not_found`, `tenant_locked`; `login_required`, as what was asked for answers it.
     pub(super) fn intent_on(
         &self,
         caller: &Caller,
@@ -55,6 +55,8 @@ impl Keyring {
         if object.session.is_some() && capability == Capability::Delete {
             return Ok(None);
         }
+        let needed = capability == Capability::Export || object.content.needs_login();
+        self.require_login(caller, needed)?;
         let kept = self.key_by_id(&*self.tenant(caller.tenant()?)?, key)?;
         let arguments = [&object.id.0[..], &version.to_be_bytes()].concat();
         let intent = Intent::of_bytes(capability, arguments).bound_to(key).telling("key", &*kept.record.name);

@@ -1,6 +1,7 @@
 //! The one layout of a policy's text: two spaces a level, `=` in columns, no two blank lines. Comments stay where they are.
 
-use super::read::{Policy, PolicyError};
+use super::error::PolicyError;
+use super::read::Policy;
 
 /// Spaces a level.
 const STEP: usize = 2;

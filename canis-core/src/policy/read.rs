@@ -2,15 +2,15 @@
 
 use super::condition::{Conditions, Context, Hours, Network};
 use super::demand::{Demand, guarded, unguarded};
+use super::error::PolicyError;
 use super::path::Pattern;
 use canis_proto::approval::MAX_APPROVALS;
 use canis_proto::policy::check_policy_name;
-use canis_proto::{Capabilities, Capability, Error, KeyType};
+use canis_proto::{Capabilities, Capability, KeyType};
 use hcl_edit::Span;
 use hcl_edit::expr::Expression;
 use hcl_edit::structure::{Attribute, Block, BlockLabel, Body, Structure};
 use std::collections::HashMap;
-use std::fmt;
 use std::ops::Range;
 
 /// The longest text of a policy in bytes.
@@ -52,40 +52,6 @@ impl Rule {
     pub(super) fn forbidding_all(text: &str) -> Self {
         let pattern = Pattern::everything(text);
         Rule { pattern, line: 0, effect: Effect::Deny, conditions: Conditions::default(), demand: None }
-    }
-}
-
-/// What is wrong with the text of a policy, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PolicyError {
-    /// The line, from 1.
-    pub line: usize,
-    /// The column in bytes, from 1.
-    pub column: usize,
-    /// What is wrong, and what to write instead.
-    pub message: String,
-}
-
-impl fmt::Display for PolicyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}, column {}: {}", self.line, self.column, self.message)
-    }
-}
-
-impl PolicyError {
-    /// What is no HCL.
-    pub(crate) fn of_syntax(error: hcl_edit::parser::Error) -> Self {
-        PolicyError {
-            line: error.location().line(),
-            column: error.location().column(),
-            message: error.message().to_owned(),
-        }
-    }
-}
-
-impl From<PolicyError> for Error {
-    fn from(error: PolicyError) -> Self {
-        Error::invalid(format!("the policy is refused: {error}"))
     }
 }
 

@@ -83,8 +83,7 @@ impl PostgresStore {
     /// Gives a connection back as it was, or closes it.
     async fn end(&self, connection: Lease) {
         let ended = self.database.unless_stalled(async {
-            let done = connection.batch_execute("ROLLBACK").await;
-            done.map_err(|error| self.database.explain(&error))
+            connection.batch_execute("ROLLBACK").await.map_err(|error| self.database.explain(&error))
         });
         if ended.await.is_ok() {
             connection.give_back();
