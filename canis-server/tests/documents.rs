@@ -20,6 +20,8 @@ const PLACES: &[(&str, &str, usize, Check)] = &[
     ("CONTRIBUTING.md", "sh", 1, Check::Shown("building and testing themselves")),
     ("ARCHITECTURE.md", "text", 1, Check::Shown("a map of folders")),
     ("docs/adr/0003-typed-operations.md", "rust", 1, Check::Shown("what was decided, as a sketch")),
+    ("docs/approvals.md", "hcl", 2, Check::Here),
+    ("docs/approvals.md", "text", 2, Check::By("canis-server/tests/approvals.rs", "no_door_leads_round_it")),
     ("docs/audit.md", "sh", 1, Check::Here),
     ("docs/byok.md", "sh", 5, Check::By("canis-cli/tests/byok.rs", "the_document_runs_as_it_stands")),
     ("docs/byok.md", "sh recipe", 6, Check::By("canis-cli/tests/byok.rs", "the_document_runs_as_it_stands")),
@@ -47,7 +49,7 @@ const PLACES: &[(&str, &str, usize, Check)] = &[
     ("docs/identities.md", "hcl", 1, Check::Here),
     ("docs/metrics.md", "sh", 1, Check::Here),
     ("docs/metrics.md", "yaml", 1, Check::Shown("for Prometheus, of which only the client is at hand")),
-    ("docs/operations.md", "sh", 1, Check::By("tests/tests/shared_database.rs", "Site::in_database")),
+    ("docs/operations.md", "sh", 2, Check::By("tests/tests/store_migrate.rs", "there_and_back")),
     ("docs/performance.md", "sh", 2, Check::Shown("measurements, which take minutes")),
     ("docs/pkcs11.md", "sh", 2, Check::Here),
     ("docs/pkcs11.md", "toml", 1, Check::Here),
@@ -236,7 +238,7 @@ fn operating() {
     }
 }
 
-/// The policy of docs/policy.md and the role of docs/identities.md are taken.
+/// The policies of docs/policy.md and docs/approvals.md and the role of docs/identities.md are taken.
 #[test]
 fn policies_and_roles() {
     let reader = Reader::new();
@@ -247,6 +249,15 @@ fn policies_and_roles() {
         "printf 'path \"kms/keys/shop/*\" { capabilities = [\"encrypt\"] }\\n' | canis policy put shop -",
     );
     reader.write("till", role.as_bytes()).run("canis role put till till");
+    let [demand, guard] = &reader.blocks("docs/approvals.md", "hcl")[..] else { panic!("other blocks") };
+    reader.write("demand", demand.as_bytes()).run("canis policy put demand demand");
+    reader.write("guard", guard.as_bytes()).run("canis policy put guard guard");
+    // From here on nobody writes another alone.
+    assert!(
+        reader
+            .run("canis policy put late demand 2>&1 || true")
+            .contains("`policy.put` on sys/policies/late takes the approval of 2 others")
+    );
 }
 
 /// docs/pkcs11.md: a token by pkcs11-tool, another by `canis slot`; and the configuration of a remote module.

@@ -6,11 +6,10 @@
 
 use super::call::current_row;
 use super::log::Log;
-use crate::store::{AuditRows, Change, Ledger, Store, audit_handed_on, handed_on};
+use crate::store::{AuditRows, Change, Ledger, Store, audit_handed_on, handed_on, looks_handed_on};
 use canis_proto::{Id, Result};
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// The store below, and the log.
 pub(crate) struct Audited {
@@ -48,14 +47,5 @@ impl Store for Audited {
     }
 
     handed_on!(passed_on);
-    passed_on! {
-        fn host(&self) -> Id;
-        fn credentials(&self) -> u64;
-        fn stands(&self, generation: u64, ids: &[Id]) -> bool;
-        fn unheeded_credentials(&self) -> Option<u64>;
-        fn grace(&self) -> Duration;
-        fn generation(&self) -> u64;
-        fn pause(&self);
-        fn resume(&self);
-    }
+    looks_handed_on!(passed_on);
 }

@@ -1,11 +1,11 @@
 //! A store whose commits are counted, once somebody has said by which ledger.
 
 use super::accumulator::Accountant;
-use crate::store::{AuditRows, Change, Ledger, Store, audit_handed_on, handed_on};
+use crate::store::{AuditRows, Change, Ledger, Store, audit_handed_on, handed_on, looks_handed_on};
 use canis_proto::{Error, Id, Result};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// How commits are counted.
 #[derive(Clone)]
@@ -87,16 +87,9 @@ impl AuditRows for Counted {
 
 impl Store for Counted {
     handed_on!(passed_on);
+    looks_handed_on!(passed_on);
     passed_on! {
         fn commit_by(&self, changes: &[Change], ledger: Option<&dyn Ledger>) -> Result<()>;
-        fn host(&self) -> Id;
-        fn credentials(&self) -> u64;
-        fn stands(&self, generation: u64, ids: &[Id]) -> bool;
-        fn unheeded_credentials(&self) -> Option<u64>;
-        fn grace(&self) -> Duration;
-        fn generation(&self) -> u64;
-        fn pause(&self);
-        fn resume(&self);
     }
 
     fn commit(&self, changes: &[Change]) -> Result<()> {

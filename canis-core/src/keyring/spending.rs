@@ -3,7 +3,7 @@
 //! This store adds what marks the request as done to the first commit that the approved operation makes. Which operation
 //! that is stands in a thread-local, as for the audit log's lines: it is set in one place, and no operation can forget it.
 
-use crate::store::{AuditRows, Change, Ledger, Row, Store, audit_handed_on, handed_on};
+use crate::store::{AuditRows, Change, Ledger, Row, Store, audit_handed_on, handed_on, looks_handed_on};
 use canis_proto::{Error, ErrorCode, Id, Result};
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -87,11 +87,5 @@ impl Store for Spending {
     }
 
     handed_on!(passed_on);
-    passed_on! {
-        fn host(&self) -> Id;
-        fn credentials(&self) -> u64;
-        fn generation(&self) -> u64;
-        fn pause(&self);
-        fn resume(&self);
-    }
+    looks_handed_on!(passed_on);
 }

@@ -55,4 +55,20 @@ macro_rules! audit_handed_on {
     };
 }
 
-pub(crate) use {audit_handed_on, handed_on};
+/// The same of what touches no disk. Most of it has a default, which would be wrong for a store that stands before another.
+macro_rules! looks_handed_on {
+    ($hand_on:ident) => {
+        $hand_on! {
+            fn host(&self) -> Id;
+            fn generation(&self) -> u64;
+            fn credentials(&self) -> u64;
+            fn stands(&self, generation: u64, ids: &[Id]) -> bool;
+            fn unheeded_credentials(&self) -> Option<u64>;
+            fn grace(&self) -> std::time::Duration;
+            fn pause(&self);
+            fn resume(&self);
+        }
+    };
+}
+
+pub(crate) use {audit_handed_on, handed_on, looks_handed_on};

@@ -21,7 +21,7 @@ mod scratch;
 pub mod sqlite;
 
 pub use audit::{AuditHeadRow, AuditRows, OutboxRow};
-pub(crate) use calls::{audit_handed_on, handed_on};
+pub(crate) use calls::{audit_handed_on, handed_on, looks_handed_on};
 pub(crate) use ledger::Owner;
 pub use ledger::{Balance, Ledger, Page};
 pub use moves::{Beside, Movable, MoveRow};
