@@ -12,10 +12,11 @@ use crate::keyring::intent::Intent;
 use crate::object::{KeyHandle, Since};
 use crate::ops::authenticate::Presented;
 use crate::root::{Credential, HsmHelper};
+use crate::secret::wipe_deep_stack;
 use crate::store::Store;
 use crate::stream::Watch;
 use crate::token::Role;
-use canis_proto::{Cost, Error, ErrorCode, Id, Operation, OperationId, Result};
+use canis_proto::{Capability, Cost, Error, ErrorCode, Id, Operation, OperationId, Result};
 use std::sync::Arc;
 
 pub use crate::resource::{Facts, Resource};
@@ -314,7 +315,12 @@ impl Core {
             (true, Some(needed)) => Some(Watch::new(needed, longest, &request)),
             _ => None,
         };
-        let answer = self.keyring.run(caller, request)?;
+        let answer = self.keyring.run(caller, request);
+        let passed = matches!(needed, Some(Capability::Import | Capability::Export));
+        if passed || R::ID == OperationId::GetEntry {
+            wipe_deep_stack();
+        }
+        let answer = answer?;
         Ok(match watch {
             Some(watch) => R::watched(answer, watch),
             None => answer,

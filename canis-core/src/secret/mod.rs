@@ -11,7 +11,7 @@ mod mapping;
 mod region;
 mod stack;
 
-pub(crate) use stack::wipe_stack;
+pub(crate) use stack::{wipe_deep_stack, wipe_stack};
 
 use mapping::{Mapping, PAGE};
 use region::{SLOT, Slot, take_slot};

@@ -5,11 +5,23 @@ use std::hint::black_box;
 use zeroize::Zeroize;
 
 /// Deeper than anything that makes a key goes, in bytes.
-const DEPTH: usize = 24 << 10;
+const MADE: usize = 24 << 10;
+
+/// Deeper than anything goes that takes a key in or gives it out: from the form that it comes in to a row of the store.
+const PASSED: usize = 64 << 10;
 
 /// Overwrites what calls of the caller have left on its stack. To be called when a key was made, not when one is used.
-#[inline(never)]
 pub(crate) fn wipe_stack() {
+    wipe::<MADE>();
+}
+
+/// The same where a key's material has passed through a whole operation.
+pub(crate) fn wipe_deep_stack() {
+    wipe::<PASSED>();
+}
+
+#[inline(never)]
+fn wipe<const DEPTH: usize>() {
     let mut below = [0_u8; DEPTH];
     below.zeroize();
     black_box(&mut below);
