@@ -266,7 +266,7 @@ impl Store for PostgresStore {
         let add = "INSERT INTO key_uses (key_id, version, uses, last_used_at) VALUES ($1, $2, $3, $4)
                    ON CONFLICT (key_id, version) DO UPDATE SET uses = key_uses.uses + excluded.uses,
                    last_used_at = greatest(key_uses.last_used_at, excluded.last_used_at)";
-        // Nothing hangs on them, so that the database may be as fast as it likes. In one order, so that servers which count the same keys do not wait for each other.
+        // Nothing hangs on them: they need not be durable. In one order, so that servers that count the same do not wait.
         let mut sorted: Vec<&UseRow> = uses.iter().collect();
         sorted.sort_by_key(|row| (row.key_id, row.version));
         let statements: Vec<_> =
