@@ -1,9 +1,10 @@
 //! The table of attribute rules: which objects have an attribute, who may give it when, and how it may change.
 //!
-//! From the tables of PKCS#11 v3.1, sections 4.2 to 4.10 and 6; the footnotes of the standard's table 13 are the
+//! From the tables of PKCS#11 v3.1 and v3.2, sections 4.2 to 4.10 and 6; the footnotes of the standard's table 13 are the
 //! columns here.
 
 use crate::attribute::Format;
+use crate::version_3_2::*;
 use canis_core::object::Class;
 use canis_proto::Family;
 use pkcs11_sys::*;
@@ -138,6 +139,7 @@ rules! {
     CKA_KEY_TYPE: KEY, ANY, Number, Both, Never, Open;
     CKA_LOCAL: KEY, ANY, Bool, Never, Never, Open;
     CKA_KEY_GEN_MECHANISM: KEY, ANY, Number, Never, Never, Open;
+    CKA_OBJECT_VALIDATION_FLAGS: KEY, ANY, Number, Never, Never, Open;
     CKA_ALLOWED_MECHANISMS: KEY, ANY, Mechanisms, Both, Never, Open;
     CKA_WRAP_TEMPLATE: PUBLIC | SECRET, ANY, Template, Both, Never, Open;
     CKA_UNWRAP_TEMPLATE: OWN, ANY, Template, Both, Never, Open;

@@ -12,6 +12,7 @@ use crate::api::message_sign::SignedMessages;
 use crate::api::recover::{SignRecovery, VerifyRecovery};
 use crate::api::sign::Signing;
 use crate::api::verify::Verification;
+use crate::api::verify_signature::SignatureVerification;
 use crate::pending::Pending;
 use crate::rv::{Result, fail};
 use crate::token::{ReadyKey, Token};
@@ -37,6 +38,7 @@ pub(crate) struct Session {
     pub(crate) digest: Pending<Digesting>,
     pub(crate) sign: Pending<Signing>,
     pub(crate) verify: Pending<Verification>,
+    pub(crate) verify_signature: Pending<SignatureVerification>,
     pub(crate) sign_recover: Pending<SignRecovery>,
     pub(crate) verify_recover: Pending<VerifyRecovery>,
     pub(crate) message_encrypt: Pending<Messages<Encrypting>>,
@@ -62,6 +64,7 @@ impl Session {
             digest: Pending::Idle,
             sign: Pending::Idle,
             verify: Pending::Idle,
+            verify_signature: Pending::Idle,
             sign_recover: Pending::Idle,
             verify_recover: Pending::Idle,
             message_encrypt: Pending::Idle,

@@ -6,8 +6,8 @@ use pkcs11_sys::*;
 /// Who made the module, as every info structure says it.
 pub(crate) const MANUFACTURER: &str = "CANIS";
 
-/// The version of the standard whose functions are all present.
-pub(crate) const CRYPTOKI: CK_VERSION = CK_VERSION { major: 3, minor: 0 };
+/// The version of the standard whose functions are all present, be it to say that they are not supported.
+pub(crate) const CRYPTOKI: CK_VERSION = CK_VERSION { major: 3, minor: 2 };
 
 /// The module's own version.
 pub(crate) const MODULE: CK_VERSION = CK_VERSION {

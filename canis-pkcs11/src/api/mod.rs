@@ -22,4 +22,5 @@ pub(crate) mod sign;
 pub(crate) mod slot_event;
 pub(crate) mod slot_token;
 pub(crate) mod verify;
+pub(crate) mod verify_signature;
 pub(crate) mod wrap;

@@ -5,11 +5,13 @@ use super::message_cipher::Messages;
 use super::message_sign::SignedMessages;
 use super::recover::{SignRecovery, VerifyRecovery};
 use super::slot_token::{Slot, look};
+use super::verify_signature::SignatureVerification;
 use crate::module::Module;
 use crate::pending::{Operation, cancel, wanting_pin};
 use crate::rv::{Instead, Result, fail};
 use crate::session::Session;
 use crate::token::{Ended, Token};
+use crate::version_3_2::*;
 use canis_core::object::{Decrypting, Encrypting, Signing, Verifying};
 use canis_core::secret::SecretBytes;
 use canis_core::token::Role;
@@ -20,6 +22,9 @@ use pkcs11_sys::*;
 pub(crate) fn open(module: &Module, slot: CK_SLOT_ID, flags: CK_FLAGS) -> Result<CK_SESSION_HANDLE> {
     if flags & CKF_SERIAL_SESSION == 0 {
         return fail(CKR_SESSION_PARALLEL_NOT_SUPPORTED);
+    }
+    if flags & CKF_ASYNC_SESSION != 0 {
+        return fail(CKR_SESSION_ASYNC_NOT_SUPPORTED);
     }
     let token = match look(module, slot)? {
         Slot::Token(token) => token,
@@ -99,6 +104,17 @@ pub(crate) fn info(module: &Module, handle: CK_SESSION_HANDLE) -> Result<CK_SESS
     };
     let flags = if writable { CKF_SERIAL_SESSION | CKF_RW_SESSION } else { CKF_SERIAL_SESSION };
     Ok(CK_SESSION_INFO { slotID: token.slot, state, flags, ulDeviceError: 0 })
+}
+
+/// C_GetSessionValidationFlags (v3.2): what the last operation of a session was validated for, whatever the kind of flags that
+/// is asked for. Nobody has validated CANIS, so it is nothing.
+pub(crate) fn validation_flags(
+    module: &Module,
+    handle: CK_SESSION_HANDLE,
+    _kind: CK_SESSION_VALIDATION_FLAGS_TYPE,
+) -> Result<CK_FLAGS> {
+    module.sessions.check(handle)?;
+    Ok(0)
 }
 
 /// C_Login.
@@ -213,6 +229,7 @@ fn stop_key_work(session: &mut Session) {
     stop::<Ciphering<Decrypting>>(session);
     stop::<super::sign::Signing>(session);
     stop::<super::verify::Verification>(session);
+    stop::<SignatureVerification>(session);
     stop::<super::find::Search>(session);
     stop::<SignRecovery>(session);
     stop::<VerifyRecovery>(session);
@@ -232,6 +249,7 @@ pub(crate) fn session_cancel(module: &Module, handle: CK_SESSION_HANDLE, flags: 
             (CKF_DIGEST, cancel::<super::digest::Digesting>),
             (CKF_SIGN, cancel::<super::sign::Signing>),
             (CKF_VERIFY, cancel::<super::verify::Verification>),
+            (CKF_VERIFY, cancel::<SignatureVerification>),
             (CKF_SIGN_RECOVER, cancel::<SignRecovery>),
             (CKF_VERIFY_RECOVER, cancel::<VerifyRecovery>),
             (CKF_MESSAGE_ENCRYPT, cancel::<Messages<Encrypting>>),

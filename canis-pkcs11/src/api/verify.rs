@@ -13,8 +13,8 @@ use pkcs11_sys::*;
 
 /// A verification under way.
 pub(crate) struct Verification {
-    key: ReadyKey,
-    message: Message<Verifying>,
+    pub(super) key: ReadyKey,
+    pub(super) message: Message<Verifying>,
 }
 
 impl Operation for Verification {

@@ -15,6 +15,7 @@ mod keys;
 mod lifecycle;
 mod messages;
 mod nested;
+mod newest;
 mod objects;
 mod parameter;
 mod place;

@@ -10,6 +10,7 @@ use super::entry::{self, guarded};
 use super::keys::*;
 use super::lifecycle::{code, host_is_privileged, start, stop};
 use super::messages::*;
+use super::newest::*;
 use super::objects::*;
 use super::sessions::*;
 use super::slots::*;
@@ -18,6 +19,7 @@ use crate::config::Settings;
 use crate::log::Log;
 use crate::module::Module;
 use crate::rv::{Result, fail};
+use crate::version_3_2::CK_FUNCTION_LIST_3_2;
 // By name: the crate also declares every C_… as a foreign function, and the lists must not refer to those.
 use pkcs11_sys::{
     CK_C_INITIALIZE_ARGS, CK_CHAR, CK_FLAGS, CK_FUNCTION_LIST, CK_FUNCTION_LIST_3_0, CK_INTERFACE, CK_RV,
@@ -27,19 +29,26 @@ use std::cell::UnsafeCell;
 use std::ffi::CStr;
 
 const LEGACY: CK_VERSION = CK_VERSION { major: 2, minor: 40 };
+const THIRD: CK_VERSION = CK_VERSION { major: 3, minor: 0 };
 const NAME: &CStr = c"PKCS 11";
 
 macro_rules! lists {
-    (both: $($name:ident,)+; new: $($new:ident,)+;) => {
+    (all: $($name:ident,)+; new: $($new:ident,)+; newest: $($newest:ident,)+;) => {
         static LIST_2_40: CK_FUNCTION_LIST = CK_FUNCTION_LIST { version: LEGACY, $($name: Some($name),)+ };
 
-        static LIST_3_0: CK_FUNCTION_LIST_3_0 =
-            CK_FUNCTION_LIST_3_0 { version: CRYPTOKI, $($name: Some($name),)+ $($new: Some($new),)+ };
+        static LIST_3_0: CK_FUNCTION_LIST_3_0 = list_3_0(THIRD);
+
+        static LIST_3_2: CK_FUNCTION_LIST_3_2 =
+            CK_FUNCTION_LIST_3_2 { list_3_0: list_3_0(CRYPTOKI), $($newest: Some($newest),)+ };
+
+        const fn list_3_0(version: CK_VERSION) -> CK_FUNCTION_LIST_3_0 {
+            CK_FUNCTION_LIST_3_0 { version, $($name: Some($name),)+ $($new: Some($new),)+ }
+        }
     };
 }
 
 lists! {
-    both:
+    all:
         C_Initialize, C_Finalize, C_GetInfo, C_GetFunctionList, C_GetSlotList, C_GetSlotInfo,
         C_GetTokenInfo, C_GetMechanismList, C_GetMechanismInfo, C_InitToken, C_InitPIN, C_SetPIN,
         C_OpenSession, C_CloseSession, C_CloseAllSessions, C_GetSessionInfo, C_GetOperationState,
@@ -61,30 +70,34 @@ lists! {
         C_MessageSignFinal, C_MessageVerifyInit, C_VerifyMessage, C_VerifyMessageBegin,
         C_VerifyMessageNext, C_MessageVerifyFinal,
     ;
+    newest:
+        C_EncapsulateKey, C_DecapsulateKey, C_VerifySignatureInit, C_VerifySignature, C_VerifySignatureUpdate,
+        C_VerifySignatureFinal, C_GetSessionValidationFlags, C_AsyncComplete, C_AsyncGetID, C_AsyncJoin,
+        C_WrapKeyAuthenticated, C_UnwrapKeyAuthenticated,
+    ;
 }
 
 /// The interfaces, the newest first: that is the one a host gets that does not say which it wants. They stand in memory
 /// that can be written to, because the standard's pointers are not const and OpenSC's pkcs11-spy (up to 0.25) puts its
 /// own list into what it is given.
-struct Interfaces(UnsafeCell<[CK_INTERFACE; 2]>);
+struct Interfaces(UnsafeCell<[CK_INTERFACE; 3]>);
 
 // SAFETY: the module only copies from it and gives out pointers; what hosts do to it is between them.
 unsafe impl Sync for Interfaces {}
 
 static INTERFACES: Interfaces = Interfaces(UnsafeCell::new([
-    CK_INTERFACE {
-        pInterfaceName: NAME.as_ptr() as *mut CK_CHAR,
-        pFunctionList: (&raw const LIST_3_0) as CK_VOID_PTR,
-        flags: 0,
-    },
-    CK_INTERFACE {
-        pInterfaceName: NAME.as_ptr() as *mut CK_CHAR,
-        pFunctionList: (&raw const LIST_2_40) as CK_VOID_PTR,
-        flags: 0,
-    },
+    interface((&raw const LIST_3_2) as CK_VOID_PTR),
+    interface((&raw const LIST_3_0) as CK_VOID_PTR),
+    interface((&raw const LIST_2_40) as CK_VOID_PTR),
 ]));
 
-const VERSIONS: [CK_VERSION; 2] = [CRYPTOKI, LEGACY];
+/// CKF_INTERFACE_FORK_SAFE would promise that a child goes on with copies of the sessions and logins (section 5.4.4). Here it
+/// calls C_Initialize and logs in itself (ADR 0043).
+const fn interface(list: CK_VOID_PTR) -> CK_INTERFACE {
+    CK_INTERFACE { pInterfaceName: NAME.as_ptr() as *mut CK_CHAR, pFunctionList: list, flags: 0 }
+}
+
+const VERSIONS: [CK_VERSION; 3] = [CRYPTOKI, THIRD, LEGACY];
 
 /// Gives the list of functions of version 2.40 (section 5.4.4).
 #[unsafe(no_mangle)]
@@ -124,7 +137,6 @@ pub(super) unsafe extern "C" fn C_GetInterface(
             };
             let fits =
                 |have: &CK_VERSION| version.is_none_or(|v| (v.major, v.minor) == (have.major, have.minor));
-            // No flag is known that an interface could have; fork-safety in the standard's sense it does not.
             match VERSIONS.iter().position(fits) {
                 Some(at) if named && flags == 0 => {
                     *interface = INTERFACES.0.get().cast::<CK_INTERFACE>().wrapping_add(at);

@@ -35,4 +35,5 @@ mod signatures;
 mod states;
 mod templates;
 mod tokens;
+mod told_signatures;
 mod wrap;

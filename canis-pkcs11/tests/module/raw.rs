@@ -23,9 +23,16 @@ pub(crate) fn functions() -> &'static CK_FUNCTION_LIST_3_0 {
     LIST.get_or_init(|| {
         let (rv, interface) = interface(None, None, 0);
         assert_eq!(rv, CKR_OK);
-        // SAFETY: the default interface is the 3.0 list, as `interfaces_are_the_ones_asked_for` checks.
+        // SAFETY: the default interface begins as the 3.0 list does, as `lists_have_no_holes` checks.
         unsafe { &*(*interface).pFunctionList.cast() }
     })
+}
+
+/// The 3.2 list of the module, initialised, as another header has it.
+pub(crate) fn newest() -> &'static cryptoki_sys::CK_FUNCTION_LIST_3_2 {
+    let list: *const _ = functions();
+    // SAFETY: the default interface is the 3.2 list, as `interfaces_are_the_ones_asked_for` checks.
+    unsafe { &*list.cast() }
 }
 
 /// C_GetInterface.
@@ -54,6 +61,16 @@ macro_rules! call {
     }};
 }
 pub(crate) use call;
+
+/// Calls a function of the 3.2 list.
+macro_rules! call_3_2 {
+    ($name:ident($($arg:expr),* $(,)?)) => {{
+        let function = $crate::raw::newest().$name.expect("a function in every place of the list");
+        // SAFETY: the arguments are live, or wrong in a way that the module must notice.
+        unsafe { function($($arg),*) }
+    }};
+}
+pub(crate) use call_3_2;
 
 pub(crate) fn mechanism(kind: CK_MECHANISM_TYPE) -> CK_MECHANISM {
     CK_MECHANISM { mechanism: kind, pParameter: null_mut(), ulParameterLen: 0 }

@@ -2,6 +2,7 @@
 
 use crate::provider::{Provider, call};
 use crate::table::{ABSENT, Row};
+use cryptoki_sys::CK_FUNCTION_LIST_3_2;
 use pkcs11_sys::*;
 use std::ffi::c_void;
 
@@ -26,6 +27,9 @@ const NAMES: &[&str] = named! {
     C_DecryptMessageBegin C_DecryptMessageNext C_MessageDecryptFinal C_MessageSignInit C_SignMessage
     C_SignMessageBegin C_SignMessageNext C_MessageSignFinal C_MessageVerifyInit C_VerifyMessage
     C_VerifyMessageBegin C_VerifyMessageNext C_MessageVerifyFinal
+    C_EncapsulateKey C_DecapsulateKey C_VerifySignatureInit C_VerifySignature C_VerifySignatureUpdate
+    C_VerifySignatureFinal C_GetSessionValidationFlags C_AsyncComplete C_AsyncGetID C_AsyncJoin
+    C_WrapKeyAuthenticated C_UnwrapKeyAuthenticated
 };
 const LEGACY: usize = 68;
 
@@ -48,7 +52,8 @@ pub(crate) fn rows(ours: (&Provider, CK_SLOT_ID), theirs: Option<(&Provider, CK_
 }
 
 /// A function that is called with more arguments than it has: those it does not know stay where it does not look.
-type Any = unsafe extern "C" fn(usize, usize, usize, usize, usize, usize, usize, usize, usize) -> CK_RV;
+type Any =
+    unsafe extern "C" fn(usize, usize, usize, usize, usize, usize, usize, usize, usize, usize) -> CK_RV;
 
 /// The pointers of the newest list.
 fn functions(provider: &Provider) -> Vec<Option<Any>> {
@@ -56,7 +61,7 @@ fn functions(provider: &Provider) -> Vec<Option<Any>> {
         Some(list) => ((&raw const list.C_Initialize).cast::<Option<Any>>(), NAMES.len()),
         None => ((&raw const provider.list.C_Initialize).cast(), LEGACY),
     };
-    assert_eq!(size_of::<CK_FUNCTION_LIST_3_0>(), size_of::<*const c_void>() * (1 + NAMES.len()));
+    assert_eq!(size_of::<CK_FUNCTION_LIST_3_2>(), size_of::<*const c_void>() * (1 + NAMES.len()));
     // SAFETY: both lists are a version and then pointers to functions of the C ABI, as many as counted.
     let there = unsafe { std::slice::from_raw_parts(first, count) };
     let missing = std::iter::repeat_n(None, NAMES.len() - count);
@@ -77,8 +82,8 @@ fn state(name: &str, function: Option<Any>, session: CK_SESSION_HANDLE) -> &'sta
         | "C_OpenSession" | "C_CloseSession" | "C_Logout" | "C_GetInterfaceList" | "C_GetInterface" => 0,
         _ => session as usize,
     };
-    // SAFETY: every function takes up to nine words, and zeros are NULL, no object and no length.
-    match unsafe { function(first, 0, 0, 0, 0, 0, 0, 0, 0) } {
+    // SAFETY: every function takes up to ten words, and zeros are NULL, no object and no length.
+    match unsafe { function(first, 0, 0, 0, 0, 0, 0, 0, 0, 0) } {
         CKR_FUNCTION_NOT_SUPPORTED => ABSENT,
         CKR_FUNCTION_NOT_PARALLEL => "`CKR_FUNCTION_NOT_PARALLEL`",
         _ => "yes",

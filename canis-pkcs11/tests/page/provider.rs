@@ -1,5 +1,6 @@
 //! A PKCS#11 library as a C program sees it: its function lists, a token, a session.
 
+use cryptoki_sys::CK_FUNCTION_LIST_3_2;
 use pkcs11_sys::*;
 use std::ffi::{CString, c_void};
 use std::os::unix::ffi::OsStrExt;
@@ -14,8 +15,8 @@ const LABEL: &[u8; 32] = b"page                            ";
 pub(crate) struct Provider {
     /// Its functions of version 2.40.
     pub(crate) list: &'static CK_FUNCTION_LIST,
-    /// Its functions of version 3.0, if it has that interface.
-    pub(crate) newer: Option<&'static CK_FUNCTION_LIST_3_0>,
+    /// Its functions of version 3.2, if it has that interface.
+    pub(crate) newer: Option<&'static CK_FUNCTION_LIST_3_2>,
 }
 
 /// Calls a function of the 2.40 list.
@@ -108,16 +109,16 @@ impl Provider {
     }
 }
 
-/// The 3.0 list of a library that has one.
-fn newer(library: *mut c_void) -> Option<&'static CK_FUNCTION_LIST_3_0> {
+/// The 3.2 list of a library that has one.
+fn newer(library: *mut c_void) -> Option<&'static CK_FUNCTION_LIST_3_2> {
     type Get = unsafe extern "C" fn(*const u8, *mut CK_VERSION, *mut *mut CK_INTERFACE, CK_FLAGS) -> CK_RV;
     // SAFETY: the name ends with a zero byte.
     let symbol = unsafe { libc::dlsym(library, c"C_GetInterface".as_ptr()) };
     if symbol.is_null() {
         return None;
     }
-    let (mut version, mut found) = (CK_VERSION { major: 3, minor: 0 }, null_mut());
-    // SAFETY: the symbol is this function; what it gives is the 3.0 list and lives as long as the library.
+    let (mut version, mut found) = (CK_VERSION { major: 3, minor: 2 }, null_mut());
+    // SAFETY: the symbol is this function; what it gives is the 3.2 list and lives as long as the library.
     unsafe {
         let get: Get = std::mem::transmute(symbol);
         (get(std::ptr::null(), &mut version, &mut found, 0) == CKR_OK)

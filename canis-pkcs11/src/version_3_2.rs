@@ -1,0 +1,134 @@
+//! What PKCS#11 v3.2 adds to the header of v3.1: the function list, structures and numbers that the module uses. A test
+//! compares them with another header (`cryptoki-sys`), byte by byte.
+#![allow(non_snake_case, non_camel_case_types)] // The standard's names.
+
+use pkcs11_sys::*;
+
+macro_rules! numbers {
+    ($($type:ident { $($name:ident = $value:expr;)+ })+) => {
+        $($(pub(crate) const $name: $type = $value;)+)+
+
+        #[cfg(test)]
+        const NUMBERS: &[(&str, u64, u64)] =
+            &[$($((stringify!($name), $name as u64, cryptoki_sys::$name as u64),)+)+];
+    };
+}
+
+numbers! {
+    CK_ATTRIBUTE_TYPE {
+        CKA_OBJECT_VALIDATION_FLAGS = 0x061e;
+    }
+    CK_FLAGS {
+        CKF_ASYNC_SESSION = 0x0000_0008;
+    }
+    CK_RV {
+        CKR_SESSION_ASYNC_NOT_SUPPORTED = 0x0205;
+    }
+}
+
+/// CK_SESSION_VALIDATION_FLAGS_TYPE.
+pub(crate) type CK_SESSION_VALIDATION_FLAGS_TYPE = CK_ULONG;
+
+/// CK_ASYNC_DATA.
+#[repr(C)]
+pub(crate) struct CK_ASYNC_DATA {
+    ulVersion: CK_ULONG,
+    pValue: *mut CK_BYTE,
+    ulValue: CK_ULONG,
+    hObject: CK_OBJECT_HANDLE,
+    hAdditionalObject: CK_OBJECT_HANDLE,
+}
+
+macro_rules! list {
+    ($($name:ident($($arg:ty),*);)+) => {
+        /// CK_FUNCTION_LIST_3_2: the list of v3.0, whose version it begins with, and what came after it.
+        #[repr(C)]
+        pub(crate) struct CK_FUNCTION_LIST_3_2 {
+            pub(crate) list_3_0: CK_FUNCTION_LIST_3_0,
+            $(pub(crate) $name: Option<unsafe extern "C" fn($($arg),*) -> CK_RV>,)+
+        }
+
+        #[cfg(test)]
+        const PLACES: &[(&str, usize, usize)] = &[$((
+            stringify!($name),
+            std::mem::offset_of!(CK_FUNCTION_LIST_3_2, $name),
+            std::mem::offset_of!(cryptoki_sys::CK_FUNCTION_LIST_3_2, $name),
+        ),)+];
+    };
+}
+
+list! {
+    C_EncapsulateKey(
+        CK_SESSION_HANDLE, *mut CK_MECHANISM, CK_OBJECT_HANDLE, *mut CK_ATTRIBUTE, CK_ULONG, *mut CK_BYTE, *mut CK_ULONG,
+        *mut CK_OBJECT_HANDLE
+    );
+    C_DecapsulateKey(
+        CK_SESSION_HANDLE, *mut CK_MECHANISM, CK_OBJECT_HANDLE, *mut CK_ATTRIBUTE, CK_ULONG, *mut CK_BYTE, CK_ULONG,
+        *mut CK_OBJECT_HANDLE
+    );
+    C_VerifySignatureInit(CK_SESSION_HANDLE, *mut CK_MECHANISM, CK_OBJECT_HANDLE, *mut CK_BYTE, CK_ULONG);
+    C_VerifySignature(CK_SESSION_HANDLE, *mut CK_BYTE, CK_ULONG);
+    C_VerifySignatureUpdate(CK_SESSION_HANDLE, *mut CK_BYTE, CK_ULONG);
+    C_VerifySignatureFinal(CK_SESSION_HANDLE);
+    C_GetSessionValidationFlags(CK_SESSION_HANDLE, CK_SESSION_VALIDATION_FLAGS_TYPE, *mut CK_FLAGS);
+    C_AsyncComplete(CK_SESSION_HANDLE, *mut CK_UTF8CHAR, *mut CK_ASYNC_DATA);
+    C_AsyncGetID(CK_SESSION_HANDLE, *mut CK_UTF8CHAR, *mut CK_ULONG);
+    C_AsyncJoin(CK_SESSION_HANDLE, *mut CK_UTF8CHAR, CK_ULONG, *mut CK_BYTE, CK_ULONG);
+    C_WrapKeyAuthenticated(
+        CK_SESSION_HANDLE, *mut CK_MECHANISM, CK_OBJECT_HANDLE, CK_OBJECT_HANDLE, *mut CK_BYTE, CK_ULONG, *mut CK_BYTE,
+        *mut CK_ULONG
+    );
+    C_UnwrapKeyAuthenticated(
+        CK_SESSION_HANDLE, *mut CK_MECHANISM, CK_OBJECT_HANDLE, *mut CK_BYTE, CK_ULONG, *mut CK_ATTRIBUTE, CK_ULONG,
+        *mut CK_BYTE, CK_ULONG, *mut CK_OBJECT_HANDLE
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::mem::{align_of, offset_of};
+
+    /// Fields of a structure stand where the other header has them, and end where it does.
+    macro_rules! same_layout {
+        ($($name:ident { $($field:ident)+ })+) => {$(
+            assert_eq!(size_of::<$name>(), size_of::<cryptoki_sys::$name>(), stringify!($name));
+            assert_eq!(align_of::<$name>(), align_of::<cryptoki_sys::$name>(), stringify!($name));
+            $(assert_eq!(
+                offset_of!($name, $field),
+                offset_of!(cryptoki_sys::$name, $field),
+                concat!(stringify!($name), ".", stringify!($field))
+            );)+
+        )+};
+    }
+
+    #[test]
+    fn numbers_are_those_of_another_header() {
+        for (name, ours, theirs) in NUMBERS {
+            assert_eq!(ours, theirs, "{name}");
+        }
+    }
+
+    #[test]
+    fn structures_are_laid_out_as_in_another_header() {
+        same_layout! {
+            CK_ASYNC_DATA { ulVersion pValue ulValue hObject hAdditionalObject }
+        }
+    }
+
+    #[test]
+    fn the_list_is_laid_out_as_in_another_header() {
+        let size = size_of::<cryptoki_sys::CK_FUNCTION_LIST_3_2>();
+        assert_eq!((size_of::<CK_FUNCTION_LIST_3_2>(), PLACES.len()), (size, 12));
+        assert_eq!(size, (1 + 104) * size_of::<usize>());
+        for (name, ours, theirs) in PLACES {
+            assert_eq!(ours, theirs, "{name}");
+        }
+        let first = offset_of!(CK_FUNCTION_LIST_3_2, list_3_0);
+        assert_eq!(first, offset_of!(cryptoki_sys::CK_FUNCTION_LIST_3_2, version));
+        assert_eq!(
+            offset_of!(CK_FUNCTION_LIST_3_0, C_MessageVerifyFinal),
+            offset_of!(cryptoki_sys::CK_FUNCTION_LIST_3_2, C_MessageVerifyFinal)
+        );
+    }
+}
