@@ -15,7 +15,7 @@ use crate::role_args::RoleCommand;
 use crate::root_args::RootCommand;
 use crate::seal_args::{OperatorCommand, Unseal};
 use crate::slot_args::SlotCommand;
-use crate::store_args::StoreCommand;
+use crate::store_args::{NewDatabase, StoreCommand};
 use crate::tenant_args::TenantCommand;
 use crate::token_args::TokenCommand;
 use crate::transfer_args::{ExportKey, ImportFile, ImportKey, ImportPkcs12, ImportSoftHsm, WrappingKey};
@@ -330,16 +330,8 @@ pub(crate) struct Init {
     /// hsm: the file that holds the user PIN.
     #[arg(long, value_name = "F")]
     pub(crate) pin_file: Option<PathBuf>,
-    /// Make the store in this PostgreSQL database, which several servers may share, and not in canis.dat. Without a
-    /// password, which stands in a file.
-    #[arg(long, value_name = "URL")]
-    pub(crate) store: Option<String>,
-    /// The file that holds the password of the database's user; else the one that PGPASSFILE names has it.
-    #[arg(long, value_name = "F", requires = "store")]
-    pub(crate) store_password_file: Option<PathBuf>,
-    /// The CAs that sign the database's certificate, PEM; else those that this host trusts.
-    #[arg(long, value_name = "F", requires = "store")]
-    pub(crate) store_ca: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) database: NewDatabase,
     /// Another DNS name or IP address for the server's certificate; localhost is always in it. Repeatable.
     #[arg(long, value_name = "NAME")]
     pub(crate) tls_name: Vec<String>,

@@ -2,6 +2,7 @@
 
 use crate::args::{Local, RootFile};
 use crate::slot_args::Place;
+use crate::store_args::NewDatabase;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -47,6 +48,8 @@ pub(crate) struct Restore {
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) place: Local,
+    #[command(flatten)]
+    pub(crate) database: NewDatabase,
     /// Into a store that is there: bring back also keys, credentials and entries that were destroyed since.
     #[arg(long)]
     pub(crate) resurrect: bool,

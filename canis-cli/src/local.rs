@@ -4,15 +4,25 @@ use crate::args::{Local, RootFile};
 use crate::root_credential;
 use canis_core::audit::Settings;
 use canis_core::clock::SystemClock;
-use canis_core::datadir::{DataDir, RootFlags};
+use canis_core::datadir::{DataDir, RootFlags, StoreConfig};
 use canis_core::moving::{self, Place};
 use canis_core::root::{Credential, HsmHelper};
 use canis_core::secret_file::variable;
 use canis_core::store::Store;
 use canis_core::{Core, Door, Origin, default_provider};
 use canis_proto::{Error, ErrorCode, Result};
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
+
+/// Makes a data directory for its owner alone, unless it is there.
+pub(crate) fn make(dir: &DataDir) -> Result<()> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(dir.path());
+    made.map_err(|error| {
+        Error::new(ErrorCode::StoreUnavailable, format!("cannot make {}: {error}", dir.path().display()))
+    })
+}
 
 /// Where this program's own requests come from.
 pub(crate) fn origin() -> Origin {
@@ -26,7 +36,12 @@ pub(crate) fn open(local: &Local) -> Result<Core> {
 
 /// The same.
 pub(crate) fn open_dir(dir: &DataDir, root: &RootFile) -> Result<Core> {
-    let core = open_sealed(dir)?;
+    open_in(dir, dir.read_config()?.store.as_ref(), root)
+}
+
+/// The same where it was said which database has the store, if one does.
+pub(crate) fn open_in(dir: &DataDir, database: Option<&StoreConfig>, root: &RootFile) -> Result<Core> {
+    let core = core_of(dir, dir.open_any_store(database)?)?;
     if core.has_root() {
         core.unseal(&credential(dir, root)?)?;
     }

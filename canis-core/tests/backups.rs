@@ -6,6 +6,7 @@ mod store;
 use canis_core::backup::{self, Merged, RestoreBackup};
 use canis_core::crypto::RUST;
 use canis_core::datadir::DataDir;
+use canis_core::moving::Place;
 use canis_core::root::{Credential, NewRoot};
 use canis_core::secret::SecretBytes;
 use canis_core::token::ListTokens;
@@ -37,9 +38,13 @@ fn made(core: &Core, caller: &Caller) -> Vec<u8> {
     }
 }
 
+fn place(dir: &tempfile::TempDir) -> Place {
+    Place::of(&DataDir::new(dir.path())).unwrap()
+}
+
 fn restored(bytes: &[u8]) -> (tempfile::TempDir, Core) {
     let dir = tempfile::tempdir().unwrap();
-    backup::restore(&RUST, &DataDir::new(dir.path()), bytes, &keyfile()).unwrap();
+    backup::restore(&RUST, &place(&dir), bytes, &keyfile()).unwrap();
     let core = open(dir.path(), &RUST);
     (dir, core)
 }
@@ -122,7 +127,7 @@ fn a_spoilt_backup_restores_nothing() {
     assert!(bytes.len() > 100_000, "more than one chunk: {}", bytes.len());
     let refused = |spoilt: &[u8], what: &str| {
         let dir = tempfile::tempdir().unwrap();
-        let error = backup::restore(&RUST, &DataDir::new(dir.path()), spoilt, &keyfile()).unwrap_err();
+        let error = backup::restore(&RUST, &place(&dir), spoilt, &keyfile()).unwrap_err();
         let codes = [
             ErrorCode::StoreTampered,
             ErrorCode::StoreFormat,
@@ -254,7 +259,7 @@ fn for_a_recipient() {
         ErrorCode::InvalidArgument
     );
     let dir = tempfile::tempdir().unwrap();
-    backup::restore(&RUST, &DataDir::new(dir.path()), &piece.data[..], &credential).unwrap();
+    backup::restore(&RUST, &place(&dir), &piece.data[..], &credential).unwrap();
     let store = Arc::new(DataDir::new(dir.path()).open_store().unwrap());
     let copy = Core::open(store, &RUST, Arc::new(canis_core::clock::SystemClock)).unwrap();
     copy.unseal(&credential).unwrap();

@@ -1,5 +1,6 @@
 //! `canis backup …`: the whole store in one encrypted file, and a store from one.
 
+use super::store_move::to_be_named;
 use crate::args::Connection;
 use crate::backup_args::{BackupCommand, Create, Restore, Verify};
 use crate::door::{Company, Door, Missing};
@@ -8,12 +9,12 @@ use crate::{local, root_credential, show};
 use canis_core::backup::{self, BackupFacts, RestoreBackup};
 use canis_core::datadir::DataDir;
 use canis_core::default_provider;
+use canis_core::moving::Place;
 use canis_proto::backup::{CreateBackup, ReadBackup};
-use canis_proto::{Error, ErrorCode, Result};
+use canis_proto::{Error, Result};
 use serde_json::json;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufReader, Write};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 pub(crate) fn run(connection: &Connection, command: &BackupCommand, json: bool) -> Result<()> {
@@ -70,18 +71,21 @@ fn verify(args: &Verify, json: bool) -> Result<()> {
 
 fn restore(args: &Restore, json: bool) -> Result<()> {
     let dir = DataDir::new(&args.place.data);
-    if !dir.store_exists() {
-        let path = dir.path();
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|e| {
-            Error::new(ErrorCode::StoreUnavailable, format!("cannot make {}: {e}", path.display()))
-        })?;
-        let _lock = dir.lock()?;
-        let credential = local::credential(&dir, &args.place.root)?;
-        let facts = backup::restore(default_provider(), &dir, open(&args.file)?, &credential)?;
-        return told("restored", &facts, json);
-    }
+    let configured = dir.read_config()?.store;
+    let database = args.database.over(configured.clone())?;
+    let place = Place::with(&dir, database.clone())?;
+    local::make(&dir)?;
     let _lock = dir.lock()?;
-    let core = local::open(&args.place)?;
+    if !place.is_taken()? {
+        let credential = local::credential(&dir, &args.place.root)?;
+        let facts = backup::restore(default_provider(), &place, open(&args.file)?, &credential)?;
+        told("restored", &facts, json)?;
+        return match database.filter(|database| configured.as_ref() != Some(database) && !json) {
+            Some(database) => files::print(to_be_named(&database).as_bytes()),
+            None => Ok(()),
+        };
+    }
+    let core = local::open_in(&dir, database.as_ref(), &args.place.root)?;
     let mut file = open(&args.file)?;
     let request = RestoreBackup { file: &mut file, resurrect: args.resurrect };
     let merged = core.call(&core.operator().from(local::origin()), request)?;

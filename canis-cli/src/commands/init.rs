@@ -6,7 +6,7 @@ use crate::rollback::Made;
 use crate::{certificates, files, show};
 use crate::{local, secret_file};
 use canis_core::clock::SystemClock;
-use canis_core::datadir::{Config, DataDir, RootSource, StoreConfig, StoreFlags};
+use canis_core::datadir::{Config, DataDir, RootSource, StoreConfig};
 use canis_core::default_provider;
 use canis_core::root::NewRoot;
 use canis_core::secret::SecretBytes;
@@ -39,7 +39,7 @@ pub(crate) fn run(args: Init, json: bool) -> Result<()> {
     made.begin(dir.path())?;
     let (root, source) = root(&args, &mut made)?;
     let ca_key = certificates::provide(&dir, &args.tls_name, &mut made)?;
-    let database = database(&args)?;
+    let database = args.database.over(None)?;
     remember(&dir, source, database.clone(), &mut made)?;
     let secrets: Vec<(&str, &SecretBytes)> = ca_key.iter().map(|key| (CA_KEY, key)).collect();
     let (provider, clock) = (default_provider(), Arc::new(SystemClock));
@@ -136,21 +136,6 @@ fn keyfile(file: &Path, made: &mut Made) -> Result<SecretBytes> {
         file.display()
     );
     Ok(key)
-}
-
-/// The database that the store is to be in.
-fn database(args: &Init) -> Result<Option<StoreConfig>> {
-    let place = |file: &Option<PathBuf>| file.as_deref().map(absolute).transpose();
-    let flags = StoreFlags {
-        url: args.store.clone(),
-        // Not every name of a password's file is a path.
-        password_file: match &args.store_password_file {
-            Some(file) if !canis_core::secret_file::is_path(file) => Some(file.clone()),
-            file => place(file)?,
-        },
-        ca: place(&args.store_ca)?,
-    };
-    flags.over(None)
 }
 
 /// Lets the server find the credential by itself, if it is in a file that stays, and the store's database.

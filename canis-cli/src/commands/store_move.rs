@@ -1,18 +1,15 @@
 //! `canis store migrate`: a store from one place to another.
 
 use crate::progress::Progress;
-use crate::store_args::Migrate;
-use crate::{files, show};
-use canis_core::datadir::{DataDir, DirLock, StoreFlags};
+use crate::store_args::{Migrate, database};
+use crate::{files, local, show};
+use canis_core::datadir::{DataDir, DirLock, StoreConfig};
 use canis_core::default_provider;
 use canis_core::moving::{self, Place, Report, Step};
-use canis_core::secret_file::is_path;
 use canis_proto::{Error, ErrorCode, Result};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fs;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 pub(crate) fn run(args: &Migrate, json: bool) -> Result<()> {
@@ -33,17 +30,9 @@ fn place(text: &str, args: &Migrate) -> Result<Place> {
     if !["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme)) {
         return file(text).map(Place::File);
     }
-    let absolute = |file: &PathBuf| match is_path(file) {
-        true => std::path::absolute(file).unwrap_or_else(|_| file.clone()),
-        // Not every name of a password's file is a path.
-        false => file.clone(),
-    };
-    let flags = StoreFlags {
-        url: Some(text.to_owned()),
-        password_file: args.store_password_file.as_ref().map(absolute),
-        ca: args.store_ca.as_ref().map(absolute),
-    };
-    let config = flags.over(None)?.ok_or_else(|| Error::internal("a database without a URL"))?;
+    let (password, ca) = (args.store_password_file.as_deref(), args.store_ca.as_deref());
+    let config = database(Some(text.to_owned()), password, ca, None)?;
+    let config = config.ok_or_else(|| Error::internal("a database without a URL"))?;
     Ok(Place::Database(config, None))
 }
 
@@ -69,15 +58,20 @@ fn lock_source(place: &Place) -> Result<Option<DirLock>> {
 fn lock_target(place: &Place) -> Result<Option<DirLock>> {
     let Place::File(path) = place else { return Ok(None) };
     let dir = directory(path);
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir.path());
-    made.map_err(|error| {
-        Error::new(ErrorCode::StoreUnavailable, format!("cannot make {}: {error}", dir.path().display()))
-    })?;
+    local::make(&dir)?;
     dir.lock().map(Some)
 }
 
 fn directory(path: &Path) -> DataDir {
     DataDir::new(path.parent().unwrap_or(Path::new("/")))
+}
+
+/// What is still to be done so that servers find a store.
+pub(super) fn to_be_named(database: &StoreConfig) -> String {
+    format!(
+        "Write into the canis.toml of each of its servers, and start them again:\n\n[store]\nurl = \"{}\"\n",
+        database.url
+    )
 }
 
 fn report(from: &Place, to: &Place, moved: &Report, json: bool) -> Result<()> {
@@ -89,10 +83,7 @@ fn report(from: &Place, to: &Place, moved: &Report, json: bool) -> Result<()> {
     }
     let rows: u64 = moved.tables.iter().map(|(_, rows)| rows).sum();
     let next = match to {
-        Place::Database(config, _) => format!(
-            "Write into the canis.toml of each of its servers, and start them again:\n\n[store]\nurl = \"{}\"\n",
-            config.url
-        ),
+        Place::Database(config, _) => to_be_named(config),
         Place::File(_) => {
             "Take [store] out of canis.toml in its directory, and start the server there.\n".to_owned()
         }

@@ -62,12 +62,14 @@ impl Run for RestoreBackup<'_> {
         }
         let mut merge = Merge::of(keyring, self.resurrect);
         let backup = opened.rows(&mut |scope, row| merge.row(scope, row))?;
-        if !merge.changes.is_empty() {
-            keyring.store.commit(&merge.changes)?;
+        let restored = merge.changes.len() as u64;
+        if restored > 0 {
+            merge.seen.append(&mut merge.changes);
+            keyring.store.commit(&merge.seen)?;
         }
         keyring.forget_keys();
         keyring.credentials_changed();
-        Ok(Merged { backup, restored: merge.changes.len() as u64, left_out: merge.left_out })
+        Ok(Merged { backup, restored, left_out: merge.left_out })
     }
 }
 
@@ -81,6 +83,8 @@ struct Merge<'a> {
     /// Keys that come back: lost ones, and destroyed ones.
     lost: HashSet<Id>,
     raised: HashSet<Id>,
+    /// Tenants as they were looked at: one that gets another key meanwhile would not open what comes back.
+    seen: Vec<Change>,
     changes: Vec<Change>,
     left_out: u64,
 }
@@ -94,6 +98,7 @@ impl<'a> Merge<'a> {
             risen: HashSet::new(),
             lost: HashSet::new(),
             raised: HashSet::new(),
+            seen: Vec::new(),
             changes: Vec::new(),
             left_out: 0,
         }
@@ -168,7 +173,9 @@ impl<'a> Merge<'a> {
             // It was wiped: what stood under its old key opens under no key of today.
             self.strange.insert(old.id);
             self.left_out += 1;
+            return Ok(());
         }
+        self.seen.push(Change::ExpectTenant(now.id, now.revision));
         Ok(())
     }
 

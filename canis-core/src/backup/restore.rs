@@ -2,53 +2,48 @@
 
 use super::check::{BackupFacts, Opened};
 use crate::crypto::{Provider, selftest};
-use crate::datadir::DataDir;
 use crate::keyring::accumulator::Accountant;
+use crate::moving::Place;
 use crate::root::Credential;
-use crate::store::sqlite::SqliteStore;
-use crate::store::{Change, Row};
-use canis_proto::Result;
+use crate::store::filling::Batch;
+use crate::store::{Change, RootSlotRow, Row};
+use canis_proto::{Error, ErrorCode, Result};
 use std::io::Read;
 
-/// Rows of one transaction; the file appears when the last one is done.
-const TOGETHER: usize = 1000;
-
-/// Makes the store of `dir` from a backup. The slot that opened the backup opens the store.
+/// Makes a store at `place` from a backup. The slot that opened the backup opens the store.
 ///
 /// # Errors
 /// `store_exists`; `store_tampered` if the backup is not whole, `store_format`; those of the root; `store_full`,
 /// `store_unavailable`. Then there is no store.
 pub fn restore(
     provider: &'static Provider,
-    dir: &DataDir,
+    place: &Place,
     from: impl Read,
     credential: &Credential,
 ) -> Result<BackupFacts> {
     selftest::run(provider)?;
-    dir.refuse_existing_store()?;
-    dir.refuse_database("a backup is restored into a canis.dat: take another directory")?;
+    if place.is_taken()? {
+        let why = format!("{} holds a store already; it was left as it is", place.name());
+        return Err(Error::new(ErrorCode::StoreExists, why));
+    }
     let mut opened = Some(Opened::by(provider, from, credential)?);
     let mut facts = None;
-    SqliteStore::create_by(&dir.store_path(), &mut |commit| {
+    place.make_by(&mut |filling| {
         let Some(opened) = opened.take() else { return Ok(()) };
         let header = opened.file.header.clone();
         let accountant = Accountant::new(provider, &opened.keys, &header.counted)?;
-        let (mut waiting, mut slot_is_there) = (Vec::with_capacity(TOGETHER), false);
+        let (mut batch, mut slot_is_there) = (Batch::default(), false);
         facts = Some(opened.rows(&mut |_, row| {
             slot_is_there |= matches!(&row, Row::RootSlot(slot) if slot.id == header.slot.id);
-            waiting.push(Change::Restore(row));
-            if waiting.len() < TOGETHER {
-                return Ok(());
-            }
-            commit(&std::mem::take(&mut waiting), None)
+            batch.add(row).map_or(Ok(()), |rows| filling.bring(rows))
         })?);
-        commit(&waiting, None)?;
+        filling.bring(batch.rest())?;
         if slot_is_there {
             return Ok(());
         }
         // A recipient of the backup alone, who has to open the store now.
-        let slot = crate::store::RootSlotRow { revision: 1, ..header.slot };
-        commit(&[Change::Put(Row::RootSlot(slot))], Some(&accountant))
+        let slot = RootSlotRow { revision: 1, ..header.slot };
+        filling.change(&[Change::Put(Row::RootSlot(slot))], Some(&accountant))
     })?;
-    facts.ok_or_else(|| canis_proto::Error::internal("a backup was restored without being read"))
+    facts.ok_or_else(|| Error::internal("a backup was restored without being read"))
 }

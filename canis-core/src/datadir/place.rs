@@ -106,12 +106,17 @@ impl DataDir {
 
     #[cfg(not(feature = "postgres"))]
     fn open_database(&self, _: &StoreConfig) -> Result<crate::store::sqlite::SqliteStore> {
-        Err(Error::new(
+        Err(self.without_postgres())
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    pub(crate) fn without_postgres(&self) -> Error {
+        Error::new(
             ErrorCode::StoreUnavailable,
             format!(
                 "the store of {} is in a database, and this program was built without PostgreSQL; ask a server",
                 self.path.display()
             ),
-        ))
+        )
     }
 }

@@ -1,8 +1,7 @@
 //! The two ends of a move.
 
-use crate::datadir::DataDir;
-#[cfg(feature = "postgres")]
-use crate::datadir::StoreConfig;
+use crate::datadir::{DataDir, StoreConfig};
+use crate::store::filling::Fill;
 #[cfg(feature = "postgres")]
 use crate::store::postgres::PostgresStore;
 use crate::store::sqlite::SqliteStore;
@@ -27,12 +26,20 @@ impl Place {
     /// # Errors
     /// Those of [`DataDir::read_config`]; `store_unavailable` in a program without PostgreSQL.
     pub fn of(dir: &DataDir) -> Result<Self> {
-        match dir.read_config()?.store {
+        Place::with(dir, dir.read_config()?.store)
+    }
+
+    /// The same where it was said which database has the store, if one does.
+    ///
+    /// # Errors
+    /// `store_unavailable` in a program without PostgreSQL.
+    pub fn with(dir: &DataDir, database: Option<StoreConfig>) -> Result<Self> {
+        match database {
             None => Ok(Place::File(dir.store_path())),
             #[cfg(feature = "postgres")]
             Some(config) => Ok(Place::Database(config, Some(dir.path().to_owned()))),
             #[cfg(not(feature = "postgres"))]
-            Some(_) => dir.refuse_database("ask a server").map(|()| Place::File(dir.store_path())),
+            Some(_) => Err(dir.without_postgres()),
         }
     }
 
@@ -52,7 +59,10 @@ impl Place {
     }
 
     /// Whether there is a store, or a part of one.
-    pub(super) fn is_taken(&self) -> Result<bool> {
+    ///
+    /// # Errors
+    /// `invalid_argument` for a configuration that cannot be read, `store_unavailable`.
+    pub fn is_taken(&self) -> Result<bool> {
         match self {
             Place::File(path) => Ok(path.exists()),
             #[cfg(feature = "postgres")]
@@ -75,6 +85,15 @@ impl Place {
             Place::Database(config, folder) => {
                 PostgresStore::open_as_it_stands(config, folder.as_deref()).map(|store| Arc::new(store) as _)
             }
+        }
+    }
+
+    /// Makes a store with all that `fill` writes into it; or there is none.
+    pub(crate) fn make_by(&self, fill: &mut Fill<'_>) -> Result<()> {
+        match self {
+            Place::File(path) => SqliteStore::create_by(path, fill),
+            #[cfg(feature = "postgres")]
+            Place::Database(config, _) => PostgresStore::create_by(config, fill),
         }
     }
 

@@ -7,14 +7,10 @@ use crate::keyring::FACTS;
 use crate::keyring::accumulator::Total;
 use crate::keyring::record::StoreFacts;
 use crate::keyring::seal::fresh_id;
+use crate::store::filling::Batch;
 use crate::store::{Movable, MoveRow, Row, Stage, Store};
 use canis_proto::{Error, ErrorCode, Id, Result};
 use std::sync::Arc;
-
-/// Rows of one transaction.
-const TOGETHER: usize = 1000;
-/// And no more than about so many bytes of them.
-const BYTES: usize = 4 << 20;
 
 /// What is being done, and how far it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,28 +147,21 @@ impl Move<'_> {
 
     /// Copies what has not arrived. The source does not change meanwhile, so that its rows come in the same order each time.
     fn copy(&mut self, total: u64) -> Result<()> {
-        let (mut seen, mut waiting, mut bytes) = (0, Vec::with_capacity(TOGETHER), 0);
+        let (mut seen, mut batch) = (0, Batch::default());
         let source = Arc::clone(&self.source);
         source.scan(&mut |_, row| {
             seen += 1;
             if seen <= self.arriving.arrived {
                 return Ok(());
             }
-            bytes += row.encode().len();
-            waiting.push(row);
-            if waiting.len() < TOGETHER && bytes < BYTES {
-                return Ok(());
-            }
-            bytes = 0;
-            self.bring(&mut waiting, total)
+            batch.add(row).map_or(Ok(()), |rows| self.bring(&rows, total))
         })?;
-        self.bring(&mut waiting, total)
+        self.bring(&batch.rest(), total)
     }
 
-    fn bring(&mut self, waiting: &mut Vec<Row>, total: u64) -> Result<()> {
-        if !waiting.is_empty() {
-            self.arriving = self.target.bring(&self.arriving, waiting)?;
-            waiting.clear();
+    fn bring(&mut self, rows: &[Row], total: u64) -> Result<()> {
+        if !rows.is_empty() {
+            self.arriving = self.target.bring(&self.arriving, rows)?;
         }
         (self.on)(Step::Copied(self.arriving.arrived, total));
         Ok(())

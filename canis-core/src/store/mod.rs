@@ -11,6 +11,7 @@ mod audit;
 mod calls;
 pub(crate) mod columns;
 pub(crate) mod draft;
+pub(crate) mod filling;
 mod ledger;
 pub mod memory;
 mod moves;

@@ -37,14 +37,6 @@ impl PostgresStore {
         database.read(async |client| migrate::is_there(&database, client).await)
     }
 
-    /// Makes an empty store that only a move may fill.
-    ///
-    /// # Errors
-    /// As [`PostgresStore::create`].
-    pub fn create_arriving(config: &StoreConfig, mark: &MoveRow) -> Result<()> {
-        PostgresStore::make(config, async |database, client| write_mark(database, client, Some(mark)).await)
-    }
-
     pub(super) fn over(config: &StoreConfig, folder: Option<&Path>, as_it_stands: bool) -> Result<Self> {
         let database = std::sync::Arc::new(Database::new(Settings::new(config)?)?);
         database.wait(async {
@@ -124,7 +116,7 @@ pub(super) async fn refuse(database: &Database, client: &Client, wanted: Use) ->
     moves::refuse(mark(database, client, "FOR SHARE").await?.as_ref(), wanted)
 }
 
-async fn write_mark(database: &Database, client: &Client, mark: Option<&MoveRow>) -> Result<()> {
+pub(super) async fn write_mark(database: &Database, client: &Client, mark: Option<&MoveRow>) -> Result<()> {
     let done = client.batch_execute("DELETE FROM moves").await;
     done.map_err(|error| database.explain(&error))?;
     match mark {

@@ -1,7 +1,8 @@
 //! Making a store: beside its place first, and then there with everything in it, or not at all.
 
 use super::{SqliteStore, connection, lock_file, write};
-use crate::store::{Change, Ledger};
+use crate::store::filling::{Fill, Filling};
+use crate::store::{Change, Ledger, Row};
 use canis_proto::{Error, ErrorCode, Result};
 use rusqlite::Connection;
 use std::fs::File;
@@ -14,18 +15,16 @@ impl SqliteStore {
     /// # Errors
     /// `store_exists` if there is one, `store_full`, `store_unavailable`.
     pub fn create(path: &Path, first: &[Change], ledger: Option<&dyn Ledger>) -> Result<()> {
-        SqliteStore::create_by(path, &mut |commit| commit(first, ledger))
+        SqliteStore::create_by(path, &mut |filling| filling.change(first, ledger))
     }
 
-    /// The same, filled by several transactions; `fill` is given what commits one.
+    /// The same, filled by several transactions.
     ///
     /// # Errors
     /// Those of [`SqliteStore::create`] and of `fill`; then there is no store.
     pub(crate) fn create_by(path: &Path, fill: &mut Fill<'_>) -> Result<()> {
         let draft = draft_of(path);
-        create_with(path, &mut |connection| {
-            fill(&mut |changes, ledger| write::commit(&draft, connection, changes, ledger))
-        })
+        create_with(path, &mut |connection| fill(&mut Draft { path: &draft, connection }))
     }
 }
 
@@ -64,9 +63,22 @@ fn draft_of(path: &Path) -> PathBuf {
     path.with_extension("dat.new")
 }
 
-/// Fills a store that is being made by what it is given: a commit of changes, counted by a ledger or not.
-pub(crate) type Fill<'a> =
-    dyn FnMut(&mut dyn FnMut(&[Change], Option<&dyn Ledger>) -> Result<()>) -> Result<()> + 'a;
+/// A store beside its place; each call is a transaction.
+struct Draft<'a> {
+    path: &'a Path,
+    connection: &'a mut Connection,
+}
+
+impl Filling for Draft<'_> {
+    fn bring(&mut self, rows: Vec<Row>) -> Result<()> {
+        let changes: Vec<Change> = rows.into_iter().map(Change::Restore).collect();
+        self.change(&changes, None)
+    }
+
+    fn change(&mut self, changes: &[Change], ledger: Option<&dyn Ledger>) -> Result<()> {
+        write::commit(self.path, self.connection, changes, ledger)
+    }
+}
 
 fn write_draft(draft: &Path, fill: &mut dyn FnMut(&mut Connection) -> Result<()>) -> Result<()> {
     let mut connection = connection::create(draft)?;
