@@ -19,7 +19,9 @@ use crate::store_args::{NewDatabase, StoreCommand};
 use crate::tenant_args::TenantCommand;
 use crate::token_args::TokenCommand;
 use crate::transfer_args::{ExportKey, ImportFile, ImportKey, ImportPkcs12, ImportSoftHsm, WrappingKey};
-use crate::use_args::{Batch, DataKey, Derive, Hash, Mac, Random, Rewrap, VerifyMac};
+use crate::use_args::{
+    Batch, DataKey, Decapsulate, Derive, Encapsulate, Hash, Mac, Random, Rewrap, VerifyMac,
+};
 use canis_proto::Interval;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -175,6 +177,10 @@ pub(crate) enum Command {
     VerifyMac(VerifyMac),
     /// Derive bytes from a generic secret, or from what a key on a curve shares with a peer's.
     Derive(Derive),
+    /// Make a secret that the holder of an ml-kem key comes to as well, by the ciphertext printed.
+    Encapsulate(Encapsulate),
+    /// Give the secret of a ciphertext that was made with an ml-kem key.
+    Decapsulate(Decapsulate),
     /// Print random bytes of the server as base64.
     Random(Random),
     /// Print a digest of a file or of stdin, in hex.

@@ -117,6 +117,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Mac(args) => commands::mac::make(&connection, &args, json)?,
         Command::VerifyMac(args) => return commands::mac::verify(&connection, &args, json),
         Command::Derive(args) => commands::derive::run(&connection, &args, json)?,
+        Command::Encapsulate(args) => commands::encapsulation::encapsulate(&connection, &args, json)?,
+        Command::Decapsulate(args) => commands::encapsulation::decapsulate(&connection, &args, json)?,
         Command::Random(args) => commands::digest::random(&connection, &args, json)?,
         Command::Hash(args) => commands::digest::hash(&connection, &args, json)?,
         Command::AesGcm { command } => commands::aes_gcm::run(&connection, &command, json)?,

@@ -113,6 +113,52 @@ pub(crate) struct Derive {
     pub(crate) out: Option<PathBuf>,
 }
 
+/// Where a shared secret goes: nowhere unasked.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct SecretOut {
+    /// Where to write the secret, readable for its owner alone.
+    #[arg(long, value_name = "F")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print the secret as base64.
+    #[arg(long)]
+    pub(crate) print: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Encapsulate {
+    /// The name of the ml-kem key.
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) secret: SecretOut,
+    /// Where to write the ciphertext instead of stdout.
+    #[arg(long, value_name = "F")]
+    pub(crate) ciphertext: Option<PathBuf>,
+    /// Write the bare ciphertext, as other programs decapsulate it, without the key's name and version.
+    #[arg(long, requires = "ciphertext")]
+    pub(crate) raw: bool,
+    /// An older version, if the key's min_encryption_version allows it; the current one if missing.
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub(crate) key_version: u32,
+}
+
+#[derive(Args)]
+pub(crate) struct Decapsulate {
+    /// The name of the ml-kem key.
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) secret: SecretOut,
+    /// The ciphertext: a file that `canis encapsulate` wrote, or its text, `canis:v1:…`.
+    #[arg(long, value_name = "S")]
+    pub(crate) ciphertext: String,
+    /// The file holds a bare ciphertext, as another program made it with a version's public key.
+    #[arg(long, requires = "key_version")]
+    pub(crate) raw: bool,
+    /// Which version's public key that was. With another one the secret is another one, too, and nothing tells.
+    #[arg(long, value_name = "N", requires = "raw")]
+    pub(crate) key_version: Option<u32>,
+}
+
 #[derive(Args)]
 pub(crate) struct Random {
     /// How many bytes, 1 to 65536.

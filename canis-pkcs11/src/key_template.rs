@@ -72,7 +72,7 @@ pub(crate) fn public_key(template: &Template<'_>) -> Result<(KeyType, Vec<u8>)> 
             modulus: significant(template.needed(CKA_MODULUS)?).to_vec(),
             exponent: significant(template.needed(CKA_PUBLIC_EXPONENT)?).to_vec(),
         },
-        Family::Aes | Family::Generic | Family::Des | Family::TripleDes | Family::MlDsa => {
+        Family::Aes | Family::Generic | Family::Des | Family::TripleDes | Family::MlDsa | Family::MlKem => {
             return fail(CKR_ATTRIBUTE_VALUE_INVALID);
         }
         Family::Ec | Family::Edwards | Family::Montgomery => {
@@ -104,7 +104,7 @@ pub(crate) fn private_key(template: &Template<'_>) -> Result<(KeyType, PrivatePa
             };
             Ok((curve, parts, claimed_public(template, claimed)?))
         }
-        Family::Aes | Family::Generic | Family::Des | Family::TripleDes | Family::MlDsa => {
+        Family::Aes | Family::Generic | Family::Des | Family::TripleDes | Family::MlDsa | Family::MlKem => {
             fail(CKR_ATTRIBUTE_VALUE_INVALID)
         }
     }
@@ -189,7 +189,7 @@ pub(crate) fn pair_to_generate(family: Family, template: &Template<'_>) -> Resul
                 _ => fail(CKR_KEY_SIZE_RANGE),
             }
         }
-        Family::Aes | Family::Generic | Family::Des | Family::TripleDes | Family::MlDsa => {
+        Family::Aes | Family::Generic | Family::Des | Family::TripleDes | Family::MlDsa | Family::MlKem => {
             fail(CKR_TEMPLATE_INCONSISTENT)
         }
         Family::Ec | Family::Edwards | Family::Montgomery => {

@@ -47,11 +47,13 @@ pub(crate) const fn kind_number(kind: KeyType) -> CK_KEY_TYPE {
         Family::TripleDes if kind.bits() == KeyType::Des2.bits() => CKK_DES2,
         Family::TripleDes => CKK_DES3,
         Family::MlDsa => CKK_ML_DSA,
+        Family::MlKem => CKK_ML_KEM,
     }
 }
 
 /// Of PKCS#11 3.2; the header is that of 3.1.
 const CKK_ML_DSA: CK_KEY_TYPE = 0x4a;
+const CKK_ML_KEM: CK_KEY_TYPE = 0x49;
 
 /// The usage bit that an attribute stands for.
 pub(crate) const fn usage(kind: CK_ATTRIBUTE_TYPE) -> Option<Usage> {

@@ -1,6 +1,7 @@
 //! What the operations answer.
 
 pub use crate::batch::BatchAnswer;
+pub use crate::encapsulation::{Decapsulated, Encapsulated};
 pub use crate::entry::{Entry, EntryDeleted, EntryInfo, EntryList};
 use crate::fields::Fields;
 use crate::message::{WireAnswer, error_map};

@@ -25,6 +25,8 @@ pub enum Family {
     TripleDes,
     /// ML-DSA key pair (FIPS 204).
     MlDsa,
+    /// ML-KEM key pair (FIPS 203).
+    MlKem,
 }
 
 impl Family {
@@ -45,7 +47,8 @@ impl Family {
             | Family::Edwards
             | Family::Montgomery
             | Family::Generic
-            | Family::MlDsa => 0,
+            | Family::MlDsa
+            | Family::MlKem => 0,
         }
     }
 }
@@ -132,6 +135,12 @@ key_types! {
     MlDsa65 = 20, "ml-dsa-65", MlDsa, 256;
     /// ML-DSA-87 (FIPS 204), security category 5.
     MlDsa87 = 21, "ml-dsa-87", MlDsa, 256;
+    /// ML-KEM-512 (FIPS 203), security category 1.
+    MlKem512 = 22, "ml-kem-512", MlKem, 512;
+    /// ML-KEM-768 (FIPS 203), security category 3.
+    MlKem768 = 23, "ml-kem-768", MlKem, 512;
+    /// ML-KEM-1024 (FIPS 203), security category 5.
+    MlKem1024 = 24, "ml-kem-1024", MlKem, 512;
 }
 
 impl KeyType {
@@ -180,9 +189,9 @@ impl KeyType {
             (Family::Rsa, _) => 200,
             (Family::Ec, 521) => 256,
             (Family::Ec | Family::Edwards | Family::Montgomery, bits) => bits / 2,
-            (Family::MlDsa, _) => match self {
-                KeyType::MlDsa44 => 128,
-                KeyType::MlDsa65 => 192,
+            (Family::MlDsa | Family::MlKem, _) => match self {
+                KeyType::MlDsa44 | KeyType::MlKem512 => 128,
+                KeyType::MlDsa65 | KeyType::MlKem768 => 192,
                 _ => 256,
             },
             (Family::Generic, _) if bytes >= 32 => 256,
@@ -212,6 +221,8 @@ impl KeyType {
             Family::Ec => Usage::SIGN.with(Usage::VERIFY).with(Usage::DERIVE),
             Family::Edwards | Family::MlDsa => Usage::SIGN.with(Usage::VERIFY),
             Family::Montgomery => Usage::DERIVE,
+            // To encapsulate and to decapsulate (ADR 0042).
+            Family::MlKem => Usage::ENCRYPT.with(Usage::DECRYPT),
             Family::Generic => Usage::SIGN.with(Usage::VERIFY).with(Usage::DERIVE),
             // Neither wraps (ADR 0016); triple DES signs by CMAC.
             Family::Des => Usage::ENCRYPT.with(Usage::DECRYPT),
@@ -223,7 +234,7 @@ impl KeyType {
     #[must_use]
     pub const fn default_usage(self) -> Usage {
         match self.family() {
-            Family::Aes => Usage::ENCRYPT.with(Usage::DECRYPT),
+            Family::Aes | Family::MlKem => Usage::ENCRYPT.with(Usage::DECRYPT),
             Family::Rsa => Usage::ENCRYPT.with(Usage::DECRYPT).with(Usage::SIGN).with(Usage::VERIFY),
             Family::Ec | Family::Edwards | Family::MlDsa | Family::Generic => Usage::SIGN.with(Usage::VERIFY),
             Family::Montgomery => Usage::DERIVE,
@@ -289,6 +300,9 @@ mod tests {
             ("ml-dsa-44", 32, 128),
             ("ml-dsa-65", 32, 192),
             ("ml-dsa-87", 32, 256),
+            ("ml-kem-512", 64, 128),
+            ("ml-kem-768", 64, 192),
+            ("ml-kem-1024", 64, 256),
         ] {
             assert_eq!(name.parse::<KeyType>().map(|kind| kind.strength(bytes)), Ok(bits), "{name}");
         }

@@ -13,6 +13,7 @@ mod capability;
 mod choices;
 pub mod credential;
 mod crypt;
+mod encapsulation;
 mod entry;
 mod error;
 pub mod fields;

@@ -14,6 +14,7 @@ use std::borrow::Cow;
 pub use crate::aes_gcm::{DecryptAesGcm, EncryptAesGcm};
 pub use crate::batch::Batch;
 pub use crate::crypt::{Decrypt, Encrypt, Sign, Verify};
+pub use crate::encapsulation::{Decapsulate, Encapsulate};
 pub use crate::entry::{DeleteEntry, GetEntry, ListEntries, PutEntry};
 pub use crate::hello::{APPLICATION, ClientHello, ServerHello};
 pub use crate::lifecycle::{

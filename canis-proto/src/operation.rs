@@ -98,6 +98,10 @@ operations! {
     EncryptAesGcm = 97, "aes-gcm.encrypt", Some(C::Encrypt), Long, true;
     /// Decrypt what others have encrypted by AES-GCM, with an imported key.
     DecryptAesGcm = 98, "aes-gcm.decrypt", Some(C::Decrypt), Long, true;
+    /// Make a secret, and the ciphertext by which the key's holder comes to it too.
+    Encapsulate = 202, "encapsulate", Some(C::Encrypt), Short, true;
+    /// Give the secret that a ciphertext holds.
+    Decapsulate = 203, "decapsulate", Some(C::Decrypt), Short, true;
     /// Change a key's configuration.
     UpdateKey = 80, "key.update", Some(C::Update), Long, true;
     /// Make a created key usable.

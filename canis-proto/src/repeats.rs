@@ -47,6 +47,8 @@ impl OperationId {
                 | O::HashData
                 | O::EncryptAesGcm
                 | O::DecryptAesGcm
+                | O::Encapsulate
+                | O::Decapsulate
                 | O::WrappingKey
                 | O::ExportKey
                 | O::GetEntry
@@ -106,6 +108,8 @@ impl OperationId {
                 | O::Mac
                 | O::VerifyMac
                 | O::Derive
+                | O::Encapsulate
+                | O::Decapsulate
                 | O::Random
                 | O::HashData
         )

@@ -7,10 +7,10 @@ use crate::credential::{
     CreateCredential, ListCredentials, RenewCredential, RevokeCredential, ShowCredential,
 };
 use crate::message::{
-    ActivateKey, Batch, CancelDestroyKey, CreateKey, Decrypt, DecryptAesGcm, DeleteEntry, Derive, DestroyKey,
-    DisableKey, EnableKey, Encrypt, EncryptAesGcm, ExportKey, GetEntry, HashData, ImportKey, ListEntries,
-    ListKeys, Mac, MakeDataKey, PublicKey, PutEntry, Random, Rewrap, RotateKey, ShowKey, Sign, Status,
-    UpdateKey, Verify, VerifyMac, WireAnswer, WireRequest, WrappingKey,
+    ActivateKey, Batch, CancelDestroyKey, CreateKey, Decapsulate, Decrypt, DecryptAesGcm, DeleteEntry,
+    Derive, DestroyKey, DisableKey, EnableKey, Encapsulate, Encrypt, EncryptAesGcm, ExportKey, GetEntry,
+    HashData, ImportKey, ListEntries, ListKeys, Mac, MakeDataKey, PublicKey, PutEntry, Random, Rewrap,
+    RotateKey, ShowKey, Sign, Status, UpdateKey, Verify, VerifyMac, WireAnswer, WireRequest, WrappingKey,
 };
 use crate::policy::{DeletePolicy, ExplainPolicy, GetPolicy, ListPolicies, PutPolicy};
 use crate::rekey::RekeyTenant;
@@ -224,8 +224,8 @@ pub fn described(id: OperationId) -> Option<Described> {
         };
     }
     table! {
-        ActivateKey<'_>, AddRoot<'_>, Batch<'_>, CancelDestroyKey<'_>, CreateCredential<'_>, CreateKey<'_>, Decrypt<'_>,
-        DecryptAesGcm<'_>, DeleteEntry<'_>, DeletePolicy<'_>, DeleteSlot<'_>, Derive<'_>, DestroyKey<'_>, DisableKey<'_>, EnableKey<'_>, Encrypt<'_>,
+        ActivateKey<'_>, AddRoot<'_>, Batch<'_>, CancelDestroyKey<'_>, CreateCredential<'_>, CreateKey<'_>, Decapsulate<'_>, Decrypt<'_>,
+        DecryptAesGcm<'_>, DeleteEntry<'_>, DeletePolicy<'_>, DeleteSlot<'_>, Derive<'_>, DestroyKey<'_>, DisableKey<'_>, EnableKey<'_>, Encapsulate<'_>, Encrypt<'_>,
         EncryptAesGcm<'_>, ExplainPolicy<'_>, ExportFromSlot<'_>, ExportKey<'_>, GetEntry<'_>, GetPolicy<'_>, HashData<'_>, ImportKey<'_>,
         ImportToSlot<'_>, InitSlot<'_>, ListCredentials<'_>, ListEntries<'_>, ListKeys<'_>, ListPolicies<'_>, ListRoots, ListSlots, Mac<'_>,
         MakeDataKey<'_>, PublicKey<'_>, PutEntry<'_>, PutPolicy<'_>, Random, RemoveRoot<'_>, RenewCredential<'_>, RevokeCredential<'_>, Rewrap<'_>, RotateKey<'_>, RotateRoot<'_>,

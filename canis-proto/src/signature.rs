@@ -84,7 +84,7 @@ impl SignatureScheme {
                 Family::Rsa => Some(SignatureScheme::RsaPssSha256),
                 Family::Edwards => Some(SignatureScheme::Ed25519),
                 Family::MlDsa => Some(SignatureScheme::MlDsa),
-                Family::Ec | Family::Aes | Family::Montgomery | Family::Generic => None,
+                Family::Ec | Family::Aes | Family::Montgomery | Family::Generic | Family::MlKem => None,
                 Family::Des | Family::TripleDes => None,
             },
         }

@@ -13,10 +13,11 @@ use canis_proto::credential::{
 use canis_proto::fields::Fields;
 use canis_proto::frame::MAX_PAYLOAD;
 use canis_proto::message::{
-    ActivateKey, Asked, CancelDestroyKey, CreateKey, Decrypt, DecryptAesGcm, DeleteEntry, Derive, DestroyKey,
-    DisableKey, EnableKey, Encrypt, EncryptAesGcm, ExportKey, GetEntry, HashData, ImportKey, ListEntries,
-    ListKeys, Mac, MakeDataKey, PublicKey, PutEntry, Random, Rewrap, RotateKey, ShowKey, Sign, Status,
-    UpdateKey, Verify, VerifyMac, WireAnswer, WireRequest, WrappingKey, decode_request,
+    ActivateKey, Asked, CancelDestroyKey, CreateKey, Decapsulate, Decrypt, DecryptAesGcm, DeleteEntry,
+    Derive, DestroyKey, DisableKey, EnableKey, Encapsulate, Encrypt, EncryptAesGcm, ExportKey, GetEntry,
+    HashData, ImportKey, ListEntries, ListKeys, Mac, MakeDataKey, PublicKey, PutEntry, Random, Rewrap,
+    RotateKey, ShowKey, Sign, Status, UpdateKey, Verify, VerifyMac, WireAnswer, WireRequest, WrappingKey,
+    decode_request,
 };
 use canis_proto::policy::{DeletePolicy, ExplainPolicy, GetPolicy, ListPolicies, PutPolicy};
 use canis_proto::rekey::RekeyTenant;
@@ -78,6 +79,8 @@ pub(crate) fn handler(id: OperationId) -> Option<Handler> {
         OperationId::Mac => |core, session, args| run::<Mac<'_>>(core, session, args),
         OperationId::VerifyMac => |core, session, args| run::<VerifyMac<'_>>(core, session, args),
         OperationId::Derive => |core, session, args| run::<Derive<'_>>(core, session, args),
+        OperationId::Encapsulate => |core, session, args| run::<Encapsulate<'_>>(core, session, args),
+        OperationId::Decapsulate => |core, session, args| run::<Decapsulate<'_>>(core, session, args),
         OperationId::Random => |core, session, args| run::<Random>(core, session, args),
         OperationId::HashData => |core, session, args| run::<HashData<'_>>(core, session, args),
         OperationId::UpdateKey => |core, session, args| run::<UpdateKey<'_>>(core, session, args),

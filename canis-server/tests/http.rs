@@ -86,6 +86,24 @@ fn uses_of_keys() {
     assert_eq!(digest[..4], [0xba, 0x78, 0x16, 0xbf]);
 }
 
+/// Secrets shared over HTTP, one key at both paths; a secret is no answer that anybody may keep.
+#[test]
+fn encapsulation() {
+    let site = Site::new();
+    site.ask("POST", "/v1/kms/keys/a/kem", r#"{"kind": "ml-kem-768"}"#).with(201);
+    let made = site.ask("POST", "/v1/kms/encapsulate/a/kem", "{}").with(200);
+    let ask = json!({"ciphertext": made["ciphertext"]}).to_string();
+    let given = site.ask("POST", "/v1/kms/decapsulate/a/kem", &ask).with(200);
+    assert_eq!(given, json!({"secret": made["secret"]}));
+    assert_eq!(Base64::decode_vec(made["secret"].as_str().unwrap()).unwrap().len(), 32);
+    let cut = made["ciphertext"].as_str().unwrap();
+    let ask = json!({"ciphertext": &cut[..cut.len() - 4]}).to_string();
+    let refused = site.ask("POST", "/v1/kms/decapsulate/a/kem", &ask).problem();
+    assert_eq!(refused, (400, "invalid_argument".into()));
+    let refused = site.ask("POST", "/v1/kms/encrypt/a/kem", r#"{"plaintext": "aGk="}"#).problem();
+    assert_eq!(refused, (400, "operation_not_supported".into()));
+}
+
 /// R70, R71: a batch with the body of the user's document; what fails stops nothing else.
 #[test]
 fn a_batch() {

@@ -13,7 +13,7 @@ const STATES: [&str; 4] = ["created", "active", "disabled", "destroyed"];
 
 /// Every type but the longest RSA keys, which are as the others: whether it encrypts, signs and makes MACs, and what
 /// `derive` says to a new key that is active.
-const KINDS: [(&str, bool, bool, bool, Option<&str>); 14] = [
+const KINDS: [(&str, bool, bool, bool, Option<&str>); 15] = [
     // type, encrypts, signs, makes MACs, derives
     ("aes128-gcm", true, false, false, NEVER),
     ("aes192-gcm", true, false, false, NEVER),
@@ -27,6 +27,7 @@ const KINDS: [(&str, bool, bool, bool, Option<&str>); 14] = [
     ("ecdsa-secp256k1", false, true, false, NOT_UNASKED),
     ("ed25519", false, true, false, NEVER),
     ("ml-dsa-44", false, true, false, NEVER),
+    ("ml-kem-768", false, false, false, NEVER),
     ("x25519", false, false, false, None),
     ("generic", false, false, true, NOT_UNASKED),
 ];
@@ -38,7 +39,7 @@ const NOT_UNASKED: Option<&str> = Some("operation_not_allowed");
 fn state_allows(state: &str, operation: &str) -> bool {
     match state {
         "active" => true,
-        "disabled" => matches!(operation, "decrypt" | "verify" | "verify-mac"),
+        "disabled" => matches!(operation, "decrypt" | "verify" | "verify-mac" | "decapsulate"),
         _ => false,
     }
 }
@@ -65,7 +66,7 @@ fn every_state_operation_and_type_over_canisp() {
     let site = Site::with_keyfile();
     let server = site.start().unsealed();
     canis(&server, &["key", "create", "peer", "--type", "x25519"]);
-    let peer = site.file("peer.pem");
+    let (peer, secret) = (site.file("peer.pem"), site.file("secret"));
     canis(&server, &["key", "public", "peer", "--out", text(&peer)]);
     for (kind, encrypts, signs, macs, derives) in KINDS {
         for state in STATES {
@@ -79,12 +80,18 @@ fn every_state_operation_and_type_over_canisp() {
             };
             let (ciphertext, signature, mac) =
                 (made(encrypts, "encrypt"), made(signs, "sign"), made(macs, "mac"));
+            let shares = kind.starts_with("ml-kem-");
+            let encapsulated = match shares && state != "created" {
+                true => canis(&server, &["encapsulate", &name, "--out", text(&secret)]),
+                false => format!("canis:v1:{name}:1:AAAA"),
+            };
             bring(&server, &name, state);
             let mut derive = vec!["derive", &name];
             if kind != "generic" {
                 derive.extend(["--peer", text(&peer)]);
             }
-            let asked: [(&str, bool, Finished); 9] = [
+            let decapsulate = ["decapsulate", &name, "--ciphertext", &encapsulated, "--print"];
+            let asked: [(&str, bool, Finished); 11] = [
                 ("encrypt", encrypts, server.canis(&["encrypt", &name], b"message")),
                 ("decrypt", encrypts, server.canis(&["decrypt", &name], ciphertext.as_bytes())),
                 ("rewrap", encrypts, server.canis(&["rewrap", &name], ciphertext.as_bytes())),
@@ -94,6 +101,8 @@ fn every_state_operation_and_type_over_canisp() {
                 ("mac", macs, server.canis(&["mac", &name], b"message")),
                 ("derive", derives.is_none(), server.canis(&derive, b"")),
                 ("verify-mac", macs, server.canis(&["verify-mac", &name, "--mac", &mac], b"message")),
+                ("encapsulate", shares, server.canis(&["encapsulate", &name, "--print"], b"")),
+                ("decapsulate", shares, server.canis(&decapsulate, b"")),
             ];
             for (operation, can, done) in asked {
                 let code = match (state, can, state_allows(state, operation)) {

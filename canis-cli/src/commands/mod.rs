@@ -9,6 +9,7 @@ pub(crate) mod batch;
 pub(crate) mod datakey;
 pub(crate) mod derive;
 pub(crate) mod digest;
+pub(crate) mod encapsulation;
 pub(crate) mod encryption;
 pub(crate) mod file;
 pub(crate) mod init;

@@ -137,6 +137,15 @@ class Client(AbstractContextManager["Client"]):
         """Whether the signature is right; `scheme`, `prehashed`, `form` and `context` as they were given to `sign`."""
         return cast(bool, self.call("verify", name=name, message=message, signature=signature, **options)["valid"])
 
+    def encapsulate(self, name: str, version: int = 0) -> tuple[bytes, str]:
+        """A fresh secret of 32 bytes, and the ciphertext by which the holder of the ML-KEM key comes to it."""
+        made = self.call("encapsulate", name=name, version=version)
+        return made["secret"], made["ciphertext"]
+
+    def decapsulate(self, name: str, ciphertext: str) -> bytes:
+        """The secret of a ciphertext. One that was altered gives another secret, and no error."""
+        return cast(bytes, self.call("decapsulate", name=name, ciphertext=ciphertext)["secret"])
+
     # The connection
 
     def _ask(self, ask: Callable[[Connection], T], again: bool) -> T:

@@ -93,6 +93,9 @@ def use(canis: Checked) -> None:
     assert canis.call("verify-mac", name=secret, message=b"m", mac=mac)["valid"]
     one, two = key(canis, "x25519"), key(canis, "x25519")
     canis.call("derive", name=one, peer=canis.public_key(two), info=b"i")
+    kem = key(canis, "ml-kem-768")
+    made = canis.call("encapsulate", name=kem)
+    assert canis.call("decapsulate", name=kem, ciphertext=made["ciphertext"])["secret"] == made["secret"]
     canis.call("random", length=9)
     canis.call("hash", data=b"d", hash="sha3-384")
     canis.call("batch", operations=[{"op": "random", "length": 3}, {"op": "key.show", "name": "ops/none"}])

@@ -4,7 +4,7 @@ use super::ml_dsa::MU;
 use super::private_info::seed_pkcs8;
 use super::public_parts::PublicParts;
 use super::refusal::{bad_private_key, unsupported};
-use super::{Hash, Keys, MAX_AGREED, PrivateKey, PublicKey, SignScheme, digest_info};
+use super::{Encapsulation, Hash, Keys, MAX_AGREED, PrivateKey, PublicKey, SignScheme, digest_info};
 use crate::secret::SecretBytes;
 use canis_proto::{Error, Family, KeyType, Result};
 use subtle::ConstantTimeEq;
@@ -26,6 +26,7 @@ pub(super) struct KeyPairs {
     pub(super) edwards: Maker,
     pub(super) montgomery: Maker,
     pub(super) ml_dsa: Maker,
+    pub(super) ml_kem: Maker,
 }
 
 impl KeyPairs {
@@ -36,6 +37,7 @@ impl KeyPairs {
             Family::Edwards => Ok(&self.edwards),
             Family::Montgomery => Ok(&self.montgomery),
             Family::MlDsa => Ok(&self.ml_dsa),
+            Family::MlKem => Ok(&self.ml_kem),
             Family::Aes | Family::Generic | Family::Des | Family::TripleDes => {
                 Err(unsupported("a secret key is no key pair"))
             }
@@ -61,8 +63,8 @@ impl Keys for KeyPairs {
 }
 
 /// The pairwise consistency test of a key pair that is fresh or comes from outside (FIPS 140-3, implementation
-/// guidance 10.3.A): one signature is made by the private half and checked by the public half, both parsed from what
-/// will be stored. Gives the public half in SubjectPublicKeyInfo DER.
+/// guidance 10.3.A): one signature is made by the private half and checked by the public half, or one secret encapsulated and
+/// decapsulated, both halves parsed from what will be stored. Gives the public half in SubjectPublicKeyInfo DER.
 ///
 /// # Errors
 /// `invalid_argument`, naming what is wrong.
@@ -71,6 +73,7 @@ pub(crate) fn check_pair(keys: &dyn Keys, kind: KeyType, pkcs8: &[u8]) -> Result
     let public = keys.public(kind, private.public_spki())?;
     let fits = match kind.family() {
         Family::Montgomery => agrees(keys, kind, &*private)?,
+        Family::MlKem => encapsulates(&*private, &*public).unwrap_or(false),
         // A library that finds its own signature wrong gives none.
         _ => signs(kind, &*private, &*public).unwrap_or(false),
     };
@@ -92,7 +95,13 @@ fn signs(kind: KeyType, private: &dyn PrivateKey, public: &dyn PublicKey) -> Res
     public.verify(scheme, input, signature.get(..len).unwrap_or_default())
 }
 
-/// The same for keys that do not sign: with a known second pair, both sides come to the same secret.
+/// The same for keys that share secrets: both halves come to the same one.
+fn encapsulates(private: &dyn PrivateKey, public: &dyn PublicKey) -> Result<bool> {
+    let Encapsulation { ciphertext, secret } = public.encapsulate()?;
+    Ok(private.decapsulate(&ciphertext)?.equals(secret.expose()))
+}
+
+/// The same for keys that agree: with a known second pair, both sides come to the same secret.
 fn agrees(keys: &dyn Keys, kind: KeyType, private: &dyn PrivateKey) -> Result<bool> {
     let known = seed_pkcs8(kind, |seed| {
         seed.fill(0x5a);
@@ -137,6 +146,11 @@ mod tests {
         fn decrypt_oaep(&self, scheme: Oaep<'_>, ciphertext: &[u8], out: &mut [u8]) -> Result<usize> {
             self.0.decrypt_oaep(scheme, ciphertext, out)
         }
+        fn decapsulate(&self, ciphertext: &[u8]) -> Result<SecretBytes> {
+            let mut other = ciphertext.to_vec();
+            other[0] ^= 1;
+            self.0.decapsulate(&other)
+        }
     }
 
     /// A pair that does not fit is not handed out.
@@ -149,9 +163,17 @@ mod tests {
                 public: |kind, spki| RUST.keys.public(kind, spki),
             }
         }
-        let torn =
-            KeyPairs { rsa: maker(), ec: maker(), edwards: maker(), montgomery: maker(), ml_dsa: maker() };
-        for kind in [KeyType::EcdsaP256, KeyType::EcdsaP384, KeyType::Ed25519, KeyType::MlDsa65] {
+        let torn = KeyPairs {
+            rsa: maker(),
+            ec: maker(),
+            edwards: maker(),
+            montgomery: maker(),
+            ml_dsa: maker(),
+            ml_kem: maker(),
+        };
+        for kind in
+            [KeyType::EcdsaP256, KeyType::EcdsaP384, KeyType::Ed25519, KeyType::MlDsa65, KeyType::MlKem768]
+        {
             let error = torn.generate(kind).err().map(|e| e.message);
             let expected = format!("a {kind} key pair failed its pairwise consistency test");
             assert!(error.is_some_and(|error| error.ends_with(&expected)), "{kind}");

@@ -2,7 +2,7 @@
 
 use super::Hash;
 use super::ml_dsa::MU;
-use super::refusal::{encrypts_with_rsa_only, unsupported};
+use super::refusal::{encapsulates_with_ml_kem_only, encrypts_with_rsa_only, unsupported};
 use crate::secret::SecretBytes;
 use canis_proto::{KeyType, Result};
 
@@ -77,7 +77,7 @@ pub trait PrivateKey: Send + Sync {
     fn public_spki(&self) -> &[u8];
 
     /// The length of every signature it makes, in bytes (RSA: the modulus; ECDSA: r ‖ s; Ed25519: 64;
-    /// ML-DSA: 2420, 3309 or 4627; X25519: 0).
+    /// ML-DSA: 2420, 3309 or 4627; X25519 and ML-KEM: 0).
     fn signature_len(&self) -> usize;
 
     /// Signs `input` into the start of `out` (at least `signature_len()` bytes) and returns the length.
@@ -124,6 +124,23 @@ pub trait PrivateKey: Send + Sync {
     fn agree(&self, _peer: &[u8], _out: &mut [u8]) -> Result<usize> {
         Err(unsupported("only keys on elliptic curves and X25519 keys agree on secrets"))
     }
+
+    /// ML-KEM decapsulation (FIPS 203, section 7.3): the secret of 32 bytes that `ciphertext` holds. One that was altered, or
+    /// made for another key, gives another secret, the same each time (implicit rejection): nothing tells the two apart.
+    ///
+    /// # Errors
+    /// `invalid_argument` for a ciphertext of another length than the type's; `operation_not_supported` unless ML-KEM.
+    fn decapsulate(&self, _ciphertext: &[u8]) -> Result<SecretBytes> {
+        Err(encapsulates_with_ml_kem_only())
+    }
+}
+
+/// A secret that only the holder of a key comes to, and who made it.
+pub struct Encapsulation {
+    /// What the holder decapsulates: 768, 1088 or 1568 bytes.
+    pub ciphertext: Vec<u8>,
+    /// 32 bytes, fit as a key as they are (FIPS 203, section 3.3).
+    pub secret: SecretBytes,
 }
 
 /// The longest secret that [`PrivateKey::agree`] gives: P-521's.
@@ -175,5 +192,13 @@ pub trait PublicKey: Send + Sync {
     /// `operation_not_supported` unless RSA.
     fn recover_pkcs1(&self, _signature: &[u8]) -> Result<Option<Vec<u8>>> {
         Err(unsupported("only RSA signatures give back what they sign"))
+    }
+
+    /// ML-KEM encapsulation (FIPS 203, section 7.2): a fresh secret.
+    ///
+    /// # Errors
+    /// `operation_not_supported` unless ML-KEM; `internal` when the operating system gives no entropy.
+    fn encapsulate(&self) -> Result<Encapsulation> {
+        Err(encapsulates_with_ml_kem_only())
     }
 }

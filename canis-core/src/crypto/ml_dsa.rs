@@ -5,11 +5,11 @@
 //! it for messages, streams, digests and context strings alike, and the libraries sign nothing else.
 
 use super::post_quantum;
-use super::refusal::{bad_private_key, bad_public_key};
+use super::refusal::bad_private_key;
 use super::{Hash, digest_info};
 use canis_proto::{Error, KeyType, Result};
-use sha3::Shake256;
-use sha3::digest::{ExtendableOutput, Update, XofReader};
+use shake::Shake256;
+use shake::digest::{ExtendableOutput, Update, XofReader};
 use subtle::ConstantTimeEq;
 
 /// The length of mu and of the hash of a public key, in bytes.
@@ -89,14 +89,6 @@ pub(super) fn as_mu(input: &[u8]) -> Result<&[u8; MU]> {
     })
 }
 
-/// The bytes of a public key of `kind`; every one of that length is a key (section 7.2, algorithm 23).
-pub(super) fn public_bytes(kind: KeyType, spki: &[u8]) -> Result<Vec<u8>> {
-    match super::public_parts::of_kind(kind, spki)? {
-        super::public_parts::PublicParts::PostQuantum { key, .. } => Ok(key),
-        _ => Err(bad_public_key("it is not ML-DSA")),
-    }
-}
-
 /// ρ, K, tr: what stands before the vectors of an expanded key (section 7.2, algorithm 24).
 const HEAD: usize = 32 + 32 + MU;
 
@@ -130,13 +122,4 @@ pub(super) fn check_key_hash(expanded: &[u8], key_hash: &[u8; MU]) -> Result<()>
         return Ok(());
     }
     Err(bad_private_key("its public half is not its own"))
-}
-
-/// Refuses an expanded key that stands beside a seed and is not the seed's.
-pub(super) fn check_both(given: &[u8], made: &[u8]) -> Result<()> {
-    if bool::from(given.ct_eq(made)) {
-        Ok(())
-    } else {
-        Err(bad_private_key("its expanded key is not its seed's"))
-    }
 }

@@ -14,6 +14,7 @@ pub(crate) mod des_keys;
 pub mod digest_info;
 pub mod ecdsa_der;
 pub mod ml_dsa;
+pub mod ml_kem;
 pub mod private_parts;
 pub mod public_parts;
 pub mod rsa_pkcs1;
@@ -52,7 +53,7 @@ pub use cipher::{
 pub use hash::{Digest, Hash, Hasher, MAX_DIGEST};
 pub use kdf::Kdf;
 pub(crate) use key_pairs::check_pair;
-pub use keys::{Keys, MAX_AGREED, Oaep, PrivateKey, PublicKey, SignScheme};
+pub use keys::{Encapsulation, Keys, MAX_AGREED, Oaep, PrivateKey, PublicKey, SignScheme};
 pub use mac::{Mac, MacKey, MacRun};
 pub use rust::RUST;
 pub use stream::CipherStream;

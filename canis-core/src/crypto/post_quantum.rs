@@ -1,18 +1,20 @@
 //! Post-quantum keys: what the types have in tables, and the forms of their private keys, read and written alike for both
 //! providers.
 //!
-//! The private key of an ML-DSA pair is a seed of 32 bytes, from which the expanded key is computed; some programs keep
-//! the expanded key alone. RFC 9881, section 6, has both forms, and one with the two side by side. CANIS keeps the seed
-//! where it is known: it is short, and nothing in it can contradict itself.
+//! The private key of an ML-DSA or ML-KEM pair is a seed of 32 or 64 bytes, from which the expanded key is computed; some
+//! programs keep the expanded key alone. RFC 9881 and RFC 9935, section 6 of each, have both forms, and one with the two side
+//! by side. CANIS keeps the seed where it is known: it is short, and nothing in it can contradict itself.
 
 use super::private_parts::Part;
-use super::refusal::bad_private_key;
+use super::public_parts::{self, PublicParts};
+use super::refusal::{bad_private_key, bad_public_key};
 use crate::secret::SecretBytes;
 use canis_proto::{Error, KeyType, Result};
 use der::asn1::OctetStringRef;
 use der::{Decode, Encode, Reader, SliceReader, Tag, TagNumber};
 use pkcs8::PrivateKeyInfoRef;
 use spki::{AlgorithmIdentifier, ObjectIdentifier};
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 /// What is fixed for a type.
@@ -25,8 +27,10 @@ pub(crate) struct Sizes {
     pub(crate) public: usize,
     /// The expanded private key in bytes.
     pub(crate) expanded: usize,
-    /// A signature in bytes.
+    /// A signature in bytes; 0 for keys that do not sign.
     pub(crate) signature: usize,
+    /// The ciphertext of a shared secret in bytes; 0 for keys that share none.
+    pub(crate) ciphertext: usize,
 }
 
 /// FIPS 204, table 2; the names of RFC 9881, section 2, and of the registry of JOSE.
@@ -36,6 +40,7 @@ const ML_DSA_44: Sizes = Sizes {
     public: 1312,
     expanded: 2560,
     signature: 2420,
+    ciphertext: 0,
 };
 const ML_DSA_65: Sizes = Sizes {
     oid: ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.3.18"),
@@ -43,6 +48,7 @@ const ML_DSA_65: Sizes = Sizes {
     public: 1952,
     expanded: 4032,
     signature: 3309,
+    ciphertext: 0,
 };
 const ML_DSA_87: Sizes = Sizes {
     oid: ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.3.19"),
@@ -50,6 +56,33 @@ const ML_DSA_87: Sizes = Sizes {
     public: 2592,
     expanded: 4896,
     signature: 4627,
+    ciphertext: 0,
+};
+
+/// FIPS 203, table 3; the names of RFC 9935, section 3.
+const ML_KEM_512: Sizes = Sizes {
+    oid: ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.4.1"),
+    jose: None,
+    public: 800,
+    expanded: 1632,
+    signature: 0,
+    ciphertext: 768,
+};
+const ML_KEM_768: Sizes = Sizes {
+    oid: ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.4.2"),
+    jose: None,
+    public: 1184,
+    expanded: 2400,
+    signature: 0,
+    ciphertext: 1088,
+};
+const ML_KEM_1024: Sizes = Sizes {
+    oid: ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.4.3"),
+    jose: None,
+    public: 1568,
+    expanded: 3168,
+    signature: 0,
+    ciphertext: 1568,
 };
 
 /// The row of a type; `None` for types that are no post-quantum ones.
@@ -58,6 +91,9 @@ pub(crate) const fn sizes(kind: KeyType) -> Option<&'static Sizes> {
         KeyType::MlDsa44 => Some(&ML_DSA_44),
         KeyType::MlDsa65 => Some(&ML_DSA_65),
         KeyType::MlDsa87 => Some(&ML_DSA_87),
+        KeyType::MlKem512 => Some(&ML_KEM_512),
+        KeyType::MlKem768 => Some(&ML_KEM_768),
+        KeyType::MlKem1024 => Some(&ML_KEM_1024),
         _ => None,
     }
 }
@@ -115,6 +151,23 @@ pub(crate) fn decode(kind: KeyType, inner: &[u8]) -> Result<Seeded> {
     reader.finish().map_err(malformed)?;
     given.check_lengths(kind)?;
     Ok(given)
+}
+
+/// The bytes of a public key of `kind`. Of ML-DSA every one of that length is a key (FIPS 204, section 7.2, algorithm 23).
+pub(super) fn public_bytes(kind: KeyType, spki: &[u8]) -> Result<Vec<u8>> {
+    match public_parts::of_kind(kind, spki)? {
+        PublicParts::PostQuantum { key, .. } => Ok(key),
+        _ => Err(bad_public_key("it is no post-quantum key")),
+    }
+}
+
+/// Refuses an expanded key that stands beside a seed and is not the seed's.
+pub(super) fn check_both(given: &[u8], made: &[u8]) -> Result<()> {
+    if bool::from(given.ct_eq(made)) {
+        Ok(())
+    } else {
+        Err(bad_private_key("its expanded key is not its seed's"))
+    }
 }
 
 /// PKCS#8, version 1, around a seed that `fill` writes.

@@ -38,7 +38,7 @@ pub enum PrivateParts {
         /// The bytes.
         seed: Part,
     },
-    /// A post-quantum key (FIPS 204).
+    /// A post-quantum key (FIPS 203, FIPS 204).
     PostQuantum {
         /// Its type.
         kind: KeyType,
@@ -124,7 +124,7 @@ impl PrivateParts {
                 let seed = part(&*private_info::seed(kind, material)?.seed);
                 Ok(PrivateParts::Seed { kind, seed })
             }
-            Family::MlDsa => {
+            Family::MlDsa | Family::MlKem => {
                 let Seeded { seed, expanded } =
                     post_quantum::decode(kind, private_info::parse(kind, material)?.key)?;
                 Ok(PrivateParts::PostQuantum { kind, seed, expanded })

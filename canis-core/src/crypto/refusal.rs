@@ -17,6 +17,11 @@ pub(super) fn encrypts_with_rsa_only() -> Error {
     unsupported("of all key pairs only RSA ones encrypt and decrypt")
 }
 
+/// Encapsulation with a key of another family.
+pub(super) fn encapsulates_with_ml_kem_only() -> Error {
+    unsupported("only ML-KEM keys encapsulate and decapsulate")
+}
+
 /// One answer for every wrong ciphertext, tag, label or key.
 pub(super) fn decryption_failed() -> Error {
     Error::new(ErrorCode::DecryptionFailed, "the ciphertext, its context or the key does not fit")

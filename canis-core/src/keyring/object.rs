@@ -213,6 +213,7 @@ pub(crate) const fn family_number(family: Option<Family>) -> u8 {
         Some(Family::Des) => 7,
         Some(Family::TripleDes) => 8,
         Some(Family::MlDsa) => 9,
+        Some(Family::MlKem) => 10,
     }
 }
 

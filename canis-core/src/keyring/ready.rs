@@ -140,7 +140,12 @@ impl ReadyKey {
             Family::Des | Family::TripleDes => {
                 ReadyMaterial::Des { blocks: provider.cipher.des(bytes)?, cmac: Lazy::default() }
             }
-            Family::Rsa | Family::Ec | Family::Edwards | Family::Montgomery | Family::MlDsa => {
+            Family::Rsa
+            | Family::Ec
+            | Family::Edwards
+            | Family::Montgomery
+            | Family::MlDsa
+            | Family::MlKem => {
                 let private = provider.keys.private(kind, bytes)?;
                 let public = provider.keys.public(kind, private.public_spki())?;
                 ReadyMaterial::Pair { private, public }

@@ -153,6 +153,7 @@ const fn key_type(kind: KeyType) -> u64 {
         (Family::Edwards, _) => 0x40,
         (Family::Montgomery, _) => 0x41,
         (Family::MlDsa, _) => 0x4a,
+        (Family::MlKem, _) => 0x49,
     }
 }
 

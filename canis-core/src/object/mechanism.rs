@@ -21,6 +21,8 @@ const EDDSA: u64 = 0x1057;
 const ML_DSA: u64 = 0x001d;
 /// CKM_HASH_ML_DSA.
 const HASH_ML_DSA: u64 = 0x001f;
+/// CKM_ML_KEM.
+const ML_KEM: u64 = 0x0017;
 /// CKM_AES_GCM.
 pub(crate) const AES_GCM: u64 = 0x1087;
 
@@ -92,6 +94,9 @@ pub(crate) const fn of_encryption(kind: KeyType) -> &'static [u64] {
         _ => &[],
     }
 }
+
+/// The mechanisms that encapsulate and decapsulate.
+pub(crate) const ENCAPSULATION: &[u64] = &[ML_KEM];
 
 /// The mechanisms of the API's HMACs.
 pub(crate) const fn of_hmac(hash: Hash) -> &'static [u64] {

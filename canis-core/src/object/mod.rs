@@ -270,7 +270,9 @@ impl KeyFacts {
             Family::Aes | Family::Des | Family::TripleDes | Family::Generic | Family::Montgomery => 0,
             Family::Rsa => self.kind.bytes(),
             Family::Ec | Family::Edwards => 2 * self.kind.bytes(),
-            Family::MlDsa => post_quantum::sizes(self.kind).map_or(0, |sizes| sizes.signature),
+            Family::MlDsa | Family::MlKem => {
+                post_quantum::sizes(self.kind).map_or(0, |sizes| sizes.signature)
+            }
         }
     }
 

@@ -3,7 +3,6 @@
 use crate::caller::Caller;
 use crate::core::{Facts, Resource, Run};
 use crate::keyring::Keyring;
-use crate::object::mechanism;
 use crate::secret::SecretBytes;
 use canis_proto::answer::DataKey;
 use canis_proto::message::MakeDataKey;
@@ -35,8 +34,7 @@ impl Run for MakeDataKey<'_> {
         };
         let tenant = keyring.tenant(caller.tenant()?)?;
         let key = keyring.usable(&tenant, &self.name)?;
-        let names = mechanism::of_encryption(key.kind);
-        keyring.require_by(&tenant, &key, (Usage::ENCRYPT, "encrypt"), names)?;
+        keyring.require_cipher(&tenant, &key, (Usage::ENCRYPT, "encrypt"))?;
         let made = SecretBytes::filled(length, |out| keyring.provider.random.fill(out))?;
         let version = key.record.current_version;
         let ciphertext = keyring.encrypt(&tenant, &key, version, made.expose(), &self.context)?;

@@ -10,7 +10,6 @@ use crate::keyring::key::Key;
 use crate::keyring::ready::ReadyMaterial;
 use crate::keyring::role::Roles;
 use crate::keyring::tenant::OpenTenant;
-use crate::object::mechanism;
 use canis_proto::answer::Decrypted;
 use canis_proto::message::Decrypt;
 use canis_proto::text::Sealed;
@@ -30,8 +29,7 @@ impl Run for Decrypt<'_> {
         made_by(&sealed, &self.name, "ciphertext")?;
         let tenant = keyring.tenant(caller.tenant()?)?;
         let key = keyring.usable(&tenant, &self.name)?;
-        let names = mechanism::of_encryption(key.kind);
-        keyring.require_by(&tenant, &key, (Usage::DECRYPT, "decrypt"), names)?;
+        keyring.require_cipher(&tenant, &key, (Usage::DECRYPT, "decrypt"))?;
         key.allow_old(sealed.version)?;
         keyring.decrypt(&tenant, &key, &sealed, &self.context).map(|plaintext| Decrypted { plaintext })
     }

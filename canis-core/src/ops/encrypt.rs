@@ -12,7 +12,7 @@ use canis_proto::answer::Encrypted;
 use canis_proto::message::Encrypt;
 use canis_proto::text::sealed_text;
 use canis_proto::value::Value;
-use canis_proto::{Error, ErrorCode, Result, Usage};
+use canis_proto::{Error, ErrorCode, Family, Result, Usage};
 
 impl Run for Encrypt<'_> {
     fn resource(&self) -> Resource<'_> {
@@ -26,8 +26,7 @@ impl Run for Encrypt<'_> {
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Encrypted> {
         let tenant = keyring.tenant(caller.tenant()?)?;
         let key = keyring.usable(&tenant, &self.name)?;
-        let names = mechanism::of_encryption(key.kind);
-        keyring.require_by(&tenant, &key, (Usage::ENCRYPT, "encrypt"), names)?;
+        keyring.require_cipher(&tenant, &key, (Usage::ENCRYPT, "encrypt"))?;
         let version = key.version_to_use(self.version)?;
         let ciphertext = keyring.encrypt(&tenant, &key, version, &self.plaintext, &self.context)?;
         Ok(Encrypted { ciphertext })
@@ -35,6 +34,23 @@ impl Run for Encrypt<'_> {
 }
 
 impl Keyring {
+    /// [`Keyring::require_by`] for the API's ciphertexts.
+    ///
+    /// # Errors
+    /// As there; `operation_not_supported` for keys that share secrets and encrypt nothing.
+    pub(super) fn require_cipher(&self, tenant: &OpenTenant, key: &Key, asked: (Usage, &str)) -> Result<()> {
+        if key.kind.family() == Family::MlKem {
+            return Err(Error::new(
+                ErrorCode::OperationNotSupported,
+                format!(
+                    "key `{}` is of type {}, which shares secrets and encrypts nothing; use encapsulate and decapsulate",
+                    key.record.name, key.kind
+                ),
+            ));
+        }
+        self.require_by(tenant, key, asked, mechanism::of_encryption(key.kind))
+    }
+
     /// The text form of `plaintext` encrypted under a version of `key`, whose use was allowed.
     pub(super) fn encrypt(
         &self,

@@ -14,6 +14,7 @@ mod decrypt;
 mod derive;
 mod digest;
 mod due;
+mod encapsulation;
 mod encrypt;
 mod entry_put;
 mod entry_read;

@@ -6,7 +6,6 @@ use crate::core::{Facts, Resource, Run};
 use crate::keyring::Keyring;
 use crate::keyring::key::Key;
 use crate::keyring::tenant::OpenTenant;
-use crate::object::mechanism;
 use canis_proto::answer::Rewrapped;
 use canis_proto::message::{MAX_REWRAP, Rewrap};
 use canis_proto::text::Sealed;
@@ -33,9 +32,8 @@ impl Run for Rewrap<'_> {
         }
         let tenant = keyring.tenant(caller.tenant()?)?;
         let key = keyring.usable(&tenant, &self.name)?;
-        let names = mechanism::of_encryption(key.kind);
-        keyring.require_by(&tenant, &key, (Usage::DECRYPT, "decrypt"), names)?;
-        keyring.require_by(&tenant, &key, (Usage::ENCRYPT, "encrypt"), names)?;
+        keyring.require_cipher(&tenant, &key, (Usage::DECRYPT, "decrypt"))?;
+        keyring.require_cipher(&tenant, &key, (Usage::ENCRYPT, "encrypt"))?;
         let one = |text: &std::borrow::Cow<'_, str>| keyring.rewrap(&tenant, &key, text, &self.context);
         Ok(Rewrapped { items: self.ciphertexts.iter().map(one).collect() })
     }

@@ -76,6 +76,7 @@ impl<'a> Draw<'a> {
             F::Des,
             F::TripleDes,
             F::MlDsa,
+            F::MlKem,
         ])
     }
 

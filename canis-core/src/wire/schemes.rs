@@ -33,6 +33,7 @@ words! {
         "des" => Family::Des,
         "des3" => Family::TripleDes,
         "ml-dsa" => Family::MlDsa,
+        "ml-kem" => Family::MlKem,
     }
 }
 

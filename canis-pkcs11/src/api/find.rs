@@ -72,7 +72,8 @@ fn search(module: &Module, token: &Token, template: &Template<'_>) -> Result<Vec
 /// Whether keys of this type are hidden from searches: by the configuration, or because they came with PKCS#11 3.2, of
 /// which this module has neither the mechanisms nor the attributes.
 fn is_hidden(module: &Module, object: &Object) -> bool {
-    let hidden = |kind: KeyType| kind.family() == Family::MlDsa || module.hidden.contains(&kind);
+    let newer = |kind: KeyType| matches!(kind.family(), Family::MlDsa | Family::MlKem);
+    let hidden = |kind: KeyType| newer(kind) || module.hidden.contains(&kind);
     object.content.key.as_ref().is_some_and(|key| hidden(key.kind))
 }
 

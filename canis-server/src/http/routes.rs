@@ -69,6 +69,8 @@ routes! {
     "POST" "/v1/kms/mac/{name}" Mac;
     "POST" "/v1/kms/verify-mac/{name}" VerifyMac;
     "POST" "/v1/kms/derive/{name}" Derive;
+    "POST" "/v1/kms/encapsulate/{name}" Encapsulate;
+    "POST" "/v1/kms/decapsulate/{name}" Decapsulate;
     "POST" "/v1/kms/aes-gcm/encrypt/{name}" EncryptAesGcm;
     "POST" "/v1/kms/aes-gcm/decrypt/{name}" DecryptAesGcm;
     "POST" "/v1/kms/random" Random;

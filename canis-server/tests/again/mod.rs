@@ -13,9 +13,9 @@ use canis_core::token::{
 };
 use canis_core::wire::AtToken;
 use canis_proto::answer::{
-    AesGcmSealed, BatchAnswer, DataKey, Decrypted, Derived, Digest, Encrypted, Entry, EntryDeleted,
-    EntryInfo, EntryList, ExportedKey, KeyInfo, KeyList, MacMade, PublicKeyInfo, RandomBytes, Rewrapped,
-    Rotated, Signed, StatusInfo, Verified, WrappingKeyInfo,
+    AesGcmSealed, BatchAnswer, DataKey, Decapsulated, Decrypted, Derived, Digest, Encapsulated, Encrypted,
+    Entry, EntryDeleted, EntryInfo, EntryList, ExportedKey, KeyInfo, KeyList, MacMade, PublicKeyInfo,
+    RandomBytes, Rewrapped, Rotated, Signed, StatusInfo, Verified, WrappingKeyInfo,
 };
 use canis_proto::approval::{
     ApprovalInfo, ApprovalList, ApproveRequest, CancelRequest, DenyRequest, ListApprovals, ShowApproval,
@@ -29,11 +29,11 @@ use canis_proto::credential::{
 use canis_proto::fields::Fields;
 use canis_proto::frame::{HEADER, Header, MAX_PAYLOAD};
 use canis_proto::message::{
-    ActivateKey, Asked, Batch, CancelDestroyKey, CreateKey, Decrypt, DecryptAesGcm, DeleteEntry, Derive,
-    DestroyKey, DisableKey, EnableKey, Encrypt, EncryptAesGcm, ExportKey, GetEntry, HashData, ImportKey,
-    ListEntries, ListKeys, Mac, MakeDataKey, PublicKey, PutEntry, Random, Rewrap, RotateKey, ShowKey, Sign,
-    Status, Terms, UpdateKey, Verify, VerifyMac, WireAnswer, WireRequest, WrappingKey, decode_request,
-    encode_request, encode_request_on, encode_request_once,
+    ActivateKey, Asked, Batch, CancelDestroyKey, CreateKey, Decapsulate, Decrypt, DecryptAesGcm, DeleteEntry,
+    Derive, DestroyKey, DisableKey, EnableKey, Encapsulate, Encrypt, EncryptAesGcm, ExportKey, GetEntry,
+    HashData, ImportKey, ListEntries, ListKeys, Mac, MakeDataKey, PublicKey, PutEntry, Random, Rewrap,
+    RotateKey, ShowKey, Sign, Status, Terms, UpdateKey, Verify, VerifyMac, WireAnswer, WireRequest,
+    WrappingKey, decode_request, encode_request, encode_request_on, encode_request_once,
 };
 use canis_proto::policy::{
     DeletePolicy, ExplainPolicy, Explained, GetPolicy, ListPolicies, PolicyDeleted, PolicyInfo, PolicyList,
@@ -123,6 +123,8 @@ pub(crate) fn request_again(payload: &[u8]) -> (OperationId, Vec<u8>) {
         OperationId::Mac => request::<Mac<'_>>(args),
         OperationId::VerifyMac => request::<VerifyMac<'_>>(args),
         OperationId::Derive => request::<Derive<'_>>(args),
+        OperationId::Encapsulate => request::<Encapsulate<'_>>(args),
+        OperationId::Decapsulate => request::<Decapsulate<'_>>(args),
         OperationId::Random => request::<Random>(args),
         OperationId::HashData => request::<HashData<'_>>(args),
         OperationId::CreateCredential => request::<CreateCredential<'_>>(args),
@@ -202,6 +204,8 @@ pub(crate) fn answer_again(id: OperationId, payload: &[u8]) -> Vec<u8> {
         OperationId::Mac => answer::<MacMade>(payload),
         OperationId::VerifyMac => answer::<Verified>(payload),
         OperationId::Derive => answer::<Derived>(payload),
+        OperationId::Encapsulate => answer::<Encapsulated>(payload),
+        OperationId::Decapsulate => answer::<Decapsulated>(payload),
         OperationId::Random => answer::<RandomBytes>(payload),
         OperationId::HashData => answer::<Digest>(payload),
         OperationId::ListSlots => answer::<SlotList>(payload),

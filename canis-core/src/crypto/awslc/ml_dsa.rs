@@ -31,14 +31,14 @@ fn private(kind: KeyType, pkcs8: &[u8]) -> Result<Box<dyn PrivateKey>> {
     let public = key.public_bytes().map_err(failed)?;
     if let Some(expanded) = &given.expanded {
         ml_dsa::check_key_hash(expanded, &ml_dsa::key_hash(&public))?;
-        ml_dsa::check_both(expanded, key.expanded().map_err(failed)?.expose())?;
+        post_quantum::check_both(expanded, key.expanded().map_err(failed)?.expose())?;
     }
     let spki = PublicParts::PostQuantum { kind, key: public }.to_spki()?;
     Ok(Box::new(Private { key, spki, len: sizes_of(kind)?.signature }))
 }
 
 fn public(kind: KeyType, spki: &[u8]) -> Result<Box<dyn PublicKey>> {
-    let bytes = ml_dsa::public_bytes(kind, spki)?;
+    let bytes = post_quantum::public_bytes(kind, spki)?;
     let key = MlDsaKey::public(kind, &bytes).map_err(|_| bad_public_key("it is not ML-DSA"))?;
     Ok(Box::new(Public { key, hash: ml_dsa::key_hash(&bytes) }))
 }

@@ -12,6 +12,7 @@ mod ed25519;
 mod kdf;
 mod mac;
 mod ml_dsa;
+mod ml_kem;
 mod random;
 mod rsa;
 mod x25519;
@@ -33,5 +34,6 @@ pub static AWS_LC: Provider = Provider {
         edwards: ed25519::EDWARDS,
         montgomery: x25519::MONTGOMERY,
         ml_dsa: ml_dsa::ML_DSA,
+        ml_kem: ml_kem::ML_KEM,
     },
 };

@@ -50,14 +50,14 @@ fn private_of<P: MlDsaParams + Send + Sync + 'static>(
     let public = key.verifying_key().encode().to_vec();
     if let Some(expanded) = &given.expanded {
         ml_dsa::check_key_hash(expanded, &ml_dsa::key_hash(&public))?;
-        ml_dsa::check_both(expanded, &Zeroizing::new(key.to_expanded().to_vec()))?;
+        post_quantum::check_both(expanded, &Zeroizing::new(key.to_expanded().to_vec()))?;
     }
     let spki = PublicParts::PostQuantum { kind, key: public }.to_spki()?;
     Ok(Box::new(Private { key, spki, len: sizes_of(kind)?.signature }))
 }
 
 fn public(kind: KeyType, spki: &[u8]) -> Result<Box<dyn PublicKey>> {
-    let bytes = ml_dsa::public_bytes(kind, spki)?;
+    let bytes = post_quantum::public_bytes(kind, spki)?;
     match kind {
         KeyType::MlDsa44 => public_of::<MlDsa44>(&bytes),
         KeyType::MlDsa65 => public_of::<MlDsa65>(&bytes),

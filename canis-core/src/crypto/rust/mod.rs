@@ -11,6 +11,7 @@ mod keywrap;
 mod mac;
 mod mgf1;
 mod ml_dsa;
+mod ml_kem;
 mod oaep;
 mod pss;
 mod random;
@@ -39,5 +40,6 @@ pub static RUST: Provider = Provider {
         edwards: ed25519::EDWARDS,
         montgomery: x25519::MONTGOMERY,
         ml_dsa: ml_dsa::ML_DSA,
+        ml_kem: ml_kem::ML_KEM,
     },
 };

@@ -1,11 +1,10 @@
 //! ML-DSA (FIPS 204) over mu, which `aws-lc-rs` does not offer: it signs messages without a context string only.
 
-use super::{Pkey, PkeyContext, Result, done, lc, refused};
+use super::{Pkey, Result, done, lc, refused};
 use crate::crypto::ml_dsa::MU;
 use crate::secret::SecretBytes;
 use canis_proto::KeyType;
 use std::ffi::c_int;
-use std::ptr;
 
 /// An ML-DSA key, whole or public only. Immutable; usable from all threads at once.
 pub(in crate::crypto::awslc) struct MlDsaKey(Pkey);
@@ -38,29 +37,17 @@ impl MlDsaKey {
     }
 
     pub(in crate::crypto::awslc) fn public_bytes(&self) -> Result<Vec<u8>> {
-        let mut len = 0;
-        // SAFETY: without a buffer only the length is written.
-        done(unsafe { lc::EVP_PKEY_get_raw_public_key(self.0.as_ptr(), ptr::null_mut(), &mut len) })?;
-        let mut out = vec![0; len];
-        // SAFETY: writes at most `len` bytes, which `out` has.
-        done(unsafe { lc::EVP_PKEY_get_raw_public_key(self.0.as_ptr(), out.as_mut_ptr(), &mut len) })?;
-        if len == out.len() { Ok(out) } else { refused() }
+        self.0.raw_public()
     }
 
     /// The expanded private key.
     pub(in crate::crypto::awslc) fn expanded(&self) -> Result<SecretBytes> {
-        let mut len = 0;
-        // SAFETY: without a buffer only the length is written.
-        done(unsafe { lc::EVP_PKEY_get_raw_private_key(self.0.as_ptr(), ptr::null_mut(), &mut len) })?;
-        SecretBytes::filled(len, |out| {
-            // SAFETY: writes at most `len` bytes, which `out` has.
-            done(unsafe { lc::EVP_PKEY_get_raw_private_key(self.0.as_ptr(), out.as_mut_ptr(), &mut len) })
-        })
+        self.0.raw_private()
     }
 
     /// Signs mu, hedged; `out` has exactly the length of a signature.
     pub(in crate::crypto::awslc) fn sign(&self, mu: &[u8; MU], out: &mut [u8]) -> Result<()> {
-        let context = self.context()?;
+        let context = self.0.context()?;
         let mut len = out.len();
         // SAFETY: the context holds a reference to the key; writes at most `len` bytes, which `out` has, and reads
         // exactly mu.
@@ -77,17 +64,12 @@ impl MlDsaKey {
     }
 
     fn try_verify(&self, mu: &[u8; MU], signature: &[u8]) -> Result<()> {
-        let context = self.context()?;
+        let context = self.0.context()?;
         // SAFETY: the context holds a reference to the key; reads exactly the signature and mu.
         unsafe {
             done(lc::EVP_PKEY_verify_init(context.as_ptr()))?;
             let (data, len) = (signature.as_ptr(), signature.len());
             done(lc::EVP_PKEY_verify(context.as_ptr(), data, len, mu.as_ptr(), mu.len()))
         }
-    }
-
-    fn context(&self) -> Result<PkeyContext> {
-        // SAFETY: the key is valid; the context takes a reference of its own.
-        PkeyContext::new(unsafe { lc::EVP_PKEY_CTX_new(self.0.as_ptr(), ptr::null_mut()) })
     }
 }

@@ -1,5 +1,5 @@
 //! The one folder that calls AWS-LC's C functions, for what `aws-lc-rs` does not offer: RSA over the caller's
-//! DigestInfo, raw, and OAEP with a label; ECDSA over the caller's digest; ML-DSA over mu; HMAC with SHA-3; the modes of AES.
+//! DigestInfo, raw, and OAEP with a label; ECDSA over the caller's digest; ML-DSA over mu; ML-KEM; HMAC with SHA-3; the modes of AES.
 //!
 //! What makes it sound: every pointer lives in an owner of this folder that frees it once; keys are never changed after
 //! they are made, and the library locks what it changes inside them (the blindings of an RSA key, the reference
@@ -10,8 +10,10 @@ mod aes;
 mod ec;
 mod hmac;
 mod ml_dsa;
+mod ml_kem;
 mod pbkdf2;
 mod pkcs8;
+mod raw;
 mod rsa;
 
 use crate::crypto::Hash;
@@ -23,6 +25,7 @@ pub(super) use aes::AesBlocks;
 pub(super) use ec::{Curve, EcKey};
 pub(super) use hmac::{HmacKey, HmacRun};
 pub(super) use ml_dsa::MlDsaKey;
+pub(super) use ml_kem::MlKemKey;
 pub(super) use pbkdf2::pbkdf2;
 pub(super) use rsa::RsaKey;
 
