@@ -7,6 +7,7 @@
 use super::routes::{ROUTES, Route};
 use canis_proto::{Error, Result};
 use percent_encoding::percent_decode_str;
+use std::sync::LazyLock;
 
 /// What a path leads to.
 #[derive(Debug)]
@@ -24,61 +25,79 @@ pub(crate) fn placeholder(segment: &str) -> Option<&str> {
     segment.strip_prefix('{')?.strip_suffix('}')
 }
 
-/// The route of a method and path; of a path that several routes fit, whatever their methods, those with the most words of
-/// their own count.
+/// A table of routes, whose paths are taken apart once.
+pub(crate) struct Paths<R: 'static>(Vec<Row<R>>);
+
+struct Row<R: 'static> {
+    route: &'static R,
+    method: &'static str,
+    /// What stands before the argument, with its slash; the whole path where there is none.
+    before: &'static str,
+    argument: Option<Argument>,
+    /// How many segments are the route's own.
+    words: usize,
+}
+
+struct Argument {
+    name: &'static str,
+    after: &'static str,
+    /// Whether it may hold slashes: ids of slots and labels of tokens hold none.
+    several: bool,
+}
+
+impl<R> Paths<R> {
+    /// Those of `routes`, of which `of` says method and path.
+    pub(crate) fn new(routes: &'static [R], of: impl Fn(&R) -> (&'static str, &'static str)) -> Self {
+        let row = |route| {
+            let (method, path) = of(route);
+            let words = path.split('/').filter(|part| placeholder(part).is_none()).count();
+            let part = path.split('/').find_map(|part| placeholder(part).map(|name| (part, name)));
+            let taken = part.and_then(|(part, name)| Some((path.split_once(part)?, name)));
+            let argument = taken.map(|((_, after), name)| Argument {
+                name,
+                after,
+                several: !matches!(name, "slot" | "token"),
+            });
+            Row { route, method, before: taken.map_or(path, |((before, _), _)| before), argument, words }
+        };
+        Paths(routes.iter().map(row).collect())
+    }
+
+    /// The route of a method and path; of a path that several routes fit, whatever their methods, those with the most words
+    /// of their own count.
+    ///
+    /// # Errors
+    /// `invalid_argument` if what stands for an argument is not UTF-8.
+    pub(crate) fn find(&self, method: &str, path: &str) -> Result<Found<R>> {
+        let mut found: Vec<_> = self.0.iter().filter_map(|row| Some((row, row.captured(path)?))).collect();
+        let Some(most) = found.iter().map(|(row, _)| row.words).max() else { return Ok(Found::Nothing) };
+        found.retain(|(row, _)| row.words == most);
+        match found.iter().find(|(row, _)| row.method == method) {
+            Some((row, None)) => Ok(Found::Route(row.route, None)),
+            Some((row, Some((name, text)))) => Ok(Found::Route(row.route, Some((name, decoded(text)?)))),
+            None => Ok(Found::OtherMethods(found.iter().map(|(row, _)| row.method).collect())),
+        }
+    }
+}
+
+impl<R> Row<R> {
+    /// What the path gives for the route's argument, if it is this route's.
+    fn captured<'a>(&self, path: &'a str) -> Option<Option<(&'static str, &'a str)>> {
+        let rest = path.strip_prefix(self.before)?;
+        let Some(argument) = &self.argument else { return rest.is_empty().then_some(None) };
+        let middle = rest.strip_suffix(argument.after)?;
+        (argument.several || !middle.contains('/')).then_some(Some((argument.name, middle)))
+    }
+}
+
+/// The route of a method and path under `/v1`.
 ///
 /// # Errors
-/// `invalid_argument` if what stands for an argument is not UTF-8.
+/// As [`Paths::find`].
 pub(crate) fn find(method: &str, path: &str) -> Result<Found> {
-    find_among(ROUTES, |route| (route.method, route.path), method, path)
-}
-
-/// The same in another table, whose rows have methods and paths.
-///
-/// # Errors
-/// As [`find`].
-pub(crate) fn find_among<R>(
-    rows: &'static [R],
-    of: impl Fn(&R) -> (&'static str, &'static str),
-    method: &str,
-    path: &str,
-) -> Result<Found<R>> {
-    let segments: Vec<&str> = path.split('/').collect();
-    let near = rows.iter().filter(|row| begins(of(row).1, path));
-    let mut found: Vec<_> =
-        near.filter_map(|row| captured(of(row).1, &segments).map(|part| (row, part))).collect();
-    let words = |row: &R| of(row).1.split('/').filter(|part| placeholder(part).is_none()).count();
-    let Some(most) = found.iter().map(|(row, _)| words(row)).max() else { return Ok(Found::Nothing) };
-    found.retain(|(row, _)| words(row) == most);
-    match found.iter().find(|(row, _)| of(row).0 == method) {
-        Some((row, None)) => Ok(Found::Route(row, None)),
-        Some((row, Some((name, text)))) => Ok(Found::Route(row, Some((name, decoded(text)?)))),
-        None => Ok(Found::OtherMethods(found.iter().map(|(row, _)| of(row).0).collect())),
-    }
-}
-
-/// Whether a path begins as a route does up to its placeholder, so that few routes need be taken apart.
-fn begins(route: &str, path: &str) -> bool {
-    match route.find('{') {
-        Some(at) => path.starts_with(&route[..at]),
-        None => path == route,
-    }
-}
-
-type Captured = Option<(&'static str, String)>;
-
-/// What the path gives for the route's placeholder, if it is this route's.
-fn captured(route: &'static str, segments: &[&str]) -> Option<Captured> {
-    let parts: Vec<&'static str> = route.split('/').collect();
-    let Some(at) = parts.iter().position(|part| placeholder(part).is_some()) else {
-        return (parts == segments).then_some(None);
-    };
-    let (before, after) = (&parts[..at], &parts[at + 1..]);
-    let middle = segments.strip_prefix(before)?.strip_suffix(after)?;
-    let name = placeholder(parts[at])?;
-    // Ids of slots and labels of tokens hold no slashes.
-    let several = !matches!(name, "slot" | "token");
-    (middle.len() == 1 || several && middle.len() > 1).then(|| Some((name, middle.join("/"))))
+    static PATHS: LazyLock<Paths<Route>> =
+        LazyLock::new(|| Paths::new(ROUTES, |route| (route.method, route.path)));
+    PATHS.find(method, path)
 }
 
 fn decoded(text: &str) -> Result<String> {

@@ -3,7 +3,7 @@
 
 use super::ask::Ask;
 use super::params::Params;
-use super::routes::{Does, ROUTES, Route};
+use super::routes::{self, Does, Route};
 use super::{crypt, digest, keys, sign, sys, token, transfer};
 use crate::frames::End;
 use crate::http::answer::{Answer, Asker, document, empty};
@@ -82,8 +82,7 @@ async fn try_answer(asker: &Asker, head: &Parts, incoming: &mut Incoming) -> Res
         }
     }
     let (method, path) = (asked_method(head), tidied(head.uri.path()));
-    let (route, argument) = match path::find_among(ROUTES, |route| (route.method, route.path), method, &path)?
-    {
+    let (route, argument) = match routes::find(method, &path)? {
         path::Found::Route(route, argument) => (route, argument.map(|(_, value)| value).unwrap_or_default()),
         path::Found::OtherMethods(methods) => {
             let mut answer = failure(StatusCode::METHOD_NOT_ALLOWED, "unsupported operation");

@@ -3,7 +3,9 @@
 //! `LIST` is also `GET` with `?list=true`, `POST` also `PUT`. `{name}` stands for the name of a key, which may hold slashes
 //! here; what follows it, as a hash function does in `sign`, is told apart where the row says so.
 
-use canis_proto::OperationId;
+use crate::http::path::{Found, Paths};
+use canis_proto::{OperationId, Result};
+use std::sync::LazyLock;
 
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +76,16 @@ routes! {
     "GET" "/v1/sys/mounts" Mounts [];
     "GET" "/v1/sys/internal/ui/mounts" MountsOfUi [];
     "GET" "/v1/sys/internal/ui/mounts/{path}" MountOfUi [];
+}
+
+/// The route of a method and path.
+///
+/// # Errors
+/// As [`Paths::find`].
+pub(super) fn find(method: &str, path: &str) -> Result<Found<Route>> {
+    static PATHS: LazyLock<Paths<Route>> =
+        LazyLock::new(|| Paths::new(ROUTES, |route| (route.method, route.path)));
+    PATHS.find(method, path)
 }
 
 #[cfg(test)]
