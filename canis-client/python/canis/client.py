@@ -13,10 +13,8 @@ from .wire import CanisError, ConnectionLost, encode
 
 T = TypeVar("T")
 # Changes carry an idempotency key, so that the server knows one that comes again (docs/canisp.md, section 7).
-CHANGES = frozenset(
-    "key.create key.update key.activate key.disable key.enable key.destroy key.cancel-destroy key.rotate key.import "
-    "kv.put kv.delete".split()
-)
+OF_KEYS = "create update activate disable enable destroy cancel-destroy rotate import"
+CHANGES = frozenset({"kv.put", "kv.delete"} | {f"key.{change}" for change in OF_KEYS.split()})
 # What must not be asked twice when it is not known whether it has happened; everything else reads or computes.
 ONCE = ("batch", "slot.", "tenant.", "credential.", "policy.put", "policy.delete", "role.put", "role.delete", "approval.approve", "approval.deny", "approval.cancel",
         "token.", "object.")  # fmt: skip
@@ -86,8 +84,6 @@ class Client(AbstractContextManager["Client"]):
         """The server's version, and whether it is sealed and why; answered without a token too."""
         return self.call("status")
 
-    # Keys
-
     def create_key(self, name: str, kind: str, **config: Any) -> Key:
         """Makes a key of type `kind`, `aes256-gcm` for example; `config` as `key.create` takes it."""
         return self.call("key.create", name=name, kind=kind, **config)
@@ -145,8 +141,6 @@ class Client(AbstractContextManager["Client"]):
     def decapsulate(self, name: str, ciphertext: str) -> bytes:
         """The secret of a ciphertext. One that was altered gives another secret, and no error."""
         return cast(bytes, self.call("decapsulate", name=name, ciphertext=ciphertext)["secret"])
-
-    # The connection
 
     def _ask(self, ask: Callable[[Connection], T], again: bool) -> T:
         until, lost = time.monotonic() + self._retry_for, False

@@ -86,13 +86,12 @@ class Connection:
             if kind == Kind.ERROR and id in (0, request) or kind == Kind.GOAWAY and request == 0:
                 self._ending |= id == 0
                 raise CanisError.read(decode(payload))
-            if kind == Kind.GOAWAY:
-                # What is in flight is still answered; the next request goes over a new connection.
-                self._ending = True
-            elif kind in expected and id == request:
+            if kind in expected and id == request:
                 return kind, payload
-            else:
+            if kind != Kind.GOAWAY:
                 raise protocol_error(f"what answers at {self._address} sends a frame that nothing asked for")
+            # What is in flight is still answered; the next request goes over a new connection.
+            self._ending = True
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:

@@ -3,7 +3,8 @@
 import enum
 import io
 import struct
-from typing import Any, Protocol, Self, cast
+from contextlib import suppress
+from typing import Any, Protocol, Self
 
 import cbor2
 
@@ -60,14 +61,11 @@ def encode(value: dict[str, Any]) -> bytes:
 
 def decode(payload: bytes) -> dict[str, Any]:
     """The map that a payload holds. Encoded again it is the same bytes: so it had its one encoding, and nothing after."""
-    try:
+    with suppress(cbor2.CBORError, RecursionError, TypeError, ValueError, OverflowError):
         value = cbor2.CBORDecoder(io.BytesIO(payload)).decode()
-        strict = isinstance(value, dict) and _plain(value) and encode(value) == payload
-    except (cbor2.CBORError, RecursionError, TypeError, ValueError, OverflowError):
-        strict = False
-    if not strict:
-        raise protocol_error("the server sends a payload that is not in the deterministic encoding")
-    return cast(dict[str, Any], value)
+        if isinstance(value, dict) and _plain(value) and encode(value) == payload:
+            return value
+    raise protocol_error("the server sends a payload that is not in the deterministic encoding")
 
 
 def _plain(value: object) -> bool:
