@@ -11,6 +11,7 @@ pub const CONFIG_KEYS: &[(&str, &[&str])] = &[
             "metrics",
             "on_hsm_loss",
             "anchor_every",
+            "check_rows_every",
             "requests_per_second",
             "socket",
             "root",

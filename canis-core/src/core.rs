@@ -328,12 +328,16 @@ impl Core {
     }
 
     /// Compares the accumulators with the rows that there are: one error for each table that other hands changed. Reads
-    /// the whole store, as it stands at one moment.
+    /// the whole store, as it stands at one moment. What is new among them is noted in the audit log.
     ///
     /// # Errors
-    /// `sealed`; `store_tampered` if the accumulators themselves were spoilt; `store_unavailable`.
+    /// `sealed`; `store_unavailable`.
     pub fn check_rows(&self) -> Result<Vec<Error>> {
-        self.keyring.check_rows()
+        let (mut found, is_news) = self.keyring.check_rows()?;
+        if is_news {
+            found.extend(self.note_own("store.rows-changed").err());
+        }
+        Ok(found)
     }
 
     /// Whether an opened key may be kept for the next use as it is: nobody has changed the store, logged in or out, or

@@ -7,6 +7,7 @@
 //! requests_per_second = 5000                        # optional: of one identity, at a server
 //! metrics = "127.0.0.1:9743"                        # optional: where a server tells its metrics, on this machine
 //! on_hsm_loss = "10m"                               # optional: seal when the HSM was away so long; or "keep"
+//! check_rows_every = "6h"                           # optional: how often a server compares all rows
 //! anchor_every = 100                                # optional: commits after which the HSM takes note of them
 //!
 //! [root]
@@ -50,8 +51,10 @@ use std::time::Duration;
 
 mod clients;
 mod place;
+mod span;
 pub use clients::{IssuerSource, TlsConfig};
 pub use place::{StoreConfig, StoreFlags};
+pub use span::Span;
 
 /// A store's directory.
 #[derive(Clone, Debug)]
@@ -84,6 +87,9 @@ pub struct Config {
     /// After how many commits a server has the HSM take note of what the store has come to; 100 if missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anchor_every: Option<NonZeroU32>,
+    /// How often a server compares all rows of the store with their accumulators; every six hours if missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check_rows_every: Option<Span>,
     /// How many requests a second one identity may ask a server for; no bound if missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests_per_second: Option<NonZeroU32>,

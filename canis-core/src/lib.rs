@@ -44,6 +44,7 @@ pub use identity::UnixPeer;
 pub use jwt::Issuer;
 pub use keyring::figures::{CacheFigures, CommitFigures, DueFigures, Figures};
 pub use keyring::receipt::Once;
+pub use keyring::rows_checked::RowsFigures;
 pub use ops::authenticate::Presented;
 pub use ops::{AcceptStore, DueReport, ReadMetrics, RunDue, StoreReport, VerifyStore};
 pub use origin::{Door, Origin, Proof};

@@ -98,5 +98,7 @@ answer! {
         audit: String, default, |v| v.as_str();
         /// Why copies of the audit log do not get where they are sent; empty when they do, or when none are sent.
         audit_copies: String, default, |v| v.as_str();
+        /// What is wrong with the store's rows, as the server's last comparison found; empty when nothing is, or none was made yet.
+        rows: String, default, |v| v.as_str();
     }
 }

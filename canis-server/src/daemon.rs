@@ -10,7 +10,7 @@ use crate::service::Manager;
 use crate::tls::{ClientTrust, Tls};
 use crate::{http, limits, metrics, timer, unseal};
 use canis_core::clock::SystemClock;
-use canis_core::datadir::{DataDir, IssuerSource, StoreFlags, TlsConfig};
+use canis_core::datadir::{DataDir, IssuerSource, Span, StoreFlags, TlsConfig};
 use canis_core::root::HsmHelper;
 use canis_core::{Core, default_provider};
 use canis_proto::{Error, ErrorCode, Result};
@@ -66,6 +66,7 @@ pub fn run(options: Options) -> Result<()> {
     core.note_own("server.start")?;
     let anchor_every = config.anchor_every;
     let config_metrics = config.metrics;
+    let check_rows_every = config.check_rows_every.map_or(limits::ROWS.1, Span::length);
     let source = config.root_source(options.root.flags())?;
     let anchors = Anchors::of(&core, source.as_ref(), anchor_every);
     if let Some(source) = source.clone() {
@@ -103,7 +104,7 @@ pub fn run(options: Options) -> Result<()> {
         let timers = [
             tokio::spawn(timer::run(Arc::clone(&core), Arc::clone(&server.metrics))),
             tokio::spawn(timer::count(Arc::clone(&core))),
-            tokio::spawn(timer::check_rows(Arc::clone(&core))),
+            tokio::spawn(timer::check_rows(Arc::clone(&core), check_rows_every)),
             tokio::spawn(timer::end_applications(Arc::clone(&core), applications)),
         ];
         serve(server, Doors { listeners, http, metrics }, (signals, issuers), &drain).await;

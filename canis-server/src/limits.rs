@@ -121,7 +121,8 @@ pub const BATCH: Duration = Duration::from_secs(10);
 pub const AUDIT: Duration = Duration::from_secs(5);
 /// Between two looks for keys whose rotation or destruction is due.
 pub const DUE: Duration = Duration::from_secs(1);
-/// From the server's start to the first comparison of all rows with their accumulators, and between two of them.
+/// From the server's start to the first comparison of all rows with their accumulators, and between two of them unless canis.toml says
+/// otherwise.
 pub const ROWS: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(6 * 60 * 60));
 /// Between two writings of the counts of uses.
 pub const USES: Duration = Duration::from_secs(5);

@@ -7,6 +7,7 @@ use crate::metrics::Metrics;
 use canis_core::{Core, DueReport};
 use canis_proto::{Error, ErrorCode, Result};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{error, info, warn};
 
@@ -44,9 +45,9 @@ pub(crate) async fn count(core: Arc<Core>) {
     }
 }
 
-/// Compares all rows with their accumulators now and then, and says what was changed by other hands.
-pub(crate) async fn check_rows(core: Arc<Core>) {
-    let mut ticks = tokio::time::interval_at(Instant::now() + limits::ROWS.0, limits::ROWS.1);
+/// Compares all rows with their accumulators every so often, and says what was changed by other hands.
+pub(crate) async fn check_rows(core: Arc<Core>, every: Duration) {
+    let mut ticks = tokio::time::interval_at(Instant::now() + limits::ROWS.0.min(every), every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;

@@ -17,6 +17,7 @@ pub(crate) fn run(connection: &Connection, json: bool) -> Result<()> {
             "provider": status.provider,
             "audit": status.audit,
             "audit_copies": status.audit_copies,
+            "rows": status.rows,
         }));
     }
     let mut lines = vec![
@@ -33,6 +34,9 @@ pub(crate) fn run(connection: &Connection, json: bool) -> Result<()> {
     }
     if !status.audit_copies.is_empty() {
         lines.push(("audit copies", status.audit_copies));
+    }
+    if !status.rows.is_empty() {
+        lines.push(("store rows", status.rows));
     }
     show::pairs(&lines)
 }

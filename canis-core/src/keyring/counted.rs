@@ -1,6 +1,7 @@
 //! A store whose commits are counted, once somebody has said by which ledger.
 
 use super::accumulator::Accountant;
+use super::rows_checked::LastCheck;
 use crate::store::{AuditRows, Change, Ledger, Store, audit_handed_on, handed_on, looks_handed_on};
 use canis_proto::{Error, Id, Result};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,10 +19,12 @@ pub(crate) enum Counting {
     Refused(Error),
 }
 
-/// The ledger of a store; it changes when the store is unsealed, sealed, or gets another root key. And how its commits went.
+/// The ledger of a store; it changes when the store is unsealed, sealed, or gets another root key. And how its commits and comparisons
+/// went.
 pub(crate) struct Books {
     counting: RwLock<Counting>,
     pub(super) commits: Commits,
+    pub(super) checked: LastCheck,
 }
 
 /// How commits went.
@@ -47,7 +50,7 @@ impl Commits {
 
 impl Books {
     pub(crate) fn new(counting: Counting) -> Self {
-        Books { counting: RwLock::new(counting), commits: Commits::default() }
+        Books { counting: RwLock::new(counting), commits: Commits::default(), checked: LastCheck::default() }
     }
 
     /// Counts so from now on.

@@ -96,7 +96,7 @@ impl Keyring {
     }
 
     /// One error for each difference between accumulators and rows.
-    pub(crate) fn check_rows(&self) -> Result<Vec<Error>> {
+    pub(super) fn compare_rows(&self) -> Result<Vec<Error>> {
         Ok(self.differences()?.iter().map(Difference::error).collect())
     }
 

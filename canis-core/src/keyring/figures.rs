@@ -1,6 +1,7 @@
 //! The keeper of keys in numbers, for those who watch it. No name of a key, tenant or caller is among them.
 
 use super::Keyring;
+use super::rows_checked::RowsFigures;
 use crate::audit::LogFigures;
 use crate::root::{HsmFigures, hsm_figures};
 use canis_proto::{KeyState, Result};
@@ -21,6 +22,8 @@ pub struct Figures {
     pub commits: CommitFigures,
     /// What was asked of HSMs.
     pub hsm: HsmFigures,
+    /// The last comparison of rows with their accumulators; `None` until there was one.
+    pub rows: Option<RowsFigures>,
     /// Keys whose time has come or comes soon; `None` while the store cannot be asked.
     pub due: Option<DueFigures>,
 }
@@ -93,6 +96,7 @@ impl Keyring {
                 micros: self.books.commits.micros.load(Ordering::Relaxed),
             },
             hsm: hsm_figures(),
+            rows: self.rows_figures(),
             due: if sealed { None } else { self.due_figures().ok() },
         }
     }

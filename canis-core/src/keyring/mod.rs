@@ -54,6 +54,7 @@ pub(crate) mod roles;
 pub(crate) mod root_key;
 pub(crate) mod root_record;
 mod roots;
+pub(crate) mod rows_checked;
 mod schedule;
 pub(crate) mod seal;
 mod sealing;

@@ -22,6 +22,7 @@ impl Run for Status {
             provider: keyring.provider.name.to_owned(),
             audit: keyring.log.as_ref().map_or_else(String::new, |log| log.why()),
             audit_copies: keyring.log.as_ref().map_or_else(String::new, |log| log.copies_why()),
+            rows: keyring.rows_why(),
         })
     }
 }

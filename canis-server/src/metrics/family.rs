@@ -67,6 +67,8 @@ families! {
     CACHE_ENTRIES "canis_cache_entries" Gauge ["cache"] "What a cache of keys holds.";
     COMMITS "canis_store_commits" Counter ["result"] "Changes of the store that were done and that failed.";
     COMMIT_SECONDS "canis_store_commit_seconds" Summary [] "How long changes of the store took.";
+    ROWS_CHANGED "canis_store_rows_changed" Gauge [] "Tables whose rows other hands have changed, as the last comparison found; missing until then.";
+    ROWS_CHECKED "canis_store_rows_checked_timestamp_seconds" Gauge [] "When the store's rows were compared with their accumulators last.";
     HSM_CALLS "canis_hsm_call_seconds" Summary [] "How long each thing took that an HSM was asked.";
     HSM_ERRORS "canis_hsm_errors" Counter [] "Things an HSM was asked that failed.";
     HSM_UP "canis_hsm_up" Gauge [] "1 if the HSM could be reached when it was asked last; missing until then.";

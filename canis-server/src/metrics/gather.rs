@@ -106,6 +106,14 @@ fn keeper(out: &mut Exposition, figures: &Figures) {
         &[],
         seconds(commits.micros.saturating_mul(1000)),
     );
+    out.family(family::ROWS_CHANGED);
+    if let Some(rows) = figures.rows {
+        out.sample(&[], rows.changed);
+    }
+    out.family(family::ROWS_CHECKED);
+    if let Some(rows) = figures.rows {
+        out.sample(&[], seconds(u64::try_from(rows.at).unwrap_or(0).saturating_mul(1000)));
+    }
     let hsm = figures.hsm;
     out.family(family::HSM_CALLS).part("_count", &[], hsm.calls).part(
         "_sum",
