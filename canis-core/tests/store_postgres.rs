@@ -122,7 +122,7 @@ fn an_older_schema_is_migrated() {
     });
     assert_eq!(
         postgres.shows("SELECT string_agg(step::text, ',' ORDER BY step) FROM canis_schema"),
-        "1,2,3\n"
+        "1,2,3,4\n"
     );
 }
 

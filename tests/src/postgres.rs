@@ -126,6 +126,17 @@ impl Postgres {
         String::from_utf8(done.stdout).expect("text")
     }
 
+    /// Lets it work in a directory of a test's own, and nobody else who is not root.
+    pub fn give(&self, folder: &Path) {
+        give(folder);
+    }
+
+    /// Runs the commands in a file, as `pg_dump` writes them.
+    pub fn load(&self, file: &Path) {
+        let done = self.psql_with(&["-f", &file.display().to_string()]);
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+
     /// What it has logged.
     #[must_use]
     pub fn log(&self) -> String {
@@ -133,12 +144,16 @@ impl Postgres {
     }
 
     fn psql(&self, sql: &str) -> std::process::Output {
-        let folder = self.folder.path().display().to_string();
         // What describes something has footers only with headings.
-        let form = if sql.starts_with('\\') { "-qA" } else { "-qAt" };
+        self.psql_with(&[if sql.starts_with('\\') { "-qA" } else { "-qAt" }, "-c", sql])
+    }
+
+    fn psql_with(&self, more: &[&str]) -> std::process::Output {
+        let folder = self.folder.path().display().to_string();
         Command::new("psql")
-            .args(["-X", form, "-v", "ON_ERROR_STOP=1", "-h", &folder, "-U", "canis", "-d", "postgres"])
-            .args(["-p", &self.port.to_string(), "-c", sql])
+            .args(["-X", "-v", "ON_ERROR_STOP=1", "-h", &folder, "-U", "canis", "-d", "postgres"])
+            .args(["-p", &self.port.to_string()])
+            .args(more)
             .env("LC_ALL", "C")
             .output()
             .expect("psql runs")

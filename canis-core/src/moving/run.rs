@@ -63,7 +63,8 @@ pub fn migrate(
     let store = store_id(&*source, mark.as_ref())?;
     if to.is_shared() && source.root_slots()?.is_empty() {
         return Err(Error::invalid(
-            "the store has no root, and servers need one: give it one by `canis root add`, then move it",
+            "the store has no root: the PKCS#11 module made it for itself, and servers need one. It stays where it is; \
+             `canis init --store` makes a store for servers",
         ));
     }
     let leaving = match &mark {

@@ -42,6 +42,11 @@ pub(crate) fn filled(site: &Site) -> Kept {
     canis(&format!("slot init --label desk --so-pin-file {so} --pin-file {pin}"));
     server.stop();
     at_desk(site, "--keypairgen --key-type EC:prime256v1 --label of-the-desk");
+    // What its value was used for is written down of a key that has a choice.
+    at_desk(site, "--keygen --key-type AES:32 --label both --id 01 --usage-wrap --usage-decrypt");
+    let (text, sealed) = (private_file(site, "text", b"a text"), site.file("sealed").display().to_string());
+    let iv = "00".repeat(16);
+    at_desk(site, &format!("--encrypt -m AES-CBC-PAD --id 01 --iv {iv} -i {text} -o {sealed}"));
     Kept { old, new }
 }
 
@@ -55,6 +60,15 @@ pub(crate) fn at_desk(site: &Site, words: &str) -> String {
 }
 
 impl Kept {
+    /// Of a store that was kept: what its keys have encrypted.
+    pub(crate) fn of(old: Vec<u8>, new: Vec<u8>) -> Self {
+        Kept { old, new }
+    }
+
+    pub(crate) fn ciphertexts(&self) -> [&[u8]; 2] {
+        [&self.old, &self.new]
+    }
+
     /// It is all there, and works.
     pub(crate) fn is_there(&self, server: &Server) {
         assert_eq!(server.canis(&["decrypt", "a"], &self.old).ok().stdout, b"old");

@@ -1,17 +1,23 @@
-//! The tables, by numbered steps: a database remembers the last one, and a newer CANIS goes on from there.
+//! The tables, by numbered steps: a database remembers which were made, and a newer CANIS goes on from there. Each step says
+//! which CANIS may go on with the store after it, so that servers can be replaced one at a time (ADR 0045).
 
 use super::connection::Database;
 use super::transaction::{LOCK_SPACE, WRITERS};
 use canis_proto::{Error, ErrorCode, Result};
-use tokio_postgres::Client;
 use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Row};
 
-/// The steps, from the first. One that was released is never changed.
-const STEPS: &[&str] = &[
-    include_str!("migrations/0001_keys.sql"),
-    include_str!("migrations/0002_store.sql"),
-    include_str!("migrations/0003_moves.sql"),
+/// The steps, from the first, each with the schema that a CANIS has to know to go on with the store after it: its own number, or
+/// a lower one if older ones can do without what it adds. One that was released is never changed.
+const STEPS: &[(i32, &str)] = &[
+    (1, include_str!("migrations/0001_keys.sql")),
+    (2, include_str!("migrations/0002_store.sql")),
+    (3, include_str!("migrations/0003_moves.sql")),
+    (NEEDS, include_str!("migrations/0004_needs.sql")),
 ];
+
+/// The step since which it is written down who may go on.
+const NEEDS: i32 = 4;
 
 /// Remembers which steps were made.
 const JOURNAL: &str = "CREATE TABLE IF NOT EXISTS canis_schema (
@@ -20,31 +26,43 @@ const JOURNAL: &str = "CREATE TABLE IF NOT EXISTS canis_schema (
 )";
 
 /// How many steps this CANIS knows.
-fn known() -> i32 {
+pub(super) fn known() -> i32 {
     i32::try_from(STEPS.len()).unwrap_or(i32::MAX)
 }
 
-/// How many steps were made; `None` where there is no store.
-async fn made(database: &Database, client: &Client) -> Result<Option<i32>> {
+/// The last step that was made, and the schema that a CANIS has to know.
+struct Made {
+    last: i32,
+    needs: i32,
+}
+
+/// What was made; `None` where there is no store.
+async fn made(database: &Database, client: &Client) -> Result<Option<Made>> {
     let explain = |error| database.explain(&error);
     let there = "SELECT to_regclass('canis_schema') IS NOT NULL";
     let there = client.query_typed(there, &[]).await.map_err(explain)?;
     if !there.first().is_some_and(|row| row.get(0)) {
         return Ok(None);
     }
-    let last = client.query_typed("SELECT max(step) FROM canis_schema", &[]).await.map_err(explain)?;
-    Ok(last.first().and_then(|row| row.get(0)))
+    // Before step 4 there was no such column.
+    let sql =
+        "SELECT max(step), max(coalesce((to_jsonb(made) ->> 'needs')::int, step)) FROM canis_schema made";
+    let found = client.query_typed(sql, &[]).await.map_err(explain)?;
+    let of = |row: &Row| {
+        Some(Made { last: row.get::<_, Option<i32>>(0)?, needs: row.get::<_, Option<i32>>(1).unwrap_or(0) })
+    };
+    Ok(found.first().and_then(of))
 }
 
 /// Whether the database holds a store, or a part of one.
 pub(super) async fn is_there(database: &Database, client: &Client) -> Result<bool> {
-    made(database, client).await.map(|steps| steps.is_some())
+    made(database, client).await.map(|made| made.is_some())
 }
 
 /// Looks whether there is a store that this CANIS can use, and makes the steps that are missing.
 ///
 /// # Errors
-/// `store_format` for no store or a newer one, `store_unavailable`.
+/// `store_format` for a store that needs a newer CANIS, `store_unavailable`, also where there is none.
 pub(super) async fn prepare(database: &Database, client: &Client) -> Result<()> {
     let shown = &database.settings.shown;
     match made(database, client).await? {
@@ -52,14 +70,8 @@ pub(super) async fn prepare(database: &Database, client: &Client) -> Result<()> 
             ErrorCode::StoreUnavailable,
             format!("there is no store in the database {shown}; make one with `canis init --store {shown}`"),
         )),
-        Some(steps) if steps > known() => Err(Error::new(
-            ErrorCode::StoreFormat,
-            format!(
-                "the database {shown} has schema {steps}; this CANIS knows schema {}. Use the CANIS that migrated it, or a newer one",
-                known()
-            ),
-        )),
-        Some(steps) if steps < known() => {
+        Some(made) if made.needs > known() => Err(newer(database, made.last, made.needs)),
+        Some(made) if made.last < known() => {
             let done = step_on(database, client).await;
             if done.is_err() {
                 // The transaction that failed; the connection is closed in any case.
@@ -68,6 +80,27 @@ pub(super) async fn prepare(database: &Database, client: &Client) -> Result<()> 
             done
         }
         Some(_) => Ok(()),
+    }
+}
+
+/// Why this CANIS does not go on with a store.
+pub(super) fn newer(database: &Database, last: i32, needs: i32) -> Error {
+    Error::new(
+        ErrorCode::StoreFormat,
+        format!(
+            "the database {} has schema {last}, made by a newer CANIS, and needs one that knows schema {needs}; this CANIS knows \
+             schema {}. Use the CANIS that migrated it, or a newer one",
+            database.settings.shown,
+            known()
+        ),
+    )
+}
+
+/// Fails if a newer CANIS has changed the store since in a way that this one must not go on with.
+pub(super) async fn refuse_newer(database: &Database, client: &Client) -> Result<()> {
+    match made(database, client).await? {
+        Some(made) if made.needs > known() => Err(newer(database, made.last, made.needs)),
+        _ => Ok(()),
     }
 }
 
@@ -85,11 +118,18 @@ async fn step_on(database: &Database, client: &Client) -> Result<()> {
 pub(super) async fn steps(database: &Database, client: &Client) -> Result<()> {
     let explain = |error| database.explain(&error);
     client.batch_execute(JOURNAL).await.map_err(explain)?;
-    let from = made(database, client).await?.unwrap_or(0);
-    for (number, step) in (1..).zip(STEPS).filter(|(number, _)| *number > from) {
+    let from = made(database, client).await?.map_or(0, |made| made.last);
+    for (number, (needs, step)) in (1..).zip(STEPS).filter(|(number, _)| *number > from) {
         client.batch_execute(step).await.map_err(explain)?;
-        let note = "INSERT INTO canis_schema (step) VALUES ($1)";
-        client.execute_typed(note, &[(&number, Type::INT4)]).await.map_err(explain)?;
+        let done = if number < NEEDS {
+            client
+                .execute_typed("INSERT INTO canis_schema (step) VALUES ($1)", &[(&number, Type::INT4)])
+                .await
+        } else {
+            let note = "INSERT INTO canis_schema (step, needs) VALUES ($1, $2)";
+            client.execute_typed(note, &[(&number, Type::INT4), (needs, Type::INT4)]).await
+        };
+        done.map_err(explain)?;
     }
     Ok(())
 }

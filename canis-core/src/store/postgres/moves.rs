@@ -58,13 +58,15 @@ impl PostgresStore {
         })
     }
 
-    /// Fails if the mark that was seen last says that the store is not used here.
+    /// Fails if the store is not used here: by its mark as it was seen last, or since a newer CANIS has migrated it.
     pub(super) fn refuse_away(&self) -> Result<()> {
-        if self.as_it_stands || !self.watch.is_moved() {
+        if self.as_it_stands || !self.watch.is_unusable() {
             return Ok(());
         }
-        let mark = self.database.read(async |client| mark(&self.database, client, "").await)?;
-        moves::refuse(mark.as_ref(), Use::Read)
+        self.database.read(async |client| {
+            moves::refuse(mark(&self.database, client, "").await?.as_ref(), Use::Read)?;
+            migrate::refuse_newer(&self.database, client).await
+        })
     }
 
     /// A transaction on a store that has this mark, which nobody writes to meanwhile.
@@ -113,7 +115,8 @@ async fn mark(database: &Database, client: &Client, lock: &str) -> Result<Option
 /// Fails if the mark says that the store is not to be used so. Asked within the transaction that uses it, and true until its
 /// end.
 pub(super) async fn refuse(database: &Database, client: &Client, wanted: Use) -> Result<()> {
-    moves::refuse(mark(database, client, "FOR SHARE").await?.as_ref(), wanted)
+    moves::refuse(mark(database, client, "FOR SHARE").await?.as_ref(), wanted)?;
+    migrate::refuse_newer(database, client).await
 }
 
 pub(super) async fn write_mark(database: &Database, client: &Client, mark: Option<&MoveRow>) -> Result<()> {

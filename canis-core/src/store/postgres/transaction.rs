@@ -2,6 +2,7 @@
 //! transaction, so that a pooler may hand the session on.
 
 use super::connection::Database;
+use super::migrate;
 use crate::store::{MoveRow, Use};
 use canis_proto::{Error, ErrorCode, Result};
 use std::time::Duration;
@@ -47,9 +48,22 @@ pub(super) async fn begin(database: &Database, client: &Client) -> Result<String
 /// The same for who changes the store, unless its mark forbids that.
 ///
 /// # Errors
-/// `store_moved`, `store_unavailable`.
+/// `store_moved`, `store_format` if a newer CANIS has migrated it, `store_unavailable`.
 pub(super) async fn begin_change(database: &Database, client: &Client) -> Result<String> {
-    let rows = begin_with(database, client, "SELECT state, other FROM moves;").await?;
+    let newer = format!(
+        "SELECT max(step), max(coalesce(needs, step)), true FROM canis_schema HAVING max(coalesce(needs, step)) > {};",
+        migrate::known()
+    );
+    let rows = begin_with(database, client, &format!("SELECT state, other FROM moves; {newer}")).await?;
+    let newer = rows.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) if row.len() == 3 => {
+            Some((row.get(0)?.parse().ok()?, row.get(1)?.parse().ok()?))
+        }
+        _ => None,
+    });
+    if let Some((last, needs)) = newer {
+        return Err(migrate::newer(database, last, needs));
+    }
     let mark = rows.iter().find_map(|message| match message {
         SimpleQueryMessage::Row(row) if row.len() == 2 => Some((row.get(0)?, row.get(1)?)),
         _ => None,

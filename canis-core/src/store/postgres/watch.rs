@@ -3,6 +3,7 @@
 
 use super::connection::Database;
 use super::memory::Memory;
+use super::migrate::known;
 use super::transaction::Moments;
 use crate::store::Change;
 use canis_proto::{Id, Result};
@@ -31,8 +32,8 @@ pub(super) struct Watch {
     said: Notify,
     /// How long what is in memory goes on without the database.
     grace: Duration,
-    /// The store's mark says that it is not used here.
-    moved: AtomicBool,
+    /// The store is not used here.
+    unusable: AtomicBool,
 }
 
 /// A transaction of this server, from the writers' lock to its known end.
@@ -58,9 +59,14 @@ struct Known {
     memory: Memory,
 }
 
-/// What is asked again and again; the third column is whether the store is used elsewhere.
-const QUESTION: &str = "SELECT changes, credentials,
-    EXISTS (SELECT 1 FROM moves WHERE state <> 'leaving') FROM moments";
+/// What is asked again and again; the third column is whether the store is used elsewhere, or needs a newer CANIS.
+fn question() -> String {
+    format!(
+        "SELECT changes, credentials, EXISTS (SELECT 1 FROM moves WHERE state <> 'leaving')
+         OR EXISTS (SELECT 1 FROM canis_schema WHERE coalesce(needs, step) > {}) FROM moments",
+        known()
+    )
+}
 
 impl Watch {
     /// Looks once, and then goes on until the database is dropped.
@@ -79,7 +85,7 @@ impl Watch {
             writing: AtomicUsize::new(0),
             said: Notify::new(),
             grace: database.settings.grace,
-            moved: AtomicBool::new(false),
+            unusable: AtomicBool::new(false),
         });
         database.wait(watch.look(database))?;
         let handle = database.handle()?;
@@ -96,9 +102,9 @@ impl Watch {
         self.credentials.load(Ordering::Acquire)
     }
 
-    /// Whether the store was moved elsewhere, as far as is known.
-    pub(super) fn is_moved(&self) -> bool {
-        self.moved.load(Ordering::Acquire)
+    /// Whether the store is not used here, as far as is known: it was moved elsewhere, or a newer CANIS has migrated it.
+    pub(super) fn is_unusable(&self) -> bool {
+        self.unusable.load(Ordering::Acquire)
     }
 
     /// Counts a change of this server.
@@ -116,13 +122,13 @@ impl Watch {
     /// Whether the database is away, and not for longer than what is in memory goes on.
     pub(super) fn goes_on(&self) -> bool {
         let known = self.known();
-        !self.is_moved() && known.goes_on(self.grace)
+        !self.is_unusable() && known.goes_on(self.grace)
     }
 
     /// Whether what was read under this generation about these rows is still to be used without the database.
     pub(super) fn stands(&self, generation: u64, ids: &[Id]) -> bool {
         let mut known = self.known();
-        !self.is_moved()
+        !self.is_unusable()
             && known.goes_on(self.grace)
             && known.memory.stands(Instant::now(), self.grace, generation, ids)
     }
@@ -130,7 +136,7 @@ impl Watch {
     /// How many changes of credentials by others need not be heeded yet; `None` unless memory goes on.
     pub(super) fn unheeded_credentials(&self) -> Option<u64> {
         let mut known = self.known();
-        (!self.is_moved() && known.goes_on(self.grace))
+        (!self.is_unusable() && known.goes_on(self.grace))
             .then(|| known.memory.unheeded(Instant::now(), self.grace))
     }
 
@@ -169,17 +175,22 @@ impl Watch {
     /// Asks the database. What this server has just changed itself is no news: it is waited for a little, until that is known.
     pub(super) async fn look(&self, database: &Database) -> Result<()> {
         let connection = database.connection_aside().await?;
+        let question = question();
         for again in 0.. {
-            let asked = connection.simple_query(QUESTION).await;
+            let asked = connection.simple_query(&question).await;
             let messages = asked.map_err(|error| database.explain(&error))?;
             let moments = messages.iter().find_map(|message| match message {
                 SimpleQueryMessage::Row(row) => Moments::of(row),
                 _ => None,
             });
-            let moved = messages
+            let unusable = messages
                 .iter()
                 .any(|message| matches!(message, SimpleQueryMessage::Row(row) if row.get(2) == Some("t")));
-            self.moved.store(moved, Ordering::Release);
+            if self.unusable.swap(unusable, Ordering::AcqRel) != unusable {
+                // What is in memory is looked up again, and refused.
+                self.credentials.fetch_add(1, Ordering::Release);
+                self.count();
+            }
             if again == PUT_OFF.1 || self.writing.load(Ordering::Acquire) == 0 {
                 self.observe(moments);
                 break;
