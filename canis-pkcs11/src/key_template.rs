@@ -2,9 +2,10 @@
 
 use crate::attribute::number;
 use crate::curve::{named, point, point_len};
-use crate::object::kind_number;
+use crate::object::{kind_number, parameter_set};
 use crate::rv::{Result, fail};
 use crate::template::Template;
+use crate::version_3_2::*;
 use canis_core::crypto::private_parts::{Part, PrivateParts, RsaParts};
 use canis_core::crypto::public_parts::PublicParts;
 use canis_core::object::MAX_SECRET;
@@ -38,6 +39,7 @@ pub(crate) fn family_of(number: CK_KEY_TYPE) -> Option<Family> {
         CKK_EC => Some(Family::Ec),
         CKK_EC_EDWARDS => Some(Family::Edwards),
         CKK_EC_MONTGOMERY => Some(Family::Montgomery),
+        CKK_ML_DSA => Some(Family::MlDsa),
         CKK_DES => Some(Family::Des),
         CKK_DES2 | CKK_DES3 => Some(Family::TripleDes),
         CKK_GENERIC_SECRET => Some(Family::Generic),
@@ -72,7 +74,11 @@ pub(crate) fn public_key(template: &Template<'_>) -> Result<(KeyType, Vec<u8>)> 
             modulus: significant(template.needed(CKA_MODULUS)?).to_vec(),
             exponent: significant(template.needed(CKA_PUBLIC_EXPONENT)?).to_vec(),
         },
-        Family::Aes | Family::Generic | Family::Des | Family::TripleDes | Family::MlDsa | Family::MlKem => {
+        Family::MlDsa => {
+            let kind = of_parameter_set(family, template)?;
+            PublicParts::PostQuantum { kind, key: template.needed(CKA_VALUE)?.to_vec() }
+        }
+        Family::Aes | Family::Generic | Family::Des | Family::TripleDes | Family::MlKem => {
             return fail(CKR_ATTRIBUTE_VALUE_INVALID);
         }
         Family::Ec | Family::Edwards | Family::Montgomery => {
@@ -104,7 +110,17 @@ pub(crate) fn private_key(template: &Template<'_>) -> Result<(KeyType, PrivatePa
             };
             Ok((curve, parts, claimed_public(template, claimed)?))
         }
-        Family::Aes | Family::Generic | Family::Des | Family::TripleDes | Family::MlDsa | Family::MlKem => {
+        family @ Family::MlDsa => {
+            let kind = of_parameter_set(family, template)?;
+            let (seed, expanded) = (template.filled(CKA_SEED), template.filled(CKA_VALUE));
+            if seed.is_none() && expanded.is_none() {
+                return fail(CKR_TEMPLATE_INCOMPLETE);
+            }
+            let (seed, expanded) = (seed.map(part), expanded.map(part));
+            let parts = PrivateParts::PostQuantum { kind, seed, expanded };
+            Ok((kind, parts, claimed_public(template, Vec::new())?))
+        }
+        Family::Aes | Family::Generic | Family::Des | Family::TripleDes | Family::MlKem => {
             fail(CKR_ATTRIBUTE_VALUE_INVALID)
         }
     }
@@ -148,6 +164,17 @@ pub(crate) fn secret_key(template: &Template<'_>) -> Result<(KeyType, PrivatePar
     Ok((kind, PrivateParts::Secret { kind, value: SecretBytes::copied_from(value) }))
 }
 
+/// The type of a family's keys that CKA_PARAMETER_SET names.
+///
+/// # Errors
+/// CKR_TEMPLATE_INCOMPLETE; CKR_PARAMETER_SET_NOT_SUPPORTED.
+fn of_parameter_set(family: Family, template: &Template<'_>) -> Result<KeyType> {
+    let wanted = Some(number(template.needed(CKA_PARAMETER_SET)?)?);
+    let mut of_family = KeyType::ALL.iter().filter(|kind| kind.family() == family);
+    let kind = of_family.find(|kind| parameter_set(**kind) == wanted);
+    kind.copied().ok_or_else(|| CKR_PARAMETER_SET_NOT_SUPPORTED.into())
+}
+
 /// The curve that a template names, of a key of this family.
 fn curve(family: Family, template: &Template<'_>) -> Result<KeyType> {
     let curve = named(template.needed(CKA_EC_PARAMS)?)?;
@@ -189,7 +216,8 @@ pub(crate) fn pair_to_generate(family: Family, template: &Template<'_>) -> Resul
                 _ => fail(CKR_KEY_SIZE_RANGE),
             }
         }
-        Family::Aes | Family::Generic | Family::Des | Family::TripleDes | Family::MlDsa | Family::MlKem => {
+        Family::MlDsa => of_parameter_set(family, template),
+        Family::Aes | Family::Generic | Family::Des | Family::TripleDes | Family::MlKem => {
             fail(CKR_TEMPLATE_INCONSISTENT)
         }
         Family::Ec | Family::Edwards | Family::Montgomery => {
@@ -250,6 +278,7 @@ pub(crate) fn private_wanted(template: &Template<'_>) -> Result<KeyType> {
         Some(Family::Ec) => Ok(KeyType::EcdsaP256),
         Some(Family::Edwards) => Ok(KeyType::Ed25519),
         Some(Family::Montgomery) => Ok(KeyType::X25519),
+        Some(Family::MlDsa) => Ok(KeyType::MlDsa44),
         _ => fail(CKR_TEMPLATE_INCONSISTENT),
     }
 }

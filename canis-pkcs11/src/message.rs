@@ -1,10 +1,10 @@
 //! The message of an operation: in one piece or in parts, as it stands or through a hash.
 
-use crate::mechanism::Signer;
+use crate::mechanism::{Scheme, Signer};
 use crate::rv::{Result, fail};
 use crate::token::{Keeper, MacParts, ReadyKey};
 use canis_core::crypto::{Hash, Hasher, MAX_DIGEST, Provider, SignScheme, digest_info};
-use canis_core::object::{MacScheme, MacUse, SignWith};
+use canis_core::object::{MacScheme, MacUse};
 use pkcs11_sys::*;
 use zeroize::Zeroizing;
 
@@ -65,24 +65,29 @@ enum Parts<U> {
 impl<U: MacUse> Message<U> {
     /// An empty message to be signed or verified by `signer`.
     pub(crate) fn new(provider: &'static Provider, signer: Signer) -> Self {
-        let parts = match signer {
-            Signer { hash: Some(hash), .. } => Parts::Hashing(None, hash),
-            Signer { scheme: SignWith::Mac(scheme), .. } => Parts::Mac(None, scheme),
-            Signer { scheme: SignWith::Pair(_), .. } => Parts::Kept(Kept::default()),
+        let parts = match &signer {
+            Signer { hash: Some(hash), .. } => Parts::Hashing(None, *hash),
+            Signer { scheme: Scheme::Mac(scheme), .. } => Parts::Mac(None, *scheme),
+            Signer { scheme: Scheme::Pair(_) | Scheme::MlDsa { .. }, .. } => Parts::Kept(Kept::default()),
         };
         Message { provider, signer, parts }
     }
 
     /// How to sign it.
-    pub(crate) fn scheme(&self) -> SignWith {
-        self.signer.scheme
+    pub(crate) fn scheme(&self) -> &Scheme {
+        &self.signer.scheme
+    }
+
+    /// Whether it may come in parts. What the standard calls single-part only has a digest of the host's (section 6.67).
+    pub(crate) fn has_parts(&self) -> bool {
+        !matches!(self.signer, Signer { hash: None, scheme: Scheme::MlDsa { hash: Some(_), .. } })
     }
 
     /// The length of the signature by `key` in bytes.
     pub(crate) fn signature_len(&self, key: &ReadyKey) -> usize {
         match self.signer.scheme {
-            SignWith::Pair(_) => key.signature_len(),
-            SignWith::Mac(scheme) => scheme.len,
+            Scheme::Pair(_) | Scheme::MlDsa { .. } => key.signature_len(),
+            Scheme::Mac(scheme) => scheme.len,
         }
     }
 
@@ -157,12 +162,12 @@ fn started<'a, U: MacUse>(
 impl Signer {
     /// The step between message (or digest by `hash`) and the core's input.
     fn prepare<T>(&self, hash: Option<Hash>, input: &[u8], f: impl FnOnce(&[u8]) -> Result<T>) -> Result<T> {
-        match (self.scheme, hash) {
-            (SignWith::Pair(SignScheme::RsaPkcs1), Some(hash)) => {
+        match (&self.scheme, hash) {
+            (Scheme::Pair(SignScheme::RsaPkcs1), Some(hash)) => {
                 f(digest_info::encode(hash, input)?.as_slice())
             }
             // CKM_RSA_PKCS_PSS takes a digest made by the parameter's hash (section 6.1.11).
-            (SignWith::Pair(SignScheme::RsaPss { hash, .. }), None) if input.len() != hash.len() => {
+            (Scheme::Pair(SignScheme::RsaPss { hash, .. }), None) if input.len() != hash.len() => {
                 fail(CKR_DATA_LEN_RANGE)
             }
             _ => f(input),

@@ -4,6 +4,7 @@ use crate::attribute::{Format, Value};
 use crate::curve::{self, octet_string};
 use crate::rules::{Reveal, Rule, rule};
 use crate::rv::{Result, fail};
+use crate::version_3_2::*;
 use canis_core::crypto::public_parts::PublicParts;
 use canis_core::object::{Class, Content, KeyFacts, Object};
 use canis_proto::{Family, KeyType, Usage};
@@ -51,9 +52,15 @@ pub(crate) const fn kind_number(kind: KeyType) -> CK_KEY_TYPE {
     }
 }
 
-/// Of PKCS#11 3.2; the header is that of 3.1.
-const CKK_ML_DSA: CK_KEY_TYPE = 0x4a;
-const CKK_ML_KEM: CK_KEY_TYPE = 0x49;
+/// CKA_PARAMETER_SET of a type; `None` for types that have none.
+pub(crate) const fn parameter_set(kind: KeyType) -> Option<CK_ULONG> {
+    match kind {
+        KeyType::MlDsa44 => Some(CKP_ML_DSA_44),
+        KeyType::MlDsa65 => Some(CKP_ML_DSA_65),
+        KeyType::MlDsa87 => Some(CKP_ML_DSA_87),
+        _ => None,
+    }
+}
 
 /// The usage bit that an attribute stands for.
 pub(crate) const fn usage(kind: CK_ATTRIBUTE_TYPE) -> Option<Usage> {
@@ -133,7 +140,8 @@ fn read_key(key: &KeyFacts, kind: CK_ATTRIBUTE_TYPE) -> Result<Option<Value<'_>>
         CKA_VALUE_LEN if key.kind != KeyType::Generic => Value::from(key.kind.bytes() as CK_ULONG),
         CKA_MODULUS_BITS => Value::from(key.kind.bits() as CK_ULONG),
         CKA_EC_PARAMS => curve::params(key.kind).map(Value::from).ok_or(CKR_ATTRIBUTE_TYPE_INVALID)?,
-        CKA_MODULUS | CKA_PUBLIC_EXPONENT | CKA_EC_POINT => read_public(key, kind)?,
+        CKA_PARAMETER_SET => parameter_set(key.kind).map(Value::from).ok_or(CKR_ATTRIBUTE_TYPE_INVALID)?,
+        CKA_MODULUS | CKA_PUBLIC_EXPONENT | CKA_EC_POINT | CKA_VALUE => read_public(key, kind)?,
         _ => return Ok(None),
     }))
 }
@@ -147,6 +155,7 @@ fn read_public(key: &KeyFacts, kind: CK_ATTRIBUTE_TYPE) -> Result<Value<'static>
         (PublicParts::Edwards { point } | PublicParts::Montgomery { point }, CKA_EC_POINT) => {
             Ok(Value::from(octet_string(&point)))
         }
+        (PublicParts::PostQuantum { key, .. }, CKA_VALUE) => Ok(Value::from(key)),
         _ => fail(CKR_ATTRIBUTE_TYPE_INVALID),
     }
 }

@@ -180,7 +180,11 @@ rules! {
     CKA_EXPONENT_1: PRIVATE, RSA, Bytes, Create, Never, Sensitive;
     CKA_EXPONENT_2: PRIVATE, RSA, Bytes, Create, Never, Sensitive;
     CKA_COEFFICIENT: PRIVATE, RSA, Bytes, Create, Never, Sensitive;
-    CKA_VALUE: PRIVATE, CURVES, Bytes, Create, Never, Sensitive;
+    CKA_PARAMETER_SET: PUBLIC, POST_QUANTUM, Number, Both, Never, Open;
+    CKA_PARAMETER_SET: PRIVATE, POST_QUANTUM, Number, Create, Never, Open;
+    CKA_VALUE: PUBLIC, POST_QUANTUM, Bytes, Create, Never, Open;
+    CKA_VALUE: PRIVATE, CURVES | POST_QUANTUM, Bytes, Create, Never, Sensitive;
+    CKA_SEED: PRIVATE, POST_QUANTUM, Bytes, Create, Never, Sensitive;
     CKA_VALUE: SECRET, ANY, Bytes, Create, Never, Sensitive;
     CKA_VALUE_LEN: SECRET, AES, Number, Generate, Never, Open;
     CKA_CHECK_VALUE: SECRET, ANY, Bytes, Both, Never, Open;

@@ -5,6 +5,7 @@ use crate::key_template;
 use crate::object::{self, class_of, usage};
 use crate::rules::{Change, Given, Reveal, Rule, rule};
 use crate::rv::{Fail, Result, fail};
+use crate::version_3_2::CKA_PARAMETER_SET;
 use canis_core::crypto::private_parts::PrivateParts;
 use canis_core::object::{Class, Content, KeyFacts, Object};
 use canis_proto::{Family, KeyType, Usage};
@@ -272,7 +273,7 @@ fn apply_to_key(key: &mut KeyFacts, class: Class, kind: CK_ATTRIBUTE_TYPE, on: b
         CKA_WRAP_WITH_TRUSTED => key.wrap_with_trusted = on,
         CKA_ALWAYS_AUTHENTICATE => key.always_authenticate = on,
         CKA_KEY_TYPE | CKA_MODULUS | CKA_MODULUS_BITS | CKA_PUBLIC_EXPONENT | CKA_EC_PARAMS
-        | CKA_EC_POINT | CKA_VALUE_LEN | CKA_PUBLIC_KEY_INFO => {}
+        | CKA_EC_POINT | CKA_VALUE | CKA_VALUE_LEN | CKA_PUBLIC_KEY_INFO | CKA_PARAMETER_SET => {}
         _ => return false,
     }
     true

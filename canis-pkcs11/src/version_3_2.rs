@@ -15,15 +15,69 @@ macro_rules! numbers {
 }
 
 numbers! {
+    CK_KEY_TYPE {
+        CKK_ML_KEM = 0x0049;
+        CKK_ML_DSA = 0x004a;
+    }
     CK_ATTRIBUTE_TYPE {
+        CKA_PARAMETER_SET = 0x061d;
         CKA_OBJECT_VALIDATION_FLAGS = 0x061e;
+        CKA_SEED = 0x0637;
+    }
+    CK_MECHANISM_TYPE {
+        CKM_ML_DSA_KEY_PAIR_GEN = 0x001c;
+        CKM_ML_DSA = 0x001d;
+        CKM_HASH_ML_DSA = 0x001f;
+        CKM_HASH_ML_DSA_SHA224 = 0x0023;
+        CKM_HASH_ML_DSA_SHA256 = 0x0024;
+        CKM_HASH_ML_DSA_SHA384 = 0x0025;
+        CKM_HASH_ML_DSA_SHA512 = 0x0026;
+        CKM_HASH_ML_DSA_SHA3_224 = 0x0027;
+        CKM_HASH_ML_DSA_SHA3_256 = 0x0028;
+        CKM_HASH_ML_DSA_SHA3_384 = 0x0029;
+        CKM_HASH_ML_DSA_SHA3_512 = 0x002a;
+    }
+    CK_ML_DSA_PARAMETER_SET_TYPE {
+        CKP_ML_DSA_44 = 1;
+        CKP_ML_DSA_65 = 2;
+        CKP_ML_DSA_87 = 3;
+    }
+    CK_HEDGE_TYPE {
+        CKH_HEDGE_PREFERRED = 0;
+        CKH_HEDGE_REQUIRED = 1;
+        CKH_DETERMINISTIC_REQUIRED = 2;
     }
     CK_FLAGS {
         CKF_ASYNC_SESSION = 0x0000_0008;
     }
     CK_RV {
         CKR_SESSION_ASYNC_NOT_SUPPORTED = 0x0205;
+        CKR_PARAMETER_SET_NOT_SUPPORTED = 0x0209;
     }
+}
+
+/// CK_HEDGE_TYPE.
+pub(crate) type CK_HEDGE_TYPE = CK_ULONG;
+/// CK_ML_DSA_PARAMETER_SET_TYPE.
+pub(crate) type CK_ML_DSA_PARAMETER_SET_TYPE = CK_ULONG;
+
+/// CK_SIGN_ADDITIONAL_CONTEXT.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct CK_SIGN_ADDITIONAL_CONTEXT {
+    pub(crate) hedgeVariant: CK_HEDGE_TYPE,
+    pub(crate) pContext: *mut CK_BYTE,
+    pub(crate) ulContextLen: CK_ULONG,
+}
+
+/// CK_HASH_SIGN_ADDITIONAL_CONTEXT.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct CK_HASH_SIGN_ADDITIONAL_CONTEXT {
+    pub(crate) hedgeVariant: CK_HEDGE_TYPE,
+    pub(crate) pContext: *mut CK_BYTE,
+    pub(crate) ulContextLen: CK_ULONG,
+    pub(crate) hash: CK_MECHANISM_TYPE,
 }
 
 /// CK_SESSION_VALIDATION_FLAGS_TYPE.
@@ -113,6 +167,8 @@ mod tests {
     fn structures_are_laid_out_as_in_another_header() {
         same_layout! {
             CK_ASYNC_DATA { ulVersion pValue ulValue hObject hAdditionalObject }
+            CK_SIGN_ADDITIONAL_CONTEXT { hedgeVariant pContext ulContextLen }
+            CK_HASH_SIGN_ADDITIONAL_CONTEXT { hedgeVariant pContext ulContextLen hash }
         }
     }
 

@@ -14,7 +14,7 @@ fn a_key_made_over_canisp_logs_in_by_ssh() {
     let site = Site::with_hsm(&hsm);
     let server = site.start().unsealed();
     server.canis(&["key", "create", "login/demo", "--type", "ecdsa-p256"], b"").ok();
-    // A key that PKCS#11 3.0 has no type for stands in nobody's way there.
+    // A key of a type that OpenSSH does not know stands in nobody's way.
     server.canis(&["key", "create", "login/later", "--type", "ml-dsa-65"], b"").ok();
     let signature = server.canis(&["sign", "login/demo"], b"message").ok().text();
     let public = server.canis(&["key", "public", "login/demo"], b"").ok().text();

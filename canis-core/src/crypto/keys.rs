@@ -2,6 +2,7 @@
 
 use super::Hash;
 use super::ml_dsa::MU;
+use super::private_parts::Part;
 use super::refusal::{encapsulates_with_ml_kem_only, encrypts_with_rsa_only, unsupported};
 use crate::secret::SecretBytes;
 use canis_proto::{KeyType, Result};
@@ -85,6 +86,23 @@ pub trait PrivateKey: Send + Sync {
     /// # Errors
     /// `operation_not_supported` for a scheme of another family, `invalid_argument` for an input of wrong length.
     fn sign(&self, scheme: SignScheme, input: &[u8], out: &mut [u8]) -> Result<usize>;
+
+    /// Signs mu by ML-DSA without randomness of its own (FIPS 204, section 3.4), into the start of `out` (at least
+    /// `signature_len()` bytes): the same mu gives the same signature. [`SignScheme::MlDsa`] is safer.
+    ///
+    /// # Errors
+    /// `operation_not_supported` unless ML-DSA.
+    fn sign_deterministic(&self, _mu: &[u8; MU], _out: &mut [u8]) -> Result<usize> {
+        Err(unsupported("only ML-DSA keys sign without randomness"))
+    }
+
+    /// The private key as it is computed from its seed (FIPS 204, algorithm 24; FIPS 203, algorithm 16).
+    ///
+    /// # Errors
+    /// `operation_not_supported` for keys that have no seed.
+    fn expanded(&self) -> Result<Part> {
+        Err(unsupported("only post-quantum keys are expanded"))
+    }
 
     /// RSAES-OAEP decryption (RFC 8017, section 7.1.2) into the start of `out` (at least the modulus' length).
     ///

@@ -98,6 +98,16 @@ pub(crate) const fn sizes(kind: KeyType) -> Option<&'static Sizes> {
     }
 }
 
+/// CKA_PARAMETER_SET: the number of a type among those of its algorithm (PKCS#11 v3.2, CKP_ML_DSA_…).
+pub(crate) const fn parameter_set(kind: KeyType) -> Option<u64> {
+    match kind {
+        KeyType::MlDsa44 => Some(1),
+        KeyType::MlDsa65 => Some(2),
+        KeyType::MlDsa87 => Some(3),
+        _ => None,
+    }
+}
+
 /// The same for a type that must be one.
 ///
 /// # Errors

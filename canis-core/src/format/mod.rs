@@ -176,7 +176,7 @@ fn raw(kind: KeyType, bytes: &[u8]) -> Result<Given> {
 }
 
 /// A post-quantum key whose seed is known is kept as the seed.
-fn shortest(kind: KeyType, material: SecretBytes) -> Result<SecretBytes> {
+pub(crate) fn shortest(kind: KeyType, material: SecretBytes) -> Result<SecretBytes> {
     match PrivateParts::of_material(kind, material.expose())? {
         PrivateParts::PostQuantum { seed, expanded: Some(expanded), .. } => {
             Seeded { seed, expanded: Some(expanded) }.shortest().to_pkcs8(kind)

@@ -3,6 +3,7 @@
 //! 4.10). None of them ever changes.
 
 use super::{Content, KeyFacts};
+use crate::crypto::post_quantum;
 use canis_proto::{Error, ErrorCode, Family, KeyType, Result, Usage};
 use spki::SubjectPublicKeyInfoRef;
 use spki::der::{Decode, Encode};
@@ -130,6 +131,7 @@ impl KeyFacts {
             0x0166 => Some(number(self.mechanism)),
             0x0180 => curve(&self.spki).map(Cow::Owned),
             0x0202 => flag(self.always_authenticate),
+            0x061d => post_quantum::parameter_set(self.kind).map(number),
             0x0210 => flag(self.wrap_with_trusted),
             _ => usage(kind).and_then(|usage| flag(self.usage.allows(usage))),
         }

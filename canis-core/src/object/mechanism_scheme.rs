@@ -1,7 +1,7 @@
 //! Which scheme a mechanism stands for. A request that names its key names both, and CKA_ALLOWED_MECHANISMS speaks of
 //! mechanisms: one that is allowed must not be the pretext for a scheme that is not.
 
-use super::{CipherScheme, MacWith, SignWith};
+use super::{CipherScheme, MacWith, MlDsaUse, SignWith};
 use crate::crypto::{BlockMode, Hash, SignScheme, digest_info};
 use canis_proto::{Error, ErrorCode, Family, Result};
 
@@ -11,6 +11,7 @@ struct OfHash {
     pkcs1: u64,
     pss: u64,
     ecdsa: u64,
+    ml_dsa: u64,
     /// The whole tag, and a part of it.
     hmac: [u64; 2],
 }
@@ -19,19 +20,47 @@ struct OfHash {
 const NONE: u64 = u64::MAX;
 
 const OF_HASHES: [OfHash; 10] = [
-    OfHash { hash: Hash::Md5, pkcs1: 0x05, pss: NONE, ecdsa: NONE, hmac: [0x211, 0x212] },
-    OfHash { hash: Hash::Sha1, pkcs1: 0x06, pss: 0x0e, ecdsa: 0x1042, hmac: [0x221, 0x222] },
-    OfHash { hash: Hash::Sha224, pkcs1: 0x46, pss: 0x47, ecdsa: 0x1043, hmac: [0x256, 0x257] },
-    OfHash { hash: Hash::Sha256, pkcs1: 0x40, pss: 0x43, ecdsa: 0x1044, hmac: [0x251, 0x252] },
-    OfHash { hash: Hash::Sha384, pkcs1: 0x41, pss: 0x44, ecdsa: 0x1045, hmac: [0x261, 0x262] },
-    OfHash { hash: Hash::Sha512, pkcs1: 0x42, pss: 0x45, ecdsa: 0x1046, hmac: [0x271, 0x272] },
-    OfHash { hash: Hash::Sha3_224, pkcs1: 0x66, pss: 0x67, ecdsa: 0x1047, hmac: [0x2b6, 0x2b7] },
-    OfHash { hash: Hash::Sha3_256, pkcs1: 0x60, pss: 0x63, ecdsa: 0x1048, hmac: [0x2b1, 0x2b2] },
-    OfHash { hash: Hash::Sha3_384, pkcs1: 0x61, pss: 0x64, ecdsa: 0x1049, hmac: [0x2c1, 0x2c2] },
-    OfHash { hash: Hash::Sha3_512, pkcs1: 0x62, pss: 0x65, ecdsa: 0x104a, hmac: [0x2d1, 0x2d2] },
+    OfHash { hash: Hash::Md5, pkcs1: 0x05, pss: NONE, ecdsa: NONE, ml_dsa: NONE, hmac: [0x211, 0x212] },
+    OfHash { hash: Hash::Sha1, pkcs1: 0x06, pss: 0x0e, ecdsa: 0x1042, ml_dsa: NONE, hmac: [0x221, 0x222] },
+    OfHash { hash: Hash::Sha224, pkcs1: 0x46, pss: 0x47, ecdsa: 0x1043, ml_dsa: 0x23, hmac: [0x256, 0x257] },
+    OfHash { hash: Hash::Sha256, pkcs1: 0x40, pss: 0x43, ecdsa: 0x1044, ml_dsa: 0x24, hmac: [0x251, 0x252] },
+    OfHash { hash: Hash::Sha384, pkcs1: 0x41, pss: 0x44, ecdsa: 0x1045, ml_dsa: 0x25, hmac: [0x261, 0x262] },
+    OfHash { hash: Hash::Sha512, pkcs1: 0x42, pss: 0x45, ecdsa: 0x1046, ml_dsa: 0x26, hmac: [0x271, 0x272] },
+    OfHash {
+        hash: Hash::Sha3_224,
+        pkcs1: 0x66,
+        pss: 0x67,
+        ecdsa: 0x1047,
+        ml_dsa: 0x27,
+        hmac: [0x2b6, 0x2b7],
+    },
+    OfHash {
+        hash: Hash::Sha3_256,
+        pkcs1: 0x60,
+        pss: 0x63,
+        ecdsa: 0x1048,
+        ml_dsa: 0x28,
+        hmac: [0x2b1, 0x2b2],
+    },
+    OfHash {
+        hash: Hash::Sha3_384,
+        pkcs1: 0x61,
+        pss: 0x64,
+        ecdsa: 0x1049,
+        ml_dsa: 0x29,
+        hmac: [0x2c1, 0x2c2],
+    },
+    OfHash {
+        hash: Hash::Sha3_512,
+        pkcs1: 0x62,
+        pss: 0x65,
+        ecdsa: 0x104a,
+        ml_dsa: 0x2a,
+        hmac: [0x2d1, 0x2d2],
+    },
 ];
 
-impl SignWith {
+impl SignWith<'_> {
     /// Whether a mechanism signs so what the caller gives, a digest where the mechanism hashes.
     #[must_use]
     pub fn is_of(&self, mechanism: u64, input: &[u8]) -> bool {
@@ -49,8 +78,12 @@ impl SignWith {
                 hashed(|of| of.ecdsa).map_or(mechanism == 0x1041, |of| of.hash.len() == input.len())
             }
             SignWith::Pair(SignScheme::Ed25519) => mechanism == 0x1057,
-            // The mechanisms of PKCS#11 sign messages; what is signed here is made of one, and does not tell of which.
+            // The mechanisms of PKCS#11 sign messages and digests; mu is made of one, and does not tell of which.
             SignWith::Pair(SignScheme::MlDsa) => false,
+            SignWith::MlDsa(MlDsaUse { hash: None, .. }) => mechanism == 0x1d,
+            SignWith::MlDsa(MlDsaUse { hash: Some(hash), .. }) => {
+                hashed(|of| of.ml_dsa).map_or(mechanism == 0x1f, |of| of.hash == *hash)
+            }
             SignWith::Mac(mac) => match mac.with {
                 MacWith::Hmac(hash) => {
                     OF_HASHES.iter().any(|of| of.hash == hash && of.hmac.contains(&mechanism))
@@ -93,4 +126,29 @@ pub(crate) fn agree(is_of: bool) -> Result<()> {
         ErrorCode::MechanismNotAllowed,
         "the mechanism does not work so; name the one whose scheme and input these are",
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A mechanism that is allowed is no pretext for another one: pure signatures, digests and mu are told apart.
+    #[test]
+    fn ml_dsa_mechanisms_sign_what_they_are_named_for() {
+        let (pure, host, sha512) = (0x1d, 0x1f, 0x26);
+        let by = |hash| SignWith::MlDsa(MlDsaUse { hash, context: b"", deterministic: false });
+        for (scheme, is) in [
+            (by(None), [true, false, false]),
+            (by(Some(Hash::Sha512)), [false, true, true]),
+            (by(Some(Hash::Sha256)), [false, true, false]),
+            (SignWith::Pair(SignScheme::MlDsa), [false; 3]),
+            (SignWith::Pair(SignScheme::Ed25519), [false; 3]),
+        ] {
+            assert_eq!(
+                [pure, host, sha512].map(|mechanism| scheme.is_of(mechanism, &[7; 64])),
+                is,
+                "{scheme:?}"
+            );
+        }
+    }
 }

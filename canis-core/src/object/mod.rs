@@ -51,7 +51,7 @@ pub use request::{
     ConfirmUse, CreateObject, DestroyObject, FindObjects, GenerateObjects, OpenKey, ReadObject, UpdateObject,
     UseToDecrypt, UseToEncrypt, UseToRecover, UseToSign, UseToVerify,
 };
-pub use scheme::{CipherScheme, MacScheme, MacWith, SignWith};
+pub use scheme::{CipherScheme, MacScheme, MacWith, MlDsaUse, SignWith};
 pub use stream::{
     CheckMac, CipherPart, CipherRun, CipherUse, Decrypting, Encrypting, FeedMac, FinishCipher, FinishMac,
     MacRun, MacUse, Signing, StartCipher, StartMac, Verifying,

@@ -77,7 +77,7 @@ operation! {
         /// The key.
         key: NamedKey,
         /// How.
-        scheme: SignWith,
+        scheme: SignWith<'a>,
         /// What the scheme signs.
         input: &'a [u8],
     }
@@ -88,7 +88,7 @@ operation! {
         /// The key.
         key: NamedKey,
         /// How.
-        scheme: SignWith,
+        scheme: SignWith<'a>,
         /// What the scheme signs.
         input: &'a [u8],
         /// The signature.

@@ -88,7 +88,7 @@ operation! {
         /// The key, opened for signing.
         key: &'a KeyHandle,
         /// How.
-        scheme: SignWith,
+        scheme: SignWith<'a>,
         /// What the scheme signs.
         input: &'a [u8],
         /// At least the signature's length in bytes.
@@ -101,7 +101,7 @@ operation! {
         /// The key, opened for verifying.
         key: &'a KeyHandle,
         /// How.
-        scheme: SignWith,
+        scheme: SignWith<'a>,
         /// What the scheme signs.
         input: &'a [u8],
         /// The signature.

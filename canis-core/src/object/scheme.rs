@@ -1,15 +1,63 @@
 //! What an object's key is used with: the caller's mechanisms, in the core's terms.
 
-use crate::crypto::{BlockMode, GCM_TAG, Hash, Oaep, SignScheme};
-use canis_proto::Family;
+use crate::crypto::ml_dsa::{MU, Mu};
+use crate::crypto::{BlockMode, GCM_TAG, Hash, Oaep, PublicKey, SignScheme};
+use canis_proto::{Error, ErrorCode, Family, Result};
 
 /// How to make or check a signature or MAC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SignWith {
+pub enum SignWith<'a> {
     /// By a private key.
     Pair(SignScheme),
     /// By a secret key.
     Mac(MacScheme),
+    /// By ML-DSA, of the message or its digest; mu is made here, so that it is known what is signed.
+    MlDsa(MlDsaUse<'a>),
+}
+
+/// How ML-DSA is used (FIPS 204, sections 5.2 and 5.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MlDsaUse<'a> {
+    /// The hash that made the input of the message, SHA-224 or stronger; `None` if the input is the message.
+    pub hash: Option<Hash>,
+    /// The context string, at most [`crate::crypto::ml_dsa::MAX_CONTEXT`] bytes.
+    pub context: &'a [u8],
+    /// Whether the same message is to give the same signature (section 3.4), for who must have it so.
+    pub deterministic: bool,
+}
+
+impl<'a> SignWith<'a> {
+    /// What the message is bound to; nothing in schemes that bind nothing.
+    pub(crate) fn context(&self) -> &'a [u8] {
+        match self {
+            SignWith::MlDsa(how) => how.context,
+            SignWith::Pair(_) | SignWith::Mac(_) => &[],
+        }
+    }
+}
+
+impl MlDsaUse<'_> {
+    /// What is signed for `input` by the key with this public half.
+    ///
+    /// # Errors
+    /// `operation_not_supported` for a key that is none of ML-DSA; `invalid_argument` for a hash that is too weak, a digest of
+    /// another length than the hash's, and a context that is too long.
+    pub(crate) fn mu(&self, public: &dyn PublicKey, input: &[u8]) -> Result<[u8; MU]> {
+        let no_ml_dsa =
+            || Error::new(ErrorCode::OperationNotSupported, "the key is not of the kind the mechanism needs");
+        let key_hash = public.ml_dsa_hash().ok_or_else(no_ml_dsa)?;
+        match self.hash {
+            None => {
+                let mut mu = Mu::pure(key_hash, self.context)?;
+                mu.update(input);
+                Ok(mu.finish())
+            }
+            Some(Hash::Sha1 | Hash::Md5) => {
+                Err(Error::invalid("ML-DSA signs no digest by SHA-1 or MD5; take SHA-224 or a stronger hash"))
+            }
+            Some(hash) => Mu::prehashed(key_hash, self.context, hash, input),
+        }
+    }
 }
 
 /// A MAC and how much of it is taken.

@@ -3,6 +3,7 @@
 use crate::caller::Caller;
 use crate::core::{Facts, Resource, Run};
 use crate::crypto::{Hash, MAX_DIGEST, Provider, des_keys, from_outside};
+use crate::format;
 use crate::keyring::Keyring;
 use crate::keyring::key_record::{KeyRecord, Source};
 use crate::keyring::key_rules::refuse_legacy;
@@ -161,6 +162,7 @@ impl NewMaterial {
     pub(super) fn given(provider: &Provider, kind: KeyType, material: SecretBytes) -> Result<Self> {
         if kind.is_asymmetric() {
             let spki = from_outside::check_private(provider, kind, material.expose())?;
+            let material = format::shortest(kind, material)?;
             return Ok(NewMaterial { kind, material, spki });
         }
         check_len(kind, material.len())?;

@@ -2,6 +2,7 @@
 
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
+use crate::crypto::Provider;
 use crate::crypto::private_parts::PrivateParts;
 use crate::keyring::Keyring;
 use crate::keyring::intent::Intent;
@@ -21,7 +22,18 @@ impl Run for ExportObject {
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<PrivateParts> {
         let object = keyring.visible(caller, self.object)?;
         let (kind, material) = keyring.material(caller, &object, Leave::Plain)?;
-        PrivateParts::of_material(kind, material.expose())
+        expanded(keyring.provider, PrivateParts::of_material(kind, material.expose())?, material.expose())
+    }
+}
+
+/// The parts, with what other programs expect of a post-quantum key that is kept as a seed: the key that comes of it.
+fn expanded(provider: &Provider, parts: PrivateParts, material: &[u8]) -> Result<PrivateParts> {
+    match parts {
+        PrivateParts::PostQuantum { kind, seed, expanded: None } => {
+            let expanded = Some(provider.keys.private(kind, material)?.expanded()?);
+            Ok(PrivateParts::PostQuantum { kind, seed, expanded })
+        }
+        parts => Ok(parts),
     }
 }
 

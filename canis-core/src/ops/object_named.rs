@@ -73,7 +73,7 @@ impl Run for SignNamed<'_> {
     }
 
     fn facts(&self) -> Facts<'_> {
-        Facts::payload(self.input.len())
+        Facts::payload(self.input.len()).within(self.scheme.context())
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Used> {
@@ -81,7 +81,7 @@ impl Run for SignNamed<'_> {
         agree(scheme.is_of(self.key.mechanism, input))?;
         let key = &*keyring.named(caller, &self.key, &[Usage::SIGN, Usage::RECOVER])?;
         let room = match scheme {
-            SignWith::Pair(_) => key.facts.signature_len(),
+            SignWith::Pair(_) | SignWith::MlDsa(_) => key.facts.signature_len(),
             SignWith::Mac(_) => MAX_DIGEST,
         };
         filled(room, |out| UseToSign { key, scheme, input, out }.run(keyring, caller))
@@ -94,7 +94,7 @@ impl Run for VerifyNamed<'_> {
     }
 
     fn facts(&self) -> Facts<'_> {
-        Facts::payload(self.input.len())
+        Facts::payload(self.input.len()).within(self.scheme.context())
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Verified> {

@@ -88,7 +88,7 @@ impl Run for UseToSign<'_> {
     }
 
     fn facts(&self) -> Facts<'_> {
-        Facts::payload(self.input.len())
+        Facts::payload(self.input.len()).within(self.scheme.context())
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<usize> {
@@ -110,6 +110,13 @@ impl Run for UseToSign<'_> {
                 self.out.get_mut(..scheme.len).ok_or_else(too_small)?.copy_from_slice(tag);
                 scheme.len
             }
+            SignWith::MlDsa(how) => {
+                let (mu, private) = (how.mu(key.ready()?.public()?, self.input)?, key.private()?);
+                match how.deterministic {
+                    true => private.sign_deterministic(&mu, self.out)?,
+                    false => private.sign(SignScheme::MlDsa, &mu, self.out)?,
+                }
+            }
         };
         keyring.count(&key);
         Ok(len)
@@ -122,7 +129,7 @@ impl Run for UseToVerify<'_> {
     }
 
     fn facts(&self) -> Facts<'_> {
-        Facts::payload(self.input.len())
+        Facts::payload(self.input.len()).within(self.scheme.context())
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<bool> {
@@ -133,6 +140,10 @@ impl Run for UseToVerify<'_> {
                 let tag = one_tag(key.mac(keyring, scheme.with)?, scheme, self.input)?;
                 let tag = tag.get(..scheme.len).ok_or_else(too_small)?;
                 tag.ct_eq(self.signature).into()
+            }
+            SignWith::MlDsa(how) => {
+                let public = key.public()?;
+                public.verify(SignScheme::MlDsa, &how.mu(public, self.input)?, self.signature)?
             }
         };
         keyring.count(&key);

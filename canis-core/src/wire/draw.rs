@@ -159,11 +159,16 @@ impl<'a> Draw<'a> {
         }
     }
 
-    pub(super) fn sign_with(&mut self) -> SignWith {
+    pub(super) fn sign_with(&mut self) -> SignWith<'a> {
         let (len, with) = (self.length(), [MacWith::Hmac(self.hash()), MacWith::Cmac(self.family())]);
-        match self.flag() {
-            true => SignWith::Pair(self.sign_scheme()),
-            false => SignWith::Mac(MacScheme { with: self.one(&with), len }),
+        match self.byte() % 3 {
+            0 => SignWith::Pair(self.sign_scheme()),
+            1 => SignWith::Mac(MacScheme { with: self.one(&with), len }),
+            _ => SignWith::MlDsa(MlDsaUse {
+                hash: self.maybe(Draw::hash),
+                context: self.bytes(),
+                deterministic: self.flag(),
+            }),
         }
     }
 

@@ -4,7 +4,8 @@ use super::form::{Form, Place, choice, record, words};
 use crate::crypto::derive::{Field, Width};
 use crate::crypto::{BLOCK, BlockMode, Hash, Iv, Oaep, SignScheme};
 use crate::object::{
-    CipherScheme, Derivation, Derived, GcmIv, Inside, MacScheme, MacWith, Prf, Salt, SignWith, Wrapping,
+    CipherScheme, Derivation, Derived, GcmIv, Inside, MacScheme, MacWith, MlDsaUse, Prf, Salt, SignWith,
+    Wrapping,
 };
 use canis_proto::schema::FieldKind;
 use canis_proto::value::Value;
@@ -46,9 +47,10 @@ choice! {
         "rsa-raw" => RsaRaw;
         "ml-dsa" => MlDsa;
     }
-    SignWith {
+    SignWith<'a> {
         "pair" => Pair(scheme);
         "mac" => Mac(scheme);
+        "ml-dsa" => MlDsa(how);
     }
     MacWith {
         "hmac" => Hmac(hash);
@@ -117,6 +119,7 @@ choice! {
 
 record! {
     MacScheme { with, len }
+    MlDsaUse<'a> { hash, context, deterministic }
     Oaep<'a> { hash, mgf, label }
     Width { bits, little_endian }
 }

@@ -7,6 +7,7 @@ use crate::module::Module;
 use crate::object::read;
 use crate::rv::{Instead, Result, fail};
 use crate::token::{Moment, Token};
+use crate::version_3_2::CKA_SEED;
 use canis_core::crypto::private_parts::PrivateParts;
 use canis_core::object::{ExportObject, Object};
 use canis_proto::{ErrorCode, KeyType};
@@ -123,6 +124,10 @@ fn part(parts: &PrivateParts, kind: CK_ATTRIBUTE_TYPE) -> Option<&[u8]> {
         (PrivateParts::Rsa(rsa), CKA_COEFFICIENT) => rsa.coefficient.as_ref().map(|n| n.as_slice()),
         (PrivateParts::Ec { scalar, .. }, CKA_VALUE) => Some(scalar),
         (PrivateParts::Seed { seed, .. }, CKA_VALUE) => Some(seed),
+        (PrivateParts::PostQuantum { seed, .. }, CKA_SEED) => seed.as_ref().map(|seed| seed.as_slice()),
+        (PrivateParts::PostQuantum { expanded, .. }, CKA_VALUE) => {
+            expanded.as_ref().map(|key| key.as_slice())
+        }
         (PrivateParts::Secret { value, .. }, CKA_VALUE) => Some(value.expose()),
         _ => None,
     }

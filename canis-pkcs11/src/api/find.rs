@@ -69,10 +69,9 @@ fn search(module: &Module, token: &Token, template: &Template<'_>) -> Result<Vec
     Ok(found.objects.iter().filter(shown).map(handle).collect())
 }
 
-/// Whether keys of this type are hidden from searches: by the configuration, or because they came with PKCS#11 3.2, of
-/// which this module has neither the mechanisms nor the attributes.
+/// Whether keys of this type are hidden from searches: by the configuration, or because this module has not their mechanisms.
 fn is_hidden(module: &Module, object: &Object) -> bool {
-    let newer = |kind: KeyType| matches!(kind.family(), Family::MlDsa | Family::MlKem);
+    let newer = |kind: KeyType| kind.family() == Family::MlKem;
     let hidden = |kind: KeyType| newer(kind) || module.hidden.contains(&kind);
     object.content.key.as_ref().is_some_and(|key| hidden(key.kind))
 }

@@ -164,7 +164,7 @@ impl<U: MessageUse> SignedMessages<U> {
     fn fresh(&self, module: &Module) -> Result<Message<U>> {
         match self.open {
             Some(_) => fail(CKR_OPERATION_ACTIVE),
-            None => Ok(Message::new(module.provider(), self.signer)),
+            None => Ok(Message::new(module.provider(), self.signer.clone())),
         }
     }
 }

@@ -1,14 +1,13 @@
 //! Signatures (section 5.13).
 
 use super::output::{Out, Transfer, is_query};
-use crate::mechanism::Mechanism;
+use crate::mechanism::{Mechanism, Scheme};
 use crate::message::Message;
 use crate::module::Module;
 use crate::pending::{self, Done, Operation, Pending, Stage, work};
 use crate::rv::{Instead, Result, fail};
 use crate::session::Session;
 use crate::token::{ReadyKey, Wanted};
-use canis_core::object::SignWith;
 use canis_proto::{ErrorCode, Usage};
 use pkcs11_sys::*;
 
@@ -62,6 +61,9 @@ pub(crate) fn whole(module: &Module, session: CK_SESSION_HANDLE, io: Result<Tran
 /// C_SignUpdate.
 pub(crate) fn update(module: &Module, session: CK_SESSION_HANDLE, part: Result<&[u8]>) -> Result {
     work(module, session, Stage::Update, |signing: &mut Signing| {
+        if !signing.message.has_parts() {
+            return fail(CKR_OPERATION_NOT_INITIALIZED);
+        }
         signing.message.push(module.keeper()?, &signing.key, part?)?;
         Ok(Done::Worked)
     })
@@ -101,12 +103,13 @@ pub(super) fn finish(
     match message.mac(keeper, key)? {
         Some(run) => Ok(run.finish(keeper, key, out)?),
         None => {
-            let scheme = message.scheme();
-            message.finish(|input| sign(module, key, scheme, input, out))
+            let scheme = message.scheme().clone();
+            message.finish(|input| sign(module, key, &scheme, input, out))
         }
     }
 }
 
-fn sign(module: &Module, key: &ReadyKey, scheme: SignWith, input: &[u8], out: &mut [u8]) -> Result<usize> {
-    key.sign(module.keeper()?, scheme, input, out).instead(ErrorCode::InvalidArgument, CKR_DATA_LEN_RANGE)
+fn sign(module: &Module, key: &ReadyKey, scheme: &Scheme, input: &[u8], out: &mut [u8]) -> Result<usize> {
+    key.sign(module.keeper()?, scheme.told(), input, out)
+        .instead(ErrorCode::InvalidArgument, CKR_DATA_LEN_RANGE)
 }

@@ -1,13 +1,13 @@
 //! Verification of signatures (section 5.15).
 
-use crate::mechanism::Mechanism;
+use crate::mechanism::{Mechanism, Scheme};
 use crate::message::Message;
 use crate::module::Module;
 use crate::pending::{self, Done, Operation, Pending, Stage, work};
 use crate::rv::{Instead, Result, fail};
 use crate::session::Session;
 use crate::token::{ReadyKey, Wanted};
-use canis_core::object::{SignWith, Verifying};
+use canis_core::object::Verifying;
 use canis_proto::{ErrorCode, Usage};
 use pkcs11_sys::*;
 
@@ -60,6 +60,9 @@ pub(crate) fn whole(
 /// C_VerifyUpdate.
 pub(crate) fn update(module: &Module, session: CK_SESSION_HANDLE, part: Result<&[u8]>) -> Result {
     work(module, session, Stage::Update, |verification: &mut Verification| {
+        if !verification.message.has_parts() {
+            return fail(CKR_OPERATION_NOT_INITIALIZED);
+        }
         verification.message.push(module.keeper()?, &verification.key, part?)?;
         Ok(Done::Worked)
     })
@@ -99,15 +102,15 @@ pub(super) fn finish(
     match message.mac(keeper, key)? {
         Some(run) => right(run.check(keeper, key, signature)?),
         None => {
-            let scheme = message.scheme();
-            message.finish(|input| verify(module, key, scheme, input, signature))
+            let scheme = message.scheme().clone();
+            message.finish(|input| verify(module, key, &scheme, input, signature))
         }
     }
 }
 
-fn verify(module: &Module, key: &ReadyKey, scheme: SignWith, input: &[u8], signature: &[u8]) -> Result {
+fn verify(module: &Module, key: &ReadyKey, scheme: &Scheme, input: &[u8], signature: &[u8]) -> Result {
     right(
-        key.verify(module.keeper()?, scheme, input, signature)
+        key.verify(module.keeper()?, scheme.told(), input, signature)
             .instead(ErrorCode::InvalidArgument, CKR_DATA_LEN_RANGE)?,
     )
 }

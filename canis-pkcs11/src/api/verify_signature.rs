@@ -60,6 +60,9 @@ pub(crate) fn whole(module: &Module, session: CK_SESSION_HANDLE, input: Result<&
 pub(crate) fn update(module: &Module, session: CK_SESSION_HANDLE, part: Result<&[u8]>) -> Result {
     work(module, session, Stage::Update, |told: &mut SignatureVerification| {
         let Verification { key, message } = &mut told.verification;
+        if !message.has_parts() {
+            return fail(CKR_OPERATION_NOT_INITIALIZED);
+        }
         message.push(module.keeper()?, key, part?)?;
         Ok(Done::Worked)
     })

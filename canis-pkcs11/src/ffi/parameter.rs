@@ -3,6 +3,7 @@
 use super::args::{bytes, room, structure};
 use crate::mechanism::{Form, Mechanism, Parameter, row};
 use crate::rv::{Result, fail};
+use crate::version_3_2::{CK_HASH_SIGN_ADDITIONAL_CONTEXT, CK_SIGN_ADDITIONAL_CONTEXT};
 use canis_core::crypto::derive::{Field, Width};
 use pkcs11_sys::*;
 
@@ -40,7 +41,7 @@ pub(super) unsafe fn needed_mechanism<'a>(
 }
 
 unsafe fn parameter<'a>(form: Form, given: &CK_MECHANISM) -> Result<Parameter<'a>> {
-    if matches!(form, Form::None | Form::Eddsa | Form::WrapIv) && given.ulParameterLen == 0 {
+    if matches!(form, Form::None | Form::Eddsa | Form::WrapIv | Form::Context) && given.ulParameterLen == 0 {
         return Ok(Parameter::None);
     }
     // SAFETY: the host's promise, for the parameter and for what it points to in turn.
@@ -79,6 +80,16 @@ unsafe fn parameter<'a>(form: Form, given: &CK_MECHANISM) -> Result<Parameter<'a
                 let p: CK_EDDSA_PARAMS = read(given)?;
                 let context = inner(p.pContextData, p.ulContextDataLen)?;
                 Ok(Parameter::Eddsa { prehash: p.phFlag != CK_FALSE, context })
+            }
+            Form::Context => {
+                let p: CK_SIGN_ADDITIONAL_CONTEXT = read(given)?;
+                let context = inner(p.pContext, p.ulContextLen)?;
+                Ok(Parameter::Context { hedge: p.hedgeVariant, context, hash: None })
+            }
+            Form::HashContext => {
+                let p: CK_HASH_SIGN_ADDITIONAL_CONTEXT = read(given)?;
+                let context = inner(p.pContext, p.ulContextLen)?;
+                Ok(Parameter::Context { hedge: p.hedgeVariant, context, hash: Some(p.hash) })
             }
             Form::WrapIv => Ok(Parameter::Bytes(inner(given.pParameter.cast(), given.ulParameterLen)?)),
             Form::RsaAes => {

@@ -15,7 +15,7 @@ mod wrapping;
 pub(crate) use cipher::{Cipher, Ciphers};
 pub(crate) use derivation::{Derives, Deriving, Password, Salt};
 pub(crate) use parameter::{Form, Parameter};
-pub(crate) use signature::{Extent, Signature, Signer};
+pub(crate) use signature::{Extent, Scheme, Signature, Signer};
 pub(crate) use table::{Row, TABLE, Work};
 pub(crate) use wrapping::Wraps;
 

@@ -1,5 +1,6 @@
 //! The parameters of mechanisms, by their structure in the standard.
 
+use crate::version_3_2::CK_HEDGE_TYPE;
 use canis_core::crypto::BLOCK;
 use canis_core::crypto::derive::Field;
 use pkcs11_sys::*;
@@ -41,6 +42,10 @@ pub(crate) enum Form {
     Handle,
     /// CK_PKCS5_PBKD2_PARAMS2.
     Pbkdf2,
+    /// CK_SIGN_ADDITIONAL_CONTEXT, or none.
+    Context,
+    /// CK_HASH_SIGN_ADDITIONAL_CONTEXT.
+    HashContext,
 }
 
 /// A parameter, its bytes still unchecked.
@@ -76,6 +81,12 @@ pub(crate) enum Parameter<'a> {
     Eddsa {
         prehash: bool,
         context: &'a [u8],
+    },
+    /// The hash is there if the structure names one.
+    Context {
+        hedge: CK_HEDGE_TYPE,
+        context: &'a [u8],
+        hash: Option<CK_MECHANISM_TYPE>,
     },
     Bytes(&'a [u8]),
     Handle(CK_OBJECT_HANDLE),

@@ -2,8 +2,10 @@
 
 use super::{Mechanism, Parameter, Work, hash_named, length, mgf_hash};
 use crate::rv::{Result, fail};
+use crate::version_3_2::*;
+use canis_core::crypto::ml_dsa::MAX_CONTEXT;
 use canis_core::crypto::{Hash, SignScheme};
-use canis_core::object::{MacScheme, MacWith, SignWith};
+use canis_core::object::{MacScheme, MacWith, MlDsaUse, SignWith};
 use pkcs11_sys::*;
 
 /// A kind of signature.
@@ -14,6 +16,10 @@ pub(crate) enum Signature {
     Raw,
     Ecdsa,
     Eddsa,
+    /// Of a message, or of the digest that the mechanism makes of it.
+    MlDsa,
+    /// Of a digest that the host made.
+    HashMlDsa,
 }
 
 /// How much of a MAC is taken.
@@ -32,12 +38,38 @@ const LEAST_MAC: usize = 4;
 const LARGEST_SALT: usize = 1024 - 2;
 
 /// How to make or check a signature.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Signer {
     /// The hash applied to the host's message first.
     pub(crate) hash: Option<Hash>,
     /// What is done then.
-    pub(crate) scheme: SignWith,
+    pub(crate) scheme: Scheme,
+}
+
+/// What the core is asked for, for as long as an operation lasts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Pair(SignScheme),
+    Mac(MacScheme),
+    MlDsa {
+        /// The hash that made what is signed, here or at the host's.
+        hash: Option<Hash>,
+        context: Box<[u8]>,
+        deterministic: bool,
+    },
+}
+
+impl Scheme {
+    /// The same in the core's words.
+    pub(crate) fn told(&self) -> SignWith<'_> {
+        match self {
+            Scheme::Pair(scheme) => SignWith::Pair(*scheme),
+            Scheme::Mac(scheme) => SignWith::Mac(*scheme),
+            Scheme::MlDsa { hash, context, deterministic } => {
+                SignWith::MlDsa(MlDsaUse { hash: *hash, context, deterministic: *deterministic })
+            }
+        }
+    }
 }
 
 impl Mechanism<'_> {
@@ -49,10 +81,10 @@ impl Mechanism<'_> {
         for work in self.row.works {
             match *work {
                 Work::Sign(hash, signature) => {
-                    return Ok(Signer { hash, scheme: SignWith::Pair(self.scheme(hash, signature)?) });
+                    return Ok(Signer { hash, scheme: self.scheme(hash, signature)? });
                 }
                 Work::Mac(with, extent) => {
-                    return Ok(Signer { hash: None, scheme: SignWith::Mac(self.mac(with, extent)?) });
+                    return Ok(Signer { hash: None, scheme: Scheme::Mac(self.mac(with, extent)?) });
                 }
                 _ => {}
             }
@@ -68,14 +100,14 @@ impl Mechanism<'_> {
         match self.signs()? {
             Signer {
                 hash: None,
-                scheme: SignWith::Pair(scheme @ (SignScheme::RsaPkcs1 | SignScheme::RsaRaw)),
+                scheme: Scheme::Pair(scheme @ (SignScheme::RsaPkcs1 | SignScheme::RsaRaw)),
             } => Ok(scheme),
             _ => fail(CKR_MECHANISM_INVALID),
         }
     }
 
-    fn scheme(&self, hash: Option<Hash>, signature: Signature) -> Result<SignScheme> {
-        Ok(match (signature, &self.parameter) {
+    fn scheme(&self, hash: Option<Hash>, signature: Signature) -> Result<Scheme> {
+        Ok(Scheme::Pair(match (signature, &self.parameter) {
             (Signature::Pkcs1, _) => SignScheme::RsaPkcs1,
             (Signature::Raw, _) => SignScheme::RsaRaw,
             (Signature::Ecdsa, _) => SignScheme::Ecdsa,
@@ -89,8 +121,15 @@ impl Mechanism<'_> {
                 }
                 SignScheme::RsaPss { hash: named, mgf: mgf_hash(*mgf)?, salt }
             }
+            (Signature::MlDsa, Parameter::None) => return ml_dsa(hash, CKH_HEDGE_PREFERRED, &[]),
+            (Signature::MlDsa, Parameter::Context { hedge, context, hash: None }) => {
+                return ml_dsa(hash, *hedge, context);
+            }
+            (Signature::HashMlDsa, Parameter::Context { hedge, context, hash: Some(named) }) => {
+                return ml_dsa(Some(hash_named(*named)?), *hedge, context);
+            }
             _ => return fail(CKR_MECHANISM_PARAM_INVALID),
-        })
+        }))
     }
 
     fn mac(&self, with: MacWith, extent: Extent) -> Result<MacScheme> {
@@ -105,6 +144,22 @@ impl Mechanism<'_> {
             fail(CKR_MECHANISM_PARAM_INVALID)
         }
     }
+}
+
+/// ML-DSA as its parameter wants it (section 6.67.5). What is hedged where that is preferred is hedged here.
+///
+/// # Errors
+/// CKR_MECHANISM_PARAM_INVALID for a context string that is too long, another hedge, or a hash that is weaker than SHA-224.
+fn ml_dsa(hash: Option<Hash>, hedge: CK_HEDGE_TYPE, context: &[u8]) -> Result<Scheme> {
+    let deterministic = match hedge {
+        CKH_HEDGE_PREFERRED | CKH_HEDGE_REQUIRED => false,
+        CKH_DETERMINISTIC_REQUIRED => true,
+        _ => return fail(CKR_MECHANISM_PARAM_INVALID),
+    };
+    if context.len() > MAX_CONTEXT || hash == Some(Hash::Sha1) {
+        return fail(CKR_MECHANISM_PARAM_INVALID);
+    }
+    Ok(Scheme::MlDsa { hash, context: context.into(), deterministic })
 }
 
 #[cfg(test)]
@@ -136,7 +191,7 @@ mod tests {
         let general = |kind, len| {
             Mechanism { row: row(kind).unwrap(), parameter: Parameter::Length(len) }.signs().map_err(|f| f.rv)
         };
-        let scheme = |with, len| SignWith::Mac(MacScheme { with, len });
+        let scheme = |with, len| Scheme::Mac(MacScheme { with, len });
         let hmac = MacWith::Hmac(Hash::Sha256);
         assert_eq!(general(CKM_SHA256_HMAC_GENERAL, 4).unwrap().scheme, scheme(hmac, 4));
         assert_eq!(general(CKM_AES_CMAC_GENERAL, 16).unwrap().scheme, scheme(MacWith::Cmac(Family::Aes), 16));
@@ -147,6 +202,35 @@ mod tests {
             (CKM_DES3_CMAC_GENERAL, 9),
         ] {
             assert_eq!(general(kind, len), Err(CKR_MECHANISM_PARAM_INVALID));
+        }
+    }
+
+    #[test]
+    fn ml_dsa_is_bound_to_its_parameter() {
+        let signs = |kind, parameter| {
+            Mechanism { row: row(kind).unwrap(), parameter }.signs().map(|s| s.scheme).map_err(|f| f.rv)
+        };
+        let context = |hedge, context, hash| Parameter::Context { hedge, context, hash };
+        let (long, longest) = ([7; MAX_CONTEXT + 1], [7; MAX_CONTEXT]);
+        let whole = |hash, context: &[u8], deterministic| {
+            Ok(Scheme::MlDsa { hash, context: context.into(), deterministic })
+        };
+        assert_eq!(signs(CKM_ML_DSA, Parameter::None), whole(None, b"", false));
+        assert_eq!(signs(CKM_ML_DSA, context(0, &longest, None)), whole(None, &longest, false));
+        assert_eq!(signs(CKM_ML_DSA, context(2, b"x", None)), whole(None, b"x", true));
+        let sha512 = Some(Hash::Sha512);
+        assert_eq!(signs(CKM_HASH_ML_DSA_SHA512, context(1, b"", None)), whole(sha512, b"", false));
+        assert_eq!(signs(CKM_HASH_ML_DSA, context(1, b"", Some(CKM_SHA512))), whole(sha512, b"", false));
+        for (kind, parameter) in [
+            (CKM_ML_DSA, context(0, &long, None)),
+            (CKM_ML_DSA, context(3, b"", None)),
+            (CKM_HASH_ML_DSA, Parameter::None),
+            (CKM_HASH_ML_DSA, context(0, b"", Some(CKM_SHA_1))),
+            (CKM_HASH_ML_DSA, context(0, b"", Some(CKM_MD5))),
+            (CKM_HASH_ML_DSA, context(0, b"", Some(CKM_ML_DSA))),
+            (CKM_HASH_ML_DSA_SHA256, context(0, &long, None)),
+        ] {
+            assert_eq!(signs(kind, parameter), Err(CKR_MECHANISM_PARAM_INVALID));
         }
     }
 }

@@ -99,7 +99,7 @@ macro_rules! mechanisms {
             use super::*;
 
             $(pub(super) static $kind: Row = Row {
-                kind: pkcs11_sys::$kind,
+                kind: numbers::$kind,
                 name: stringify!($kind),
                 family: $group.family,
                 sizes: $group.sizes,
@@ -116,11 +116,17 @@ macro_rules! mechanisms {
         /// The row of a mechanism. A match, because the table is long and this is asked at every C_…Init.
         pub(super) fn find(kind: CK_MECHANISM_TYPE) -> Option<&'static Row> {
             match kind {
-                $(pkcs11_sys::$kind => Some(&rows::$kind),)+
+                $(numbers::$kind => Some(&rows::$kind),)+
                 _ => None,
             }
         }
     };
+}
+
+/// The mechanisms' numbers, of every version of the standard.
+mod numbers {
+    pub(super) use crate::version_3_2::*;
+    pub(super) use pkcs11_sys::*;
 }
 
 /// What the mechanisms of one kind of keys have in common.
@@ -146,6 +152,8 @@ const EC: Group = group(Family::Ec, 256, 521, CKF_EC_F_P | CKF_EC_NAMEDCURVE | C
 const AGREES: Group = group(Family::Ec, 255, 521, CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS);
 const EDWARDS: Group = group(Family::Edwards, 255, 255, CKF_EC_NAMEDCURVE | CKF_EC_COMPRESS);
 const MONTGOMERY: Group = group(Family::Montgomery, 255, 255, CKF_EC_NAMEDCURVE | CKF_EC_COMPRESS);
+/// The sizes are those of public keys, in bytes (section 6.67).
+const ML_DSA: Group = group(Family::MlDsa, 1312, 2592, 0);
 const AES: Group = group(Family::Aes, 16, 32, 0);
 const SECRET: Group = group(Family::Generic, 8, 8 * MAX_SECRET as CK_ULONG, 0);
 const HMAC: Group = group(Family::Generic, 1, MAX_SECRET as CK_ULONG, 0);
@@ -162,7 +170,7 @@ use Ciphers::*;
 use Extent::{General, Whole};
 use Hash::*;
 use MacWith::{Cmac, Hmac};
-use Signature::{Ecdsa, Eddsa, Pkcs1 as Pkcs1Signature, Pss, Raw as RawSignature};
+use Signature::{Ecdsa, Eddsa, HashMlDsa, MlDsa, Pkcs1 as Pkcs1Signature, Pss, Raw as RawSignature};
 use Work::{Cipher, Derive, Digest, Generate, LegacyWrap, Mac, Password, Sign, Wrap};
 
 mechanisms! {
@@ -207,6 +215,18 @@ mechanisms! {
     CKM_EC_EDWARDS_KEY_PAIR_GEN: EDWARDS, None, Generate;
     CKM_EDDSA: EDWARDS, Eddsa, Sign(Option::None, Eddsa);
     CKM_EC_MONTGOMERY_KEY_PAIR_GEN: MONTGOMERY, None, Generate;
+
+    CKM_ML_DSA_KEY_PAIR_GEN: ML_DSA, None, Generate;
+    CKM_ML_DSA: ML_DSA, Context, Sign(Option::None, MlDsa);
+    CKM_HASH_ML_DSA: ML_DSA, HashContext, Sign(Option::None, HashMlDsa);
+    CKM_HASH_ML_DSA_SHA224: ML_DSA, Context, Sign(Some(Sha224), MlDsa);
+    CKM_HASH_ML_DSA_SHA256: ML_DSA, Context, Sign(Some(Sha256), MlDsa);
+    CKM_HASH_ML_DSA_SHA384: ML_DSA, Context, Sign(Some(Sha384), MlDsa);
+    CKM_HASH_ML_DSA_SHA512: ML_DSA, Context, Sign(Some(Sha512), MlDsa);
+    CKM_HASH_ML_DSA_SHA3_224: ML_DSA, Context, Sign(Some(Sha3_224), MlDsa);
+    CKM_HASH_ML_DSA_SHA3_256: ML_DSA, Context, Sign(Some(Sha3_256), MlDsa);
+    CKM_HASH_ML_DSA_SHA3_384: ML_DSA, Context, Sign(Some(Sha3_384), MlDsa);
+    CKM_HASH_ML_DSA_SHA3_512: ML_DSA, Context, Sign(Some(Sha3_512), MlDsa);
 
     CKM_AES_KEY_GEN: AES, None, Generate;
     CKM_AES_ECB: AES, None, Cipher(Ecb);

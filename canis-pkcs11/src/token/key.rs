@@ -129,7 +129,7 @@ impl ReadyKey {
     pub(crate) fn sign(
         &self,
         keeper: &Keeper,
-        scheme: SignWith,
+        scheme: SignWith<'_>,
         input: &[u8],
         out: &mut [u8],
     ) -> canis_proto::Result<usize> {
@@ -146,7 +146,7 @@ impl ReadyKey {
     pub(crate) fn verify(
         &self,
         keeper: &Keeper,
-        scheme: SignWith,
+        scheme: SignWith<'_>,
         input: &[u8],
         signature: &[u8],
     ) -> canis_proto::Result<bool> {

@@ -3,8 +3,9 @@
 use crate::keys;
 use crate::raw::{call, mechanism};
 use cryptoki::mechanism::Mechanism;
-use cryptoki::object::Attribute;
+use cryptoki::object::{Attribute, MlDsaParameterSetType};
 use cryptoki::session::Session;
+use cryptoki_sys::{CK_HASH_SIGN_ADDITIONAL_CONTEXT, CKH_HEDGE_REQUIRED, CKM_HASH_ML_DSA};
 use pkcs11_sys::*;
 use std::ptr::null_mut;
 
@@ -49,6 +50,7 @@ pub(crate) fn every_kind(session: &Session) -> Vec<Both> {
         pair(keys::rsa(session, 2048)),
         pair(keys::p256(session)),
         pair(keys::ed25519(session)),
+        pair(keys::ml_dsa(session, MlDsaParameterSetType::ML_DSA_44)),
         same(keys::aes(session, 32)),
         same(secret.unwrap()),
     ];
@@ -124,6 +126,15 @@ pub(crate) fn with_parameter<T>(
             };
             hold(kind, oaep, f)
         }
+        CKM_HASH_ML_DSA => {
+            let how = CK_HASH_SIGN_ADDITIONAL_CONTEXT {
+                hedgeVariant: CKH_HEDGE_REQUIRED,
+                pContext: iv.as_mut_ptr(),
+                ulContextLen: 16,
+                hash: CKM_SHA256,
+            };
+            hold(kind, how, f)
+        }
         CKM_RSA_PKCS_PSS | CKM_SHA256_RSA_PKCS_PSS => hold(kind, pss(CKM_SHA256, CKG_MGF1_SHA256), f),
         CKM_SHA1_RSA_PKCS_PSS => hold(kind, pss(CKM_SHA_1, CKG_MGF1_SHA1), f),
         CKM_SHA224_RSA_PKCS_PSS => hold(kind, pss(CKM_SHA224, CKG_MGF1_SHA224), f),
@@ -168,7 +179,7 @@ pub(crate) fn answer(call: impl Fn(*mut CK_BYTE, *mut CK_ULONG) -> CK_RV) -> Vec
 /// The lengths of messages a mechanism is tried with, empty first where it takes empty ones.
 pub(crate) fn lengths(kind: CK_MECHANISM_TYPE) -> &'static [usize] {
     match kind {
-        CKM_RSA_PKCS_PSS => &[32],
+        CKM_RSA_PKCS_PSS | CKM_HASH_ML_DSA => &[32],
         CKM_ECDSA | CKM_RSA_X_509 => &[48],
         CKM_AES_ECB | CKM_AES_CBC => &[0, 16, 64],
         CKM_DES_ECB | CKM_DES_CBC | CKM_DES3_ECB | CKM_DES3_CBC => &[0, 8, 72],

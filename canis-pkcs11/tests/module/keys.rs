@@ -3,7 +3,7 @@
 use crate::harness::{module, refused, token, user_session};
 use cryptoki::error::RvError;
 use cryptoki::mechanism::{Mechanism, MechanismType};
-use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
+use cryptoki::object::{Attribute, AttributeType, KeyType, MlDsaParameterSetType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 
 /// The handles of a key pair.
@@ -54,6 +54,10 @@ pub(crate) fn p384(session: &Session) -> Pair {
 
 pub(crate) fn ed25519(session: &Session) -> Pair {
     pair(session, &Mechanism::EccEdwardsKeyPairGen, &[ED25519], &[])
+}
+
+pub(crate) fn ml_dsa(session: &Session, set: MlDsaParameterSetType) -> Pair {
+    pair(session, &Mechanism::MlDsaKeyPairGen, &[Attribute::ParameterSet(set.into())], &[])
 }
 
 pub(crate) fn aes(session: &Session, len: u64) -> ObjectHandle {

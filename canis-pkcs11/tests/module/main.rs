@@ -22,6 +22,8 @@ mod material;
 mod mechanisms;
 mod messages;
 mod misuse;
+mod ml_dsa;
+mod ml_dsa_objects;
 mod objects;
 mod old_ciphers;
 mod parts;

@@ -8,6 +8,7 @@ use crate::keys;
 use crate::raw::call;
 use cryptoki::mechanism::Mechanism;
 use cryptoki::object::Attribute;
+use cryptoki_sys::CKM_HASH_ML_DSA;
 use pkcs11_sys::*;
 use std::collections::HashSet;
 
@@ -36,12 +37,18 @@ fn every_listed_mechanism_signs_whole_and_in_parts() {
             let (at, size) = raw(&message);
             let whole = answer(|out, len| call!(C_Sign(session_handle, at, size, out, len)));
 
-            assert_eq!(init(private), CKR_OK);
-            for part in message.chunks(7) {
-                let (at, size) = raw(part);
-                assert_eq!(call!(C_SignUpdate(session_handle, at, size)), CKR_OK);
-            }
-            let parts = answer(|out, len| call!(C_SignFinal(session_handle, out, len)));
+            // A digest of the host's is signed in one piece only.
+            let in_parts = kind != CKM_HASH_ML_DSA;
+            let parts = if in_parts {
+                assert_eq!(init(private), CKR_OK);
+                for part in message.chunks(7) {
+                    let (at, size) = raw(part);
+                    assert_eq!(call!(C_SignUpdate(session_handle, at, size)), CKR_OK);
+                }
+                answer(|out, len| call!(C_SignFinal(session_handle, out, len)))
+            } else {
+                whole.clone()
+            };
             assert_eq!(whole.len(), parts.len(), "{kind:x}");
 
             let verify_init =
@@ -57,6 +64,9 @@ fn every_listed_mechanism_signs_whole_and_in_parts() {
             bent[whole.len() / 2] ^= 1;
             assert_eq!(verify(&message, &bent), CKR_SIGNATURE_INVALID, "{kind:x}");
             assert_eq!(verify(&message, &whole[1..]), CKR_SIGNATURE_LEN_RANGE, "{kind:x}");
+            if !in_parts {
+                continue;
+            }
             assert_eq!(verify_init(), CKR_OK);
             for part in message.chunks(5) {
                 let (at, size) = raw(part);

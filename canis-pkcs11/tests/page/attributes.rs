@@ -5,6 +5,7 @@
 use crate::names;
 use crate::provider::{Provider, call};
 use crate::table::{ABSENT, Row};
+use cryptoki_sys::{CKA_PARAMETER_SET, CKM_ML_DSA_KEY_PAIR_GEN, CKP_ML_DSA_44};
 use pkcs11_sys::*;
 use std::ptr::null_mut;
 
@@ -41,8 +42,8 @@ pub(crate) struct Workshop<'a> {
     pub(crate) session: CK_SESSION_HANDLE,
     /// An X.509 certificate, DER.
     pub(crate) certificate: &'a [u8],
-    /// A pair that stays: an RSA key takes long to make.
-    rsa: Pair,
+    /// Pairs that stay, RSA and, where there is such a thing, ML-DSA: an RSA key takes long to make.
+    others: Vec<Pair>,
 }
 
 /// The rows of a class's table.
@@ -58,28 +59,39 @@ pub(crate) fn rows(class: Class, ours: &Workshop<'_>, theirs: Option<&Workshop<'
 
 impl<'a> Workshop<'a> {
     pub(crate) fn new(provider: &'a Provider, session: CK_SESSION_HANDLE, certificate: &'a [u8]) -> Self {
-        let mut shop = Workshop { provider, session, certificate, rsa: (0, 0) };
-        shop.rsa = shop.pair(CKM_RSA_PKCS_KEY_PAIR_GEN, CKA_MODULUS_BITS, &(2048 as CK_ULONG).to_ne_bytes());
+        let mut shop = Workshop { provider, session, certificate, others: Vec::new() };
+        let (bits, set) = ((2048 as CK_ULONG).to_ne_bytes(), CKP_ML_DSA_44.to_ne_bytes());
+        let rsa = shop.pair(CKM_RSA_PKCS_KEY_PAIR_GEN, CKA_MODULUS_BITS, &bits);
+        let ml_dsa = shop.try_pair(CKM_ML_DSA_KEY_PAIR_GEN, CKA_PARAMETER_SET, &set);
+        shop.others = std::iter::once(rsa).chain(ml_dsa).collect();
         shop
     }
 
-    /// The cell of an attribute. Keys are on P-256, but for what only RSA keys have.
+    /// The cell of an attribute. Keys are on P-256, but for what only RSA or ML-DSA keys have.
     fn look(&self, class: Class, kind: CK_ATTRIBUTE_TYPE) -> String {
         let object = self.make(class);
         let cell = match self.read(object, kind) {
             Ok(value) => self.cell(object, kind, value),
             Err(CKR_ATTRIBUTE_SENSITIVE) => "hidden".to_owned(),
-            Err(_) => match (class, self.rsa) {
-                (Class::Public, (key, _)) | (Class::Private, (_, key)) => match self.read(key, kind) {
-                    Ok(value) => self.cell(key, kind, value),
-                    Err(CKR_ATTRIBUTE_SENSITIVE) => "hidden".to_owned(),
-                    Err(_) => ABSENT.to_owned(),
-                },
-                _ => ABSENT.to_owned(),
-            },
+            Err(_) => self.look_at_others(class, kind).unwrap_or_else(|| ABSENT.to_owned()),
         };
         call!(self.provider, C_DestroyObject(self.session, object));
         cell
+    }
+
+    fn look_at_others(&self, class: Class, kind: CK_ATTRIBUTE_TYPE) -> Option<String> {
+        self.others.iter().find_map(|(public, private)| {
+            let key = match class {
+                Class::Public => *public,
+                Class::Private => *private,
+                Class::Data | Class::Certificate | Class::Secret => return None,
+            };
+            match self.read(key, kind) {
+                Ok(value) => Some(self.cell(key, kind, value)),
+                Err(CKR_ATTRIBUTE_SENSITIVE) => Some("hidden".to_owned()),
+                Err(_) => None,
+            }
+        })
     }
 
     fn cell(&self, object: CK_OBJECT_HANDLE, kind: CK_ATTRIBUTE_TYPE, value: Vec<u8>) -> String {
@@ -145,14 +157,17 @@ impl<'a> Workshop<'a> {
     }
 
     fn pair(&self, kind: CK_MECHANISM_TYPE, named: CK_ATTRIBUTE_TYPE, by: &[u8]) -> Pair {
+        self.try_pair(kind, named, by).unwrap()
+    }
+
+    fn try_pair(&self, kind: CK_MECHANISM_TYPE, named: CK_ATTRIBUTE_TYPE, by: &[u8]) -> Option<Pair> {
         let (mut mechanism, mut template) = (mechanism(kind), template(&[(named, by)]));
         let (mut public, mut private, at) = (0, 0, template.as_mut_ptr());
         let made = call!(
             self.provider,
             C_GenerateKeyPair(self.session, &mut mechanism, at, 1, null_mut(), 0, &mut public, &mut private)
         );
-        assert_eq!(made, CKR_OK);
-        (public, private)
+        (made == CKR_OK).then_some((public, private))
     }
 
     fn read(&self, object: CK_OBJECT_HANDLE, kind: CK_ATTRIBUTE_TYPE) -> Result<Vec<u8>, CK_RV> {

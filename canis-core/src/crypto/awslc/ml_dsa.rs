@@ -4,12 +4,14 @@ use super::AWS_LC;
 use super::binding::MlDsaKey;
 use crate::crypto::key_pairs::Maker;
 use crate::crypto::ml_dsa::{self, MU};
-use crate::crypto::post_quantum::{self, sizes_of};
+use crate::crypto::post_quantum::{self, Seeded, sizes_of};
+use crate::crypto::private_parts::Part;
 use crate::crypto::public_parts::PublicParts;
 use crate::crypto::refusal::{bad_private_key, bad_public_key, room, wrong_scheme};
-use crate::crypto::{PrivateKey, PublicKey, SignScheme, private_info};
+use crate::crypto::{PrivateKey, PublicKey, RUST, SignScheme, private_info};
 use crate::secret::SecretBytes;
 use canis_proto::{Error, KeyType, Result};
+use zeroize::Zeroizing;
 
 /// ML-DSA keys.
 pub(super) const ML_DSA: Maker = Maker { generate, private, public };
@@ -34,7 +36,7 @@ fn private(kind: KeyType, pkcs8: &[u8]) -> Result<Box<dyn PrivateKey>> {
         post_quantum::check_both(expanded, key.expanded().map_err(failed)?.expose())?;
     }
     let spki = PublicParts::PostQuantum { kind, key: public }.to_spki()?;
-    Ok(Box::new(Private { key, spki, len: sizes_of(kind)?.signature }))
+    Ok(Box::new(Private { key, kind, spki, len: sizes_of(kind)?.signature }))
 }
 
 fn public(kind: KeyType, spki: &[u8]) -> Result<Box<dyn PublicKey>> {
@@ -45,6 +47,7 @@ fn public(kind: KeyType, spki: &[u8]) -> Result<Box<dyn PublicKey>> {
 
 struct Private {
     key: MlDsaKey,
+    kind: KeyType,
     spki: Vec<u8>,
     len: usize,
 }
@@ -63,6 +66,18 @@ impl PrivateKey for Private {
         let out = room(out, self.len)?;
         self.key.sign(mu, out).map_err(|_| Error::internal("ML-DSA gave no signature"))?;
         Ok(self.len)
+    }
+
+    /// By the other library: this one draws randomness for every signature.
+    fn sign_deterministic(&self, mu: &[u8; MU], out: &mut [u8]) -> Result<usize> {
+        let pkcs8 = Seeded { seed: None, expanded: Some(self.expanded()?) }.to_pkcs8(self.kind)?;
+        RUST.keys.private(self.kind, pkcs8.expose())?.sign_deterministic(mu, out)
+    }
+
+    fn expanded(&self) -> Result<Part> {
+        let expanded =
+            self.key.expanded().map_err(|_| Error::internal("an ML-DSA key could not be taken apart"))?;
+        Ok(Zeroizing::new(expanded.expose().to_vec()))
     }
 }
 

@@ -5,11 +5,13 @@ use super::binding::MlKemKey;
 use crate::crypto::key_pairs::Maker;
 use crate::crypto::ml_kem;
 use crate::crypto::post_quantum::{self, sizes_of};
+use crate::crypto::private_parts::Part;
 use crate::crypto::public_parts::PublicParts;
 use crate::crypto::refusal::{bad_private_key, bad_public_key, wrong_scheme};
 use crate::crypto::{Encapsulation, PrivateKey, PublicKey, SignScheme, private_info};
 use crate::secret::SecretBytes;
 use canis_proto::{Error, KeyType, Result};
+use zeroize::Zeroizing;
 
 /// ML-KEM keys.
 pub(super) const ML_KEM: Maker = Maker { generate, private, public };
@@ -60,6 +62,12 @@ impl PrivateKey for Private {
 
     fn sign(&self, _: SignScheme, _: &[u8], _: &mut [u8]) -> Result<usize> {
         Err(wrong_scheme("ML-KEM"))
+    }
+
+    fn expanded(&self) -> Result<Part> {
+        let expanded = self.key.expanded_bytes();
+        let expanded = expanded.map_err(|_| Error::internal("an ML-KEM key could not be taken apart"))?;
+        Ok(Zeroizing::new(expanded.expose().to_vec()))
     }
 
     fn decapsulate(&self, ciphertext: &[u8]) -> Result<SecretBytes> {

@@ -4,6 +4,7 @@ use super::RUST;
 use crate::crypto::key_pairs::Maker;
 use crate::crypto::ml_dsa::{self, MU};
 use crate::crypto::post_quantum::{self, Seeded, sizes_of};
+use crate::crypto::private_parts::Part;
 use crate::crypto::public_parts::PublicParts;
 use crate::crypto::refusal::{bad_private_key, bad_public_key, room, wrong_scheme};
 use crate::crypto::{PrivateKey, PublicKey, SignScheme, private_info};
@@ -92,6 +93,17 @@ impl<P: MlDsaParams + Send + Sync> PrivateKey for Private<P> {
         let signature = signature.map_err(|_| Error::internal("ML-DSA gave no signature"))?;
         out.copy_from_slice(&signature.encode());
         Ok(self.len)
+    }
+
+    fn sign_deterministic(&self, mu: &[u8; MU], out: &mut [u8]) -> Result<usize> {
+        let out = room(out, self.len)?;
+        out.copy_from_slice(&self.key.sign_mu_deterministic(&(*mu).into()).encode());
+        Ok(self.len)
+    }
+
+    #[allow(deprecated)] // As above: the form that other programs keep.
+    fn expanded(&self) -> Result<Part> {
+        Ok(Zeroizing::new(self.key.to_expanded().to_vec()))
     }
 }
 

@@ -4,6 +4,7 @@ use super::RUST;
 use crate::crypto::key_pairs::Maker;
 use crate::crypto::ml_kem;
 use crate::crypto::post_quantum::{self, Seeded};
+use crate::crypto::private_parts::Part;
 use crate::crypto::public_parts::PublicParts;
 use crate::crypto::refusal::{bad_private_key, bad_public_key, wrong_scheme};
 use crate::crypto::{Encapsulation, PrivateKey, PublicKey, SignScheme, private_info};
@@ -107,6 +108,11 @@ impl<T: Type> PrivateKey for Private<T> {
 
     fn sign(&self, _: SignScheme, _: &[u8], _: &mut [u8]) -> Result<usize> {
         Err(wrong_scheme("ML-KEM"))
+    }
+
+    #[allow(deprecated)] // as above
+    fn expanded(&self) -> Result<Part> {
+        Ok(Zeroizing::new(self.key.to_expanded_bytes().to_vec()))
     }
 
     fn decapsulate(&self, ciphertext: &[u8]) -> Result<SecretBytes> {

@@ -75,7 +75,7 @@ impl Remote {
     pub(in crate::token) fn sign(
         &self,
         key: &OpenedThere,
-        scheme: SignWith,
+        scheme: SignWith<'_>,
         input: &[u8],
         out: &mut [u8],
     ) -> Result<usize> {
@@ -86,7 +86,7 @@ impl Remote {
     pub(in crate::token) fn verify(
         &self,
         key: &OpenedThere,
-        scheme: SignWith,
+        scheme: SignWith<'_>,
         input: &[u8],
         signature: &[u8],
     ) -> Result<bool> {

@@ -92,7 +92,7 @@ fn next(chain: Chain, ciphertext: &[u8]) -> Result<Chain> {
 /// A message whose MAC is to be computed: kept until its end.
 pub(crate) struct RemoteMac {
     kept: Kept,
-    scheme: SignWith,
+    scheme: SignWith<'static>,
 }
 
 impl RemoteMac {
