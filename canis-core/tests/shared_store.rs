@@ -4,10 +4,12 @@
 
 mod store;
 
+use canis_core::backup::RestoreBackup;
 use canis_core::datadir::{DataDir, StoreConfig};
 use canis_core::root::{Credential, NewRoot};
 use canis_core::secret::SecretBytes;
 use canis_core::{Caller, Core, Once, default_provider, setup};
+use canis_proto::backup::{CreateBackup, ReadBackup};
 use canis_proto::credential::CreateCredential;
 use canis_proto::fields::Fields;
 use canis_proto::message::{
@@ -324,4 +326,31 @@ fn a_new_tenant_key_raises_no_alarm_elsewhere() {
     });
     assert_eq!(rekeyed, vec![Ok(()); 10]);
     assert_eq!(failed, [None, None]);
+}
+
+/// R92: a tenant gets a new key at one server between what a restore at another one has read and what it writes: nothing comes back
+/// under the key that is gone. Asked again, the restore sees what is so now.
+#[test]
+fn nothing_is_restored_under_a_key_that_was_replaced() {
+    let shared = shared_on(Postgres::with(&["max_prepared_transactions=1"]), 2);
+    let [a, b] = &shared.hosts[..] else { unreachable!() };
+    b.call(CreateKey::new("lost", KeyType::Aes256)).unwrap();
+    let made = b.call(CreateBackup { slot: "keyfile".into(), public_key: (&b""[..]).into() }).unwrap();
+    let file = b.call(ReadBackup { backup: made.backup.into(), offset: 0 }).unwrap().data;
+    drop(shared.postgres.shows("DELETE FROM kms_key_versions; DELETE FROM objects; DELETE FROM kms_keys"));
+    let tenants = a.core.call(&a.core.operator(), canis_proto::tenant::ListTenants).unwrap();
+    let name = tenants.tenants[0].name.as_str();
+    let rekey = || {
+        let request = RekeyTenant { name: name.into(), so_pin: None, pin: None };
+        a.core.call(&a.core.operator(), request).map(drop)
+    };
+    let restore = || {
+        let request = RestoreBackup { file: &mut &file[..], resurrect: false };
+        b.core.call(&b.core.operator(), request).map(|merged| merged.restored)
+    };
+    let (rekeyed, restored) = shared.overtaken(rekey, restore);
+    rekeyed.unwrap();
+    assert_eq!(restored.unwrap_err().code, ErrorCode::Conflict);
+    assert_eq!(shared.postgres.shows("SELECT count(*) FROM kms_keys"), "0\n");
+    assert_eq!(restore().unwrap(), 0);
 }
