@@ -37,6 +37,16 @@ pub trait Run: Operation {
         Facts::default()
     }
 
+    /// How many bytes of data it brings, for the audit log: what is worked on or kept, without names and settings.
+    fn brings(&self) -> Option<usize> {
+        self.facts().payload.and_then(|bytes| usize::try_from(bytes).ok())
+    }
+
+    /// How many bytes of data its answer gives, for the audit log.
+    fn given(_: &Self::Answer) -> Option<usize> {
+        None
+    }
+
     /// Whether it asks for a stream.
     const STREAM: bool = false;
 
@@ -292,8 +302,8 @@ impl Core {
     /// `permission_denied` naming capability and resource, and those of the operation.
     pub fn call<R: Run>(&self, caller: &Caller, request: R) -> Result<R::Answer> {
         let Some(recorder) = &self.recorder else { return self.run(caller, request) };
-        let begun = recorder.begin(caller, R::ID, request.resource(), request.facts())?;
-        recorder.call(begun, (caller, R::ID), || self.run(caller, request), R::keep_line)
+        let begun = recorder.begin(caller, &request)?;
+        recorder.call::<R>(begun, caller, || self.run(caller, request))
     }
 
     fn run<R: Run>(&self, caller: &Caller, request: R) -> Result<R::Answer> {

@@ -30,7 +30,8 @@ pub(crate) fn run(core: &Core, session: &Session, args: Map<'_>) -> Result<Zeroi
         ));
     }
     // Once for all: a stranger's batch is one refusal.
-    session.authenticate(core).map_err(|error| session.refused(core, OperationId::Batch, error))?;
+    let whom =
+        session.authenticate(core).map_err(|error| session.refused(core, OperationId::Batch, error))?;
     session.count_more(operations.len() - 1);
     let answers: Result<Vec<_>> = match atomic {
         true => together(core, session, &operations, preview).map(|all| all.into_iter().map(Ok).collect()),
@@ -38,7 +39,7 @@ pub(crate) fn run(core: &Core, session: &Session, args: Map<'_>) -> Result<Zeroi
     };
     // Each operation has its own line; this one says that they came together.
     let came = answers.as_ref().map(drop).map_err(Clone::clone);
-    core.note_operation(&session.somebody(core), OperationId::Batch, &came)?;
+    core.note_operation(&whom, OperationId::Batch, &came)?;
     encode(&answers?)
 }
 

@@ -1,5 +1,6 @@
 //! The harness: starts one real thing each, in a directory of its own, and stops it when dropped.
 
+mod audit_log;
 mod built;
 mod gate;
 mod kill_at;
@@ -11,6 +12,7 @@ mod shim;
 mod softhsm;
 mod sshd;
 
+pub use audit_log::AuditLog;
 pub use built::{binary, module, python};
 pub use gate::{Gate, Passage};
 pub use kill_at::KillAt;

@@ -5,7 +5,7 @@ use super::line::Line;
 use super::log::{Log, is_denial};
 use crate::at_once::was_refused;
 use crate::caller::Caller;
-use crate::core::{Facts, Resource};
+use crate::core::{Resource, Run};
 use crate::policy::RuleName;
 use crate::store::OutboxRow;
 use canis_proto::{Error, Id, OperationId, Result};
@@ -75,28 +75,27 @@ impl Recorder {
     ///
     /// # Errors
     /// `audit_unavailable` if it could not be written.
-    pub(crate) fn begin(
-        &self,
-        caller: &Caller,
-        operation: OperationId,
-        on: Resource<'_>,
-        facts: Facts<'_>,
-    ) -> Result<Begun> {
-        self.log.check(operation)?;
-        if self.log.wants(operation) {
-            return Ok(Begun::Line(begin(self.log.keys(), caller, operation.row().name, on, facts)));
+    pub(crate) fn begin<R: Run>(&self, caller: &Caller, request: &R) -> Result<Begun> {
+        self.log.check(R::ID)?;
+        let on = request.resource();
+        if self.log.wants(R::ID) {
+            let mut line = begin(self.log.keys(), caller, R::ID.row().name, on, request.facts().context);
+            if let Some(bytes) = request.brings() {
+                line.number("in", bytes as u64);
+            }
+            return Ok(Begun::Line(line));
         }
         Ok(Begun::Denials(if let Resource::Object(id) = on { Some(id) } else { None }))
     }
 
-    /// Runs `work`, and notes what comes of it. `keep` may take the line of what goes on beyond the answer.
-    pub(crate) fn call<T>(
+    /// Runs `work`, and notes what comes of it.
+    pub(crate) fn call<R: Run>(
         &self,
         begun: Begun,
-        (caller, operation): (&Caller, OperationId),
-        work: impl FnOnce() -> Result<T>,
-        keep: impl FnOnce(T, Open) -> (T, Option<Open>),
-    ) -> Result<T> {
+        caller: &Caller,
+        work: impl FnOnce() -> Result<R::Answer>,
+    ) -> Result<R::Answer> {
+        let operation = R::ID;
         let line = match begun {
             Begun::Line(line) => line,
             Begun::Denials(object) => {
@@ -112,10 +111,13 @@ impl Recorder {
         if !self.log.keeps(operation, &line, &result) {
             return result;
         }
-        let open = Open { log: Arc::clone(&self.log), line };
+        let mut open = Open { log: Arc::clone(&self.log), line };
         let (result, open) = match result {
             Ok(answer) => {
-                let (answer, open) = keep(answer, open);
+                if let Some(bytes) = R::given(&answer) {
+                    open.line.number("out", bytes as u64);
+                }
+                let (answer, open) = R::keep_line(answer, open);
                 (Ok(answer), open)
             }
             Err(error) => (Err(error), Some(open)),
@@ -154,13 +156,13 @@ impl Recorder {
         if was_refused() {
             return Ok(());
         }
-        let line = begin(self.log.keys(), caller, operation, on, Facts::default());
+        let line = begin(self.log.keys(), caller, operation, on, None);
         self.keep([line.end(result, self.log.now())])
     }
 
     /// Notes that an answer of before was given once more.
     pub(crate) fn note_again(&self, caller: &Caller, operation: OperationId) -> Result<()> {
-        let mut line = begin(self.log.keys(), caller, operation.row().name, Resource::Keys, Facts::default());
+        let mut line = begin(self.log.keys(), caller, operation.row().name, Resource::Keys, None);
         line.flag("again");
         self.keep([line.end::<()>(&Ok(()), self.log.now())])
     }
@@ -199,14 +201,11 @@ fn begin(
     caller: &Caller,
     operation: &str,
     on: Resource<'_>,
-    facts: Facts<'_>,
+    context: Option<&[u8]>,
 ) -> Line {
     let mut line = Line::begin(keys, caller, operation, on);
-    if let (Some(keys), Some(context)) = (keys, facts.context.filter(|context| !context.is_empty())) {
+    if let (Some(keys), Some(context)) = (keys, context.filter(|context| !context.is_empty())) {
         line.hex("context", &keys.digest(caller.tenant_if_known(), b'c', context));
-    }
-    if let Some(bytes) = facts.payload {
-        line.number("in", bytes);
     }
     line
 }

@@ -104,6 +104,22 @@ impl PrivateParts {
         }
     }
 
+    /// How many bytes its secret parts have, and those that are brought with them.
+    pub(crate) fn size(&self) -> usize {
+        let len = |part: &Option<Part>| part.as_ref().map_or(0, |part| part.len());
+        match self {
+            PrivateParts::Rsa(rsa) => {
+                let known = rsa.modulus.len() + rsa.public_exponent.len() + rsa.private_exponent.len();
+                let primes = [&rsa.prime_1, &rsa.prime_2, &rsa.exponent_1, &rsa.exponent_2, &rsa.coefficient];
+                known + primes.into_iter().map(len).sum::<usize>()
+            }
+            PrivateParts::Ec { scalar, .. } => scalar.len(),
+            PrivateParts::Seed { seed, .. } => seed.len(),
+            PrivateParts::PostQuantum { seed, expanded, .. } => len(seed) + len(expanded),
+            PrivateParts::Secret { value, .. } => value.len(),
+        }
+    }
+
     /// Takes material of `kind` apart.
     ///
     /// # Errors

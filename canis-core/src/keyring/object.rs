@@ -136,7 +136,7 @@ impl Keyring {
         let Since { token, generation, epoch } = opened.since;
         let same = (token, epoch) == (now.token, now.epoch);
         same && (generation == now.generation
-            || self.stands(generation, &[opened.object, opened.of.unwrap_or(opened.object)]))
+            || self.stands(generation, &[opened.object, opened.of.map_or(opened.object, |(key, _)| key)]))
     }
 
     /// Keeps an opened key for the next time.

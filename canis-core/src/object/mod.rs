@@ -294,8 +294,8 @@ impl KeyFacts {
 /// A key opened for one kind of use.
 pub struct KeyHandle {
     pub(crate) object: Id,
-    /// The key that the object shows a version of; session objects may have none.
-    pub(crate) of: Option<Id>,
+    /// The key and the version of it that the object shows; session objects may have none.
+    pub(crate) of: Option<(Id, u32)>,
     pub(crate) facts: KeyFacts,
     pub(crate) usage: Usage,
     /// The mechanism it was opened for, where its use of mechanisms is limited.

@@ -33,6 +33,10 @@ impl Run for EncryptAesGcm<'_> {
         Facts::payload(self.plaintext.len()).within(&self.aad)
     }
 
+    fn given(answer: &Self::Answer) -> Option<usize> {
+        Some(answer.ciphertext.len() + answer.tag.len())
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<AesGcmSealed> {
         let tenant = keyring.tenant(caller.tenant()?)?;
         let key = keyring.key(&tenant, &self.name)?;
@@ -60,6 +64,14 @@ impl Run for DecryptAesGcm<'_> {
 
     fn facts(&self) -> Facts<'_> {
         Facts::payload(self.ciphertext.len()).within(&self.aad)
+    }
+
+    fn brings(&self) -> Option<usize> {
+        Some(self.ciphertext.len() + self.tag.len())
+    }
+
+    fn given(answer: &Self::Answer) -> Option<usize> {
+        Some(answer.plaintext.len())
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Decrypted> {

@@ -45,6 +45,10 @@ impl Run for ReadBackup<'_> {
         Resource::System
     }
 
+    fn given(answer: &Self::Answer) -> Option<usize> {
+        Some(answer.data.len())
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<BackupPiece> {
         let id = Id::parse(&self.backup).ok_or_else(|| Error::invalid("`backup` is no id of a backup"))?;
         let (data, last) = keyring.read_backup(caller.credential(), id, self.offset, PIECE)?;

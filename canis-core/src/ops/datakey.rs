@@ -23,6 +23,10 @@ impl Run for MakeDataKey<'_> {
         Facts::default().within(&self.context)
     }
 
+    fn given(answer: &Self::Answer) -> Option<usize> {
+        Some(answer.ciphertext.len() + answer.plaintext.as_ref().map_or(0, Vec::len))
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<DataKey> {
         let length = match usize::try_from(self.length).unwrap_or(usize::MAX) {
             0 => USUAL,

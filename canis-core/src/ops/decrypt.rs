@@ -24,6 +24,14 @@ impl Run for Decrypt<'_> {
         Facts::payload(opened_len(&self.ciphertext)).within(&self.context)
     }
 
+    fn brings(&self) -> Option<usize> {
+        Some(self.ciphertext.len())
+    }
+
+    fn given(answer: &Self::Answer) -> Option<usize> {
+        Some(answer.plaintext.len())
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Decrypted> {
         let sealed = Sealed::parse(&self.ciphertext)?;
         made_by(&sealed, &self.name, "ciphertext")?;

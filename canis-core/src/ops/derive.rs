@@ -38,6 +38,10 @@ impl Run for Derive<'_> {
         Facts::payload(self.peer.len()).within(&self.info)
     }
 
+    fn given(answer: &Self::Answer) -> Option<usize> {
+        Some(answer.key.len())
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Derived> {
         let tenant = keyring.tenant(caller.tenant()?)?;
         let key = keyring.usable(&tenant, &self.name)?;

@@ -32,6 +32,10 @@ impl Run for HashData<'_> {
         Facts::payload(self.data.len())
     }
 
+    fn given(answer: &Self::Answer) -> Option<usize> {
+        Some(answer.digest.len())
+    }
+
     fn run(self, keyring: &Keyring, _: &Caller) -> Result<Digest> {
         let mut digest = [0; MAX_DIGEST];
         let len = keyring.provider.digest.hash(hash_of(self.hash), &self.data, &mut digest);
@@ -42,6 +46,10 @@ impl Run for HashData<'_> {
 impl Run for Random {
     fn resource(&self) -> Resource<'_> {
         Resource::Part("random")
+    }
+
+    fn given(answer: &Self::Answer) -> Option<usize> {
+        Some(answer.bytes.len())
     }
 
     fn run(self, keyring: &Keyring, _: &Caller) -> Result<RandomBytes> {

@@ -21,6 +21,10 @@ impl Run for Encapsulate<'_> {
         Resource::Key(&self.name)
     }
 
+    fn given(answer: &Self::Answer) -> Option<usize> {
+        Some(answer.ciphertext.len() + answer.secret.len())
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Encapsulated> {
         let tenant = keyring.tenant(caller.tenant()?)?;
         let key = keyring.usable(&tenant, &self.name)?;
@@ -42,6 +46,10 @@ impl Run for Decapsulate<'_> {
 
     fn facts(&self) -> Facts<'_> {
         Facts::payload(self.ciphertext.len())
+    }
+
+    fn given(answer: &Self::Answer) -> Option<usize> {
+        Some(answer.secret.len())
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Decapsulated> {

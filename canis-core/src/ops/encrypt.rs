@@ -23,6 +23,10 @@ impl Run for Encrypt<'_> {
         Facts::payload(self.plaintext.len()).within(&self.context)
     }
 
+    fn given(answer: &Self::Answer) -> Option<usize> {
+        Some(answer.ciphertext.len())
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Encrypted> {
         let tenant = keyring.tenant(caller.tenant()?)?;
         let key = keyring.usable(&tenant, &self.name)?;

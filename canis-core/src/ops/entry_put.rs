@@ -22,6 +22,10 @@ impl Run for PutEntry<'_> {
         Resource::Entry(&self.id)
     }
 
+    fn brings(&self) -> Option<usize> {
+        Some(self.public_key.len() + self.private_key.len())
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<EntryInfo> {
         let id = EntryId::parse(&self.id)?;
         bounded("the name", self.name.len(), MAX_ENTRY_NAME)?;

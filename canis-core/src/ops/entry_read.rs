@@ -31,6 +31,10 @@ impl Run for GetEntry<'_> {
         Ok(Some(intent.with(&[&revision.to_be_bytes()]).telling("revision", revision.to_string())))
     }
 
+    fn given(answer: &Self::Answer) -> Option<usize> {
+        Some(answer.public_key.len() + answer.private_key.as_ref().map_or(0, Vec::len))
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Entry> {
         if self.private {
             keyring.require(caller, Capability::Export, self.resource(), self.facts())?;

@@ -4,6 +4,7 @@ use super::key_import::wrapper_is_for_keys;
 use super::object_export::wants_pin;
 use super::object_wrap::roles_of_leaving;
 use super::wrap_strength;
+use crate::audit::note_use;
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::crypto::private_parts::PrivateParts;
@@ -40,6 +41,10 @@ impl Run for ExportKey<'_> {
         Ok(Some(intent.by_at_least(key.record.approvals)))
     }
 
+    fn given(answer: &Self::Answer) -> Option<usize> {
+        Some(answer.material.len())
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<ExportedKey> {
         let tenant = keyring.tenant(caller.tenant()?)?;
         let key = keyring.key(&tenant, &self.name)?;
@@ -50,6 +55,7 @@ impl Run for ExportKey<'_> {
         may_leave(&key, wrapped)?;
         let roles = if wrapped { keyring.roles_of_objects(&tenant, &key)? } else { Roles::NONE };
         let version = if self.version == 0 { key.record.current_version } else { self.version };
+        note_use(key.id, version);
         key.allow_old(version)?;
         let row = keyring.store.version(key.id, version)?.ok_or_else(|| key.without(version))?;
         let kept = keyring.open_version(&tenant, &key, &row)?;

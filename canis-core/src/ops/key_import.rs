@@ -30,6 +30,10 @@ impl Run for ImportKey<'_> {
         Facts::of_type(self.kind)
     }
 
+    fn brings(&self) -> Option<usize> {
+        Some(self.material.len())
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<KeyInfo> {
         let name = KeyName::parse(&self.name)?;
         refuse_legacy(self.kind)?;

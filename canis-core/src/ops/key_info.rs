@@ -1,5 +1,6 @@
 //! `key.list`, `key.show`, `key.public`: what readers may see of keys.
 
+use crate::audit::note_use;
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
@@ -58,6 +59,10 @@ impl Run for PublicKey<'_> {
         Resource::Key(&self.name)
     }
 
+    fn given(answer: &Self::Answer) -> Option<usize> {
+        Some(answer.spki.len())
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<PublicKeyInfo> {
         let tenant = keyring.tenant(caller.tenant()?)?;
         let key = match self.name.starts_with(ENTRY_PREFIX) {
@@ -71,6 +76,7 @@ impl Run for PublicKey<'_> {
             ));
         }
         let version = if self.version == 0 { key.record.current_version } else { self.version };
+        note_use(key.id, version);
         if key.state == KeyState::Destroyed {
             return key.left_public(version);
         }

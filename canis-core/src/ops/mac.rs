@@ -25,6 +25,10 @@ impl Run for Mac<'_> {
         Facts::payload(self.message.len())
     }
 
+    fn given(answer: &Self::Answer) -> Option<usize> {
+        Some(answer.mac.len())
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<MacMade> {
         let tenant = keyring.tenant(caller.tenant()?)?;
         let key = keyring.key(&tenant, &self.name)?;

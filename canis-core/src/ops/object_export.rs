@@ -1,5 +1,6 @@
 //! `object.export`: a key's material is given in plain; and the one place where material is taken from an object.
 
+use crate::audit::note_use;
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::crypto::Provider;
@@ -17,6 +18,10 @@ impl Run for ExportObject {
 
     fn intent(&self, keyring: &Keyring, caller: &Caller) -> Result<Option<Intent>> {
         keyring.intent_on(caller, self.object, Capability::Export)
+    }
+
+    fn given(answer: &Self::Answer) -> Option<usize> {
+        Some(answer.size())
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<PrivateParts> {
@@ -107,6 +112,7 @@ impl Keyring {
             let value = kept.as_ref().and_then(|ready| ready.value.as_ref()).ok_or_else(gone)?;
             return Ok((facts.kind, SecretBytes::copied_from(value.expose())));
         };
+        note_use(key, version);
         let tenant = self.tenant(token)?;
         let key = self.key_by_id(&tenant, key)?;
         if key.state != KeyState::Active {

@@ -55,6 +55,10 @@ impl Run for ReadObject {
         Resource::Object(self.object)
     }
 
+    fn given(answer: &Self::Answer) -> Option<usize> {
+        Some(answer.content.size())
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Arc<Object>> {
         keyring.visible(caller, self.object)
     }

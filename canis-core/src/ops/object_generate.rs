@@ -33,6 +33,10 @@ impl Run for CreateObject {
         Resource::Objects
     }
 
+    fn brings(&self) -> Option<usize> {
+        Some(self.content.size())
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Id> {
         let (application, token) = (caller.application()?, caller.tenant()?);
         let mut content = self.content;

@@ -13,6 +13,10 @@ impl Run for ImportObject {
         Resource::Objects
     }
 
+    fn brings(&self) -> Option<usize> {
+        Some(self.parts.size())
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Id> {
         keyring.require_login(caller, true)?;
         let (kind, material) = self.parts.into_material()?;

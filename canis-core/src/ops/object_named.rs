@@ -76,6 +76,10 @@ impl Run for SignNamed<'_> {
         Facts::payload(self.input.len()).within(self.scheme.context())
     }
 
+    fn given(answer: &Self::Answer) -> Option<usize> {
+        Some(answer.bytes.len())
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Used> {
         let (scheme, input) = (self.scheme, self.input);
         agree(scheme.is_of(self.key.mechanism, input))?;
@@ -115,6 +119,10 @@ impl Run for RecoverNamed<'_> {
         Facts::payload(self.signature.len())
     }
 
+    fn given(answer: &Self::Answer) -> Option<usize> {
+        Some(answer.signed.as_ref().map_or(0, Vec::len))
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Recovered> {
         let (scheme, signature) = (self.scheme, self.signature);
         agree(SignWith::Pair(scheme).is_of(self.key.mechanism, signature))?;
@@ -131,6 +139,10 @@ impl Run for EncryptNamed<'_> {
 
     fn facts(&self) -> Facts<'_> {
         Facts::payload(self.input.len()).within(self.cipher.associated_data())
+    }
+
+    fn given(answer: &Self::Answer) -> Option<usize> {
+        Some(answer.bytes.len())
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Used> {
@@ -150,6 +162,10 @@ impl Run for DecryptNamed<'_> {
 
     fn facts(&self) -> Facts<'_> {
         Facts::payload(self.input.len()).within(self.cipher.associated_data())
+    }
+
+    fn given(answer: &Self::Answer) -> Option<usize> {
+        Some(answer.bytes.len())
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Used> {

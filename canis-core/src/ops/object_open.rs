@@ -1,5 +1,6 @@
 //! `object.open`: a key is opened for one kind of use, and looked at again at every use.
 
+use crate::audit::note_use;
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
@@ -16,6 +17,13 @@ impl Run for OpenKey {
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Arc<KeyHandle>> {
         keyring.open_key(caller, self.object, self.usage, &[self.mechanism])
+    }
+}
+
+/// Notes which key's version is meant, for the audit log; keys of sessions are none of the store's.
+fn note_use_of(key: Option<(Id, u32)>) {
+    if let Some((key, version)) = key {
+        note_use(key, version);
     }
 }
 
@@ -65,7 +73,8 @@ impl Keyring {
         let mechanism = mechanisms.first().copied().unwrap_or(NO_MECHANISM);
         let confirmed = AtomicBool::new(false);
         let uses = object.key.map(|(key, version)| self.counter(key, version));
-        let of = object.key.map(|(key, _)| key);
+        let of = object.key;
+        note_use_of(of);
         let opened =
             Arc::new(KeyHandle { object: id, of, facts, usage, mechanism, key, since, confirmed, uses });
         // The store was asked for the key anyway.
@@ -143,6 +152,7 @@ impl Keyring {
         if key.usage != usage {
             return Err(Error::new(ErrorCode::OperationNotAllowed, "the key was opened for another use"));
         }
+        note_use_of(key.of);
         key.take_confirmation()?;
         if self.is_still(key, self.since(caller)?) {
             return Ok(Still::Same(key));

@@ -29,6 +29,14 @@ impl<U: CipherUse> Run for CipherPart<'_, U> {
         Resource::Object(self.key.object)
     }
 
+    fn brings(&self) -> Option<usize> {
+        Some(self.input.len())
+    }
+
+    fn given(answer: &Self::Answer) -> Option<usize> {
+        Some(*answer)
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<usize> {
         keyring.still(caller, self.key, U::USAGE)?;
         self.run.stream.update(self.input, self.out)
@@ -38,6 +46,10 @@ impl<U: CipherUse> Run for CipherPart<'_, U> {
 impl<U: CipherUse> Run for FinishCipher<'_, U> {
     fn resource(&self) -> Resource<'_> {
         Resource::Object(self.key.object)
+    }
+
+    fn given(answer: &Self::Answer) -> Option<usize> {
+        Some(*answer)
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<usize> {
@@ -69,6 +81,10 @@ impl<U: MacUse> Run for FeedMac<'_, U> {
         Resource::Object(self.key.object)
     }
 
+    fn brings(&self) -> Option<usize> {
+        Some(self.input.len())
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<()> {
         keyring.still(caller, self.key, U::USAGE)?;
         self.run.run.update(self.input)
@@ -78,6 +94,10 @@ impl<U: MacUse> Run for FeedMac<'_, U> {
 impl Run for FinishMac<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::Object(self.key.object)
+    }
+
+    fn given(answer: &Self::Answer) -> Option<usize> {
+        Some(*answer)
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<usize> {

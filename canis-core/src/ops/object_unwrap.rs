@@ -20,6 +20,10 @@ impl Run for UnwrapKey<'_> {
         Resource::Objects
     }
 
+    fn brings(&self) -> Option<usize> {
+        Some(self.wrapped.len())
+    }
+
     fn run(mut self, keyring: &Keyring, caller: &Caller) -> Result<Id> {
         keyring.require(caller, Capability::Decrypt, Resource::Object(self.unwrapper), Facts::default())?;
         let mechanisms = self.how.mechanisms();

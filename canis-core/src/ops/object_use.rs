@@ -91,6 +91,10 @@ impl Run for UseToSign<'_> {
         Facts::payload(self.input.len()).within(self.scheme.context())
     }
 
+    fn given(answer: &Self::Answer) -> Option<usize> {
+        Some(*answer)
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<usize> {
         // What a signature gives back, and how it is made, is the same.
         let usage = if self.key.usage == Usage::RECOVER { Usage::RECOVER } else { Usage::SIGN };
@@ -201,6 +205,10 @@ impl Run for UseToRecover<'_> {
         Facts::payload(self.signature.len())
     }
 
+    fn given(answer: &Self::Answer) -> Option<usize> {
+        Some(answer.as_ref().map_or(0, Vec::len))
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Option<Vec<u8>>> {
         let key = keyring.still(caller, self.key, Usage::RECOVER)?;
         let recovered = match self.scheme {
@@ -221,6 +229,10 @@ impl Run for UseToEncrypt<'_> {
 
     fn facts(&self) -> Facts<'_> {
         Facts::payload(self.input.len()).within(self.cipher.associated_data())
+    }
+
+    fn given(answer: &Self::Answer) -> Option<usize> {
+        Some(*answer)
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<usize> {
@@ -260,6 +272,10 @@ impl Run for UseToDecrypt<'_> {
 
     fn facts(&self) -> Facts<'_> {
         Facts::payload(self.input.len()).within(self.cipher.associated_data())
+    }
+
+    fn given(answer: &Self::Answer) -> Option<usize> {
+        Some(*answer)
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<usize> {

@@ -37,6 +37,10 @@ impl Run for WrapKey<'_> {
         answer.bytes.is_some()
     }
 
+    fn given(answer: &Self::Answer) -> Option<usize> {
+        Some(answer.bytes.as_ref().map_or(0, Vec::len))
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Wrapped> {
         keyring.require(caller, Capability::Encrypt, Resource::Object(self.wrapper), Facts::default())?;
         let wrapper = keyring.open_key(caller, self.wrapper, Usage::WRAP, self.how.mechanisms())?;

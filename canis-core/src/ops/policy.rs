@@ -27,6 +27,10 @@ impl Run for PutPolicy<'_> {
         keyring.lowering(caller, &self.name, &new, intent).map(Some)
     }
 
+    fn brings(&self) -> Option<usize> {
+        Some(self.text.len())
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<PolicyInfo> {
         check_policy_name(&self.name)?;
         let new = Policy::read(&self.text)?;
@@ -52,6 +56,10 @@ impl Run for PutPolicy<'_> {
 impl Run for GetPolicy<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::Policy(&self.name)
+    }
+
+    fn given(answer: &Self::Answer) -> Option<usize> {
+        Some(answer.text.len())
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<PolicyText> {

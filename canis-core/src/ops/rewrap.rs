@@ -22,6 +22,14 @@ impl Run for Rewrap<'_> {
             .within(&self.context)
     }
 
+    fn brings(&self) -> Option<usize> {
+        Some(self.ciphertexts.iter().map(|one| one.len()).sum())
+    }
+
+    fn given(answer: &Self::Answer) -> Option<usize> {
+        Some(answer.items.iter().flatten().map(String::len).sum())
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Rewrapped> {
         keyring.require(caller, Capability::Encrypt, self.resource(), self.facts())?;
         if self.ciphertexts.is_empty() || self.ciphertexts.len() > MAX_REWRAP {

@@ -26,6 +26,10 @@ impl Run for PutRole<'_> {
         ))
     }
 
+    fn brings(&self) -> Option<usize> {
+        Some(self.text.len())
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<RoleInfo> {
         check_policy_name(&self.name)?;
         let tenant = keyring.tenant_meant(caller, &self.tenant)?;
@@ -51,6 +55,10 @@ impl Run for PutRole<'_> {
 impl Run for GetRole<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::Role(&self.name)
+    }
+
+    fn given(answer: &Self::Answer) -> Option<usize> {
+        Some(answer.text.len())
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<RoleText> {

@@ -25,6 +25,10 @@ impl Run for Sign<'_> {
         Facts::payload(self.message.len()).within(&self.context)
     }
 
+    fn given(answer: &Self::Answer) -> Option<usize> {
+        Some(answer.signature.len())
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Signed> {
         let tenant = keyring.tenant(caller.tenant()?)?;
         let key = keyring.usable(&tenant, &self.name)?;

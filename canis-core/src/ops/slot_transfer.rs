@@ -28,6 +28,10 @@ impl Run for ImportToSlot<'_> {
         Resource::Token
     }
 
+    fn brings(&self) -> Option<usize> {
+        Some(self.material.len() + self.certificate.len())
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<SlotObjects> {
         // What is wrong with key and certificate is told before a PIN is tried.
         let Incoming { key, lone } = incoming(keyring, &self)?;
@@ -131,6 +135,10 @@ fn refuse_taken(keyring: &Keyring, user: &Caller, class: Class, id: &[u8]) -> Re
 impl Run for ExportFromSlot<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::Token
+    }
+
+    fn given(answer: &Self::Answer) -> Option<usize> {
+        Some(answer.der.len())
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<SlotObject> {

@@ -12,6 +12,10 @@ impl Run for WrappingKey {
         Resource::Keys
     }
 
+    fn given(answer: &Self::Answer) -> Option<usize> {
+        Some(answer.spki.len())
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<WrappingKeyInfo> {
         let tenant = keyring.tenant(caller.tenant()?)?;
         Ok(WrappingKeyInfo { spki: keyring.wrapping_key(&tenant)?.public_spki().to_vec() })

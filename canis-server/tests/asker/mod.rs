@@ -1,6 +1,8 @@
 //! Whoever asks for every operation of the table, as the examples of the documents do.
 #![allow(dead_code)] // Each test file uses its own part of it.
 
+pub(crate) mod http;
+
 use crate::harness::{Deployment, Shared};
 use crate::raw::Raw;
 use canis_client::Client;
