@@ -119,7 +119,8 @@ impl Writing {
     /// Ends them when everything is written; a disk that does not answer is not waited for.
     pub(crate) fn stop(self) {
         self.log.stop();
-        let _ = self.ended.recv_timeout(limits::AUDIT);
+        // The HSM may be asked about the last file, and about one that has waited for it.
+        let _ = self.ended.recv_timeout(limits::AUDIT + 2 * limits::ROOT_END);
         self.copiers.stop();
     }
 }

@@ -8,7 +8,7 @@ use crate::local::LocalListener;
 use crate::pool::Pool;
 use crate::service::Manager;
 use crate::tls::{ClientTrust, Tls};
-use crate::{http, limits, metrics, timer, unseal};
+use crate::{audit_signing, http, limits, metrics, timer, unseal};
 use canis_core::clock::SystemClock;
 use canis_core::datadir::{DataDir, IssuerSource, Span, StoreFlags, TlsConfig};
 use canis_core::root::HsmHelper;
@@ -69,6 +69,7 @@ pub fn run(options: Options) -> Result<()> {
     let check_rows_every = config.check_rows_every.map_or(limits::ROWS.1, Span::length);
     let source = config.root_source(options.root.flags())?;
     let anchors = Anchors::of(&core, source.as_ref(), anchor_every);
+    let signs = audit_signing::begin(&core, source.as_ref());
     if let Some(source) = source.clone() {
         core.configure_root(move || source.credential(&HsmHelper::this_program()));
     }
@@ -98,6 +99,8 @@ pub fn run(options: Options) -> Result<()> {
         let unsealing = tokio::spawn(unseal::run(Arc::clone(&core), source, loss, drained));
         let applications = Arc::clone(&server.applications);
         let anchoring = anchors.clone().map(|anchors| tokio::spawn(anchors.run()));
+        let signed = core.audit().filter(|_| signs).cloned();
+        let signing = signed.map(|log| tokio::spawn(audit_signing::run(log)));
         // What a process that was killed had deleted may stand in the log still.
         let left = Arc::clone(&core);
         drop(tokio::task::spawn_blocking(move || left.purge()));
@@ -110,9 +113,13 @@ pub fn run(options: Options) -> Result<()> {
         serve(server, Doors { listeners, http, metrics }, (signals, issuers), &drain).await;
         // Its helper process ends by itself when this process does; an HSM that hangs is not waited for.
         let _ = tokio::time::timeout(limits::ROOT_END, unsealing).await;
-        timers.iter().chain(&anchoring).for_each(tokio::task::JoinHandle::abort);
+        timers.iter().chain(&anchoring).chain(&signing).for_each(tokio::task::JoinHandle::abort);
         // The last seconds' counts; they are advisory, so that a full disk does not keep the server from stopping.
-        let _ = tokio::task::spawn_blocking(move || core.write_uses()).await;
+        let counted = Arc::clone(&core);
+        let _ = tokio::task::spawn_blocking(move || counted.write_uses()).await;
+        if signs {
+            audit_signing::last(core).await;
+        }
         if let Some(anchors) = anchors {
             anchors.last().await;
         }

@@ -10,6 +10,7 @@ pub mod args;
 mod asked_as;
 mod audit;
 mod audit_copy;
+mod audit_signing;
 mod batch;
 mod budget;
 pub mod check;

@@ -145,8 +145,10 @@ fn a_token_that_was_lost_is_set_up_anew() {
         }
         drop(shim.calls());
         shim.rule(&format!("C_Decrypt once {code}"));
-        site.start().unsealed().stop();
+        let server = site.start().unsealed();
+        // At its end it has the token sign the audit log, by another login.
         let calls = shim.calls();
+        server.stop();
         let count = |name: &str| calls.iter().filter(|call| *call == name).count();
         assert_eq!(
             (count("C_Initialize"), count("C_Login"), count("C_DecryptInit")),
@@ -207,9 +209,11 @@ fn the_helper_shows_no_pin_and_ends_with_its_program() {
     let helper = || children(server.pid()).first().copied();
     wait_until("the helper logs in", || shim.count("C_Login") > 0 && helper().is_some());
     let helper = PathBuf::from(format!("/proc/{}", helper().unwrap()));
+    // A child is the server's own image until it has begun the helper.
+    wait_until("the helper begins", || fs::read(helper.join("cmdline")).unwrap().ends_with(b"hsm-helper\0"));
     let shown =
         [fs::read(helper.join("cmdline")).unwrap(), fs::read(helper.join("environ")).unwrap()].concat();
-    assert!(String::from_utf8_lossy(&shown).contains("hsm-helper"));
+    assert!(String::from_utf8_lossy(&shown).contains("hsm-helper"), "{}", String::from_utf8_lossy(&shown));
     assert!(!shown.windows(SoftHsm::PIN.len()).any(|bytes| bytes == SoftHsm::PIN.as_bytes()));
     server.kill();
     wait_until("the helper is gone", || !helper.exists());

@@ -5,6 +5,7 @@ use super::keys::AuditKeys;
 use super::log::Log;
 use super::outbox::Audited;
 use super::settings::Settings;
+use super::signing::HsmKeys;
 use super::verify::{AuditReport, verify};
 use crate::caller::Caller;
 use crate::core::{Core, Resource};
@@ -107,7 +108,11 @@ impl Keyring {
             // What waits is to be found. If it cannot be written, what is there can be read all the same.
             let _ = log.flush();
         }
-        verify(&*self.store, &self.audit_keys()?, folder)
+        let check = |public: &[u8], digest: &[u8; 32], signature: &[u8]| {
+            self.is_signed_by_hsm(public, digest, signature)
+        };
+        let hsm = HsmKeys { store: self.store_id(), publics: self.audit_hsm_keys()?, check: &check };
+        verify(&*self.store, &self.audit_keys()?, &hsm, folder)
     }
 
     /// From now on lines have a key; also when the store is sealed again, so that what is asked then is vouched for.

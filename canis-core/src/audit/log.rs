@@ -7,6 +7,7 @@ use super::keys::AuditKeys;
 use super::line::Line;
 use super::queue::Queue;
 use super::settings::{Failure, Scope, Settings};
+use super::signing::Signer;
 use super::writer::{Place, Writer, own_line};
 use crate::clock::Clock;
 use crate::crypto::Provider;
@@ -44,6 +45,8 @@ pub struct Log {
     crowded: AtomicBool,
     watcher: OnceLock<Box<dyn Fn() + Send + Sync>>,
     copies: OnceLock<Arc<dyn Copies>>,
+    /// What has an HSM sign files, too.
+    pub(super) signer: OnceLock<Box<Signer>>,
     /// Whether it was looked for what others have left.
     looked: AtomicBool,
 }
@@ -73,6 +76,7 @@ impl Log {
             crowded: AtomicBool::new(false),
             watcher: OnceLock::new(),
             copies: OnceLock::new(),
+            signer: OnceLock::new(),
             looked: AtomicBool::new(false),
         })
     }
@@ -329,8 +333,12 @@ impl Log {
     /// # Errors
     /// As [`Log::flush`].
     pub fn end(&self) -> Result<()> {
+        // What failed stands in the last line.
+        let _ = self.sign_ended();
         self.flush()?;
-        self.writer().end(self)
+        let last = self.writer().as_it_is();
+        let by_hsm = last.and_then(|last| Some((last, self.ask_hsm(last)?)));
+        self.writer().end(self, by_hsm)
     }
 
     /// Says that nothing can be written, for this reason.

@@ -21,10 +21,12 @@ mod read;
 mod recover;
 mod search;
 mod settings;
+mod signing;
 mod stream;
 mod verify;
 mod writer;
 
+pub use crate::keyring::audit_key::HsmSignature;
 pub use call::Open;
 pub(crate) use call::{Recorder, note_number, note_rule, note_text, note_use, part};
 pub use copies::Copies;

@@ -4,6 +4,7 @@ use super::chain::{Chain, push_hex};
 use super::files::parse_name;
 use super::head::Head;
 use super::keys::AuditKeys;
+use super::signing::{Ended, HsmKeys, Signatures};
 use canis_proto::{Error, ErrorCode, Id, Result};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -41,6 +42,14 @@ pub(super) struct Found {
     pub(super) broken: Option<Broken>,
     /// What is no fault, but worth knowing.
     pub(super) notes: Vec<String>,
+    pub(super) signatures: Signatures,
+}
+
+/// What the log of a store is read by.
+pub(super) struct Reader<'a> {
+    pub(super) keys: Option<&'a AuditKeys>,
+    /// The keys of its HSMs; `None` where it is another one's business what they have signed.
+    pub(super) hsm: Option<&'a HsmKeys<'a>>,
 }
 
 /// Every file of the folder, by writer and number.
@@ -63,7 +72,8 @@ pub(super) fn files(folder: &Path) -> Result<BTreeMap<Id, BTreeMap<u32, PathBuf>
 
 /// Reads the files of one writer, and compares them with what the store knows. `see` gets every line that is right.
 pub(super) fn writer(
-    keys: Option<&AuditKeys>,
+    reader: &Reader<'_>,
+    writer: Id,
     files: &BTreeMap<u32, PathBuf>,
     head: Option<&Head>,
     mut see: impl FnMut(&[u8]),
@@ -78,7 +88,7 @@ pub(super) fn writer(
             return Ok(found);
         }
         found.files += 1;
-        if let Err(broken) = file(keys, path, head, &mut found, &mut see)? {
+        if let Err(broken) = file((reader, writer), path, head, &mut found, &mut see)? {
             found.broken = Some(broken);
             return Ok(found);
         }
@@ -113,7 +123,7 @@ fn ending(found: &Found, files: &BTreeMap<u32, PathBuf>, head: Option<&Head>) ->
 }
 
 fn file(
-    keys: Option<&AuditKeys>,
+    (Reader { keys, hsm }, writer): (&Reader<'_>, Id),
     path: &Path,
     head: Option<&Head>,
     found: &mut Found,
@@ -134,7 +144,7 @@ fn file(
             found.notes.push(format!("{}: line {number} was not finished", shown(path)));
             return Ok(Ok(()));
         };
-        if let Err(error) = found.chain.follow(keys, text) {
+        if let Err(error) = found.chain.follow(*keys, text) {
             return Ok(Err(broken(error.message)));
         }
         if let Some(head) = head
@@ -143,8 +153,18 @@ fn file(
         {
             return Ok(Err(broken("it is not the line that the store knows by this number".into())));
         }
-        if contains(text, b"\"op\":\"audit.close\"") && !is_signed(keys, text, &digest)? {
-            return Ok(Err(broken("it does not sign what stands before it".into())));
+        let (closes, signs) =
+            (contains(text, b"\"op\":\"audit.close\""), contains(text, b"\"op\":\"audit.sign\""));
+        if closes {
+            if !is_signed(*keys, text, &digest)? {
+                return Ok(Err(broken("it does not sign what stands before it".into())));
+            }
+            found.signatures.ended(Ended { file: found.files, sha256: digest.clone().finalize().into() });
+        }
+        if (closes || signs)
+            && let Err(why) = found.signatures.read(*hsm, text, writer, closes.then_some(found.files))
+        {
+            return Ok(Err(broken(why.to_owned())));
         }
         digest.update(&line);
         see(text);

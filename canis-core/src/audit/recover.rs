@@ -6,7 +6,7 @@ use super::head::Head;
 use super::keys::AuditKeys;
 use super::line::Line;
 use super::log::Log;
-use super::read::{self, Found};
+use super::read::{self, Found, Reader};
 use super::writer::own_line;
 use crate::store::{AuditHeadRow, OutboxRow};
 use canis_proto::{Id, Result};
@@ -50,7 +50,13 @@ impl Log {
     ) -> Result<()> {
         let head = Head::read(keys, row).ok();
         let mut written = BTreeSet::new();
-        let found = read::writer(Some(keys), files, head.as_ref(), |line| written.extend(change_of(line)))?;
+        let found = read::writer(
+            &Reader { keys: Some(keys), hsm: None },
+            row.writer,
+            files,
+            head.as_ref(),
+            |line| written.extend(change_of(line)),
+        )?;
         let mut lines: Vec<Line> = Vec::new();
         for lost in left.iter().filter(|lost| !written.contains(&lost.number)) {
             lines.push(recovered(keys, lost)?);

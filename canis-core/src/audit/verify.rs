@@ -2,8 +2,9 @@
 
 use super::head::Head;
 use super::keys::AuditKeys;
-use super::read::{self, Broken};
+use super::read::{self, Broken, Reader};
 use super::recover::is_of_host;
+use super::signing::HsmKeys;
 use crate::store::Store;
 use canis_proto::{Id, Result};
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +24,12 @@ pub struct AuditReport {
 }
 
 /// Reads the whole log.
-pub(crate) fn verify(store: &dyn Store, keys: &AuditKeys, folder: &Path) -> Result<AuditReport> {
+pub(crate) fn verify(
+    store: &dyn Store,
+    keys: &AuditKeys,
+    hsm: &HsmKeys<'_>,
+    folder: &Path,
+) -> Result<AuditReport> {
     // The store's rows first: what is written meanwhile is more than they say, never less.
     let (mut heads, mut report) = heads(store, keys)?;
     let files = read::files(folder)?;
@@ -36,12 +42,17 @@ pub(crate) fn verify(store: &dyn Store, keys: &AuditKeys, folder: &Path) -> Resu
             format!("{others} writers of this store have their files on other hosts; verify them there");
         report.notes.push(note);
     }
+    let reader = Reader { keys: Some(keys), hsm: Some(hsm) };
+    let (mut by_hsm, mut by_store) = (0, 0);
     let writers: BTreeSet<Id> = heads.keys().chain(files.keys()).copied().collect();
     for writer in writers {
         let head = heads.get(&writer);
         let own: &BTreeMap<u32, PathBuf> = files.get(&writer).unwrap_or(&none);
         let mut lines = 0;
-        let found = read::writer(Some(keys), own, head, |_| lines += 1)?;
+        let found = read::writer(&reader, writer, own, head, |_| lines += 1)?;
+        let counts = found.signatures.counts();
+        by_hsm += counts.0;
+        by_store += counts.1;
         report.files += own.len() as u64;
         report.lines += lines;
         report.notes.extend(found.notes);
@@ -57,7 +68,20 @@ pub(crate) fn verify(store: &dyn Store, keys: &AuditKeys, folder: &Path) -> Resu
             false => broken,
         }));
     }
+    report.notes.extend(told_signers(by_hsm, by_store));
     Ok(report)
+}
+
+/// Whose keys have signed the files that were ended.
+fn told_signers(by_hsm: u64, by_store: u64) -> Option<String> {
+    match (by_hsm, by_store) {
+        (0, 0) => None,
+        (0, files) => Some(format!("{files} files that were ended are signed by the store's own key")),
+        (files, 0) => Some(format!("{files} files that were ended are signed by the HSM")),
+        (hsm, store) => Some(format!(
+            "{hsm} files that were ended are signed by the HSM, {store} by the store's own key alone"
+        )),
+    }
 }
 
 fn heads(store: &dyn Store, keys: &AuditKeys) -> Result<(BTreeMap<Id, Head>, AuditReport)> {

@@ -8,6 +8,7 @@ use super::line::Line;
 use super::log::{Log, SEAL_MICROS};
 use super::queue::Queue;
 use super::settings::Sync;
+use super::signing::{ByHsm, Ended, WAITING, told};
 use crate::caller::Caller;
 use crate::clock::Clock;
 use crate::core::Resource;
@@ -52,6 +53,8 @@ pub(super) struct Writer {
     sealed: Option<(u64, i64)>,
     /// Since when the store cannot be told.
     untold: Option<i64>,
+    /// Files that were ended and that an HSM is to sign.
+    pub(super) unsigned: Vec<Ended>,
     out: Vec<u8>,
 }
 
@@ -87,7 +90,7 @@ impl Writer {
             if segment.is_gone() {
                 self.segment = None;
             } else if segment.is_full(log.settings.rotation, now) {
-                self.close(log)?;
+                self.close(log, None)?;
                 self.out.clear();
                 chain = self.chain;
             }
@@ -159,8 +162,13 @@ impl Writer {
         chain.append(log.keys(), &line.end::<()>(&Ok(()), now).body, &mut self.out)
     }
 
-    /// Ends the file with a line that signs it.
-    fn close(&mut self, log: &Log) -> Result<()> {
+    /// The file that is written now, as if it were ended here.
+    pub(super) fn as_it_is(&self) -> Option<Ended> {
+        self.segment.as_ref().map(|segment| Ended { file: self.files, sha256: segment.digest() })
+    }
+
+    /// Ends the file with a line that signs it; by the HSM, too, if that was asked about the file as it is.
+    fn close(&mut self, log: &Log, by_hsm: Option<ByHsm>) -> Result<()> {
         let Some(segment) = &self.segment else { return Ok(()) };
         self.out.clear();
         let (mut chain, digest) = (self.chain, segment.digest());
@@ -169,6 +177,13 @@ impl Writer {
         if let Some(keys) = log.keys() {
             line.hex("signature", &keys.sign(&digest)?);
         }
+        let ended = Ended { file: self.files, sha256: digest };
+        match by_hsm.filter(|(asked, _)| *asked == ended) {
+            Some((_, Ok(signed))) => told(&mut line, &signed),
+            Some((_, Err(refusal))) => line.text("hsm_away", &refusal.message),
+            None if log.signer.get().is_some() && self.unsigned.len() < WAITING => self.unsigned.push(ended),
+            None => {}
+        }
         chain.append(log.keys(), &line.end::<()>(&Ok(()), log.now()).body, &mut self.out)?;
         self.append_to(log, chain, true)?;
         self.segment = None;
@@ -176,11 +191,11 @@ impl Writer {
     }
 
     /// Ends the chain.
-    pub(super) fn end(&mut self, log: &Log) -> Result<()> {
+    pub(super) fn end(&mut self, log: &Log, by_hsm: Option<ByHsm>) -> Result<()> {
         if self.segment.is_none() {
             return Ok(());
         }
-        self.close(log)?;
+        self.close(log, by_hsm)?;
         self.seal(log, true)
     }
 

@@ -27,6 +27,7 @@ pub(crate) mod accumulator;
 mod anchor;
 pub(crate) mod approval;
 pub(crate) mod approval_record;
+pub(crate) mod audit_key;
 pub(crate) mod backups;
 mod brought;
 pub(crate) mod change;

@@ -5,6 +5,7 @@ use canis_proto::{Id, Result};
 use std::path::PathBuf;
 
 mod anchor;
+mod audit_key;
 mod hsm;
 mod keyfile;
 mod loss;
@@ -14,6 +15,7 @@ mod shares;
 mod slot;
 
 pub(crate) use anchor::AnchorPlace;
+pub(crate) use audit_key::AuditToken;
 pub use hsm::{
     HsmFigures, HsmHelper, Probe, TokenName, Verdict, WrapMechanism, hsm_figures, probe, serve as serve_hsm,
 };

@@ -95,6 +95,7 @@ impl Libraries {
             }
             Work::ReadAnchors(label) => return anchor::read(session, &name, label),
             Work::WriteAnchor(new) => return new.write(session, &name).map(|()| SecretBytes::zeroed(0)),
+            Work::Sign(asked) => return asked.sign(session, &name),
             _ => request.mechanism.ok_or_else(|| Error::invalid("a mechanism is missing"))?,
         };
         let wrapping = Wrapping { session, name: &name, mechanism, context: &request.context };
@@ -104,7 +105,7 @@ impl Libraries {
                 wrapping.wrap(key::both(session, &name, mechanism)?, secret).map(SecretBytes::taken_from)
             }
             Work::Unwrap(wrapped) => wrapping.unwrap(key::existing(session, &name, mechanism)?, wrapped),
-            Work::Probe | Work::Choose | Work::ReadAnchors(_) | Work::WriteAnchor(_) => {
+            Work::Probe | Work::Choose | Work::ReadAnchors(_) | Work::WriteAnchor(_) | Work::Sign(_) => {
                 Err(Error::internal("answered before").into())
             }
         }

@@ -11,6 +11,7 @@ mod mechanism;
 mod probe;
 mod root;
 mod serve;
+mod signing;
 mod token;
 mod wire;
 mod wrap;
@@ -25,3 +26,4 @@ pub use token::TokenName;
 
 pub(super) use anchor::NewAnchor;
 pub(super) use root::{HsmRoot, KIND, Token};
+pub(super) use signing::ToSign;

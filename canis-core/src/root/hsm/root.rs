@@ -8,6 +8,7 @@ use super::anchor::{self, NewAnchor};
 use super::helper::HsmHelper;
 use super::mechanism::WrapMechanism;
 use super::probe::Probe;
+use super::signing::{SignedInside, ToSign};
 use super::token::TokenName;
 use super::wire::{Request, Work};
 use crate::crypto::Provider;
@@ -56,6 +57,11 @@ impl Token<'_> {
     /// Writes such an object in place of others.
     pub(in crate::root) fn write_anchor(&self, new: NewAnchor) -> Result<()> {
         self.ask(Work::WriteAnchor(new), None, &[]).map(drop)
+    }
+
+    /// Signs by a key of the token, which is made if it is not there.
+    pub(in crate::root) fn sign(&self, asked: ToSign) -> Result<SignedInside> {
+        SignedInside::decode(self.ask(Work::Sign(asked), None, &[])?.expose())
     }
 
     fn ask(&self, work: Work, mechanism: Option<WrapMechanism>, context: &[u8]) -> Result<SecretBytes> {

@@ -3,6 +3,7 @@
 
 use super::anchor::NewAnchor;
 use super::mechanism::WrapMechanism;
+use super::signing::ToSign;
 use crate::secret::SecretBytes;
 use canis_proto::fields::Fields;
 use canis_proto::value::Map;
@@ -15,7 +16,7 @@ use zeroize::Zeroizing;
 const LONGEST: usize = 64 * 1024;
 
 /// The number of this protocol. Program and helper come from one package.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// What the helper is asked to do with a token.
 pub(super) enum Work {
@@ -33,12 +34,14 @@ pub(super) enum Work {
     ReadAnchors(String),
     /// Write a data object in place of others.
     WriteAnchor(NewAnchor),
+    /// Sign by a key of the token, which is made if it is not there.
+    Sign(ToSign),
 }
 
 impl Work {
     /// Whether a key may be made for it, which takes an HSM its time.
     pub(super) fn makes_keys(&self) -> bool {
-        matches!(self, Work::Probe | Work::Choose | Work::EnsureKey)
+        matches!(self, Work::Probe | Work::Choose | Work::EnsureKey | Work::Sign(_))
     }
 }
 
@@ -69,6 +72,7 @@ impl Request {
             Work::Unwrap(wrapped) => ("unwrap", wrapped.into()),
             Work::ReadAnchors(label) => ("read-anchors", label.as_bytes().into()),
             Work::WriteAnchor(anchor) => ("write-anchor", anchor.encode().into()),
+            Work::Sign(asked) => ("sign", asked.encode().into()),
         };
         let map = Map::new()
             .with("do", name)
@@ -101,6 +105,7 @@ impl Request {
                 "unwrap" => Work::Unwrap(fields.required("data")?),
                 "read-anchors" => Work::ReadAnchors(label(fields.required("data")?)?),
                 "write-anchor" => Work::WriteAnchor(NewAnchor::decode(&fields.required::<Vec<u8>>("data")?)?),
+                "sign" => Work::Sign(ToSign::decode(&fields.required::<Vec<u8>>("data")?)?),
                 _ => return Err(broken()),
             },
         };
