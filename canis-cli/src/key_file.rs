@@ -19,6 +19,7 @@ pub(crate) struct Wanted {
     allow_plaintext_backup: Option<bool>,
     min_decryption_version: Option<u32>,
     min_encryption_version: Option<u32>,
+    approvals: Option<u32>,
     rotation: Option<Rotation>,
 }
 
@@ -123,6 +124,7 @@ impl Wanted {
             allow_plaintext_backup: self.allow_plaintext_backup,
             interval: self.interval()?,
             retain_versions: self.retained(),
+            approvals: self.approvals,
             ..UpdateKey::new(self.name.as_str())
         })
     }

@@ -303,6 +303,28 @@ fn apply() {
     assert_eq!(json(&shared, &["key", "show", "life/apply/a"])["rotation"]["interval"], "1w");
 }
 
+/// R30: how many others have to approve is a key's configuration, too; to lower it waits for them, and a dry run asks nobody.
+#[test]
+fn apply_takes_approvals() {
+    let shared = shared();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keys.yaml");
+    let apply = |approvals: u32, more: &[&str]| {
+        let text = format!("name: guarded/applied\ntype: aes256-gcm\napprovals: {approvals}\n");
+        std::fs::write(&file, text).unwrap();
+        shared.canis(&[&["key", "apply", "-f", file.to_str().unwrap()], more].concat())
+    };
+    assert!(stdout(&apply(2, &[])).contains("guarded/applied created"));
+    assert_eq!(json(&shared, &["key", "show", "guarded/applied"])["approvals"], 2);
+    assert_eq!(stdout(&apply(2, &[])), "guarded/applied unchanged\n");
+    assert!(stdout(&apply(0, &["--dry-run"])).contains("~ approvals: 2 -> 0"));
+    let waiting = || json(&shared, &["approval", "list", "--waiting"]).as_array().unwrap().len();
+    assert_eq!(waiting(), 0);
+    assert!(failure(&apply(0, &[]), 3).contains("approval_required"));
+    assert_eq!(waiting(), 1);
+    assert_eq!(json(&shared, &["key", "show", "guarded/applied"])["approvals"], 2);
+}
+
 /// R30: a dry run foresees every refusal, with the key's name; what cannot be applied whole is not applied at all.
 #[test]
 fn apply_is_all_or_nothing() {

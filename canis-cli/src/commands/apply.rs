@@ -110,6 +110,7 @@ fn differences(key: &KeyInfo, wanted: &UpdateKey<'_>) -> Vec<(&'static str, Stri
         field("deletion_allowed", &key.deletion_allowed, wanted.deletion_allowed.as_ref()),
         field("exportable", &key.exportable, wanted.exportable.as_ref()),
         field("allow_plaintext_backup", &key.allow_plaintext_backup, wanted.allow_plaintext_backup.as_ref()),
+        field("approvals", &key.approvals.unwrap_or_default(), wanted.approvals.as_ref()),
         field("rotation.interval", &key.interval, wanted.interval.as_ref()),
         field("rotation.retain_versions", &key.retain_versions, wanted.retain_versions.as_ref()),
     ];
@@ -123,12 +124,12 @@ impl Step<'_> {
 
     /// What is asked of the server.
     fn items(&self) -> Vec<Map<'_>> {
-        let UpdateKey { min_decryption_version, min_encryption_version, .. } = &self.configuration;
+        let UpdateKey { min_decryption_version, min_encryption_version, approvals, .. } = &self.configuration;
         match self.action {
             Action::Nothing => Vec::new(),
             Action::Change => vec![item(&self.configuration)],
-            // Limits of versions are the one thing that a key does not get when it is made.
-            Action::Create if min_decryption_version.or(*min_encryption_version).is_some() => {
+            // Limits of versions, and approvals, are what a key does not get when it is made.
+            Action::Create if min_decryption_version.or(*min_encryption_version).or(*approvals).is_some() => {
                 vec![item(&self.creation), item(&self.configuration)]
             }
             Action::Create => vec![item(&self.creation)],
@@ -151,6 +152,8 @@ fn rehearse(client: &mut Client, steps: &[&Step<'_>]) -> Result<()> {
     for step in steps {
         match ask(client, &[step], true) {
             Ok(()) => {}
+            // What is tried only asks nobody: the request for it is made when it is to be done.
+            Err(error) if error.code == ErrorCode::ApprovalRequired => {}
             Err(error) if error.code == ErrorCode::Unavailable => return Err(error),
             Err(error) => refused.push((step.name(), error)),
         }
