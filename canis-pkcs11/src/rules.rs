@@ -139,7 +139,6 @@ rules! {
     CKA_KEY_TYPE: KEY, ANY, Number, Both, Never, Open;
     CKA_LOCAL: KEY, ANY, Bool, Never, Never, Open;
     CKA_KEY_GEN_MECHANISM: KEY, ANY, Number, Never, Never, Open;
-    CKA_OBJECT_VALIDATION_FLAGS: KEY, ANY, Number, Never, Never, Open;
     CKA_ALLOWED_MECHANISMS: KEY, ANY, Mechanisms, Both, Never, Open;
     CKA_WRAP_TEMPLATE: PUBLIC | SECRET, ANY, Template, Both, Never, Open;
     CKA_UNWRAP_TEMPLATE: OWN, ANY, Template, Both, Never, Open;

@@ -21,7 +21,6 @@ numbers! {
     }
     CK_ATTRIBUTE_TYPE {
         CKA_PARAMETER_SET = 0x061d;
-        CKA_OBJECT_VALIDATION_FLAGS = 0x061e;
         CKA_SEED = 0x0637;
     }
     CK_MECHANISM_TYPE {
