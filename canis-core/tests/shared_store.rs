@@ -77,7 +77,7 @@ impl Shared {
     /// Waits until so many transactions wait for a lock.
     fn until_waiting(&self, transactions: usize) {
         let waiting = || self.postgres.shows("SELECT count(*) FROM pg_locks WHERE NOT granted");
-        let end = Instant::now() + Duration::from_secs(20);
+        let end = Instant::now() + Duration::from_secs(60);
         while waiting() != format!("{transactions}\n") {
             assert!(Instant::now() < end, "nobody waits");
             std::thread::sleep(Duration::from_millis(5));

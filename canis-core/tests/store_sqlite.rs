@@ -7,7 +7,7 @@ use canis_proto::{ErrorCode, Id};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn meta(name: &str, revision: u64) -> Change {
     Change::Put(Row::Meta(MetaRow { name: name.into(), revision, body: vec![1] }))
@@ -71,12 +71,16 @@ fn other_writers_are_seen_at_once() {
 #[test]
 fn a_commit_without_the_page_is_seen_within_a_second() {
     let (_dir, path) = fresh();
+    let begun = Instant::now();
     let store = SqliteStore::open(&path).unwrap();
     let generation = store.generation();
     let foreign = rusqlite::Connection::open(&path).unwrap();
     foreign.execute("INSERT INTO meta VALUES ('x', 1, x'00')", []).unwrap();
     store.poll().unwrap();
-    assert_eq!(store.generation(), generation, "the page alone cannot know");
+    let seen = store.generation();
+    // The store's own clock is some milliseconds behind.
+    let asked = begun.elapsed() > Duration::from_millis(900);
+    assert!(seen == generation || asked, "the page alone cannot know");
     std::thread::sleep(Duration::from_millis(1100));
     store.poll().unwrap();
     assert!(store.generation() > generation);

