@@ -69,6 +69,11 @@ pub trait Run: Operation {
         true
     }
 
+    /// The version or revision that the answer gives, where [`Intent::fixing`] says which one was approved.
+    fn fixed(_: &Self::Answer) -> Option<u64> {
+        None
+    }
+
     /// Runs it. The caller has been allowed to.
     ///
     /// # Errors
@@ -231,14 +236,6 @@ impl Core {
     /// `unauthenticated`, alike for every kind of what is not good; `sealed`.
     pub fn recognise(&self, presented: &Presented<'_>) -> Result<Caller> {
         self.keyring.rereading(|| self.keyring.recognise(presented))
-    }
-
-    /// A number that grows whenever a credential was made or revoked, or what it may was changed, by this process or by
-    /// another server on the same database: who has authenticated somebody before
-    /// does it again when it has changed. Costs one load.
-    #[must_use]
-    pub fn credentials_moment(&self) -> u64 {
-        self.keyring.credentials_moment()
     }
 
     /// Whoever administers the host: everything in the tenant that `canis init` made. The server says who that is.

@@ -25,9 +25,11 @@ impl OperationId {
                 | O::WrapKey
                 | O::ExportObject
                 | O::CopyObject
+                | O::DeriveKey
                 | O::CreateBackup
                 | O::UpdateKey
                 | O::DestroyKey
+                | O::PutEntry
                 | O::DeleteEntry
                 | O::DestroyObject
                 | O::DeleteSlot

@@ -91,7 +91,7 @@ impl Keyring {
         if !R::ID.takes_approvals() || caller.proof() == Proof::Own {
             return request.run(self, caller);
         }
-        let Some(done) = self.approved(caller, &request)? else { return request.run(self, caller) };
+        let Some((done, fixed)) = self.approved(caller, &request)? else { return request.run(self, caller) };
         if matches!(R::ID, OperationId::RotateRootKey | OperationId::DeleteSlot | OperationId::DeleteToken) {
             // The request's own row is sealed anew by it, or goes with its tenant.
             self.store.commit(&[Change::Put(done)])?;
@@ -99,6 +99,10 @@ impl Keyring {
         }
         let (answer, left) = spending(done, || request.run(self, caller));
         let answer = answer?;
+        // Somebody may have made another version between the look at what was approved and the work.
+        if fixed.is_some() && R::gives(&answer) && R::fixed(&answer) != fixed {
+            return Err(changed_meanwhile());
+        }
         if let Some(done) = left.filter(|_| R::gives(&answer)) {
             self.store.commit(&[Change::Put(done)]).map_err(|error| match error.code {
                 ErrorCode::Conflict => changed_meanwhile(),
@@ -108,8 +112,9 @@ impl Keyring {
         Ok(answer)
     }
 
-    /// What marks the request as done that enough have approved; `None` if nobody has to.
-    fn approved<R: Run>(&self, caller: &Caller, request: &R) -> Result<Option<Row>> {
+    /// What marks the request as done that enough have approved, and the version or revision that they mean; `None` if nobody
+    /// has to.
+    fn approved<R: Run>(&self, caller: &Caller, request: &R) -> Result<Option<(Row, Option<u64>)>> {
         let Some(intent) = request.intent(self, caller)? else { return Ok(None) };
         let asked =
             intent.tenant.map_or_else(|| self.asked_tenant(caller, R::ID), |tenant| Ok(Some(tenant)))?;
@@ -134,7 +139,8 @@ impl Keyring {
                 let given = self.given(tenant, &found.record)?;
                 note_text("approval", &found.id());
                 if demands.iter().all(|demand| satisfied(demand, &given)) {
-                    return self.settled_row(found, Outcome::Executed, now).map(Some);
+                    let done = self.settled_row(found, Outcome::Executed, now)?;
+                    return Ok(Some((done, intent.fixed)));
                 }
                 (found.id().to_owned(), given.len())
             }

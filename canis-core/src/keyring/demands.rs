@@ -13,7 +13,7 @@ impl Keyring {
     ///
     /// # Errors
     /// `store_format` for a policy that this CANIS does not understand, for it may demand something.
-    pub(super) fn demanded(&self, tenant: Id, capability: Capability, path: &[u8]) -> Result<Vec<Demand>> {
+    pub(crate) fn demanded(&self, tenant: Id, capability: Capability, path: &[u8]) -> Result<Vec<Demand>> {
         let policies = self.demanding(tenant)?;
         Ok(policies.iter().flat_map(|policy| policy.demands(capability, path).cloned()).collect())
     }

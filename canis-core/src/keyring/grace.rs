@@ -34,6 +34,14 @@ impl Keyring {
 }
 
 impl Core {
+    /// A number that grows whenever a credential was made or revoked, or what it may was changed, by this process or by
+    /// another server on the same database: who has authenticated somebody before
+    /// does it again when it has changed. Costs one load.
+    #[must_use]
+    pub fn credentials_moment(&self) -> u64 {
+        self.keyring.credentials_moment()
+    }
+
     /// Whether a caller that was recognised at this moment of credentials is still to be taken for that: nothing has changed
     /// since, or others have changed what this server cannot read and need not heed yet. Costs a load where nothing has.
     #[must_use]

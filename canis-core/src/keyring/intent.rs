@@ -23,6 +23,8 @@ pub struct Intent {
     pub(crate) tenant: Option<Id>,
     /// The path that rules know it by, if that is not the operation's.
     pub(crate) path: Option<Vec<u8>>,
+    /// The version or revision that it gives.
+    pub(crate) fixed: Option<u64>,
 }
 
 impl Intent {
@@ -49,6 +51,7 @@ impl Intent {
             demands: Vec::new(),
             tenant: None,
             path: None,
+            fixed: None,
         }
     }
 
@@ -75,6 +78,12 @@ impl Intent {
         self
     }
 
+    /// The same giving this version or revision, whose name is `name`, and no other that is the current one by then.
+    pub(crate) fn fixing(self, name: &str, number: u64) -> Self {
+        let fixed = Intent { fixed: Some(number), ..self };
+        fixed.with(&[&number.to_be_bytes()]).telling(name, number.to_string())
+    }
+
     /// The same with these arguments besides.
     pub(crate) fn with(mut self, arguments: &[&[u8]]) -> Self {
         for part in arguments {
@@ -88,6 +97,12 @@ impl Intent {
     pub(crate) fn telling(mut self, name: &str, value: impl Into<String>) -> Self {
         self.told.push((name.to_owned(), value.into()));
         self
+    }
+
+    /// The same, telling people the hash of these bytes.
+    pub(crate) fn telling_bytes(self, name: &str, bytes: &[u8]) -> Self {
+        let value = shown(&Value::from(bytes.to_vec())).unwrap_or_default();
+        self.telling(name, value)
     }
 
     /// SHA-256 of it, of what else says what it is, and of all their lengths.

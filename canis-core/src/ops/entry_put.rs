@@ -26,6 +26,17 @@ impl Run for PutEntry<'_> {
         Some(self.public_key.len() + self.private_key.len())
     }
 
+    /// Over what is there: that is changed, and its private half destroyed.
+    fn intent(&self, keyring: &Keyring, caller: &Caller) -> Result<Option<Intent>> {
+        let id = EntryId::parse(&self.id)?;
+        let tenant = keyring.tenant(caller.tenant()?)?;
+        let Some(old) = keyring.entry_if_there(&tenant, id.as_str())? else { return Ok(None) };
+        expect(&id, Some(&old), self.revision)?;
+        let mut intent = Intent::of(Capability::Update, self, &["id", "name", "public_key", "generate"]);
+        intent.demands = keyring.demanded(tenant.id, Capability::Delete, &self.resource().path())?;
+        Ok(Some(intent.bound_to(old.row.id)))
+    }
+
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<EntryInfo> {
         let id = EntryId::parse(&self.id)?;
         bounded("the name", self.name.len(), MAX_ENTRY_NAME)?;

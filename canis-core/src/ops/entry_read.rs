@@ -26,9 +26,12 @@ impl Run for GetEntry<'_> {
         }
         let id = EntryId::parse(&self.id)?;
         let entry = keyring.entry(&*keyring.tenant(caller.tenant()?)?, id.as_str())?;
-        let revision = entry.info().revision;
         let intent = Intent::of(Capability::Export, self, &["id"]).bound_to(entry.row.id);
-        Ok(Some(intent.with(&[&revision.to_be_bytes()]).telling("revision", revision.to_string())))
+        Ok(Some(intent.fixing("revision", entry.info().revision)))
+    }
+
+    fn fixed(answer: &Entry) -> Option<u64> {
+        Some(answer.revision)
     }
 
     fn given(answer: &Self::Answer) -> Option<usize> {

@@ -37,8 +37,12 @@ impl Run for ExportKey<'_> {
         let version = if self.version == 0 { key.record.current_version } else { self.version };
         let told = ["name", "format", "wrapping_key", "wrapping_public_key"];
         let intent = Intent::of(Capability::Export, self, &told).bound_to(key.id);
-        let intent = intent.with(&[&version.to_be_bytes()]).telling("version", version.to_string());
-        Ok(Some(intent.by_at_least(key.record.approvals)))
+        let intent = keyring.naming_wrapper(caller, &tenant, self, intent)?;
+        Ok(Some(intent.fixing("version", version.into()).by_at_least(key.record.approvals)))
+    }
+
+    fn fixed(answer: &ExportedKey) -> Option<u64> {
+        Some(answer.version.into())
     }
 
     fn given(answer: &Self::Answer) -> Option<usize> {
@@ -148,6 +152,30 @@ fn written(
 }
 
 impl Keyring {
+    /// An export that is bound to the key that wraps, not to its name: to its version, and by that to its value.
+    fn naming_wrapper(
+        &self,
+        caller: &Caller,
+        tenant: &OpenTenant,
+        request: &ExportKey<'_>,
+        intent: Intent,
+    ) -> Result<Intent> {
+        if request.wrapping_key.is_empty() {
+            return Ok(intent);
+        }
+        let resource = Resource::Key(&request.wrapping_key);
+        self.require_by_policy(caller, Capability::Encrypt, resource)?;
+        let wrapper = self.key(tenant, &request.wrapping_key)?;
+        let version = wrapper.record.current_version;
+        let intent = intent.with(&[&wrapper.id.0, &version.to_be_bytes()]);
+        let intent = intent.telling("wrapping_key_version", version.to_string());
+        if !wrapper.kind.is_asymmetric() {
+            return Ok(intent);
+        }
+        let ready = self.ready(tenant, &wrapper, version)?;
+        Ok(intent.telling_bytes("wrapping_key_public", ready.spki()?))
+    }
+
     fn wrapped_for(
         &self,
         tenant: &OpenTenant,

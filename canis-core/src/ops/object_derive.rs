@@ -6,10 +6,12 @@ use super::object_keep::{Heritage, NewKey, Origin, no_facts, require_fit};
 use crate::caller::Caller;
 use crate::core::{Facts, Resource, Run};
 use crate::keyring::Keyring;
+use crate::keyring::intent::Intent;
 use crate::object::{
     Class, Content, CreateObject, Derivation, DeriveKey, DerivePassword, Derived, KeyFacts, MAX_SECRET,
 };
 use crate::secret::SecretBytes;
+use canis_proto::message::WireRequest;
 use canis_proto::{Capability, Error, ErrorCode, Family, Id, KeyType, Result};
 
 /// CKA_VALUE, of a data object.
@@ -21,6 +23,31 @@ const MOST_ITERATIONS: u32 = 10_000_000;
 impl Run for DeriveKey<'_> {
     fn resource(&self) -> Resource<'_> {
         Resource::Object(self.base)
+    }
+
+    /// A value that stands in what is derived has left its key: what is derived asks nobody.
+    fn intent(&self, keyring: &Keyring, caller: &Caller) -> Result<Option<Intent>> {
+        if !self.how.moves_value() {
+            return Ok(None);
+        }
+        let mut both: Option<Intent> = None;
+        for base in [Some(self.base), self.how.other_base()].into_iter().flatten() {
+            let Some(one) = keyring.intent_on(caller, base, Capability::Export)? else { continue };
+            let path = keyring.path_of(caller, Resource::Object(base))?;
+            both = Some(match both {
+                None => one.at(path),
+                Some(mut first) => {
+                    first.told.extend(one.told);
+                    first.demands.extend(one.demands);
+                    first.demands.extend(keyring.demanded(caller.tenant()?, Capability::Export, &path)?);
+                    first
+                }
+            });
+        }
+        // Which session it is for says nothing; that it is for one does.
+        let mut asked = self.to_map();
+        let of_session = asked.take("session").is_some();
+        Ok(both.map(|intent| intent.with(&[&asked.encode(), &[of_session.into()]])))
     }
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<Id> {

@@ -29,7 +29,13 @@ impl Run for WrapKey<'_> {
         let label = String::from_utf8_lossy(&by.content.label).into_owned();
         let mechanisms: Vec<u8> = self.how.mechanisms().iter().flat_map(|one| one.to_be_bytes()).collect();
         let intent = intent.with(&[&self.wrapper.0, &mechanisms]);
-        Ok(Some(intent.telling("wrapping_object", self.wrapper.to_string()).telling("wrapping_label", label)))
+        let intent = intent.telling("wrapping_object", self.wrapper.to_string());
+        let intent = intent.telling("wrapping_label", label);
+        // The label is whatever somebody has called it.
+        Ok(Some(match by.content.key.as_ref().filter(|facts| !facts.spki.is_empty()) {
+            Some(facts) => intent.telling_bytes("wrapping_key_public", &facts.spki),
+            None => intent,
+        }))
     }
 
     /// Who only asks how long it will be has not got it.

@@ -15,7 +15,7 @@ use crate::store::{Change, ObjectQuery};
 use canis_proto::answer::Rotated;
 use canis_proto::message::RotateKey;
 use canis_proto::text::MAX_VERSION;
-use canis_proto::{Error, ErrorCode, KeyState, KeyType, Result};
+use canis_proto::{Capability, Error, ErrorCode, KeyState, KeyType, Result};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -36,7 +36,8 @@ impl Run for RotateKey<'_> {
         if self.preview {
             let key = find()?;
             refuse_rotation(&key)?;
-            return Ok(answer(&key.record, key.record.current_version + 1, retired_by_rotation(&key.record)));
+            let retires = keyring.retired_by_rotation(&tenant, &key)?;
+            return Ok(answer(&key.record, key.record.current_version + 1, retires));
         }
         let done = keyring.rotate(&tenant, find, |_| true)?;
         let Rotation { key, retired } = done.ok_or_else(|| Error::internal("a rotation was not wanted"))?;
@@ -74,16 +75,6 @@ pub(super) fn refuse_version(key: &Key) -> Result<()> {
         ));
     }
     Ok(())
-}
-
-/// The versions whose material the next rotation destroys. A key that must not be destroyed keeps them all.
-fn retired_by_rotation(record: &KeyRecord) -> Range<u32> {
-    let oldest = record.oldest_version;
-    match record.retain_versions {
-        0 => oldest..oldest,
-        _ if !record.deletion_allowed => oldest..oldest,
-        retained => oldest..oldest.max((record.current_version + 2).saturating_sub(retained)),
-    }
 }
 
 /// Material that becomes the next version.
@@ -136,8 +127,9 @@ impl Keyring {
             if !fits(key)? {
                 return Ok(key.record.clone().into());
             }
-            retired = Some(retired_by_rotation(&key.record));
-            self.rotation(tenant, key, next)
+            let retires = self.retired_by_rotation(tenant, key)?;
+            retired = Some(retires.clone());
+            self.rotation(tenant, key, next, retires)
         })?;
         if retired.as_ref().is_some_and(|range| !range.is_empty()) {
             self.forget_keys();
@@ -155,9 +147,29 @@ impl Keyring {
         NewMaterial::draw(self.provider, key.kind, value)
     }
 
-    fn rotation(&self, tenant: &OpenTenant, key: &Key, next: &NextVersion) -> Result<KeyChange> {
+    /// The versions whose material the next rotation destroys. A key that must not be destroyed keeps them all, and so does
+    /// one whose destruction others have to approve: nobody has been asked.
+    fn retired_by_rotation(&self, tenant: &OpenTenant, key: &Key) -> Result<Range<u32>> {
+        let KeyRecord { oldest_version: oldest, retain_versions: retained, .. } = key.record;
+        let none = oldest..oldest;
+        if retained == 0 || !key.record.deletion_allowed || key.record.approvals > 0 {
+            return Ok(none);
+        }
+        let path = Resource::Key(&key.record.name).path();
+        if !self.demanded(tenant.id, Capability::Delete, &path)?.is_empty() {
+            return Ok(none);
+        }
+        Ok(oldest..oldest.max((key.record.current_version + 2).saturating_sub(retained)))
+    }
+
+    fn rotation(
+        &self,
+        tenant: &OpenTenant,
+        key: &Key,
+        next: &NextVersion,
+        retires: Range<u32>,
+    ) -> Result<KeyChange> {
         let (old, now) = (&key.record, self.clock.now_micros());
-        let retires = retired_by_rotation(old);
         let version = old.current_version + 1;
         let mut record = KeyRecord { current_version: version, oldest_version: retires.end, ..old.clone() };
         record.rotated_at(now);
