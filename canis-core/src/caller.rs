@@ -30,6 +30,8 @@ pub struct Caller {
     max_payload: Option<u64>,
     /// By which roles it came in, if by such.
     admission: Option<Arc<Admission>>,
+    /// When its credential is over, in microseconds since 1970-01-01 UTC.
+    ends: Option<i64>,
 }
 
 /// How somebody came in who bears no credential of this store.
@@ -57,6 +59,7 @@ impl Caller {
             admission: None,
             max_requests: None,
             max_payload: None,
+            ends: None,
         }
     }
 
@@ -82,6 +85,16 @@ impl Caller {
     /// The same, let in by roles.
     pub(crate) fn admitted(self, admission: Admission) -> Self {
         Caller { admission: Some(Arc::new(admission)), ..self }
+    }
+
+    /// The same, whose credential is over at this moment.
+    pub(crate) fn until(self, ends: Option<i64>) -> Self {
+        Caller { ends, ..self }
+    }
+
+    /// Whether its credential is over at this moment.
+    pub(crate) fn is_over(&self, now_micros: i64) -> bool {
+        self.ends.is_some_and(|end| end <= now_micros)
     }
 
     /// By which roles it came in.

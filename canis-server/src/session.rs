@@ -241,9 +241,18 @@ impl Session {
     pub(crate) fn caller(&self, core: &Core) -> Option<Caller> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let known = known.as_ref()?;
-        let checked = || known.checked.elapsed() < limits::RECHECK || core.goes_on_without_store();
-        let fresh = core.credentials_stand(known.moment) && checked();
+        let goes_on = || core.goes_on_without_store() && self.certificate_stands();
+        let checked = || known.checked.elapsed() < limits::RECHECK || goes_on();
+        let fresh = core.credentials_stand(known.moment) && !core.is_over(&known.caller) && checked();
         fresh.then(|| known.caller.clone())
+    }
+
+    /// Whether the certificate that was shown, if one was, is still good by itself.
+    fn certificate_stands(&self) -> bool {
+        match &self.credential {
+            Credential::Certificate(shown) | Credential::Token(_, Some(shown)) => shown.verify().is_ok(),
+            _ => true,
+        }
     }
 
     /// The caller. The credential is checked once, and again when credentials were changed or a while has passed, so

@@ -105,8 +105,10 @@ fn a_token_ends() {
     let lifetime = Interval::from_seconds(10);
     let made =
         shared.client().call(&CreateCredential { lifetime, ..wanted(only(Capability::List)) }).unwrap();
-    assert!(list(&mut client_with(&shared, &made).unwrap()).is_ok());
+    let mut open = client_with(&shared, &made).unwrap();
+    assert!(list(&mut open).is_ok());
     std::thread::sleep(std::time::Duration::from_millis(10_100));
+    assert_eq!(code(list(&mut open)), Some(ErrorCode::Unauthenticated), "on an open connection, too");
     assert_eq!(code(client_with(&shared, &made)), Some(ErrorCode::Unauthenticated));
 }
 

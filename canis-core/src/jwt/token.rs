@@ -33,6 +33,13 @@ impl Claims {
     pub(crate) fn other(&self, name: &str) -> Option<&Json> {
         self.all.get(name)
     }
+
+    /// When the token is over, `exp` and what clocks may differ by, in microseconds since 1970-01-01 UTC.
+    pub(crate) fn ends(&self) -> i64 {
+        let end = self.all.get("exp").and_then(seconds).unwrap_or_default();
+        // Saturates.
+        ((end + LEEWAY) * 1e6) as i64
+    }
 }
 
 /// The texts of a claim: itself, or what stands in its list. Numbers and truths are told as JSON writes them.
@@ -104,13 +111,16 @@ fn audience(claim: &Json) -> Option<Vec<String>> {
     }
 }
 
+fn seconds(claim: &Json) -> Option<f64> {
+    match claim {
+        Json::Number(number) => number.as_f64().filter(|seconds| seconds.is_finite()),
+        _ => None,
+    }
+}
+
 /// Whether `exp`, which must be there, is to come, and `nbf` and `iat` have been.
 fn is_now(all: &BTreeMap<String, Json>, now_micros: i64) -> bool {
     let now = now_micros as f64 / 1e6;
-    let seconds = |claim: &Json| match claim {
-        Json::Number(number) => number.as_f64().filter(|seconds| seconds.is_finite()),
-        _ => None,
-    };
     let begun = |name: &str| match all.get(name) {
         None => true,
         Some(claim) => seconds(claim).is_some_and(|from| from <= now + LEEWAY),

@@ -1,7 +1,7 @@
 //! Going on with what is in memory while a store that others share is away (ADR 0040).
 
 use super::Keyring;
-use crate::Core;
+use crate::{Caller, Core};
 use canis_proto::{ErrorCode, Id, Result};
 use std::sync::atomic::Ordering;
 
@@ -53,5 +53,11 @@ impl Core {
     #[must_use]
     pub fn goes_on_without_store(&self) -> bool {
         self.keyring.store.unheeded_credentials().is_some()
+    }
+
+    /// Whether a caller's credential is over by its own word, for which nobody need be asked.
+    #[must_use]
+    pub fn is_over(&self, caller: &Caller) -> bool {
+        caller.is_over(self.keyring.clock.now_micros())
     }
 }

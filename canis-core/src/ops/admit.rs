@@ -21,7 +21,8 @@ impl Keyring {
         let claims = self.jwt_claims(token.trim_end()).ok_or_else(refused)?;
         let who = [claims.issuer.as_str(), claims.subject.as_str()];
         let called = format!("{} at {}", claims.subject, claims.issuer);
-        self.admitted(&Seen::Jwt(&claims), Proof::Jwt, &who, &called)?.ok_or_else(refused)
+        let caller = self.admitted(&Seen::Jwt(&claims), Proof::Jwt, &who, &called)?.ok_or_else(refused)?;
+        Ok(caller.until(Some(claims.ends())))
     }
 
     /// The bearer of a certificate that is not bound by its key.

@@ -151,7 +151,8 @@ impl Keyring {
             };
             let own = Capabilities::from_bits(record.capabilities);
             let rights = self.rights(row.tenant_id, own, &record.policies)?;
-            return Ok(Some(Caller::bearer(row.id, row.tenant_id, rights, proof).within(&standing)));
+            let caller = Caller::bearer(row.id, row.tenant_id, rights, proof).within(&standing);
+            return Ok(Some(caller.until(record.expires_at)));
         }
         Err(Error::new(ErrorCode::Conflict, "others use up this token all the time; try again"))
     }

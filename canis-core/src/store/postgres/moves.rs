@@ -119,12 +119,19 @@ pub(super) async fn refuse(database: &Database, client: &Client, wanted: Use) ->
     migrate::refuse_newer(database, client).await
 }
 
+/// Writes the mark in place of the one that is there: whoever waits for that row's lock sees what it says then. A row that is
+/// deleted and written anew would be none to him, and so no mark (READ COMMITTED).
 pub(super) async fn write_mark(database: &Database, client: &Client, mark: Option<&MoveRow>) -> Result<()> {
-    let done = client.batch_execute("DELETE FROM moves").await;
-    done.map_err(|error| database.explain(&error))?;
-    match mark {
-        Some(mark) => insert(database, client, MoveRow::TABLE, MoveRow::COLUMNS, vec![mark.columns()]).await,
-        None => Ok(()),
+    let explained = |error| database.explain(&error);
+    let Some(mark) = mark else {
+        return client.batch_execute("DELETE FROM moves").await.map_err(explained);
+    };
+    let columns = MoveRow::COLUMNS;
+    let sql = format!("UPDATE {} SET ({}) = ROW{}", MoveRow::TABLE, list(columns), values(0, columns.len()));
+    let params = Param::row(columns, mark.columns());
+    match client.execute_typed(&sql, &Param::typed(&params)).await.map_err(explained)? {
+        0 => insert(database, client, MoveRow::TABLE, columns, vec![mark.columns()]).await,
+        _ => Ok(()),
     }
 }
 
