@@ -8,7 +8,7 @@
 #[allow(dead_code)]
 mod client;
 #[path = "../module/harness.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports)]
 mod harness;
 #[path = "../module/home.rs"]
 #[allow(dead_code, unused_imports)]
