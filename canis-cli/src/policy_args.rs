@@ -65,8 +65,9 @@ pub(crate) struct DeletePolicyArgs {
 
 #[derive(Args)]
 pub(crate) struct ExplainPolicyArgs {
-    /// The credential, by the id that `canis token list` shows; the caller's own if it is not given.
-    #[arg(long, value_name = "ID", default_value = "")]
+    /// The credential, by the id that `canis token list` shows; `role:NAME` for whoever comes in by this role, several with commas
+    /// between; the caller's own if it is not given.
+    #[arg(long, value_name = "WHO", default_value = "")]
     pub(crate) who: String,
     /// What is to be done: a capability, or the name of an operation.
     #[arg(long, value_name = "C")]

@@ -70,7 +70,8 @@ request! {
 request! {
     /// Asks what the policies of a credential decide, and by which rule.
     ExplainPolicy => Explained {
-        /// The credential's id; the caller's own if empty.
+        /// The credential's id; `role:` and the names of roles with commas between, for whoever comes in by these; the caller's
+        /// own if empty.
         who: Cow<'a, str>, default, |v| v.as_ref();
         /// What it takes.
         capability: Capability, required_name, |v| v.name();

@@ -32,6 +32,7 @@ impl OperationId {
                 | O::RotateRootKey
                 | O::SealStore
                 | O::VerifyAudit
+                | O::ReadMetrics
                 | O::CreateBackup
                 | O::ReadBackup
         )

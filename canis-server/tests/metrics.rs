@@ -8,6 +8,7 @@ use canis_proto::Capabilities;
 use canis_proto::credential::CreateCredential;
 use canis_proto::message::{Encrypt, ShowKey};
 use canis_proto::policy::PutPolicy;
+use canis_proto::tenant::CreateTenant;
 use canis_server::metrics::{Family, Kind};
 use serde_json::Value as Json;
 use std::collections::BTreeSet;
@@ -200,9 +201,13 @@ fn who_may_read() {
     assert_eq!(site.curl("GET", "/metrics", &[]).problem(), (401, "unauthenticated".into()));
     assert_eq!(with("Authorization: Bearer canis_wrong").problem(), (401, "unauthenticated".into()));
     assert_eq!(with(&other).problem(), (403, "permission_denied".into()));
+    // They are about all tenants: whoever may do anything in another one learns nothing of the store.
+    let tenant = CreateTenant { name: "acme".into(), max_keys: 0, max_requests: 0, max_payload: 0 };
+    let theirs = administrator.call(&tenant).unwrap().token.clone();
+    assert_eq!(with(&format!("Authorization: Bearer {theirs}")).problem(), (403, "permission_denied".into()));
     let told = Told::of(&with(&watcher));
     let denied = [("operation", "metrics.read"), ("code", "permission_denied")];
-    assert_eq!(told.sum("canis_requests_total", &denied), 1.0);
+    assert_eq!(told.sum("canis_requests_total", &denied), 2.0);
     assert_eq!(site.curl("GET", "/v1/kms/keys", &["--header", &watcher]).problem().0, 403);
     assert_eq!(site.curl("POST", "/metrics", &["--header", &watcher]).status, 405);
     for path in ["/metrics/", "/metrics/x", "//metrics", "/Metrics", "/v1/metrics"] {

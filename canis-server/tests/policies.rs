@@ -321,6 +321,15 @@ fn the_program_looks_after_policies() {
     let elsewhere = explain("sign", "other");
     assert_eq!(String::from_utf8_lossy(&elsewhere.stdout), "denied: no rule is about this path\n");
     assert!(failure(&explain("fly", "tills/1"), 3).contains("neither a capability"));
+    // The same of whoever comes in by a role.
+    let role = shared.deployment.folder.path().join("tills.role");
+    std::fs::write(&role, "policies = [\"till\"]\nunix {\n  uid = 4711\n}\n").unwrap();
+    stdout(&shared.canis(&["role", "put", "tills", &role.display().to_string()]));
+    let by_role =
+        |who: &str| shared.canis(&["policy", "explain", "--who", who, "--op", "sign", "--key", "tills/1"]);
+    assert_eq!(stdout(&by_role("role:tills")), stdout(&allowed));
+    assert!(failure(&by_role("role:tills,none"), 3).contains("none"));
+    stdout(&shared.canis(&["role", "delete", "tills"]));
     assert!(failure(&shared.canis(&["policy", "delete", "till"]), 3).contains("named by 1 credentials"));
     stdout(&shared.canis(&["token", "revoke", id]));
     assert_eq!(stdout(&shared.canis(&["policy", "delete", "till"])), "deleted policy till\n");

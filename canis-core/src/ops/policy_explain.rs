@@ -4,10 +4,16 @@
 use super::credential::no_credential;
 use crate::caller::Caller;
 use crate::core::{Facts, Resource, Run};
+use crate::identity::Role;
 use crate::keyring::Keyring;
+use crate::keyring::policy_record::TextKind;
+use crate::keyring::roles::KeptRole;
 use crate::policy::{Asked, OfKey, Rights, Source, context_of};
 use canis_proto::policy::{ExplainPolicy, Explained};
-use canis_proto::{Capabilities, Capability, Error, Result, quote};
+use canis_proto::{Capabilities, Capability, Error, Id, Result, quote};
+
+/// Before the names of roles, where no credential is asked about.
+const BY_ROLES: &str = "role:";
 
 impl Run for ExplainPolicy<'_> {
     fn resource(&self) -> Resource<'_> {
@@ -52,9 +58,22 @@ impl Keyring {
             return Ok(caller.rights().clone());
         }
         self.require(caller, Capability::Admin, request.resource(), Facts::default())?;
+        if let Some(names) = request.who.strip_prefix(BY_ROLES) {
+            return self.rights_by_roles(caller.tenant()?, names);
+        }
         let row = self.credential_named(caller, &request.who)?.ok_or_else(|| no_credential(&request.who))?;
         let record = self.read_token(&row)?;
         self.rights(row.tenant_id, Capabilities::from_bits(record.capabilities), &record.policies)
+    }
+
+    /// The rights of whoever comes in by these roles, whose names have commas between.
+    fn rights_by_roles(&self, tenant: Id, names: &str) -> Result<Rights> {
+        let read = |name: &str| {
+            let kept = self.text(tenant, TextKind::Role, name)?;
+            Ok(KeptRole { role: Role::read(&kept.record.text)?, name: kept.record.name })
+        };
+        let roles = names.split(',').map(read).collect::<Result<Vec<_>>>()?;
+        Ok(self.combined(tenant, roles.iter())?.unwrap_or_else(|| Rights::everywhere(Capabilities::NONE)))
     }
 
     /// The key that is asked about: of the type that is said, or of the one that the path leads to.
