@@ -4,28 +4,17 @@
 #[path = "../../canis-server/tests/harness/mod.rs"]
 mod harness;
 
-use harness::{Shared, failure, program, shared, stdout};
+use harness::{Shared, failure, shared, stdout};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
 
 /// R48, R49, R51: keys in every form of RFC 9935, both ways between CANIS and OpenSSL 3.5 or later, and both sides come to
 /// the same secrets.
 #[test]
 fn keys_and_secrets_cross_to_openssl_and_back() {
     let shared = shared();
-    let canis = program("canis");
-    let built = canis.parent().unwrap();
-    let python = built.parent().unwrap().join("python/bin/python");
-    assert!(python.exists(), "{} is not there; run scripts/setup", python.display());
-    let mut command = Command::new(python);
-    command.arg("-B").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/key_encapsulation.py"));
-    for (name, value) in shared.deployment.canis(&shared.server).get_envs() {
-        command.env(name, value.unwrap_or_default());
-    }
-    command.env("PATH", format!("{}:{}", built.display(), std::env::var("PATH").unwrap()));
-    let said = stdout(&command.output().unwrap());
+    let said = shared.python(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/key_encapsulation.py"));
     assert_eq!(said.matches(" ok\n").count(), 2 * 3, "{said}");
 }
 

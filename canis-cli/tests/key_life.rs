@@ -310,19 +310,18 @@ fn apply_takes_approvals() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("keys.yaml");
     let apply = |approvals: u32, more: &[&str]| {
-        let text = format!("name: guarded/applied\ntype: aes256-gcm\napprovals: {approvals}\n");
-        std::fs::write(&file, text).unwrap();
+        std::fs::write(&file, format!("name: eyes\ntype: aes256-gcm\napprovals: {approvals}\n")).unwrap();
         shared.canis(&[&["key", "apply", "-f", file.to_str().unwrap()], more].concat())
     };
-    assert!(stdout(&apply(2, &[])).contains("guarded/applied created"));
-    assert_eq!(json(&shared, &["key", "show", "guarded/applied"])["approvals"], 2);
-    assert_eq!(stdout(&apply(2, &[])), "guarded/applied unchanged\n");
+    assert!(stdout(&apply(2, &[])).contains("eyes created"));
+    assert_eq!(json(&shared, &["key", "show", "eyes"])["approvals"], 2);
+    assert_eq!(stdout(&apply(2, &[])), "eyes unchanged\n");
     assert!(stdout(&apply(0, &["--dry-run"])).contains("~ approvals: 2 -> 0"));
     let waiting = || json(&shared, &["approval", "list", "--waiting"]).as_array().unwrap().len();
     assert_eq!(waiting(), 0);
     assert!(failure(&apply(0, &[]), 3).contains("approval_required"));
     assert_eq!(waiting(), 1);
-    assert_eq!(json(&shared, &["key", "show", "guarded/applied"])["approvals"], 2);
+    assert_eq!(json(&shared, &["key", "show", "eyes"])["approvals"], 2);
 }
 
 /// R30: a dry run foresees every refusal, with the key's name; what cannot be applied whole is not applied at all.

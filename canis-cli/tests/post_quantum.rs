@@ -4,26 +4,16 @@
 #[path = "../../canis-server/tests/harness/mod.rs"]
 mod harness;
 
-use harness::{Shared, failure, program, shared, stdout};
+use harness::{Shared, failure, shared, stdout};
 use std::fs;
-use std::process::{Command, Output};
+use std::process::Output;
 
 /// R48, R49, R51: keys in every form of RFC 9881, both ways between CANIS and OpenSSL 3.5 or later, and both sides use
 /// the same key.
 #[test]
 fn keys_cross_to_openssl_and_back() {
     let shared = shared();
-    let canis = program("canis");
-    let built = canis.parent().unwrap();
-    let python = built.parent().unwrap().join("python/bin/python");
-    assert!(python.exists(), "{} is not there; run scripts/setup", python.display());
-    let mut command = Command::new(python);
-    command.arg("-B").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/post_quantum.py"));
-    for (name, value) in shared.deployment.canis(&shared.server).get_envs() {
-        command.env(name, value.unwrap_or_default());
-    }
-    command.env("PATH", format!("{}:{}", built.display(), std::env::var("PATH").unwrap()));
-    let said = stdout(&command.output().unwrap());
+    let said = shared.python(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/post_quantum.py"));
     assert_eq!(said.matches(" ok\n").count(), 3 * 3, "{said}");
 }
 
@@ -88,8 +78,9 @@ fn ml_dsa_keys_live_as_others_do() {
 fn long_messages_and_contexts() {
     let shared = shared();
     let folder = tempfile::tempdir().unwrap();
+    // Longer than a request.
     let long = folder.path().join("long");
-    fs::write(&long, vec![0x5a; 5 << 20]).unwrap();
+    fs::write(&long, vec![0x5a; 17 << 20]).unwrap();
     let long = long.to_str().unwrap();
     create(&shared, "pq/long", "ml-dsa-65");
     let signature = stdout(&shared.canis(&["sign", "pq/long", "--in", long, "--context", "files"]));

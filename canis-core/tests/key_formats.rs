@@ -8,7 +8,7 @@ use canis_core::crypto::public_parts::PublicParts;
 use canis_core::crypto::{RUST, providers};
 use canis_core::format::{self, Checked, MAX_INPUT, file, jwk, pbes2, pem};
 use canis_core::secret::SecretBytes;
-use canis_proto::{ErrorCode, KeyFormat, KeyType, Result};
+use canis_proto::{ErrorCode, Family, KeyFormat, KeyType, Result};
 use crypto_material::openssl::Bench;
 use proptest::prelude::*;
 use std::process::Command;
@@ -167,7 +167,13 @@ fn jwk_round_trip() {
     for (kind, material, spki) in crypto_material::KEYS.iter() {
         let parts = PrivateParts::of_material(*kind, material.expose()).unwrap();
         let public = PublicParts::from_spki(spki).unwrap().1;
-        let text = jwk::encode(&parts, Some(&public), "a/key:1").unwrap();
+        let text = jwk::encode(&parts, Some(&public), "a/key:1");
+        if kind.family() == Family::MlKem {
+            // No RFC says what theirs looks like.
+            assert_eq!(text.unwrap_err().code, ErrorCode::OperationNotSupported);
+            continue;
+        }
+        let text = text.unwrap();
         assert_eq!(&whole(text.as_bytes(), *kind), spki);
         let public_text = format::public::to_jwk(spki, "a/key:1").unwrap();
         let half = read(public_text.as_bytes()).unwrap();

@@ -304,6 +304,20 @@ impl Shared {
         output
     }
 
+    /// What a script of Python says, in the environment that `scripts/setup` makes, with this server's `canis` at hand.
+    pub(crate) fn python(&self, script: &str) -> String {
+        let canis = program("canis");
+        let built = canis.parent().unwrap();
+        let python = built.parent().unwrap().join("python/bin/python");
+        assert!(python.exists(), "{} is not there; run scripts/setup", python.display());
+        let mut command = Command::new(python);
+        for (name, value) in self.deployment.canis(&self.server).get_envs() {
+            command.env(name, value.unwrap_or_default());
+        }
+        command.env("PATH", format!("{}:{}", built.display(), std::env::var("PATH").unwrap()));
+        stdout(&command.arg("-B").arg(script).output().unwrap())
+    }
+
     pub(crate) fn client(&self) -> Client {
         self.deployment.client(&self.server)
     }
