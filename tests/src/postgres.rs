@@ -66,6 +66,31 @@ impl Postgres {
         panic!("PostgreSQL does not listen: {}", postgres.log());
     }
 
+    /// A standby of `primary`, which from now on acknowledges nothing that the standby has not.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn standby_of(primary: &Postgres) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        give(folder.path());
+        let (from, data) = (primary.folder().display().to_string(), folder.path().join("data"));
+        let words = ["pg_basebackup", "-h", &from, "-U", "canis", "-R", "-X", "stream", "-c", "fast", "-D"];
+        let copied =
+            as_owner(&[&words[..], &[&data.display().to_string()]].concat()).output().expect("it runs");
+        assert!(copied.status.success(), "{}", String::from_utf8_lossy(&copied.stderr));
+        let mut standby = Postgres { folder, settings: Vec::new(), port: 5432, server: None };
+        standby.go_on();
+        let _ = primary.shows("ALTER SYSTEM SET synchronous_standby_names = '*'");
+        let _ = primary.shows("SELECT pg_reload_conf()");
+        standby
+    }
+
+    /// Makes a standby the primary.
+    pub fn promote(&self) {
+        assert_eq!(self.shows("SELECT pg_promote()"), "t\n");
+    }
+
     /// Its port of this machine, where it listens on one.
     #[must_use]
     pub fn port(&self) -> u16 {
