@@ -13,7 +13,7 @@ use canis_proto::{Error, ErrorCode, Result, quote};
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, HeaderValue, RETRY_AFTER};
 use hyper::http::request::Parts;
-use hyper::{HeaderMap, StatusCode};
+use hyper::{HeaderMap, Method, StatusCode};
 use serde_json::{Value as Json, json};
 use std::borrow::Cow;
 use tokio::time::Instant;
@@ -84,18 +84,17 @@ async fn try_answer(asker: &Asker, head: &Parts, incoming: &mut Incoming) -> Res
     let (method, path) = (asked_method(head), tidied(head.uri.path()));
     let (route, argument) = match routes::find(method, &path)? {
         path::Found::Route(route, argument) => (route, argument.map(|(_, value)| value).unwrap_or_default()),
-        path::Found::OtherMethods(methods) => {
-            let mut answer = failure(StatusCode::METHOD_NOT_ALLOWED, "unsupported operation");
-            if let Ok(methods) = HeaderValue::from_str(&methods.join(", ")) {
-                answer.headers_mut().insert(ALLOW, methods);
-            }
-            return Ok(answer);
-        }
+        path::Found::OtherMethods(methods) => return Ok(other_methods(&methods)),
         path::Found::Nothing => {
             let why = format!("unsupported path {}; docs/vault.md lists what there is", quote(&path));
             return Err(Error::new(ErrorCode::UnknownOperation, why));
         }
     };
+    // A key that is taken out for nobody to see may have used up what others have approved.
+    let takes = matches!(route.does, Does::TakeEncryptionKey | Does::TakeSigningKey | Does::TakeHmacKey);
+    if takes && head.method == Method::HEAD {
+        return Ok(other_methods(&["GET"]));
+    }
     if route.does == Does::Health {
         return Ok(health::answer(&asker.server, head.uri.query()));
     }
@@ -126,6 +125,14 @@ async fn try_answer(asker: &Asker, head: &Parts, incoming: &mut Incoming) -> Res
     let size = hyper::body::Body::size_hint(answer.body()).lower() as usize;
     let _permits = asker.budget.pay_for_answer(&ask.session, paid, size).await.map_err(closed)?;
     Ok(answer)
+}
+
+fn other_methods(methods: &[&str]) -> Answer {
+    let mut answer = failure(StatusCode::METHOD_NOT_ALLOWED, "unsupported operation");
+    if let Ok(methods) = HeaderValue::from_str(&methods.join(", ")) {
+        answer.headers_mut().insert(ALLOW, methods);
+    }
+    answer
 }
 
 /// The method as the table has it.
