@@ -17,6 +17,19 @@ pub(crate) enum Readers {
     Owner,
 }
 
+/// A ciphertext or signature in its text form: it is no secret, so it may stand on the command line itself, or else in a file.
+///
+/// # Errors
+/// `invalid_argument` for a file that cannot be read, or that is no text: then `other` says what it is not, and what to do.
+pub(crate) fn text_form(given: &str, other: &str) -> Result<String> {
+    if given.starts_with("canis:") {
+        return Ok(given.to_owned());
+    }
+    let bytes = read(Some(Path::new(given)))?;
+    let text = std::str::from_utf8(&bytes).map(|text| text.trim_end().to_owned());
+    text.map_err(|_| Error::invalid(format!("{given} {other}")))
+}
+
 /// Reads a file, or stdin, of at most what one request can carry.
 pub(crate) fn read(path: Option<&Path>) -> Result<Zeroizing<Vec<u8>>> {
     let name = path.map_or("stdin".to_owned(), |p| p.display().to_string());

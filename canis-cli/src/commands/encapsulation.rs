@@ -5,12 +5,16 @@ use crate::files::{self, Readers};
 use crate::use_args::{self, SecretOut};
 use crate::{connect, show};
 use base64ct::{Base64, Encoding};
+use canis_proto::Result;
 use canis_proto::message::{Decapsulate, Encapsulate};
 use canis_proto::text::{Sealed, sealed_text};
-use canis_proto::{Error, Result};
 use serde_json::json;
 use std::path::Path;
 use zeroize::Zeroizing;
+
+/// What is said of a file that holds something else.
+const NOT_OURS: &str =
+    "holds no ciphertext of CANIS; of one made by another program say so by --raw and --key-version";
 
 pub(crate) fn encapsulate(
     connection: &Connection,
@@ -57,7 +61,7 @@ pub(crate) fn decapsulate(
             let bytes = files::read(Some(Path::new(&args.ciphertext)))?;
             sealed_text(&args.name, version, &bytes)
         }
-        _ => text(&args.ciphertext)?,
+        _ => files::text_form(&args.ciphertext, NOT_OURS)?,
     };
     let request = Decapsulate { name: args.name.as_str().into(), ciphertext: ciphertext.into() };
     let given = connect::open(connection)?.call(&request)?;
@@ -74,19 +78,5 @@ fn told(to: &SecretOut, secret: &[u8]) -> Result<Option<Zeroizing<String>>> {
     match &to.out {
         Some(out) => files::write(out, secret, Readers::Owner).map(|()| None),
         None => Ok(Some(Zeroizing::new(Base64::encode_string(secret)))),
-    }
-}
-
-/// A ciphertext is no secret, so it may stand on the command line itself.
-fn text(given: &str) -> Result<String> {
-    if given.starts_with("canis:") {
-        return Ok(given.to_owned());
-    }
-    let bytes = files::read(Some(Path::new(given)))?;
-    match std::str::from_utf8(&bytes) {
-        Ok(text) => Ok(text.trim_end().to_owned()),
-        Err(_) => Err(Error::invalid(format!(
-            "{given} holds no ciphertext of CANIS; of one made by another program say so by --raw and --key-version"
-        ))),
     }
 }

@@ -12,8 +12,11 @@ use canis_proto::text::Sealed;
 use canis_proto::{Error, Result, SignatureScheme};
 use serde_json::json;
 use std::io;
-use std::path::Path;
 use std::process::ExitCode;
+
+/// What is said of a file that holds something else.
+const NOT_OURS: &str =
+    "holds no signature of CANIS; a raw one is verified by other programs with `canis key public`";
 
 /// What `canis verify` ends with when the signature is wrong.
 pub(super) const INVALID: u8 = 1;
@@ -57,7 +60,7 @@ pub(crate) fn sign(connection: &Connection, args: &crypt_args::Sign, json: bool)
 }
 
 pub(crate) fn verify(connection: &Connection, args: &crypt_args::Verify, json: bool) -> Result<ExitCode> {
-    let signature = signature(&args.signature)?;
+    let signature = files::text_form(&args.signature, NOT_OURS)?;
     let input = Input::open(args.input.as_deref(), REQUEST)?;
     let (scheme, form) = (scheme(args.scheme.as_deref())?, args.options.form);
     let (name, prehashed) = (args.name.as_str(), args.options.prehashed);
@@ -90,18 +93,4 @@ fn no_digest() -> Error {
 
 fn scheme(name: Option<&str>) -> Result<Option<SignatureScheme>> {
     name.map(str::parse).transpose()
-}
-
-/// A signature is no secret, so it may stand on the command line itself.
-fn signature(given: &str) -> Result<String> {
-    if given.starts_with("canis:") {
-        return Ok(given.to_owned());
-    }
-    let bytes = files::read(Some(Path::new(given)))?;
-    match std::str::from_utf8(&bytes) {
-        Ok(text) => Ok(text.trim_end().to_owned()),
-        Err(_) => Err(Error::invalid(format!(
-            "{given} holds no signature of CANIS; a raw one is verified by other programs with `canis key public`"
-        ))),
-    }
 }

@@ -5,29 +5,16 @@ Run by key_encapsulation.rs, with `canis` on the path and a server in its enviro
 
 import os
 import subprocess
-import sys
 import tempfile
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import mlkem
+from program import canis, write
 
 os.chdir(tempfile.mkdtemp())
 DER, PEM = serialization.Encoding.DER, serialization.Encoding.PEM
 PKCS8, PLAIN = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
 KINDS = {"ml-kem-768": mlkem.MLKEM768PrivateKey, "ml-kem-1024": mlkem.MLKEM1024PrivateKey}
-
-
-def canis(*args):
-    done = subprocess.run(["canis", *args], capture_output=True, stdin=subprocess.DEVNULL)
-    if done.returncode != 0:
-        sys.exit(f"canis {' '.join(args)}: {done.stderr.decode()}")
-    return done.stdout
-
-
-def write(name, data):
-    with open(name, "wb") as file:
-        file.write(data)
-    return name
 
 
 def read(name):

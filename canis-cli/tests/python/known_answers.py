@@ -6,8 +6,6 @@ Run by python.rs, with `canis` on the path and a server in its environment. Prin
 import base64
 import json
 import os
-import subprocess
-import sys
 import tempfile
 
 from cryptography.hazmat.primitives import hashes, keywrap, serialization
@@ -15,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa,
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import pkcs12
 from jwcrypto import jwk
+from program import canis, write
 
 os.chdir(tempfile.mkdtemp())
 PASSPHRASE = b"a passphrase"
@@ -43,19 +42,6 @@ KINDS = {
     "ed25519": ed25519.Ed25519PrivateKey.generate,
 }
 HASHES = {"ecdsa-p384": hashes.SHA384(), "ecdsa-p521": hashes.SHA512()}
-
-
-def canis(*args):
-    done = subprocess.run(["canis", *args], capture_output=True, stdin=subprocess.DEVNULL)
-    if done.returncode != 0:
-        sys.exit(f"canis {' '.join(args)}: {done.stderr.decode()}")
-    return done.stdout
-
-
-def write(name, data):
-    with open(name, "wb") as file:
-        file.write(data)
-    return name
 
 
 def public_pem(key):

@@ -13,6 +13,7 @@ import tempfile
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import mldsa
+from program import canis, write
 
 os.chdir(tempfile.mkdtemp())
 MESSAGE, CONTEXT = b"to be signed", b"of python"
@@ -25,19 +26,6 @@ KINDS = {
     "ml-dsa-65": mldsa.MLDSA65PrivateKey,
     "ml-dsa-87": mldsa.MLDSA87PrivateKey,
 }
-
-
-def canis(*args):
-    done = subprocess.run(["canis", *args], capture_output=True, stdin=subprocess.DEVNULL)
-    if done.returncode != 0:
-        sys.exit(f"canis {' '.join(args)}: {done.stderr.decode()}")
-    return done.stdout
-
-
-def write(name, data):
-    with open(name, "wb") as file:
-        file.write(data)
-    return name
 
 
 def public_pem(key):

@@ -30,9 +30,8 @@ fn private(kind: KeyType, pkcs8: &[u8]) -> Result<Box<dyn PrivateKey>> {
     }
 }
 
-// The forms that the library calls deprecated are those that other programs keep (RFC 9881, section 6); what could make
-// it panic is refused before.
-#[allow(deprecated)]
+// What could make the library panic is refused before.
+#[allow(deprecated)] // the forms that other programs keep (RFC 9881, section 6)
 fn private_of<P: MlDsaParams + Send + Sync + 'static>(
     kind: KeyType,
     given: &Seeded,
