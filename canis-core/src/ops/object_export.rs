@@ -22,6 +22,11 @@ impl Run for ExportObject {
         keyring.intent_on(caller, self.object, Capability::Export)
     }
 
+    /// Who only asks how long the parts are has not got them.
+    fn gives(answer: &PrivateParts) -> bool {
+        !matches!(answer, PrivateParts::Measured(_))
+    }
+
     fn given(answer: &Self::Answer) -> Option<usize> {
         Some(answer.size())
     }
@@ -29,7 +34,12 @@ impl Run for ExportObject {
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<PrivateParts> {
         let object = keyring.visible(caller, self.object)?;
         let (kind, material) = keyring.material(caller, &object, Leave::Plain)?;
-        expanded(keyring.provider, PrivateParts::of_material(kind, material.expose())?, material.expose())
+        let parts = expanded(
+            keyring.provider,
+            PrivateParts::of_material(kind, material.expose())?,
+            material.expose(),
+        )?;
+        Ok(if self.measure { PrivateParts::Measured(parts.lengths()) } else { parts })
     }
 }
 

@@ -78,6 +78,29 @@ fn strict_gcm_takes_no_iv_of_the_host() {
     assert_eq!(rv, CKR_MECHANISM_PARAM_INVALID);
 }
 
+/// A record lies as IV ‖ ciphertext in one buffer, and the plaintext is wanted at its beginning: what was given to decrypt by is not
+/// written back over it.
+#[test]
+fn what_is_decrypted_may_lie_where_the_iv_was() {
+    let session = user_session("record");
+    let key = keys::aes(&session, 32);
+    let handle = session.handle();
+    init(handle, key.handle());
+    let (mut iv, mut tag, plain) = ([0; 12], [0; 16], b"a message of thirty-one bytes ..");
+    let mut parameter = gcm(&mut iv, &mut tag, CKG_GENERATE);
+    let (rv, ciphertext) = message!(C_EncryptMessage, handle, parameter, GCM, plain);
+    assert_eq!(rv, CKR_OK);
+    let mut record = [&iv[..], &ciphertext].concat();
+    let at = record.as_mut_ptr();
+    let mut parameter = CK_GCM_MESSAGE_PARAMS { pIv: at, ..gcm(&mut iv, &mut tag, CKG_NO_GENERATE) };
+    let (aad, aad_len, mut len) = (AAD.as_ptr().cast_mut(), AAD.len() as CK_ULONG, record.len() as CK_ULONG);
+    let parameter = (&raw mut parameter).cast();
+    let input_len = ciphertext.len() as CK_ULONG;
+    let input = at.wrapping_add(12);
+    let rv = call!(C_DecryptMessage(handle, parameter, GCM, aad, aad_len, input, input_len, at, &mut len));
+    assert_eq!((rv, &record[..len as usize]), (CKR_OK, &plain[..]));
+}
+
 /// The module makes IV and tag, C_Decrypt agrees with what comes out, and a torn message costs no more than itself.
 #[test]
 fn messages_have_ivs_and_tags_of_their_own() {
