@@ -150,7 +150,7 @@ impl Reader {
     }
 }
 
-/// R2: the way of the README, from an empty folder to a login by a key in the module.
+/// The way of the README, from an empty folder to a login by a key in the module.
 #[test]
 fn the_readme() {
     let reader = Reader::new();
@@ -179,7 +179,7 @@ fn the_readme() {
     assert!(reader.run("cat .ssh/authorized_keys").starts_with("ecdsa-sha2-nistp256 "));
 }
 
-/// R80: what docs/http.md says to curl, with the server's own address.
+/// What docs/http.md says to curl, with the server's own address.
 #[test]
 fn http() {
     let reader = Reader::new();
