@@ -12,6 +12,8 @@ use crate::secret::SecretBytes;
 use canis_proto::{Capability, Error, ErrorCode, Id, KeyState, Result};
 
 impl Run for ExportObject {
+    const PASSES_MATERIAL: bool = true;
+
     fn resource(&self) -> Resource<'_> {
         Resource::Object(self.object)
     }
