@@ -47,7 +47,7 @@ fn init(session: CK_SESSION_HANDLE, key: CK_OBJECT_HANDLE) {
 /// What the process is told whose configuration has `strict_gcm`.
 const STRICT: &str = "CANIS_TEST_STRICT_GCM";
 
-/// R96: `strict_gcm` of the configuration file is obeyed.
+/// R40: `strict_gcm` of the configuration file is obeyed.
 #[test]
 fn strict_gcm_is_read_from_the_file() {
     let test = ["--exact", "messages::strict_gcm_takes_no_iv_of_the_host"];
@@ -148,7 +148,7 @@ fn messages_have_ivs_and_tags_of_their_own() {
     assert_eq!(call!(C_MessageDecryptFinal(handle)), CKR_OPERATION_NOT_INITIALIZED);
 }
 
-/// R96: an IV is used once in a message session, wherever it comes from.
+/// R40: an IV is used once in a message session, wherever it comes from.
 #[test]
 fn no_iv_is_used_twice() {
     let session = user_session("messages ivs");
