@@ -25,6 +25,7 @@ macro_rules! operation {
 mod computed;
 mod defaults;
 mod derive;
+mod encapsulate;
 mod limits;
 pub(crate) mod mechanism;
 pub(crate) mod mechanism_scheme;
@@ -39,8 +40,11 @@ mod wrap;
 
 pub(crate) use computed::VALUE_LEN;
 pub use derive::{Derivation, DeriveKey, DerivePassword, Derived, LEAST_DERIVED, Prf, Salt};
+pub use encapsulate::{DecapsulateKey, EncapsulateKey, EncapsulatedKey};
 pub use limits::template_attributes;
-pub(crate) use limits::{DERIVE_TEMPLATE, UNWRAP_TEMPLATE, WRAP_TEMPLATE};
+pub(crate) use limits::{
+    DECAPSULATE_TEMPLATE, DERIVE_TEMPLATE, ENCAPSULATE_TEMPLATE, UNWRAP_TEMPLATE, WRAP_TEMPLATE,
+};
 pub use named::{
     ConfirmNamed, DecryptNamed, EncryptNamed, EndSession, FindPage, FoundPage, NamedKey, OpenNamed,
     OpenedKey, RecoverNamed, Recovered, SignNamed, Used, VerifyNamed,
@@ -274,6 +278,12 @@ impl KeyFacts {
                 post_quantum::sizes(self.kind).map_or(0, |sizes| sizes.signature)
             }
         }
+    }
+
+    /// The length of what it encapsulates in bytes; `None` for keys that encapsulate nothing.
+    #[must_use]
+    pub fn ciphertext_len(&self) -> Option<usize> {
+        post_quantum::sizes(self.kind).map(|sizes| sizes.ciphertext).filter(|len| *len != 0)
     }
 
     /// The length of the blocks that it encrypts in bytes: the cipher's, or the modulus; 0 for keys that do not.
