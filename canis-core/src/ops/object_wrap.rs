@@ -220,7 +220,9 @@ impl Keyring {
             });
         }
         if given_iv {
-            return Err(not_wrappable("a sensitive key is wrapped by AES-GCM and AES-CCM with an IV drawn here only"));
+            return Err(not_wrappable(
+                "a sensitive key is wrapped by AES-GCM and AES-CCM with an IV drawn here only",
+            ));
         }
         let may_decrypt = !wrapper.facts.kind.is_asymmetric() && wrapper.facts.usage.allows(Usage::DECRYPT);
         if may_decrypt || self.is_data(caller, tenant, means.value)? {

@@ -3,7 +3,8 @@
 use super::form::{Form, Mapped, Place, choice, record, words};
 use crate::crypto::private_parts::{PrivateParts, RsaParts};
 use crate::object::{
-    Class, Content, EncapsulatedKey, FoundPage, KeyFacts, NamedKey, Object, OpenedKey, Recovered, Used, Wanted, Wrapped,
+    Class, Content, EncapsulatedKey, FoundPage, KeyFacts, NamedKey, Object, OpenedKey, Recovered, Used,
+    Wanted, Wrapped,
 };
 use crate::secret::SecretBytes;
 use crate::token::{LoginState, Pin, PinState, Role, TokenInfo};

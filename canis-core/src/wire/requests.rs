@@ -2,9 +2,10 @@
 
 use super::form::{Mapped, Place, put, record, take};
 use crate::object::{
-    ConfirmNamed, CopyObject, CreateObject, DecapsulateKey, DecryptNamed, DeriveKey, DerivePassword, DestroyObject,
-    EncapsulateKey, EncryptNamed, EndSession, ExportObject, FindPage, GenerateObjects, ImportObject, OpenNamed, ReadObject,
-    RecoverNamed, SignNamed, UnwrapKey, UpdateObject, VerifyNamed, WrapKey,
+    ConfirmNamed, CopyObject, CreateObject, DecapsulateKey, DecryptNamed, DeriveKey, DerivePassword,
+    DestroyObject, EncapsulateKey, EncryptNamed, EndSession, ExportObject, FindPage, GenerateObjects,
+    ImportObject, OpenNamed, ReadObject, RecoverNamed, SignNamed, UnwrapKey, UpdateObject, VerifyNamed,
+    WrapKey,
 };
 use crate::token::{ChangePin, EndApplication, InitToken, InitUserPin, ListTokens, Login, Logout, ShowLogin};
 use canis_proto::fields::Fields;
