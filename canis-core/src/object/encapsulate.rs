@@ -18,7 +18,7 @@ operation! {
         key: Id,
         /// What the secret becomes: AES or a generic secret.
         family: Family,
-        /// Its length in bytes, if the caller names one; no other than the secret's own is taken.
+        /// Its length in bytes; `None` takes the secret whole. AES keys may also be its first 16 or 24 bytes.
         len: Option<usize>,
         /// The session it lives in; `None` for a token object.
         session: Option<u64>,
@@ -36,7 +36,7 @@ operation! {
         ciphertext: &'a [u8],
         /// What the secret becomes: AES or a generic secret.
         family: Family,
-        /// Its length in bytes, if the caller names one; no other than the secret's own is taken.
+        /// Its length in bytes; `None` takes the secret whole. AES keys may also be its first 16 or 24 bytes.
         len: Option<usize>,
         /// The session it lives in; `None` for a token object.
         session: Option<u64>,

@@ -257,8 +257,8 @@ pub struct KeyFacts {
     /// Made or brought in by an operation of the API, or a copy of such a key. RSA keys of the API do nothing that is
     /// neither hashed nor padded by OAEP.
     pub by_api: bool,
-    /// What a KDF has made of a key that is not to be read: the beginning of a longer run of bytes, of which another key
-    /// may have more. No key is made of its bytes.
+    /// What a KDF has made of a key that is not to be read, or the beginning of a shared secret: that of a longer run of bytes, of which
+    /// another key may have more. No key is made of its bytes.
     pub from_kdf: bool,
     /// CKA_KEY_GEN_MECHANISM, or CK_UNAVAILABLE_INFORMATION.
     pub mechanism: u64,

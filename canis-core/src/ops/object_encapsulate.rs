@@ -91,12 +91,17 @@ impl Keyring {
         (secret, content): (SecretBytes, Content),
     ) -> Result<Id> {
         let Wanted { family, len, session } = wanted;
-        if len.is_some_and(|len| len != secret.expose().len()) {
+        let whole = secret.expose().len();
+        let len = len.unwrap_or(whole);
+        let cut = len < whole;
+        // What is cut is a key of its own only as AES, whose lengths are few: of generic secrets each length would tell a byte.
+        if len > whole || (cut && family != Family::Aes) {
             return Err(unfit_length());
         }
-        let kind = kind_of(family, secret.expose().len())?;
+        let kind = kind_of(family, len)?;
+        let secret = secret.truncated(len);
         let made = NewMaterial::given(self.provider, kind, secret).map_err(|_| unfit_length())?;
-        let new = NewKey::new(self.provider, &Origin::Shared, made, content, None)?;
+        let new = NewKey::new(self.provider, &Origin::Shared { cut }, made, content, None)?;
         let by = self.visible(caller, key.object)?;
         let limits = by.content.kept(template);
         new.require_fit(session, limits.into_iter())?;

@@ -48,7 +48,10 @@ pub(super) enum Origin {
     /// From keys of the same token, of which this is known: C_DeriveKey.
     Derived(Heritage),
     /// A secret shared with somebody who knows it, too: C_EncapsulateKey, C_DecapsulateKey.
-    Shared,
+    Shared {
+        /// Whether it is the beginning of the secret only.
+        cut: bool,
+    },
     /// From a key of the same token, which these facts describe: C_CopyObject. The copy has the key's history.
     Copied(KeyFacts),
 }
@@ -58,7 +61,9 @@ impl Origin {
     fn takes(&self) -> Capability {
         match self {
             Origin::Outside | Origin::Unwrapped => Capability::Import,
-            Origin::Generated | Origin::Derived(_) | Origin::Shared | Origin::Copied(_) => Capability::Create,
+            Origin::Generated | Origin::Derived(_) | Origin::Shared { .. } | Origin::Copied(_) => {
+                Capability::Create
+            }
         }
     }
 }
@@ -139,7 +144,8 @@ fn computed(mut content: Content, origin: &Origin, kind: KeyType, spki: &[u8]) -
     facts.spki = spki.to_vec();
     facts.trusted = false;
     (facts.by_api, facts.from_kdf) = match origin {
-        Origin::Generated | Origin::Outside | Origin::Shared => (false, false),
+        Origin::Generated | Origin::Outside => (false, false),
+        Origin::Shared { cut } => (false, *cut),
         Origin::Unwrapped => (facts.by_api, facts.from_kdf),
         Origin::Derived(base) => (false, base.from_kdf),
         Origin::Copied(old) => (old.by_api, old.from_kdf),
@@ -150,7 +156,7 @@ fn computed(mut content: Content, origin: &Origin, kind: KeyType, spki: &[u8]) -
             facts.always_sensitive = secret && facts.sensitive;
             facts.never_extractable = secret && !facts.extractable;
         }
-        Origin::Outside | Origin::Unwrapped | Origin::Shared => {
+        Origin::Outside | Origin::Unwrapped | Origin::Shared { .. } => {
             facts.local = false;
             facts.mechanism = NO_MECHANISM;
             facts.always_sensitive = false;

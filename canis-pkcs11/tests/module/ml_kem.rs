@@ -139,9 +139,9 @@ fn a_template_gets_nothing_weaker() {
     let ours = pair(&client.session, SET_512, &[]);
     let (ciphertext, _) = client.encapsulate(ours.public, &open_secret(CKK_AES)).unwrap();
     let refusals: [(Vec<Given>, CK_RV); 10] = [
-        (with(open_secret(CKK_AES), [number(CKA_VALUE_LEN, 16)]), CKR_KEY_SIZE_RANGE),
-        (with(open_secret(CKK_AES), [number(CKA_VALUE_LEN, 33)]), CKR_KEY_SIZE_RANGE),
-        (with(open_secret(CKK_GENERIC_SECRET), [number(CKA_VALUE_LEN, 1)]), CKR_KEY_SIZE_RANGE),
+        (with(open_secret(CKK_AES), [number(CKA_VALUE_LEN, 31)]), CKR_KEY_SIZE_RANGE),
+        (with(open_secret(CKK_GENERIC_SECRET), [number(CKA_VALUE_LEN, 31)]), CKR_KEY_SIZE_RANGE),
+        (with(open_secret(CKK_GENERIC_SECRET), [number(CKA_VALUE_LEN, 16)]), CKR_KEY_SIZE_RANGE),
         (with(open_secret(CKK_GENERIC_SECRET), [number(CKA_VALUE_LEN, 64)]), CKR_KEY_SIZE_RANGE),
         (secret(CKK_DES3), CKR_TEMPLATE_INCONSISTENT),
         (secret(CKK_RSA), CKR_TEMPLATE_INCONSISTENT),

@@ -104,3 +104,34 @@ fn a_shared_secret_is_a_key_like_others() {
     let derived = client.derive(&xor, base, &secret(CKK_GENERIC_SECRET)).unwrap();
     assert!(!client.is(derived, CKA_ALWAYS_SENSITIVE) && !client.is(derived, CKA_NEVER_EXTRACTABLE));
 }
+
+/// A shorter AES key is the beginning of the secret, and no key is made of its bytes: beside a longer one of the same secret it would
+/// tell what stands behind it to those who try.
+#[test]
+fn the_beginning_of_a_secret_tells_nothing_of_its_end() {
+    let client = Client::new("ml-kem cut");
+    let ours = pair(&client.session, SET_512, &[]);
+    let (ciphertext, whole) = client.encapsulate(ours.public, &open_secret(CKK_AES)).unwrap();
+    let whole = client.read(whole, CKA_VALUE).unwrap();
+    let mask = [7u8; 32];
+    let data = |len| CK_KEY_DERIVATION_STRING_DATA { pData: mask.as_ptr().cast_mut(), ulLen: len };
+    for len in [16, 24] {
+        let open = with(open_secret(CKK_AES), [number(CKA_VALUE_LEN, len)]);
+        let cut = client.decapsulate(ours.private, &ciphertext, &open).unwrap();
+        assert_eq!(client.read(cut, CKA_VALUE).as_deref(), Ok(&whole[..len as usize]));
+        let stays = with(secret(CKK_AES), [number(CKA_VALUE_LEN, len), yes(CKA_DERIVE)]);
+        let stays = client.decapsulate(ours.private, &ciphertext, &stays).unwrap();
+        let wanted = secret(CKK_GENERIC_SECRET);
+        for (kind, more) in [
+            (CKM_CONCATENATE_BASE_AND_DATA, 32 - len),
+            (CKM_CONCATENATE_DATA_AND_BASE, 1),
+            (CKM_XOR_BASE_AND_DATA, len),
+        ] {
+            assert_eq!(
+                client.derive(&how(kind, data(more)), stays, &wanted),
+                Err(CKR_KEY_SIZE_RANGE),
+                "{kind:x}"
+            );
+        }
+    }
+}
