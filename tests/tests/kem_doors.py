@@ -38,4 +38,4 @@ with token.open(rw=True, user_pin=pin) as session:
             secret = private.decapsulate_key(base64.b64decode(ciphertext[0]), KeyType.GENERIC_SECRET, template=OPEN)
             print(text(secret[Attribute.VALUE]))
     except pkcs11.exceptions.PKCS11Error as refused:
-        print(type(refused).__name__)
+        print(type(refused).__name__, *refused.args)

@@ -1,7 +1,7 @@
 //! C functions of v3.2: signatures that are told before their message, shared secrets, keys wrapped with associated data, what a
 //! session's operations were validated for, and what this module does not have.
 
-use super::args::{attributes, bytes, out, place};
+use super::args::{apart, attributes, bytes, out, place};
 use super::entry::entry;
 use super::messages::{authenticated, read_parameter, with_parameter};
 use super::parameter::{mechanism, needed_mechanism};
@@ -77,7 +77,10 @@ entry! {
         secret: *mut CK_OBJECT_HANDLE,
     ) |module| {
         module.sessions.check(session)?;
-        // SAFETY: the host's pointers.
+        if std::ptr::eq(len, secret) {
+            return fail(CKR_ARGUMENTS_BAD);
+        }
+        // SAFETY: the host's pointers, of which the two that are written through as numbers are not the same.
         let (how, template, out) = unsafe {
             (needed_mechanism(module.legacy, how, CKF_ENCAPSULATE)?, attributes(template, count)?, out(ciphertext, len)?)
         };
@@ -124,9 +127,9 @@ entry! {
         // SAFETY: the host's pointers.
         unsafe {
             let (row, at, len) = authenticated(module.legacy, how, CKF_WRAP)?;
-            let (aad, out) = (bytes(aad, aad_len)?, out(wrapped, wrapped_len)?);
-            with_parameter(at, len, |parameter| {
-                wrap_authenticated::wrap(module, session, (row, parameter?), (wrapping_key, key), aad, out)
+            let (aad, out) = (apart(aad, aad_len, wrapped, wrapped_len)?, out(wrapped, wrapped_len)?);
+            with_parameter(at, len, true, |parameter| {
+                wrap_authenticated::wrap(module, session, (row, parameter?), (wrapping_key, key), &aad, out)
             })
         }
     };

@@ -235,6 +235,8 @@ fn the_length_is_asked_for_first() {
     assert_eq!((ask(place.as_mut_ptr(), &mut len, &mut key), len, key), (CKR_BUFFER_TOO_SMALL, 768, 7));
     assert_eq!(ask(place.as_mut_ptr(), &mut len, null_mut()), CKR_ARGUMENTS_BAD);
     assert_eq!(ask(place.as_mut_ptr(), null_mut(), &mut key), CKR_ARGUMENTS_BAD);
+    let both: *mut CK_ULONG = &mut len;
+    assert_eq!(ask(place.as_mut_ptr(), both, both), CKR_ARGUMENTS_BAD, "one place for two answers");
     assert_eq!(client.find(&[number(CKA_CLASS, CKO_SECRET_KEY)]).len(), before);
     let mut longer = vec![9; 800];
     len = 800;
