@@ -40,6 +40,7 @@ pub(crate) fn family_of(number: CK_KEY_TYPE) -> Option<Family> {
         CKK_EC_EDWARDS => Some(Family::Edwards),
         CKK_EC_MONTGOMERY => Some(Family::Montgomery),
         CKK_ML_DSA => Some(Family::MlDsa),
+        CKK_ML_KEM => Some(Family::MlKem),
         CKK_DES => Some(Family::Des),
         CKK_DES2 | CKK_DES3 => Some(Family::TripleDes),
         CKK_GENERIC_SECRET => Some(Family::Generic),
@@ -74,11 +75,11 @@ pub(crate) fn public_key(template: &Template<'_>) -> Result<(KeyType, Vec<u8>)> 
             modulus: significant(template.needed(CKA_MODULUS)?).to_vec(),
             exponent: significant(template.needed(CKA_PUBLIC_EXPONENT)?).to_vec(),
         },
-        Family::MlDsa => {
+        Family::MlDsa | Family::MlKem => {
             let kind = of_parameter_set(family, template)?;
             PublicParts::PostQuantum { kind, key: template.needed(CKA_VALUE)?.to_vec() }
         }
-        Family::Aes | Family::Generic | Family::Des | Family::TripleDes | Family::MlKem => {
+        Family::Aes | Family::Generic | Family::Des | Family::TripleDes => {
             return fail(CKR_ATTRIBUTE_VALUE_INVALID);
         }
         Family::Ec | Family::Edwards | Family::Montgomery => {
@@ -110,7 +111,7 @@ pub(crate) fn private_key(template: &Template<'_>) -> Result<(KeyType, PrivatePa
             };
             Ok((curve, parts, claimed_public(template, claimed)?))
         }
-        family @ Family::MlDsa => {
+        family @ (Family::MlDsa | Family::MlKem) => {
             let kind = of_parameter_set(family, template)?;
             let (seed, expanded) = (template.filled(CKA_SEED), template.filled(CKA_VALUE));
             if seed.is_none() && expanded.is_none() {
@@ -120,9 +121,7 @@ pub(crate) fn private_key(template: &Template<'_>) -> Result<(KeyType, PrivatePa
             let parts = PrivateParts::PostQuantum { kind, seed, expanded };
             Ok((kind, parts, claimed_public(template, Vec::new())?))
         }
-        Family::Aes | Family::Generic | Family::Des | Family::TripleDes | Family::MlKem => {
-            fail(CKR_ATTRIBUTE_VALUE_INVALID)
-        }
+        Family::Aes | Family::Generic | Family::Des | Family::TripleDes => fail(CKR_ATTRIBUTE_VALUE_INVALID),
     }
 }
 
@@ -216,10 +215,8 @@ pub(crate) fn pair_to_generate(family: Family, template: &Template<'_>) -> Resul
                 _ => fail(CKR_KEY_SIZE_RANGE),
             }
         }
-        Family::MlDsa => of_parameter_set(family, template),
-        Family::Aes | Family::Generic | Family::Des | Family::TripleDes | Family::MlKem => {
-            fail(CKR_TEMPLATE_INCONSISTENT)
-        }
+        Family::MlDsa | Family::MlKem => of_parameter_set(family, template),
+        Family::Aes | Family::Generic | Family::Des | Family::TripleDes => fail(CKR_TEMPLATE_INCONSISTENT),
         Family::Ec | Family::Edwards | Family::Montgomery => {
             let curve = named(template.needed(CKA_EC_PARAMS)?)?;
             if curve.family() == family { Ok(curve) } else { fail(CKR_CURVE_NOT_SUPPORTED) }
@@ -279,6 +276,7 @@ pub(crate) fn private_wanted(template: &Template<'_>) -> Result<KeyType> {
         Some(Family::Edwards) => Ok(KeyType::Ed25519),
         Some(Family::Montgomery) => Ok(KeyType::X25519),
         Some(Family::MlDsa) => Ok(KeyType::MlDsa44),
+        Some(Family::MlKem) => Ok(KeyType::MlKem512),
         _ => fail(CKR_TEMPLATE_INCONSISTENT),
     }
 }

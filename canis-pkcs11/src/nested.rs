@@ -7,13 +7,21 @@
 use crate::attribute::{Attribute, Format};
 use crate::rules::TABLE;
 use crate::rv::{Result, fail};
+use crate::version_3_2::{CKA_DECAPSULATE_TEMPLATE, CKA_ENCAPSULATE_TEMPLATE};
 use canis_core::object::template_attributes;
 use pkcs11_sys::*;
 use std::borrow::Cow;
 
 /// Whether an attribute's value is a template.
 pub(crate) const fn is_template(kind: CK_ATTRIBUTE_TYPE) -> bool {
-    matches!(kind, CKA_WRAP_TEMPLATE | CKA_UNWRAP_TEMPLATE | CKA_DERIVE_TEMPLATE)
+    matches!(
+        kind,
+        CKA_WRAP_TEMPLATE
+            | CKA_UNWRAP_TEMPLATE
+            | CKA_DERIVE_TEMPLATE
+            | CKA_ENCAPSULATE_TEMPLATE
+            | CKA_DECAPSULATE_TEMPLATE
+    )
 }
 
 /// Appends an attribute.

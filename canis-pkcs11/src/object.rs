@@ -58,15 +58,22 @@ pub(crate) const fn parameter_set(kind: KeyType) -> Option<CK_ULONG> {
         KeyType::MlDsa44 => Some(CKP_ML_DSA_44),
         KeyType::MlDsa65 => Some(CKP_ML_DSA_65),
         KeyType::MlDsa87 => Some(CKP_ML_DSA_87),
+        KeyType::MlKem512 => Some(CKP_ML_KEM_512),
+        KeyType::MlKem768 => Some(CKP_ML_KEM_768),
+        KeyType::MlKem1024 => Some(CKP_ML_KEM_1024),
         _ => None,
     }
 }
 
-/// The usage bit that an attribute stands for.
-pub(crate) const fn usage(kind: CK_ATTRIBUTE_TYPE) -> Option<Usage> {
+/// The usage bit that an attribute stands for in keys of a family: with those that share secrets it is CKA_ENCAPSULATE and
+/// CKA_DECAPSULATE that say what CKA_ENCRYPT and CKA_DECRYPT say of others. `Usage::NONE` is what such keys never do.
+pub(crate) const fn usage(kind: CK_ATTRIBUTE_TYPE, family: Family) -> Option<Usage> {
+    let encapsulates = matches!(family, Family::MlKem);
     match kind {
-        CKA_ENCRYPT => Some(Usage::ENCRYPT),
-        CKA_DECRYPT => Some(Usage::DECRYPT),
+        CKA_ENCRYPT | CKA_DECRYPT if encapsulates => Some(Usage::NONE),
+        CKA_ENCAPSULATE | CKA_DECAPSULATE if !encapsulates => Some(Usage::NONE),
+        CKA_ENCRYPT | CKA_ENCAPSULATE => Some(Usage::ENCRYPT),
+        CKA_DECRYPT | CKA_DECAPSULATE => Some(Usage::DECRYPT),
         CKA_SIGN => Some(Usage::SIGN),
         CKA_VERIFY => Some(Usage::VERIFY),
         CKA_WRAP => Some(Usage::WRAP),
@@ -120,8 +127,8 @@ fn read_common(content: &Content, kind: CK_ATTRIBUTE_TYPE) -> Option<Value<'_>> 
 }
 
 fn read_key(key: &KeyFacts, kind: CK_ATTRIBUTE_TYPE) -> Result<Option<Value<'_>>> {
-    if let Some(bit) = usage(kind) {
-        return Ok(Some(Value::from(key.usage.allows(bit))));
+    if let Some(bit) = usage(kind, key.kind.family()) {
+        return Ok(Some(Value::from(bit != Usage::NONE && key.usage.allows(bit))));
     }
     Ok(Some(match kind {
         CKA_KEY_TYPE => Value::from(kind_number(key.kind)),

@@ -143,6 +143,8 @@ rules! {
     CKA_WRAP_TEMPLATE: PUBLIC | SECRET, ANY, Template, Both, Never, Open;
     CKA_UNWRAP_TEMPLATE: OWN, ANY, Template, Both, Never, Open;
     CKA_DERIVE_TEMPLATE: OWN, ANY, Template, Both, Never, Open;
+    CKA_ENCAPSULATE_TEMPLATE: PUBLIC, ANY, Template, Both, Never, Open;
+    CKA_DECAPSULATE_TEMPLATE: PRIVATE, ANY, Template, Both, Never, Open;
     CKA_DERIVE: KEY, ANY, Bool, Both, Free, Open;
     CKA_ENCRYPT: PUBLIC | SECRET, ANY, Bool, Both, Free, Open;
     CKA_VERIFY: PUBLIC | SECRET, ANY, Bool, Both, Free, Open;
@@ -150,6 +152,8 @@ rules! {
     CKA_DECRYPT: OWN, ANY, Bool, Both, Free, Open;
     CKA_SIGN: OWN, ANY, Bool, Both, Free, Open;
     CKA_UNWRAP: OWN, ANY, Bool, Both, Free, Open;
+    CKA_ENCAPSULATE: PUBLIC, ANY, Bool, Both, Free, Open;
+    CKA_DECAPSULATE: PRIVATE, ANY, Bool, Both, Free, Open;
     CKA_VERIFY_RECOVER: PUBLIC, ANY, Bool, Both, Free, Open;
     CKA_SIGN_RECOVER: PRIVATE, ANY, Bool, Both, Free, Open;
 

@@ -182,7 +182,10 @@ fn fill(content: &mut Content, template: &Template<'_>, moment: Given, so: bool)
     let kind = content.key.as_ref().map(|key| key.kind);
     let family = kind.map(KeyType::family);
     let for_keys = |kind| -> Result<bool> { Ok(template.boolean(kind)? == Some(true)) };
+    let wraps =
+        |kind: KeyType| kind.possible_usage().intersect(Usage::WRAP.with(Usage::UNWRAP)) != Usage::NONE;
     if let Some(key) = &mut content.key
+        && wraps(key.kind)
         && (for_keys(CKA_WRAP)? || for_keys(CKA_UNWRAP)?)
     {
         // A key that wraps is for no data unless that is asked for.
@@ -260,7 +263,7 @@ fn apply(content: &mut Content, rule: &Rule, value: Vec<u8>) {
 
 /// Sets an attribute that is a fact of the key; says whether it was one.
 fn apply_to_key(key: &mut KeyFacts, class: Class, kind: CK_ATTRIBUTE_TYPE, on: bool) -> bool {
-    if let Some(bit) = usage(kind) {
+    if let Some(bit) = usage(kind, key.kind.family()) {
         // Asking for more than the algorithm can do is common (python-pkcs11 does) and grants nothing.
         let allowed = on && class.possible_usage(key.kind).allows(bit);
         key.usage = if allowed { key.usage.with(bit) } else { key.usage.without(bit) };

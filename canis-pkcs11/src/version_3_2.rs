@@ -21,9 +21,15 @@ numbers! {
     }
     CK_ATTRIBUTE_TYPE {
         CKA_PARAMETER_SET = 0x061d;
+        CKA_ENCAPSULATE_TEMPLATE = 0x062a;
+        CKA_DECAPSULATE_TEMPLATE = 0x062b;
+        CKA_ENCAPSULATE = 0x0633;
+        CKA_DECAPSULATE = 0x0634;
         CKA_SEED = 0x0637;
     }
     CK_MECHANISM_TYPE {
+        CKM_ML_KEM_KEY_PAIR_GEN = 0x000f;
+        CKM_ML_KEM = 0x0017;
         CKM_ML_DSA_KEY_PAIR_GEN = 0x001c;
         CKM_ML_DSA = 0x001d;
         CKM_HASH_ML_DSA = 0x001f;
@@ -35,6 +41,11 @@ numbers! {
         CKM_HASH_ML_DSA_SHA3_256 = 0x0028;
         CKM_HASH_ML_DSA_SHA3_384 = 0x0029;
         CKM_HASH_ML_DSA_SHA3_512 = 0x002a;
+    }
+    CK_ML_KEM_PARAMETER_SET_TYPE {
+        CKP_ML_KEM_512 = 1;
+        CKP_ML_KEM_768 = 2;
+        CKP_ML_KEM_1024 = 3;
     }
     CK_ML_DSA_PARAMETER_SET_TYPE {
         CKP_ML_DSA_44 = 1;
@@ -48,6 +59,8 @@ numbers! {
     }
     CK_FLAGS {
         CKF_ASYNC_SESSION = 0x0000_0008;
+        CKF_ENCAPSULATE = 0x1000_0000;
+        CKF_DECAPSULATE = 0x2000_0000;
     }
     CK_RV {
         CKR_SESSION_ASYNC_NOT_SUPPORTED = 0x0205;
@@ -57,6 +70,8 @@ numbers! {
 
 /// CK_HEDGE_TYPE.
 pub(crate) type CK_HEDGE_TYPE = CK_ULONG;
+/// CK_ML_KEM_PARAMETER_SET_TYPE.
+pub(crate) type CK_ML_KEM_PARAMETER_SET_TYPE = CK_ULONG;
 /// CK_ML_DSA_PARAMETER_SET_TYPE.
 pub(crate) type CK_ML_DSA_PARAMETER_SET_TYPE = CK_ULONG;
 

@@ -277,6 +277,10 @@ operations! {
     UnwrapKey = 61, "object.unwrap", Some(C::Import), Long, true;
     /// Make an object's key from another one (C_DeriveKey); also needs `create`.
     DeriveKey = 62, "object.derive", Some(C::Decrypt), Long, true;
+    /// Make a secret by a public key, and the object that holds it (C_EncapsulateKey); also needs `create`.
+    EncapsulateKey = 204, "object.encapsulate", Some(C::Encrypt), Long, true;
+    /// Make the object of a secret that was made by an object's public half (C_DecapsulateKey); also needs `create`.
+    DecapsulateKey = 205, "object.decapsulate", Some(C::Decrypt), Long, true;
     /// Make an object's key from a password (C_GenerateKey by PBKDF2).
     DerivePassword = 63, "object.derive-password", Some(C::Create), Long, true;
     /// Give the PIN for one use of a key (C_Login as CKU_CONTEXT_SPECIFIC).

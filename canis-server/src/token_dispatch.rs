@@ -3,9 +3,10 @@
 use crate::dispatch::{Handler, parse};
 use crate::session::Session;
 use canis_core::object::{
-    ConfirmNamed, CopyObject, CreateObject, DecryptNamed, DeriveKey, DerivePassword, DestroyObject,
-    EncryptNamed, EndSession, ExportObject, FindPage, GenerateObjects, ImportObject, OpenNamed, ReadObject,
-    RecoverNamed, SignNamed, UnwrapKey, UpdateObject, VerifyNamed, WrapKey,
+    ConfirmNamed, CopyObject, CreateObject, DecapsulateKey, DecryptNamed, DeriveKey, DerivePassword,
+    DestroyObject, EncapsulateKey, EncryptNamed, EndSession, ExportObject, FindPage, GenerateObjects,
+    ImportObject, OpenNamed, ReadObject, RecoverNamed, SignNamed, UnwrapKey, UpdateObject, VerifyNamed,
+    WrapKey,
 };
 use canis_core::token::{
     ChangePin, EndApplication, InitToken, InitUserPin, ListTokens, Login, Logout, ShowLogin,
@@ -43,6 +44,10 @@ pub(crate) fn handler(id: OperationId) -> Option<Handler> {
         OperationId::WrapKey => |core, session, args| at_token::<WrapKey<'_>>(core, session, args),
         OperationId::UnwrapKey => |core, session, args| at_token::<UnwrapKey<'_>>(core, session, args),
         OperationId::DeriveKey => |core, session, args| at_token::<DeriveKey<'_>>(core, session, args),
+        OperationId::EncapsulateKey => |core, session, args| at_token::<EncapsulateKey>(core, session, args),
+        OperationId::DecapsulateKey => {
+            |core, session, args| at_token::<DecapsulateKey<'_>>(core, session, args)
+        }
         OperationId::DerivePassword => {
             |core, session, args| at_token::<DerivePassword<'_>>(core, session, args)
         }

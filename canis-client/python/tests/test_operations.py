@@ -260,6 +260,11 @@ def objects(at: Callable[..., dict[str, Any]], pin: bytes) -> None:
     hkdf = {"is": "hkdf", "hash": "sha256", "extract": {"is": "bytes", "bytes": b"s"}, "expand": b"i"}
     generic = content("secret-key", "generic", 4)
     at("object.derive", base=base, how=hkdf, derived={"is": "secret", "family": "generic", "len": 32}, content=generic)
+    halves = {"public": content("public-key", "ml-kem-768", 1), "secret": content("private-key", "ml-kem-768", 2)}
+    kem = at("object.generate", kind="ml-kem-768", len=0, **halves)
+    shared = at("object.encapsulate", key=kem["public"], family="aes", content=content("secret-key", aes, 3))
+    assert len(shared["ciphertext"]) == 1088
+    at("object.decapsulate", key=kem["id"], ciphertext=shared["ciphertext"], family="generic", len=32, content=generic)
     at("object.derive-password", password=b"p", salt=b"salt", hash="sha256", iterations=1000, family="generic", len=32,
        content=generic)  # fmt: skip
 

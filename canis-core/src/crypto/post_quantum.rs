@@ -98,12 +98,15 @@ pub(crate) const fn sizes(kind: KeyType) -> Option<&'static Sizes> {
     }
 }
 
-/// CKA_PARAMETER_SET: the number of a type among those of its algorithm (PKCS#11 v3.2, CKP_ML_DSA_…).
+/// CKA_PARAMETER_SET: the number of a type among those of its algorithm (PKCS#11 v3.2, CKP_ML_DSA_…, CKP_ML_KEM_…).
 pub(crate) const fn parameter_set(kind: KeyType) -> Option<u64> {
     match kind {
         KeyType::MlDsa44 => Some(1),
         KeyType::MlDsa65 => Some(2),
         KeyType::MlDsa87 => Some(3),
+        KeyType::MlKem512 => Some(1),
+        KeyType::MlKem768 => Some(2),
+        KeyType::MlKem1024 => Some(3),
         _ => None,
     }
 }

@@ -1,6 +1,6 @@
 //! What whoever made a key has limited it to, in attributes: which mechanisms use it (CKA_ALLOWED_MECHANISMS), what keys
-//! it wraps, and what comes of it by unwrapping and deriving (CKA_WRAP_TEMPLATE and its kin; PKCS#11 3.1, sections 4.8 to
-//! 4.10). None of them ever changes.
+//! it wraps, and what comes of it by unwrapping, deriving, encapsulating and decapsulating (CKA_WRAP_TEMPLATE and its kin; PKCS#11 3.1,
+//! sections 4.8 to 4.10). None of them ever changes.
 
 use super::{Content, KeyFacts};
 use crate::crypto::post_quantum;
@@ -16,7 +16,18 @@ pub(crate) const WRAP_TEMPLATE: u64 = 0x4000_0211;
 pub(crate) const UNWRAP_TEMPLATE: u64 = 0x4000_0212;
 /// CKA_DERIVE_TEMPLATE.
 pub(crate) const DERIVE_TEMPLATE: u64 = 0x4000_0213;
-const LIMITS: [u64; 4] = [ALLOWED_MECHANISMS, WRAP_TEMPLATE, UNWRAP_TEMPLATE, DERIVE_TEMPLATE];
+/// CKA_ENCAPSULATE_TEMPLATE (PKCS#11 3.2).
+pub(crate) const ENCAPSULATE_TEMPLATE: u64 = 0x062a;
+/// CKA_DECAPSULATE_TEMPLATE.
+pub(crate) const DECAPSULATE_TEMPLATE: u64 = 0x062b;
+const LIMITS: [u64; 6] = [
+    ALLOWED_MECHANISMS,
+    WRAP_TEMPLATE,
+    UNWRAP_TEMPLATE,
+    DERIVE_TEMPLATE,
+    ENCAPSULATE_TEMPLATE,
+    DECAPSULATE_TEMPLATE,
+];
 
 /// The attributes of a template as records keep it: for each its type and its length, eight bytes each, lowest first,
 /// and its value, numbers as eight bytes, lowest first. Nothing is left of bytes that are no template.
@@ -38,7 +49,7 @@ impl Content {
     }
 
     /// What it limits its key to.
-    pub(crate) fn limits(&self) -> [Option<&[u8]>; 4] {
+    pub(crate) fn limits(&self) -> [Option<&[u8]>; LIMITS.len()] {
         LIMITS.map(|kind| self.kept(kind))
     }
 
@@ -100,11 +111,15 @@ const fn may_be_absent(kind: u64) -> bool {
     !matches!(kind, 0x0004 | 0x0011 | 0x0090 | 0x0120..=0x0129 | 0x0180 | 0x0181 | ALLOWED_MECHANISMS)
 }
 
-/// The usage that an attribute stands for.
-const fn usage(kind: u64) -> Option<Usage> {
+/// The usage that an attribute of a key stands for: keys that share secrets have other ones for what encryption keys call
+/// CKA_ENCRYPT and CKA_DECRYPT. `Usage::NONE` is what keys of the family cannot be used for.
+const fn usage(kind: u64, family: Family) -> Option<Usage> {
+    let encapsulates = matches!(family, Family::MlKem);
     Some(match kind {
-        0x0104 => Usage::ENCRYPT,
-        0x0105 => Usage::DECRYPT,
+        0x0104 | 0x0105 if encapsulates => Usage::NONE,
+        0x0633 | 0x0634 if !encapsulates => Usage::NONE,
+        0x0104 | 0x0633 => Usage::ENCRYPT,
+        0x0105 | 0x0634 => Usage::DECRYPT,
         0x0106 => Usage::WRAP,
         0x0107 => Usage::UNWRAP,
         0x0108 => Usage::SIGN,
@@ -133,7 +148,8 @@ impl KeyFacts {
             0x0202 => flag(self.always_authenticate),
             0x061d => post_quantum::parameter_set(self.kind).map(number),
             0x0210 => flag(self.wrap_with_trusted),
-            _ => usage(kind).and_then(|usage| flag(self.usage.allows(usage))),
+            _ => usage(kind, self.kind.family())
+                .and_then(|usage| flag(usage != Usage::NONE && self.usage.allows(usage))),
         }
     }
 }

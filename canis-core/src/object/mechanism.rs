@@ -38,6 +38,7 @@ impl Wrapping<'_> {
             Wrapping::RsaOaep(_) => &[RSA_PKCS_OAEP],
             Wrapping::RsaAes { .. } => &[0x1054],
             Wrapping::RsaPkcs1 => &[RSA_PKCS],
+            Wrapping::AesCcm { .. } => &[0x1088],
         }
     }
 }

@@ -25,6 +25,7 @@ macro_rules! operation {
 mod computed;
 mod defaults;
 mod derive;
+mod encapsulate;
 mod limits;
 pub(crate) mod mechanism;
 pub(crate) mod mechanism_scheme;
@@ -39,8 +40,11 @@ mod wrap;
 
 pub(crate) use computed::VALUE_LEN;
 pub use derive::{Derivation, DeriveKey, DerivePassword, Derived, LEAST_DERIVED, Prf, Salt};
+pub use encapsulate::{DecapsulateKey, EncapsulateKey, EncapsulatedKey};
 pub use limits::template_attributes;
-pub(crate) use limits::{DERIVE_TEMPLATE, UNWRAP_TEMPLATE, WRAP_TEMPLATE};
+pub(crate) use limits::{
+    DECAPSULATE_TEMPLATE, DERIVE_TEMPLATE, ENCAPSULATE_TEMPLATE, UNWRAP_TEMPLATE, WRAP_TEMPLATE,
+};
 pub use named::{
     ConfirmNamed, DecryptNamed, EncryptNamed, EndSession, FindPage, FoundPage, NamedKey, OpenNamed,
     OpenedKey, RecoverNamed, Recovered, SignNamed, Used, VerifyNamed,
@@ -253,8 +257,8 @@ pub struct KeyFacts {
     /// Made or brought in by an operation of the API, or a copy of such a key. RSA keys of the API do nothing that is
     /// neither hashed nor padded by OAEP.
     pub by_api: bool,
-    /// What a KDF has made of a key that is not to be read: the beginning of a longer run of bytes, of which another key
-    /// may have more. No key is made of its bytes.
+    /// What a KDF has made of a key that is not to be read, or the beginning of a shared secret: that of a longer run of bytes, of which
+    /// another key may have more. No key is made of its bytes.
     pub from_kdf: bool,
     /// CKA_KEY_GEN_MECHANISM, or CK_UNAVAILABLE_INFORMATION.
     pub mechanism: u64,
@@ -274,6 +278,12 @@ impl KeyFacts {
                 post_quantum::sizes(self.kind).map_or(0, |sizes| sizes.signature)
             }
         }
+    }
+
+    /// The length of what it encapsulates in bytes; `None` for keys that encapsulate nothing.
+    #[must_use]
+    pub fn ciphertext_len(&self) -> Option<usize> {
+        post_quantum::sizes(self.kind).map(|sizes| sizes.ciphertext).filter(|len| *len != 0)
     }
 
     /// The length of the blocks that it encrypts in bytes: the cipher's, or the modulus; 0 for keys that do not.

@@ -36,6 +36,15 @@ pub enum Wrapping<'a> {
     },
     /// CKM_RSA_PKCS; secret keys only. Not authenticated: for old systems only.
     RsaPkcs1,
+    /// CKM_AES_CCM; the result is ciphertext ‖ tag.
+    AesCcm {
+        /// The nonce, 7 to 13 bytes.
+        nonce: GcmIv<'a>,
+        /// The caller's AAD.
+        aad: &'a [u8],
+        /// The tag's length in bytes.
+        tag: usize,
+    },
 }
 
 impl Wrapping<'_> {
@@ -46,11 +55,11 @@ impl Wrapping<'_> {
     }
 }
 
-/// The IV of AES-GCM.
+/// The IV of AES-GCM, the nonce of AES-CCM.
 #[derive(Clone, Copy)]
 pub enum GcmIv<'a> {
     /// Drawn here, 12 bytes. A sensitive key is wrapped with no other: with an IV used twice, one wrapped key that is
-    /// known would give the other one away.
+    /// known would give the other one away, in both modes.
     Drawn,
     /// The caller's.
     Given(&'a [u8]),

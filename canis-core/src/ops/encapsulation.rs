@@ -10,7 +10,7 @@ use crate::crypto::Encapsulation;
 use crate::keyring::Keyring;
 use crate::keyring::key::Key;
 use crate::keyring::ready::ReadyMaterial;
-use crate::object::mechanism;
+use crate::object::{DECAPSULATE_TEMPLATE, ENCAPSULATE_TEMPLATE, mechanism};
 use canis_proto::answer::{Decapsulated, Encapsulated};
 use canis_proto::message::{Decapsulate, Encapsulate};
 use canis_proto::text::{Sealed, sealed_text};
@@ -29,7 +29,8 @@ impl Run for Encapsulate<'_> {
         let tenant = keyring.tenant(caller.tenant()?)?;
         let key = keyring.usable(&tenant, &self.name)?;
         shares(&key)?;
-        keyring.require_by(&tenant, &key, (Usage::ENCRYPT, "encapsulate"), mechanism::ENCAPSULATION)?;
+        let by = (mechanism::ENCAPSULATION, Some(ENCAPSULATE_TEMPLATE));
+        keyring.require_by_unless(&tenant, &key, (Usage::ENCRYPT, "encapsulate"), by)?;
         let version = key.version_to_use(self.version)?;
         let ready = keyring.ready(&tenant, &key, version)?;
         let Encapsulation { ciphertext, secret } = ready.public()?.encapsulate()?;
@@ -58,7 +59,8 @@ impl Run for Decapsulate<'_> {
         let tenant = keyring.tenant(caller.tenant()?)?;
         let key = keyring.usable(&tenant, &self.name)?;
         shares(&key)?;
-        keyring.require_by(&tenant, &key, (Usage::DECRYPT, "decapsulate"), mechanism::ENCAPSULATION)?;
+        let by = (mechanism::ENCAPSULATION, Some(DECAPSULATE_TEMPLATE));
+        keyring.require_by_unless(&tenant, &key, (Usage::DECRYPT, "decapsulate"), by)?;
         key.allow_old(sealed.version)?;
         let ready = keyring.ready(&tenant, &key, sealed.version)?;
         let ReadyMaterial::Pair { private, .. } = &ready.material else {

@@ -1,11 +1,11 @@
-//! CKA_ALLOWED_MECHANISMS at doors that know operations and not mechanisms.
+//! CKA_ALLOWED_MECHANISMS, and templates for shared secrets, at doors that know operations and not mechanisms.
 
 use crate::keyring::Keyring;
 use crate::keyring::key::Key;
 use crate::keyring::tenant::OpenTenant;
 use crate::object::Class;
 use crate::store::ObjectQuery;
-use canis_proto::{Result, Usage};
+use canis_proto::{Error, ErrorCode, Result, Usage};
 
 impl Keyring {
     /// [`Key::require`] for an operation that uses the key as one of these mechanisms does. All versions of a key have the
@@ -20,6 +20,20 @@ impl Keyring {
         (usage, verb): (Usage, &str),
         mechanisms: &[u64],
     ) -> Result<()> {
+        self.require_by_unless(tenant, key, (usage, verb), (mechanisms, None))
+    }
+
+    /// The same for an operation whose answer is in plain what `template` of the half that is used would say the attributes of.
+    ///
+    /// # Errors
+    /// As there; `operation_not_allowed` if the half has such a template.
+    pub(super) fn require_by_unless(
+        &self,
+        tenant: &OpenTenant,
+        key: &Key,
+        (usage, verb): (Usage, &str),
+        (mechanisms, template): (&[u64], Option<u64>),
+    ) -> Result<()> {
         key.require_within_limits(usage, verb)?;
         if !key.record.limited {
             return Ok(());
@@ -32,7 +46,18 @@ impl Keyring {
                 _ => true,
             };
             if half && row.version == key.record.current_version {
-                self.read_object(&row, Some(tenant))?.content.allow_mechanism(mechanisms)?;
+                let content = self.read_object(&row, Some(tenant))?.content;
+                content.allow_mechanism(mechanisms)?;
+                if template.is_some_and(|template| content.kept(template).is_some()) {
+                    return Err(Error::new(
+                        ErrorCode::OperationNotAllowed,
+                        format!(
+                            "key `{}` says by a template what attributes a secret shared by it has, so that none is given in \
+                             plain; {verb} through PKCS#11",
+                            key.record.name
+                        ),
+                    ));
+                }
             }
         }
         Ok(())

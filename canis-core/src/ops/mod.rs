@@ -32,6 +32,7 @@ mod object_copy;
 mod object_derive;
 mod object_derived_bytes;
 mod object_edit;
+mod object_encapsulate;
 mod object_export;
 mod object_find;
 mod object_generate;

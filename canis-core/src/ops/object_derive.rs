@@ -142,7 +142,7 @@ fn weaker() -> Error {
 }
 
 /// The type of what is derived. No DES keys: a stronger key, read as one, would become as weak (ADR 0016).
-fn kind_of(family: Family, len: usize) -> Result<KeyType> {
+pub(super) fn kind_of(family: Family, len: usize) -> Result<KeyType> {
     let kind = KeyType::of_secret(family, len).filter(|kind| !kind.is_legacy());
     kind.filter(|_| (1..=MAX_SECRET).contains(&len)).ok_or_else(unfit_length)
 }

@@ -47,6 +47,11 @@ pub(super) enum Origin {
     Unwrapped,
     /// From keys of the same token, of which this is known: C_DeriveKey.
     Derived(Heritage),
+    /// A secret shared with somebody who knows it, too: C_EncapsulateKey, C_DecapsulateKey.
+    Shared {
+        /// Whether it is the beginning of the secret only.
+        cut: bool,
+    },
     /// From a key of the same token, which these facts describe: C_CopyObject. The copy has the key's history.
     Copied(KeyFacts),
 }
@@ -56,7 +61,9 @@ impl Origin {
     fn takes(&self) -> Capability {
         match self {
             Origin::Outside | Origin::Unwrapped => Capability::Import,
-            Origin::Generated | Origin::Derived(_) | Origin::Copied(_) => Capability::Create,
+            Origin::Generated | Origin::Derived(_) | Origin::Shared { .. } | Origin::Copied(_) => {
+                Capability::Create
+            }
         }
     }
 }
@@ -138,6 +145,7 @@ fn computed(mut content: Content, origin: &Origin, kind: KeyType, spki: &[u8]) -
     facts.trusted = false;
     (facts.by_api, facts.from_kdf) = match origin {
         Origin::Generated | Origin::Outside => (false, false),
+        Origin::Shared { cut } => (false, *cut),
         Origin::Unwrapped => (facts.by_api, facts.from_kdf),
         Origin::Derived(base) => (false, base.from_kdf),
         Origin::Copied(old) => (old.by_api, old.from_kdf),
@@ -148,7 +156,7 @@ fn computed(mut content: Content, origin: &Origin, kind: KeyType, spki: &[u8]) -
             facts.always_sensitive = secret && facts.sensitive;
             facts.never_extractable = secret && !facts.extractable;
         }
-        Origin::Outside | Origin::Unwrapped => {
+        Origin::Outside | Origin::Unwrapped | Origin::Shared { .. } => {
             facts.local = false;
             facts.mechanism = NO_MECHANISM;
             facts.always_sensitive = false;
@@ -170,7 +178,7 @@ fn computed(mut content: Content, origin: &Origin, kind: KeyType, spki: &[u8]) -
     Ok(content)
 }
 
-/// Refuses an object that is not as the keys want it that it was made by (CKA_UNWRAP_TEMPLATE, CKA_DERIVE_TEMPLATE).
+/// Refuses an object that is not as the keys want it that it was made by (CKA_UNWRAP_TEMPLATE and its kin).
 pub(super) fn require_fit<'t>(
     content: &Content,
     session: Option<u64>,
@@ -181,7 +189,8 @@ pub(super) fn require_fit<'t>(
     }
     Err(Error::new(
         ErrorCode::KeySensitive,
-        "CKA_UNWRAP_TEMPLATE or CKA_DERIVE_TEMPLATE of the key that makes it wants other attributes of this one",
+        "CKA_UNWRAP_TEMPLATE, CKA_DERIVE_TEMPLATE, CKA_ENCAPSULATE_TEMPLATE or CKA_DECAPSULATE_TEMPLATE of the key that \
+         makes it wants other attributes of this one",
     ))
 }
 

@@ -6,7 +6,7 @@ use super::object_unwrap_malleable::{confine, refuse_cutting};
 use super::object_wrap::{Means, unfit};
 use crate::caller::Caller;
 use crate::core::{Facts, Resource, Run};
-use crate::crypto::{KeyWrap, PrivateKey, private_parts, rsa_aes_wrap};
+use crate::crypto::{KeyWrap, PrivateKey, ccm, private_parts, rsa_aes_wrap};
 use crate::keyring::Keyring;
 use crate::keyring::ready::ReadyMaterial;
 use crate::keyring::role::{Grant, Roles};
@@ -152,6 +152,11 @@ impl Keyring {
                 let len = wrapped.len().checked_sub(*tag).ok_or_else(wrong_wrapping)?;
                 let (ciphertext, tag) = wrapped.split_at(len);
                 SecretBytes::filled(len, |out| aes.gcm_open(iv, aad, ciphertext, tag, out))
+            }
+            (Wrapping::AesCcm { nonce: GcmIv::Given(nonce), aad, tag }, Some(aes)) => {
+                let len = wrapped.len().checked_sub(*tag).ok_or_else(wrong_wrapping)?;
+                let (ciphertext, tag) = wrapped.split_at(len);
+                SecretBytes::filled(len, |out| ccm::open(&**aes, nonce, aad, ciphertext, tag, out))
             }
             (Wrapping::RsaOaep(oaep), None) => {
                 let mut out = SecretBytes::zeroed(unwrapper.facts.kind.bytes());

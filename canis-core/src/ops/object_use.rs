@@ -32,7 +32,7 @@ impl KeyHandle {
         }
     }
 
-    fn public(&self) -> Result<&dyn PublicKey> {
+    pub(super) fn public(&self) -> Result<&dyn PublicKey> {
         match &self.key {
             HandleKey::Public(public) => Ok(&**public),
             HandleKey::Ready(_) => Err(unfit()),

@@ -6,7 +6,7 @@ use super::wrap_strength;
 use crate::caller::Caller;
 use crate::core::{Facts, Resource, Run};
 use crate::crypto::{
-    AesKey, BLOCK, BlockMode, CipherStream, Direction, GCM_NONCE, GCM_TAG, Iv, KeyWrap, rsa_aes_wrap,
+    AesKey, BLOCK, BlockMode, CipherStream, Direction, GCM_NONCE, GCM_TAG, Iv, KeyWrap, ccm, rsa_aes_wrap,
 };
 use crate::keyring::Keyring;
 use crate::keyring::intent::Intent;
@@ -131,10 +131,10 @@ impl Leaving<'_> {
                 Err(Error::invalid("AES Key Wrap takes 16 bytes or more, a whole number of 8"))
             }
             Wrapping::AesKw | Wrapping::AesKwp => Ok(kwp),
-            Wrapping::AesGcm { tag, .. } if *tag > GCM_TAG => {
+            Wrapping::AesGcm { tag, .. } | Wrapping::AesCcm { tag, .. } if *tag > GCM_TAG => {
                 Err(Error::invalid(format!("a tag has at most {GCM_TAG} bytes, not {tag}")))
             }
-            Wrapping::AesGcm { tag, .. } => Ok(len + tag),
+            Wrapping::AesGcm { tag, .. } | Wrapping::AesCcm { tag, .. } => Ok(len + tag),
             Wrapping::RsaAes { bits, .. } if ![128, 192, 256].contains(bits) => {
                 Err(Error::invalid(format!("an AES key has 128, 192 or 256 bits, not {bits}")))
             }
@@ -207,7 +207,10 @@ impl Keyring {
         (wrapper, means): (&KeyHandle, &Means),
         leaving: &Leaving<'_>,
     ) -> Result<Vec<Grant>> {
-        let given_iv = matches!(how, Wrapping::AesGcm { iv: GcmIv::Given(_), .. });
+        let given_iv = matches!(
+            how,
+            Wrapping::AesGcm { iv: GcmIv::Given(_), .. } | Wrapping::AesCcm { nonce: GcmIv::Given(_), .. }
+        );
         if !leaving.facts.sensitive {
             // Under an IV of the caller this encrypts what the caller knows.
             let data = |roles, unless| vec![Grant { value: means.value, roles, unless }];
@@ -219,7 +222,9 @@ impl Keyring {
             });
         }
         if given_iv {
-            return Err(not_wrappable("a sensitive key is wrapped by AES-GCM with an IV drawn here only"));
+            return Err(not_wrappable(
+                "a sensitive key is wrapped by AES-GCM and AES-CCM with an IV drawn here only",
+            ));
         }
         let may_decrypt = !wrapper.facts.kind.is_asymmetric() && wrapper.facts.usage.allows(Usage::DECRYPT);
         if may_decrypt || self.is_data(caller, tenant, means.value)? {
@@ -250,6 +255,18 @@ impl Keyring {
         Grant { value, roles: Roles::SENSITIVE.with(Roles::KEYS), unless: Roles::NONE }
     }
 
+    /// The IV for one wrapping, which is told if it was drawn.
+    fn iv<'a>(&self, iv: &'a GcmIv<'_>, drawn: &'a mut Option<[u8; GCM_NONCE]>) -> Result<&'a [u8]> {
+        match iv {
+            GcmIv::Given(iv) => Ok(iv),
+            GcmIv::Drawn => {
+                let fresh = drawn.insert([0; GCM_NONCE]);
+                self.provider.random.fill(fresh)?;
+                Ok(fresh)
+            }
+        }
+    }
+
     fn wrap(
         &self,
         wrapper: &KeyHandle,
@@ -263,18 +280,17 @@ impl Keyring {
             (Wrapping::AesKw, Some(aes), _) => aes.wrap_key(KeyWrap::Kw, key)?,
             (Wrapping::AesKwp, Some(aes), _) => aes.wrap_key(KeyWrap::Kwp, key)?,
             (Wrapping::AesGcm { iv, aad, tag }, Some(aes), _) => {
-                let mut fresh = [0; GCM_NONCE];
-                let iv = match iv {
-                    GcmIv::Given(iv) => iv,
-                    GcmIv::Drawn => {
-                        self.provider.random.fill(&mut fresh)?;
-                        drawn = Some(fresh);
-                        &fresh[..]
-                    }
-                };
+                let iv = self.iv(iv, &mut drawn)?;
                 let mut out = vec![0; key.len() + tag];
                 let (ciphertext, tag) = out.split_at_mut(key.len());
                 aes.gcm_seal(iv, aad, key, ciphertext, tag)?;
+                out
+            }
+            (Wrapping::AesCcm { nonce, aad, tag }, Some(aes), _) => {
+                let nonce = self.iv(nonce, &mut drawn)?;
+                let mut out = vec![0; key.len() + tag];
+                let (ciphertext, tag) = out.split_at_mut(key.len());
+                ccm::seal(&**aes, nonce, aad, key, ciphertext, tag)?;
                 out
             }
             (Wrapping::AesCbcPad { iv }, Some(aes), _) => {

@@ -197,7 +197,8 @@ impl<'a> Draw<'a> {
 
     pub(super) fn wrapping(&mut self) -> Wrapping<'a> {
         let iv = if self.flag() { GcmIv::Drawn } else { GcmIv::Given(self.bytes()) };
-        match self.byte() % 7 {
+        match self.byte() % 8 {
+            7 => Wrapping::AesCcm { nonce: iv, aad: self.bytes(), tag: self.length() },
             0 => Wrapping::AesKw,
             1 => Wrapping::AesKwp,
             2 => Wrapping::AesGcm { iv, aad: self.bytes(), tag: self.length() },

@@ -3,7 +3,8 @@
 use super::form::{Form, Mapped, Place, choice, record, words};
 use crate::crypto::private_parts::{PartLengths, PrivateParts, RsaParts};
 use crate::object::{
-    Class, Content, FoundPage, KeyFacts, NamedKey, Object, OpenedKey, Recovered, Used, Wanted, Wrapped,
+    Class, Content, EncapsulatedKey, FoundPage, KeyFacts, NamedKey, Object, OpenedKey, Recovered, Used,
+    Wanted, Wrapped,
 };
 use crate::secret::SecretBytes;
 use crate::token::{LoginState, Pin, PinState, Role, TokenInfo};
@@ -43,6 +44,7 @@ record! {
     Used { bytes }
     Recovered { signed }
     Wrapped { len, bytes, iv }
+    EncapsulatedKey { id, ciphertext }
     RsaParts {
         modulus, public_exponent, private_exponent, prime_1, prime_2, exponent_1, exponent_2, coefficient
     }
@@ -252,4 +254,4 @@ macro_rules! answers {
         }
     )+};
 }
-answers! { Object, FoundPage, TokenInfo, LoginState, OpenedKey, Recovered, Used, Wrapped, PrivateParts, }
+answers! { EncapsulatedKey, Object, FoundPage, TokenInfo, LoginState, OpenedKey, Recovered, Used, Wrapped, PrivateParts, }

@@ -2,9 +2,10 @@
 
 use super::form::{Mapped, Place, put, record, take};
 use crate::object::{
-    ConfirmNamed, CopyObject, CreateObject, DecryptNamed, DeriveKey, DerivePassword, DestroyObject,
-    EncryptNamed, EndSession, ExportObject, FindPage, GenerateObjects, ImportObject, OpenNamed, ReadObject,
-    RecoverNamed, SignNamed, UnwrapKey, UpdateObject, VerifyNamed, WrapKey,
+    ConfirmNamed, CopyObject, CreateObject, DecapsulateKey, DecryptNamed, DeriveKey, DerivePassword,
+    DestroyObject, EncapsulateKey, EncryptNamed, EndSession, ExportObject, FindPage, GenerateObjects,
+    ImportObject, OpenNamed, ReadObject, RecoverNamed, SignNamed, UnwrapKey, UpdateObject, VerifyNamed,
+    WrapKey,
 };
 use crate::token::{ChangePin, EndApplication, InitToken, InitUserPin, ListTokens, Login, Logout, ShowLogin};
 use canis_proto::fields::Fields;
@@ -81,6 +82,8 @@ requests! {
     WrapKey<'a> { wrapper, key, how, room, weak_rsa }
     UnwrapKey<'a> { unwrapper, how, wrapped, inside, session, content }
     DeriveKey<'a> { base, how, derived, session, content }
+    EncapsulateKey { key, family, len, session, content }
+    DecapsulateKey<'a> { key, ciphertext, family, len, session, content }
     DerivePassword<'a> { password, salt, hash, iterations, family, len, session, content }
     OpenNamed { key }
     ConfirmNamed<'a> { key, pin }
@@ -137,6 +140,8 @@ pub fn described(id: OperationId) -> Option<(Described, bool)> {
         OperationId::WrapKey => at(schema::of::<WrapKey<'_>>()),
         OperationId::UnwrapKey => at(schema::of::<UnwrapKey<'_>>()),
         OperationId::DeriveKey => at(schema::of::<DeriveKey<'_>>()),
+        OperationId::EncapsulateKey => at(schema::of::<EncapsulateKey>()),
+        OperationId::DecapsulateKey => at(schema::of::<DecapsulateKey<'_>>()),
         OperationId::DerivePassword => at(schema::of::<DerivePassword<'_>>()),
         OperationId::OpenKey => at(schema::of::<OpenNamed>()),
         OperationId::ConfirmUse => at(schema::of::<ConfirmNamed<'_>>()),

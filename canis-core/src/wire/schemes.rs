@@ -79,6 +79,7 @@ choice! {
         "rsa-oaep" => RsaOaep(oaep);
         "rsa-aes" => RsaAes { bits, oaep };
         "rsa-pkcs1" => RsaPkcs1;
+        "aes-ccm" => AesCcm { nonce, aad, tag };
     }
     GcmIv<'a> {
         "drawn" => Drawn;

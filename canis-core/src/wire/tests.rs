@@ -35,11 +35,11 @@ fn readers(bytes: &[u8]) -> Vec<Vec<u8>> {
     each! {
         InitToken<'_>, InitUserPin<'_>, ChangePin<'_>, Login<'_>, CreateObject, GenerateObjects, FindPage<'_>,
         ReadObject, UpdateObject, DestroyObject, CopyObject, ImportObject, ExportObject, WrapKey<'_>, UnwrapKey<'_>,
-        DeriveKey<'_>, DerivePassword<'_>, OpenNamed, ConfirmNamed<'_>, SignNamed<'_>, VerifyNamed<'_>,
+        DeriveKey<'_>, EncapsulateKey, DecapsulateKey<'_>, DerivePassword<'_>, OpenNamed, ConfirmNamed<'_>, SignNamed<'_>, VerifyNamed<'_>,
         RecoverNamed<'_>, EncryptNamed<'_>, DecryptNamed<'_>, EndSession, ListTokens, Logout, ShowLogin,
         EndApplication,;
         (), Id, (Id, Option<Id>), Verified, Arc<Object>, FoundPage, Arc<Vec<TokenInfo>>, LoginState, OpenedKey,
-        Recovered, Used, Wrapped, PrivateParts,
+        Recovered, Used, Wrapped, EncapsulatedKey, PrivateParts,
     }
     .into_iter()
     .flatten()
@@ -102,6 +102,14 @@ fn send_all(seed: &[u8]) {
             base: d.id(), how: d.derivation(), derived: Derived::Data { len: d.length() }, session: None,
             content: d.content(),
         },
+        EncapsulateKey {
+            key: d.id(), family: d.family(), len: d.maybe(Draw::length), session: d.maybe(Draw::number),
+            content: d.content(),
+        },
+        DecapsulateKey {
+            key: d.id(), ciphertext: d.bytes(), family: d.family(), len: d.maybe(Draw::length), session: None,
+            content: d.content(),
+        },
         DerivePassword {
             password: d.bytes(), salt: d.bytes(), hash: d.hash(), iterations: d.number() as u32, family: d.family(),
             len: d.length(), session: None, content: d.content(),
@@ -138,6 +146,7 @@ fn send_all(seed: &[u8]) {
         bytes: d.maybe(|d| d.bytes().to_vec()),
         iv: d.maybe(|d| [d.byte(); 12]),
     });
+    same_answer(&EncapsulatedKey { id: d.id(), ciphertext: d.bytes().to_vec() });
     same_answer(&d.parts());
     same_answer(&(d.id(), d.maybe(Draw::id)));
 }

@@ -63,7 +63,7 @@ pub(crate) fn derive(
 }
 
 /// What kind of secret key is to be derived: none for old clients only (ADR 0016).
-fn derived_wanted(template: &Template<'_>) -> Result<(KeyType, Option<usize>)> {
+pub(super) fn derived_wanted(template: &Template<'_>) -> Result<(KeyType, Option<usize>)> {
     let wanted = secret_wanted(template)?;
     if wanted.0.is_legacy() { fail(CKR_TEMPLATE_INCONSISTENT) } else { Ok(wanted) }
 }

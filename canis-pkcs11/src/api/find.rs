@@ -11,7 +11,7 @@ use crate::session::Session;
 use crate::template::Template;
 use crate::token::Token;
 use canis_core::object::{Object, Wanted};
-use canis_proto::{Family, Id, KeyType};
+use canis_proto::Id;
 use pkcs11_sys::*;
 use std::sync::Arc;
 
@@ -69,11 +69,9 @@ fn search(module: &Module, token: &Token, template: &Template<'_>) -> Result<Vec
     Ok(found.objects.iter().filter(shown).map(handle).collect())
 }
 
-/// Whether keys of this type are hidden from searches: by the configuration, or because this module has not their mechanisms.
+/// Whether the configuration hides keys of this type from searches.
 fn is_hidden(module: &Module, object: &Object) -> bool {
-    let newer = |kind: KeyType| kind.family() == Family::MlKem;
-    let hidden = |kind: KeyType| newer(kind) || module.hidden.contains(&kind);
-    object.content.key.as_ref().is_some_and(|key| hidden(key.kind))
+    object.content.key.as_ref().is_some_and(|key| module.hidden.contains(&key.kind))
 }
 
 fn matches(object: &Object, template: &Template<'_>) -> bool {

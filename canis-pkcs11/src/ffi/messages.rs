@@ -5,13 +5,16 @@ use super::entry::entry;
 use super::parameter::mechanism;
 use crate::api::message_cipher::{self, PerMessage};
 use crate::api::message_sign;
-use crate::mechanism::{Row, row};
+use crate::mechanism::{Form, Row, row};
 use crate::rv::{Result, fail};
 use canis_core::object::{Decrypting, Encrypting, Signing, Verifying};
 use pkcs11_sys::*;
 
 /// No IV and no tag is longer.
 const LONGEST: CK_ULONG = 1024;
+
+/// Nothing is mapped below. CK_GCM_PARAMS is as long as CK_GCM_MESSAGE_PARAMS and has a length where that has the tag's pointer.
+const LOWEST_POINTER: usize = 1 << 16;
 
 const GCM: CK_ULONG = size_of::<CK_GCM_MESSAGE_PARAMS>() as CK_ULONG;
 const CCM: CK_ULONG = size_of::<CK_CCM_MESSAGE_PARAMS>() as CK_ULONG;
@@ -60,7 +63,7 @@ impl Given {
         data_len: Option<CK_ULONG>,
     ) -> Result<Given> {
         let copied = |(at, len): (*mut CK_BYTE, CK_ULONG)| -> Result<Vec<u8>> {
-            if len > LONGEST {
+            if len > LONGEST || (!at.is_null() && at.addr() < LOWEST_POINTER) {
                 return fail(CKR_MECHANISM_PARAM_INVALID);
             }
             // SAFETY: the host's promise.
@@ -85,7 +88,7 @@ impl Given {
 
 /// Reads a parameter, gives it to `f` and, where it `makes` IV or tag, writes back what `f` made of it: who decrypts has given
 /// both, perhaps from memory that is not to be written, or that the plaintext now lies in.
-unsafe fn with_parameter(
+pub(super) unsafe fn with_parameter(
     at: CK_VOID_PTR,
     len: CK_ULONG,
     makes: bool,
@@ -105,6 +108,12 @@ unsafe fn with_parameter(
     }
 }
 
+/// Reads a parameter that nothing is written to.
+pub(super) unsafe fn read_parameter(at: CK_VOID_PTR, len: CK_ULONG) -> Result<PerMessage> {
+    // SAFETY: the host's promise.
+    unsafe { Given::read(at, len) }.map(|given| given.parameter)
+}
+
 /// The mechanism of C_MessageEncryptInit: its parameters come with the messages, and one that is given here says nothing.
 unsafe fn bare_mechanism(at: *const CK_MECHANISM) -> Result<Option<&'static Row>> {
     // SAFETY: the host's promise.
@@ -113,6 +122,32 @@ unsafe fn bare_mechanism(at: *const CK_MECHANISM) -> Result<Option<&'static Row>
         0 | GCM | CCM => row(given.mechanism).map(Some),
         _ => fail(CKR_MECHANISM_PARAM_INVALID),
     }
+}
+
+/// The mechanism of C_WrapKeyAuthenticated or C_UnwrapKeyAuthenticated, whose parameter is that of a message.
+///
+/// # Errors
+/// CKR_MECHANISM_INVALID for one that has no such parameters, CKR_MECHANISM_PARAM_INVALID for those of another one.
+pub(super) unsafe fn authenticated(
+    legacy: bool,
+    at: *const CK_MECHANISM,
+    work: CK_FLAGS,
+) -> Result<(&'static Row, CK_VOID_PTR, CK_ULONG)> {
+    // SAFETY: the host's promise.
+    let Some(given) = (unsafe { super::args::structure(at) }) else { return fail(CKR_ARGUMENTS_BAD) };
+    let row = row(given.mechanism)?;
+    let wanted = match row.form {
+        Form::Gcm => GCM,
+        Form::Ccm => CCM,
+        _ => return fail(CKR_MECHANISM_INVALID),
+    };
+    if row.flags(legacy) & work == 0 {
+        return fail(CKR_MECHANISM_INVALID);
+    }
+    if given.ulParameterLen != wanted {
+        return fail(CKR_MECHANISM_PARAM_INVALID);
+    }
+    Ok((row, given.pParameter, given.ulParameterLen))
 }
 
 /// Signatures have no parameter for each message.

@@ -217,13 +217,16 @@ unsafe fn whole<T: Copy>(bytes: &[u8]) -> Result<T> {
     Ok(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
 }
 
-/// Tells the host the IV that was drawn for it, where its CK_GCM_PARAMS point to.
+/// Tells the host the IV that was drawn for it, where its CK_GCM_PARAMS or CK_CCM_PARAMS point to.
 pub(super) unsafe fn give_iv(mechanism: *const CK_MECHANISM, iv: &[u8]) -> Result {
     // SAFETY: the host's promise; [`mechanism`] has read this parameter before.
     unsafe {
         let Some(given) = structure(mechanism) else { return fail(CKR_ARGUMENTS_BAD) };
-        let p: CK_GCM_PARAMS = read(&given)?;
-        room(p.pIv, iv.len() as CK_ULONG)?.copy_from_slice(iv);
+        let at = match given.mechanism {
+            CKM_AES_CCM => read::<CK_CCM_PARAMS>(&given)?.pNonce,
+            _ => read::<CK_GCM_PARAMS>(&given)?.pIv,
+        };
+        room(at, iv.len() as CK_ULONG)?.copy_from_slice(iv);
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ mod derivation;
 mod parameter;
 mod signature;
 mod table;
-mod wrapping;
+pub(crate) mod wrapping;
 
 pub(crate) use cipher::{Cipher, Ciphers};
 pub(crate) use derivation::{Derives, Deriving, Password, Salt};
@@ -45,6 +45,17 @@ impl Mechanism<'_> {
     pub(crate) fn generates(&self) -> Result<Family> {
         match (self.row.works, self.row.family) {
             ([Work::Generate], Some(family)) => Ok(family),
+            _ => fail(CKR_MECHANISM_INVALID),
+        }
+    }
+
+    /// Whether this mechanism shares secrets by encapsulation.
+    ///
+    /// # Errors
+    /// CKR_MECHANISM_INVALID if it does not.
+    pub(crate) fn encapsulates(&self) -> Result {
+        match self.row.works {
+            [Work::Encapsulate] => Ok(()),
             _ => fail(CKR_MECHANISM_INVALID),
         }
     }

@@ -1,6 +1,7 @@
 //! The table of mechanisms: what each works with and does. Everything that is said about them is read from here.
 
 use super::{Ciphers, Derives, Extent, Form, Signature, Wraps};
+use crate::version_3_2::{CKF_DECAPSULATE, CKF_ENCAPSULATE};
 use canis_core::crypto::Hash;
 use canis_core::object::{MAX_SECRET, MacWith};
 use canis_proto::Family;
@@ -44,6 +45,8 @@ pub(crate) enum Work {
     Wrap(Wraps),
     /// The same, if the module's policy is `legacy`.
     LegacyWrap(Wraps),
+    /// Share secrets by encapsulation.
+    Encapsulate,
     /// Derive keys.
     Derive(Derives),
     /// Make keys of passwords.
@@ -74,6 +77,7 @@ impl Work {
                     0
                 }
             }
+            (Work::Encapsulate, _) => CKF_ENCAPSULATE | CKF_DECAPSULATE,
             (Work::Derive(_), _) => CKF_DERIVE,
             (Work::Password, _) => CKF_GENERATE,
             (Work::Generate, Some(family)) if family.is_pair() => CKF_GENERATE_KEY_PAIR,
@@ -154,6 +158,8 @@ const EDWARDS: Group = group(Family::Edwards, 255, 255, CKF_EC_NAMEDCURVE | CKF_
 const MONTGOMERY: Group = group(Family::Montgomery, 255, 255, CKF_EC_NAMEDCURVE | CKF_EC_COMPRESS);
 /// The sizes are those of public keys, in bytes (section 6.67).
 const ML_DSA: Group = group(Family::MlDsa, 1312, 2592, 0);
+/// As those of ML-DSA.
+const ML_KEM: Group = group(Family::MlKem, 800, 1568, 0);
 const AES: Group = group(Family::Aes, 16, 32, 0);
 const SECRET: Group = group(Family::Generic, 8, 8 * MAX_SECRET as CK_ULONG, 0);
 const HMAC: Group = group(Family::Generic, 1, MAX_SECRET as CK_ULONG, 0);
@@ -171,7 +177,7 @@ use Extent::{General, Whole};
 use Hash::*;
 use MacWith::{Cmac, Hmac};
 use Signature::{Ecdsa, Eddsa, HashMlDsa, MlDsa, Pkcs1 as Pkcs1Signature, Pss, Raw as RawSignature};
-use Work::{Cipher, Derive, Digest, Generate, LegacyWrap, Mac, Password, Sign, Wrap};
+use Work::{Cipher, Derive, Digest, Encapsulate, Generate, LegacyWrap, Mac, Password, Sign, Wrap};
 
 mechanisms! {
     CKM_RSA_PKCS_KEY_PAIR_GEN: RSA, None, Generate;
@@ -228,13 +234,16 @@ mechanisms! {
     CKM_HASH_ML_DSA_SHA3_384: ML_DSA, Context, Sign(Some(Sha3_384), MlDsa);
     CKM_HASH_ML_DSA_SHA3_512: ML_DSA, Context, Sign(Some(Sha3_512), MlDsa);
 
+    CKM_ML_KEM_KEY_PAIR_GEN: ML_KEM, None, Generate;
+    CKM_ML_KEM: ML_KEM, None, Encapsulate;
+
     CKM_AES_KEY_GEN: AES, None, Generate;
     CKM_AES_ECB: AES, None, Cipher(Ecb);
     CKM_AES_CBC: AES, Iv, Cipher(Cbc);
     CKM_AES_CBC_PAD: AES, Iv, Cipher(CbcPad), LegacyWrap(Wraps::CbcPad);
     CKM_AES_CTR: AES, Ctr, Cipher(Ctr);
     CKM_AES_GCM: AES, Gcm, Cipher(Gcm), Wrap(Wraps::Gcm);
-    CKM_AES_CCM: AES, Ccm, Cipher(Ccm);
+    CKM_AES_CCM: AES, Ccm, Cipher(Ccm), Wrap(Wraps::Ccm);
     CKM_AES_CMAC: AES, None, Mac(Cmac(Family::Aes), Whole);
     CKM_AES_CMAC_GENERAL: AES, Length, Mac(Cmac(Family::Aes), General);
     CKM_AES_KEY_WRAP: AES, WrapIv, Wrap(Wraps::Kw);

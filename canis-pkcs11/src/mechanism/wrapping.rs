@@ -12,6 +12,7 @@ pub(crate) enum Wraps {
     Kw,
     Kwp,
     Gcm,
+    Ccm,
     CbcPad,
     Oaep,
     RsaAes,
@@ -28,7 +29,7 @@ const LEAST_TAG: usize = 12;
 
 impl Mechanism<'_> {
     /// How this mechanism wraps and unwraps, if the module's policy lets it ([`super::Row::flags`]). `unwraps` says which of
-    /// the two is asked: an IV for AES-GCM of twelve zeros asks for one to be drawn when wrapping.
+    /// the two is asked: an IV for AES-GCM or AES-CCM of twelve zeros asks for one to be drawn when wrapping.
     ///
     /// # Errors
     /// CKR_MECHANISM_INVALID if it does not, CKR_MECHANISM_PARAM_INVALID for a parameter that CANIS cannot fulfil.
@@ -48,7 +49,13 @@ impl Mechanism<'_> {
             (Wraps::Kw, Parameter::Bytes(iv)) if *iv == KW_IV => Wrapping::AesKw,
             (Wraps::Kwp, Parameter::None) => Wrapping::AesKwp,
             (Wraps::Kwp, Parameter::Bytes(iv)) if *iv == KWP_IV => Wrapping::AesKwp,
-            (Wraps::Gcm, Parameter::Gcm { iv, aad, tag_bits }) => gcm(iv, aad, *tag_bits, unwraps)?,
+            (Wraps::Gcm, Parameter::Gcm { iv, aad, tag_bits }) => {
+                gcm(given_or_drawn(iv, unwraps), aad, *tag_bits)?
+            }
+            // The length of a key is the token's to know (section 6.13.5).
+            (Wraps::Ccm, Parameter::Ccm { nonce, aad, tag_len, .. }) => {
+                ccm(given_or_drawn(nonce, unwraps), aad, *tag_len)?
+            }
             (Wraps::CbcPad, Parameter::Iv(iv)) => {
                 Wrapping::AesCbcPad { iv: (*iv).try_into().map_err(|_| CKR_MECHANISM_PARAM_INVALID)? }
             }
@@ -73,13 +80,35 @@ fn oaep(hash: CK_MECHANISM_TYPE, mgf: CK_RSA_PKCS_MGF_TYPE, label: &[u8]) -> Res
     Ok(Oaep { hash, mgf, label })
 }
 
-fn gcm<'a>(iv: &'a [u8], aad: &'a [u8], tag_bits: CK_ULONG, unwraps: bool) -> Result<Wrapping<'a>> {
+fn given_or_drawn(iv: &[u8], unwraps: bool) -> GcmIv<'_> {
+    if !unwraps && iv == [0; GCM_NONCE] { GcmIv::Drawn } else { GcmIv::Given(iv) }
+}
+
+/// AES-GCM with a tag of so many bits.
+///
+/// # Errors
+/// CKR_MECHANISM_PARAM_INVALID for no IV, and for a tag that is too short or too long.
+pub(crate) fn gcm<'a>(iv: GcmIv<'a>, aad: &'a [u8], tag_bits: CK_ULONG) -> Result<Wrapping<'a>> {
     let tag = length(tag_bits / 8)?;
-    if iv.is_empty() || !tag_bits.is_multiple_of(8) || !(LEAST_TAG..=GCM_TAG).contains(&tag) {
+    if matches!(iv, GcmIv::Given([])) || !tag_bits.is_multiple_of(8) || !(LEAST_TAG..=GCM_TAG).contains(&tag)
+    {
         return fail(CKR_MECHANISM_PARAM_INVALID);
     }
-    let drawn = !unwraps && iv == [0; GCM_NONCE];
-    Ok(Wrapping::AesGcm { iv: if drawn { GcmIv::Drawn } else { GcmIv::Given(iv) }, aad, tag })
+    Ok(Wrapping::AesGcm { iv, aad, tag })
+}
+
+/// AES-CCM with a tag of so many bytes, of the sizes that encryption takes.
+///
+/// # Errors
+/// CKR_MECHANISM_PARAM_INVALID for others.
+pub(crate) fn ccm<'a>(nonce: GcmIv<'a>, aad: &'a [u8], tag: CK_ULONG) -> Result<Wrapping<'a>> {
+    let tag = length(tag)?;
+    if matches!(nonce, GcmIv::Given(nonce) if !(7..=13).contains(&nonce.len()))
+        || ![12, 14, 16].contains(&tag)
+    {
+        return fail(CKR_MECHANISM_PARAM_INVALID);
+    }
+    Ok(Wrapping::AesCcm { nonce, aad, tag })
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use crate::harness::{PIN, is_remote, module, pin};
 use crate::raw::{call, mechanism};
 use canis_tests::AuditLog;
 use cryptoki::session::UserType;
+use cryptoki_sys::{CKA_PARAMETER_SET, CKM_ML_KEM_KEY_PAIR_GEN, CKP_ML_KEM_768};
 use pkcs11_sys::*;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -48,6 +49,8 @@ impl Host {
             "object.decrypt",
             "object.recover",
             "object.wrap",
+            "object.encapsulate",
+            "object.decapsulate",
         ];
         if uses.contains(&operation) {
             assert!(line["key"].is_string() && line["version"].is_u64(), "{line}");
@@ -190,7 +193,22 @@ impl Host {
         self.leaves("object.derive", (None, None), |c| c.derive(&how, base, &derived).unwrap());
         self.leaves("object.copy", (None, None), |c| c.copy(brought, &[bytes(CKA_LABEL, b"copy")])).unwrap();
         self.leaves("object.destroy", (None, None), |c| call!(C_DestroyObject(c.session.handle(), brought)));
+        self.shares_secrets();
         self.derives_from_a_password();
+    }
+
+    /// The ciphertexts are counted; the secrets are not there.
+    fn shares_secrets(&mut self) {
+        let public = [number(CKA_PARAMETER_SET, CKP_ML_KEM_768), yes(CKA_TOKEN)];
+        let (public, private) = self.client.pair(CKM_ML_KEM_KEY_PAIR_GEN, &public, &[yes(CKA_TOKEN)]);
+        let open = with(open_secret(CKK_GENERIC_SECRET), [yes(CKA_TOKEN)]);
+        let made = |c: &Client| c.encapsulate(public, &open).unwrap();
+        let (ciphertext, made) = self.leaves("object.encapsulate", (None, Some(1088)), made);
+        let opened = |c: &Client| c.decapsulate(private, &ciphertext, &open).unwrap();
+        let opened = self.leaves("object.decapsulate", (Some(1088), None), opened);
+        let secret = self.client.read(opened, CKA_VALUE).unwrap();
+        self.log.hide("a shared secret", &secret);
+        assert_eq!(self.client.read(made, CKA_VALUE), Ok(secret));
     }
 
     fn derives_from_a_password(&mut self) {

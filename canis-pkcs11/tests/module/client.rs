@@ -2,7 +2,8 @@
 //! CK_RV. For what the client crate has no words for.
 
 use crate::harness::user_session;
-use crate::raw::call;
+use crate::raw::{call, call_3_2};
+use cryptoki::object::ObjectHandle;
 use cryptoki::session::Session;
 use pkcs11_sys::*;
 use std::ptr::null_mut;
@@ -54,7 +55,7 @@ pub(crate) struct How<T> {
     pub(crate) parameter: Option<T>,
 }
 
-pub(crate) fn plain(kind: CK_MECHANISM_TYPE) -> How<()> {
+pub(crate) const fn plain(kind: CK_MECHANISM_TYPE) -> How<()> {
     How { kind, parameter: None }
 }
 
@@ -111,6 +112,36 @@ fn attributes(template: &[Given]) -> Vec<CK_ATTRIBUTE> {
         ulValueLen: value.len() as CK_ULONG,
     };
     template.iter().map(raw).collect()
+}
+
+/// A handle, of the client crate or bare.
+pub(crate) struct Named(CK_OBJECT_HANDLE);
+
+impl From<CK_OBJECT_HANDLE> for Named {
+    fn from(handle: CK_OBJECT_HANDLE) -> Self {
+        Named(handle)
+    }
+}
+
+impl From<ObjectHandle> for Named {
+    fn from(object: ObjectHandle) -> Self {
+        Named(object.handle())
+    }
+}
+
+/// A template as the other header has it.
+pub(crate) fn as_newest(template: &[Given]) -> Vec<cryptoki_sys::CK_ATTRIBUTE> {
+    let newest = |a: CK_ATTRIBUTE| cryptoki_sys::CK_ATTRIBUTE {
+        type_: a.type_,
+        pValue: a.pValue,
+        ulValueLen: a.ulValueLen,
+    };
+    attributes(template).into_iter().map(newest).collect()
+}
+
+fn ml_kem() -> cryptoki_sys::CK_MECHANISM {
+    let mechanism = cryptoki_sys::CKM_ML_KEM;
+    cryptoki_sys::CK_MECHANISM { mechanism, pParameter: null_mut(), ulParameterLen: 0 }
 }
 
 fn answer<T>(rv: CK_RV, value: T) -> Answer<T> {
@@ -226,6 +257,41 @@ impl Client {
         let (mut mechanism, mut raw, mut key) = (how.raw(), attributes(template), 0);
         let count = raw.len() as CK_ULONG;
         let rv = call!(C_DeriveKey(self.handle(), &mut mechanism, base, raw.as_mut_ptr(), count, &mut key));
+        answer(rv, key)
+    }
+
+    /// By ML-KEM: the ciphertext and the secret key.
+    pub(crate) fn encapsulate(
+        &self,
+        public: impl Into<Named>,
+        template: &[Given],
+    ) -> Answer<(Vec<u8>, CK_OBJECT_HANDLE)> {
+        let (mut mechanism, mut raw, mut key) = (ml_kem(), as_newest(template), 0);
+        let (public, at, count) = (public.into().0, raw.as_mut_ptr(), raw.len() as CK_ULONG);
+        let made = sized(|out, len| {
+            call_3_2!(C_EncapsulateKey(self.handle(), &mut mechanism, public, at, count, out, len, &mut key))
+        });
+        made.map(|ciphertext| (ciphertext, key))
+    }
+
+    pub(crate) fn decapsulate(
+        &self,
+        private: impl Into<Named>,
+        ciphertext: &[u8],
+        template: &[Given],
+    ) -> Answer<CK_OBJECT_HANDLE> {
+        let (mut mechanism, mut raw, mut key) = (ml_kem(), as_newest(template), 0);
+        let (input, len) = (ciphertext.as_ptr().cast_mut(), ciphertext.len() as CK_ULONG);
+        let rv = call_3_2!(C_DecapsulateKey(
+            self.handle(),
+            &mut mechanism,
+            private.into().0,
+            raw.as_mut_ptr(),
+            raw.len() as CK_ULONG,
+            input,
+            len,
+            &mut key,
+        ));
         answer(rv, key)
     }
 

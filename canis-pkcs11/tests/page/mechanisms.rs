@@ -3,6 +3,7 @@
 use crate::names;
 use crate::provider::{Provider, call};
 use crate::table::{ABSENT, Row};
+use cryptoki_sys::{CKF_DECAPSULATE, CKF_ENCAPSULATE};
 use pkcs11_sys::*;
 use std::collections::BTreeMap;
 use std::ptr::null_mut;
@@ -20,6 +21,8 @@ const USES: &[(CK_FLAGS, &str)] = &[
     (CKF_WRAP, "wrap"),
     (CKF_UNWRAP, "unwrap"),
     (CKF_DERIVE, "derive"),
+    (CKF_ENCAPSULATE, "encapsulate"),
+    (CKF_DECAPSULATE, "decapsulate"),
     (CKF_MESSAGE_ENCRYPT, "message encrypt"),
     (CKF_MESSAGE_DECRYPT, "message decrypt"),
     (CKF_MESSAGE_SIGN, "message sign"),

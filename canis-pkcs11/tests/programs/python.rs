@@ -25,7 +25,7 @@ fn checked(script: &str, checks: usize) {
 /// R93: keys of every kind, checked against Python's `cryptography` and `hashlib`.
 #[test]
 fn python_pkcs11_uses_the_module() {
-    checked("python_pkcs11.py", 7);
+    checked("python_pkcs11.py", 8);
 }
 
 /// R93

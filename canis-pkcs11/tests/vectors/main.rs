@@ -8,6 +8,7 @@
 
 mod asymmetric;
 mod derived;
+mod encapsulation;
 #[allow(dead_code)] // Shared with the other tests of the module; this one starts no programs.
 #[path = "../module/home.rs"]
 mod home;
@@ -86,7 +87,7 @@ type Set = (&'static str, fn(&Session) -> Count);
 
 /// Every set, on one module.
 fn counts(session: &Session) -> Vec<(&'static str, Count)> {
-    let sets: [Set; 11] = [
+    let sets: [Set; 12] = [
         ("AES-GCM", symmetric::gcm),
         ("AES-CBC with PKCS#7 padding", symmetric::cbc_pad),
         ("AES-CMAC", symmetric::cmac),
@@ -98,6 +99,7 @@ fn counts(session: &Session) -> Vec<(&'static str, Count)> {
         ("RSA-OAEP decryption", asymmetric::oaep),
         ("ECDH", derived::ecdh),
         ("AES key wrap", derived::key_wrap),
+        ("ML-KEM", encapsulation::ml_kem),
     ];
     sets.into_iter().map(|(name, run)| (name, run(session))).collect()
 }

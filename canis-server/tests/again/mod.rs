@@ -2,10 +2,10 @@
 
 use canis_core::crypto::private_parts::PrivateParts;
 use canis_core::object::{
-    ConfirmNamed, CopyObject, CreateObject, DecryptNamed, DeriveKey, DerivePassword, DestroyObject,
-    EncryptNamed, EndSession, ExportObject, FindPage, FoundPage, GenerateObjects, ImportObject, Object,
-    OpenNamed, OpenedKey, ReadObject, RecoverNamed, Recovered, SignNamed, UnwrapKey, UpdateObject, Used,
-    VerifyNamed, WrapKey, Wrapped,
+    ConfirmNamed, CopyObject, CreateObject, DecapsulateKey, DecryptNamed, DeriveKey, DerivePassword,
+    DestroyObject, EncapsulateKey, EncapsulatedKey, EncryptNamed, EndSession, ExportObject, FindPage,
+    FoundPage, GenerateObjects, ImportObject, Object, OpenNamed, OpenedKey, ReadObject, RecoverNamed,
+    Recovered, SignNamed, UnwrapKey, UpdateObject, Used, VerifyNamed, WrapKey, Wrapped,
 };
 use canis_core::token::{
     ChangePin, EndApplication, InitToken, InitUserPin, ListTokens, Login, LoginState, Logout, ShowLogin,
@@ -292,6 +292,8 @@ pub(crate) fn token_request_again(id: OperationId, args: Map<'_>) -> Vec<u8> {
         OperationId::WrapKey => request::<AtToken<WrapKey<'_>>>(args),
         OperationId::UnwrapKey => request::<AtToken<UnwrapKey<'_>>>(args),
         OperationId::DeriveKey => request::<AtToken<DeriveKey<'_>>>(args),
+        OperationId::EncapsulateKey => request::<AtToken<EncapsulateKey>>(args),
+        OperationId::DecapsulateKey => request::<AtToken<DecapsulateKey<'_>>>(args),
         OperationId::DerivePassword => request::<AtToken<DerivePassword<'_>>>(args),
         OperationId::OpenKey => request::<AtToken<OpenNamed>>(args),
         OperationId::ConfirmUse => request::<AtToken<ConfirmNamed<'_>>>(args),
@@ -323,12 +325,14 @@ pub(crate) fn token_answer_again(id: OperationId, payload: &[u8]) -> Vec<u8> {
         | OperationId::ImportObject
         | OperationId::UnwrapKey
         | OperationId::DeriveKey
+        | OperationId::DecapsulateKey
         | OperationId::DerivePassword => answer::<Id>(payload),
         OperationId::GenerateObjects => answer::<(Id, Option<Id>)>(payload),
         OperationId::FindObjects => answer::<FoundPage>(payload),
         OperationId::ReadObject => answer::<Object>(payload),
         OperationId::ExportObject => answer::<PrivateParts>(payload),
         OperationId::WrapKey => answer::<Wrapped>(payload),
+        OperationId::EncapsulateKey => answer::<EncapsulatedKey>(payload),
         OperationId::OpenKey => answer::<OpenedKey>(payload),
         OperationId::UseToVerify => answer::<Verified>(payload),
         OperationId::UseToRecover => answer::<Recovered>(payload),

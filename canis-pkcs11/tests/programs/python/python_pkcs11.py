@@ -9,6 +9,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, utils
 from pkcs11 import Attribute, KeyType, Mechanism
+from pkcs11.mechanisms import MLDSAParameterSet, MLKEMParameterSet
 from pkcs11.util.ec import encode_ec_public_key, encode_named_curve_parameters
 from pkcs11.util.rsa import encode_rsa_public_key
 
@@ -18,7 +19,7 @@ MESSAGE = b"a message"
 def main():
     token = pkcs11.lib(os.environ["PKCS11_MODULE"]).get_token(token_label=os.environ["TOKEN"])
     with token.open(rw=True, user_pin=os.environ["PIN"]) as session:
-        for check in (rsa, elliptic_curves, aes, digests, macs, random, objects):
+        for check in (rsa, elliptic_curves, post_quantum, aes, digests, macs, random, objects):
             check(session)
             print(check.__name__, "ok")
 
@@ -62,6 +63,30 @@ def elliptic_curves(session):
             raise AssertionError("a wrong message is verified")
         except InvalidSignature:
             pass
+
+
+def post_quantum(session):
+    for parameters in MLKEMParameterSet:
+        public, private = session.generate_keypair(
+            KeyType.ML_KEM, public_template={Attribute.PARAMETER_SET: parameters}
+        )
+        for bits in (128, 192, 256):
+            ciphertext, ours = public.encapsulate_key(KeyType.AES, key_length=bits)
+            theirs = private.decapsulate_key(ciphertext, KeyType.AES, key_length=bits)
+            iv = session.generate_random(128)
+            sealed = ours.encrypt(MESSAGE, mechanism_param=iv)
+            assert theirs.decrypt(sealed, mechanism_param=iv) == MESSAGE
+        altered = bytes([ciphertext[0] ^ 1]) + ciphertext[1:]
+        other = private.decapsulate_key(altered, KeyType.AES, key_length=256)
+        block, ecb = bytes(16), Mechanism.AES_ECB
+        assert other.encrypt(block, mechanism=ecb) != ours.encrypt(block, mechanism=ecb)
+    for parameters in MLDSAParameterSet:
+        public, private = session.generate_keypair(
+            KeyType.ML_DSA, public_template={Attribute.PARAMETER_SET: parameters}
+        )
+        signature = private.sign(MESSAGE, mechanism=Mechanism.ML_DSA)
+        assert public.verify(MESSAGE, signature, mechanism=Mechanism.ML_DSA)
+        assert not public.verify(b"another", signature, mechanism=Mechanism.ML_DSA)
 
 
 def aes(session):
