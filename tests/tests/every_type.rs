@@ -39,6 +39,16 @@ impl Work {
         }
     }
 
+    /// What `canis` is asked to do it; to encapsulate in JSON, since it makes two things.
+    fn asked(self, site: &Site, key: &str) -> String {
+        let name = self.name();
+        match self {
+            Work::Encrypt | Work::Sign | Work::Mac => format!("{name} {key}"),
+            Work::Encapsulate => format!("{name} {key} --print --json"),
+            Work::Derive => format!("{name} {key} --peer {}", peer(site)),
+        }
+    }
+
     /// As audit lines call it.
     fn name(self) -> &'static str {
         match self {
@@ -70,51 +80,48 @@ struct Proof {
 impl Proof {
     fn by(server: &Server, site: &Site, kind: KeyType, key: &str) -> Proof {
         let work = Work::of(kind);
+        let said = canis(server, &work.asked(site, key));
         let (made, secret) = match work {
-            Work::Encrypt | Work::Sign | Work::Mac => {
-                (canis(server, &format!("{} {key}", work.name())), String::new())
-            }
+            Work::Encrypt | Work::Sign | Work::Mac => (said, String::new()),
             Work::Encapsulate => {
-                let said: Value =
-                    serde_json::from_str(&canis(server, &format!("encapsulate {key} --print --json")))
-                        .unwrap();
+                let said: Value = serde_json::from_str(&said).unwrap();
                 let text = |name: &str| said[name].as_str().unwrap().to_owned();
                 (text("ciphertext"), text("secret_base64"))
             }
-            Work::Derive => {
-                let peer = site.file("peer.pem").display().to_string();
-                let secret = canis(server, &format!("derive {key} --peer {peer}"));
-                (peer, secret)
-            }
+            Work::Derive => (peer(site), said),
         };
         Proof { work, key: key.to_owned(), made, secret }
     }
 
-    fn holds(&self, server: &Server) {
+    /// How to open it, what on stdin, and what comes out if it holds.
+    fn opening(&self) -> (String, &[u8], &[u8]) {
         let Proof { key, made, secret, .. } = self;
         match self.work {
-            Work::Encrypt => {
-                let opened = server.canis(&["decrypt", key], made.as_bytes()).ok();
-                assert_eq!(opened.stdout, MESSAGE, "{key}");
-            }
-            Work::Sign => {
-                assert_eq!(canis(server, &format!("verify {key} --signature {made}")), "valid", "{key}")
-            }
-            Work::Mac => {
-                assert_eq!(canis(server, &format!("verify-mac {key} --mac {made}")), "valid", "{key}")
-            }
+            Work::Encrypt => (format!("decrypt {key}"), made.as_bytes(), MESSAGE),
+            Work::Sign => (format!("verify {key} --signature {made}"), MESSAGE, b"valid"),
+            Work::Mac => (format!("verify-mac {key} --mac {made}"), MESSAGE, b"valid"),
             Work::Encapsulate => {
-                assert_eq!(
-                    canis(server, &format!("decapsulate {key} --ciphertext {made} --print")),
-                    *secret,
-                    "{key}"
-                );
+                (format!("decapsulate {key} --ciphertext {made} --print"), b"", secret.as_bytes())
             }
-            Work::Derive => {
-                assert_eq!(canis(server, &format!("derive {key} --peer {made}")), *secret, "{key}")
-            }
+            Work::Derive => (format!("derive {key} --peer {made}"), b"", secret.as_bytes()),
         }
     }
+
+    fn holds(&self, server: &Server) {
+        let (words, input, expected) = self.opening();
+        let opened = server.canis(&words.split(' ').collect::<Vec<_>>(), input).ok();
+        assert_eq!(opened.stdout.trim_ascii_end(), expected, "{}", self.key);
+    }
+}
+
+/// The public key of another side, to derive with.
+fn peer(site: &Site) -> String {
+    site.file("peer.pem").display().to_string()
+}
+
+fn make_peer(server: &Server, site: &Site) {
+    canis(server, "key create peer --type x25519");
+    canis(server, &format!("key public peer --out {}", peer(site)));
 }
 
 /// R8, R16, R27, R36, R62, R66, R67: what two versions of a key of each type made holds after the tenant's key was replaced, the store lost and
@@ -123,8 +130,7 @@ impl Proof {
 fn through_the_life_of_a_store() {
     let (postgres, site) = (Postgres::start(), Site::with_keyfile());
     let server = site.start().unsealed();
-    canis(&server, "key create peer --type x25519");
-    canis(&server, &format!("key public peer --out {}", site.file("peer.pem").display()));
+    make_peer(&server, &site);
     let mut proofs = Vec::new();
     for kind in types() {
         canis(&server, &format!("key create life/{kind} --type {kind}"));
@@ -234,6 +240,56 @@ fn in_and_out() {
         altered[middle] ^= 1;
         std::fs::write(&left, altered).unwrap();
         refused(&import(&format!("altered/{kind}")), "decryption_failed");
+    }
+    server.stop();
+}
+
+/// R57: what a policy grants holds for keys of all types alike: who may look at them uses none, who may use them opens nothing and takes
+/// nothing out, and who may open makes nothing.
+#[test]
+fn by_policy() {
+    let site = Site::with_keyfile();
+    let server = site.start().unsealed();
+    make_peer(&server, &site);
+    let token = |name: &str, capabilities: &str| {
+        let path = site.file(name);
+        let text = format!("path \"kms/keys/p/*\" {{\n  capabilities = [{capabilities}]\n}}\n");
+        std::fs::write(&path, text).unwrap();
+        canis(&server, &format!("policy put {name} {}", path.display()));
+        let made = canis(&server, &format!("token create --policy {name} --json"));
+        serde_json::from_str::<Value>(&made).unwrap()["token"].as_str().unwrap().to_owned()
+    };
+    let looks = token("looks", "\"read\"");
+    let makes = token("makes", "\"encrypt\", \"sign\"");
+    let opens = token("opens", "\"decrypt\", \"verify\"");
+    let ask = |token: &str, words: &str, input: &[u8]| {
+        server.canis_as(token, &words.split(' ').collect::<Vec<_>>(), input)
+    };
+    for kind in types() {
+        let key = format!("p/{kind}");
+        canis(&server, &format!("key create {key} --type {kind} --exportable --allow-plaintext-backup"));
+        let proof = Proof::by(&server, &site, kind, &key);
+        let asked = proof.work.asked(&site, &key);
+        let (opening, input, expected) = proof.opening();
+        // To derive is to get at what others have closed.
+        let (may, other) = if proof.work == Work::Derive { (&opens, &makes) } else { (&makes, &opens) };
+        ask(may, &asked, MESSAGE).ok();
+        for token in [&looks, other] {
+            refused(&ask(token, &asked, MESSAGE), "permission_denied");
+        }
+        let plain = if kind.is_asymmetric() { "pkcs8" } else { "raw" };
+        refused(&ask(may, &format!("key export {key} --format {plain}"), b""), "permission_denied");
+        match proof.work {
+            // Who looks at a public key may verify by it without asking; what is derived is made again.
+            Work::Sign | Work::Derive => {}
+            _ => {
+                let opened = ask(&opens, &opening, input).ok();
+                assert_eq!(opened.stdout.trim_ascii_end(), expected, "{key}");
+                for token in [&looks, &makes] {
+                    refused(&ask(token, &opening, input), "permission_denied");
+                }
+            }
+        }
     }
     server.stop();
 }
