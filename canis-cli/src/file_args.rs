@@ -15,6 +15,8 @@ pub(crate) enum FileCommand {
     Info(FileInfo),
     /// Print what age takes for a key: a recipient (`age -r`) or, with --identity, an identity (`age -i`).
     Recipient(KeyRecipient),
+    /// Make a post-quantum identity of age, which needs no server, and print its recipient, `age1pq1…`.
+    Keygen(Keygen),
 }
 
 /// Who a file is for.
@@ -27,7 +29,7 @@ pub(crate) struct Recipients {
     /// A key of the server by its public key in PEM; the server is not asked. Repeatable.
     #[arg(long, value_name = "NAME@VERSION=F")]
     pub(crate) public_key: Vec<String>,
-    /// `age1canis1…`, `age1…`, or a line `ssh-ed25519 …` or `ssh-rsa …`. Repeatable.
+    /// `age1canis1…`, `age1…`, `age1pq1…`, or a line `ssh-ed25519 …` or `ssh-rsa …`. Repeatable.
     #[arg(long, short = 'R', value_name = "TEXT")]
     pub(crate) recipient: Vec<String>,
     /// A file with recipients, one a line, as age takes it. Repeatable.
@@ -65,7 +67,8 @@ pub(crate) struct Identities {
     /// Open by this key of the server and no other; by any that the file names if missing.
     #[arg(long, value_name = "NAME")]
     pub(crate) key: Option<String>,
-    /// A file with identities of age (`AGE-SECRET-KEY-1…`, `AGE-PLUGIN-CANIS-1…`), tried before the server. Repeatable.
+    /// A file with identities of age (`AGE-SECRET-KEY-1…`, `AGE-SECRET-KEY-PQ-1…`, `AGE-PLUGIN-CANIS-1…`), tried before the
+    /// server. Repeatable.
     #[arg(long, short, value_name = "F")]
     pub(crate) identity: Vec<PathBuf>,
     /// A private key in PEM that `canis key export` wrote: opens without a server what is for it. Repeatable.
@@ -115,4 +118,10 @@ pub(crate) struct KeyRecipient {
     /// For an X25519 key: age's own `age1…`, for which age needs no plugin to encrypt.
     #[arg(long, conflicts_with = "identity")]
     pub(crate) plain: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Keygen {
+    /// Where the identity goes: a file that is not there yet, for its owner alone.
+    pub(crate) file: PathBuf,
 }

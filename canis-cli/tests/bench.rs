@@ -121,6 +121,28 @@ fn a_server_over_http_and_openbao() {
     }
 }
 
+/// Post-quantum keys at both providers, and those that the module signs with beside its provider.
+#[test]
+fn post_quantum_keys() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_canis"));
+    let only = "ml-dsa-44-sign,ml-dsa-65-verify,ml-dsa-87-sign,ml-kem-512-encapsulate,ml-kem-768-decapsulate";
+    command.args(["bench", "crypto", "--module"]).arg(module()).args(["--only", only, "--json"]);
+    let report = report(command.args(["--rounds", "1", "--slice", "1", "--threads", "1"]));
+    for operation in only.split(',') {
+        for row in rows(&report["providers"][0], operation) {
+            assert!(row["a"].as_f64().unwrap() > 0.0 && row["b"].as_f64().unwrap() > 0.0, "{row}");
+        }
+        for row in rows(&report["module"], operation) {
+            assert!(row["b"].as_f64().unwrap() > 0.0, "the provider does it: {row}");
+            assert!(
+                operation.starts_with("ml-kem") || row["ratio"]["median"].as_f64().unwrap() > 0.0,
+                "{row}"
+            );
+        }
+        assert_eq!(rows(&report["module"], operation).len(), 1);
+    }
+}
+
 #[test]
 fn wrong_usage_is_told() {
     for args in [&["--setup", "--label", "x"][..], &["--label", "x"], &["--setup", "--only", "nothing"]] {

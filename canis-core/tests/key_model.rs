@@ -1,16 +1,17 @@
-//! The life of keys against a model: random sequences of what two processes ask of one store, compared with a plain
-//! map after each step, and shrunk when they differ.
+//! The life of keys of every type against a model: random sequences of what two processes ask of one store, compared with a
+//! plain map after each step, and shrunk when they differ.
 #![allow(clippy::unwrap_used)] // a failed unwrap is the test's failure
 
+mod model_work;
 mod store;
 
 use canis_core::crypto::default_provider;
 use canis_core::{Caller, Core};
 use canis_proto::message::{
-    ActivateKey, CreateKey, Decrypt, DestroyKey, DisableKey, EnableKey, Encrypt, ListKeys, RotateKey,
-    ShowKey, UpdateKey,
+    ActivateKey, CreateKey, DestroyKey, DisableKey, EnableKey, ListKeys, RotateKey, ShowKey, UpdateKey,
 };
 use canis_proto::{ErrorCode, Interval, KeyState, KeyType, Result};
+use model_work::{Work, types};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use store::{Opened, fresh, open};
@@ -32,17 +33,22 @@ enum Step {
         decryption: u32,
         encryption: u32,
     },
-    Encrypt {
+    /// Encrypt, sign, encapsulate: what the key is for.
+    Make {
         version: u32,
     },
-    Decrypt {
+    /// Decrypt, verify, decapsulate what was made before.
+    Open {
         which: usize,
     },
     /// The process ends and another takes its place.
     Restart,
 }
 
-fn steps() -> impl Strategy<Value = Vec<(usize, usize, Step)>> {
+/// The types of the keys, each of which has one name; and by which process and of which key each step is asked.
+type Course = ([KeyType; 3], Vec<(usize, usize, Step)>);
+
+fn courses() -> impl Strategy<Value = Course> {
     let step = prop_oneof![
         3 => (prop::bool::weighted(0.8), 0..4u32).prop_map(|(activate, retain)| Step::Create { activate, retain }),
         1 => Just(Step::Activate),
@@ -52,11 +58,12 @@ fn steps() -> impl Strategy<Value = Vec<(usize, usize, Step)>> {
         4 => Just(Step::Rotate),
         1 => any::<bool>().prop_map(Step::AllowDeletion),
         1 => (0..5u32, 0..5u32).prop_map(|(decryption, encryption)| Step::Limits { decryption, encryption }),
-        4 => (0..4u32).prop_map(|version| Step::Encrypt { version }),
-        4 => (0..8usize).prop_map(|which| Step::Decrypt { which }),
+        4 => (0..4u32).prop_map(|version| Step::Make { version }),
+        4 => (0..8usize).prop_map(|which| Step::Open { which }),
         1 => Just(Step::Restart),
     ];
-    prop::collection::vec((0..2usize, 0..3usize, step), 1..60)
+    let kind = || prop::sample::select(types());
+    ([kind(), kind(), kind()], prop::collection::vec((0..2usize, 0..3usize, step), 1..60))
 }
 
 /// A key as it should be.
@@ -75,10 +82,20 @@ struct Model {
 struct World {
     keys: BTreeMap<String, Model>,
     destroyed: BTreeSet<String>,
-    /// What was encrypted: by the how many-th key of which name, and under which version.
-    made: Vec<(String, usize, u32, String)>,
+    made: Vec<Made>,
     /// How many keys of a name there have been.
     generations: BTreeMap<String, usize>,
+}
+
+/// What the how many-th key of a name made, and under which version.
+#[derive(Clone)]
+struct Made {
+    work: Work,
+    name: String,
+    generation: usize,
+    version: u32,
+    /// The text form, and the secret that was shared.
+    made: (String, Vec<u8>),
 }
 
 type Expected = std::result::Result<(), ErrorCode>;
@@ -147,8 +164,8 @@ impl World {
                 (key.min_decryption, key.min_encryption) = (*decryption, *encryption);
                 Ok(())
             }
-            Step::Encrypt { .. } if key.state != KeyState::Active => not_allowed,
-            Step::Encrypt { version } => match *version {
+            Step::Make { .. } if key.state != KeyState::Active => not_allowed,
+            Step::Make { version } => match *version {
                 version if version == 0 || version == key.current => Ok(()),
                 version if version > key.current => Err(ErrorCode::VersionNotFound),
                 version if key.min_encryption == 0 || version < key.min_encryption => {
@@ -157,12 +174,13 @@ impl World {
                 version if version < key.oldest => Err(ErrorCode::VersionRetired),
                 _ => Ok(()),
             },
-            Step::Create { .. } | Step::Decrypt { .. } | Step::Restart => Ok(()),
+            Step::Create { .. } | Step::Open { .. } | Step::Restart => Ok(()),
         }
     }
 
-    /// What decrypting something made before should answer.
-    fn expect_decryption(&self, (name, generation, version, _): &(String, usize, u32, String)) -> Expected {
+    /// What opening something made before should answer, and whether it holds.
+    fn expect_opening(&self, made: &Made) -> std::result::Result<bool, ErrorCode> {
+        let Made { name, generation, version, .. } = made;
         let absent =
             if self.destroyed.contains(name) { ErrorCode::KeyDestroyed } else { ErrorCode::KeyNotFound };
         let key = self.keys.get(name).ok_or(absent)?;
@@ -172,8 +190,8 @@ impl World {
             _ if *version < key.min_decryption => Err(ErrorCode::VersionNotAllowed),
             _ if *version > key.current => Err(ErrorCode::VersionNotFound),
             // A later key of the same name is another key.
-            _ if *generation != self.generations[name] => Err(ErrorCode::DecryptionFailed),
-            _ => Ok(()),
+            _ if *generation != self.generations[name] => made.work.of_another_key(),
+            _ => Ok(true),
         }
     }
 }
@@ -202,11 +220,11 @@ impl Processes {
         self.callers[who] = self.cores[who].authenticate(&self.opened.token).unwrap();
     }
 
-    fn ask(&self, who: usize, name: &str, step: &Step) -> Result<()> {
+    fn ask(&self, who: usize, (name, kind): (&str, KeyType), step: &Step) -> Result<()> {
         let name: std::borrow::Cow<'_, str> = name.into();
         match step {
             Step::Create { activate, retain } => {
-                let made = CreateKey::new(name, KeyType::Aes256);
+                let made = CreateKey::new(name, kind);
                 self.call(who, CreateKey { activate: *activate, retain_versions: *retain, ..made }).map(drop)
             }
             Step::Activate => self.call(who, ActivateKey { name }).map(drop),
@@ -225,46 +243,45 @@ impl Processes {
                 };
                 self.call(who, limits).map(drop)
             }
-            Step::Encrypt { .. } | Step::Decrypt { .. } | Step::Restart => Ok(()),
+            Step::Make { .. } | Step::Open { .. } | Step::Restart => Ok(()),
         }
     }
 }
 
 /// Runs the steps on both, and compares.
-fn run(steps: &[(usize, usize, Step)]) {
+fn run((kinds, steps): &Course) {
     let (mut processes, mut world) = (Processes::new(), World::default());
     for (at, (who, which, step)) in steps.iter().enumerate() {
-        let (who, name) = (*who, format!("k{which}"));
-        let (expected, answered) = match step {
+        let (who, name, kind) = (*who, format!("k{which}"), kinds[*which]);
+        let work = Work::of(kind);
+        let called = format!("step {at}, {name}, {kind}: {step:?}");
+        match step {
             Step::Restart => {
                 processes.restart(who);
                 continue;
             }
-            Step::Decrypt { which } => {
+            Step::Open { which } => {
                 let Some(made) = world.made.get(which % world.made.len().max(1)).cloned() else { continue };
-                let context = b""[..].into();
-                let request = Decrypt { name: (&*made.0).into(), ciphertext: (&*made.3).into(), context };
-                let answered =
-                    processes.call(who, request).map(|answer| assert_eq!(answer.plaintext, b"plain"));
-                (world.expect_decryption(&made), answered)
+                let (core, caller) = (&processes.cores[who], &processes.callers[who]);
+                let opened = made.work.open(core, caller, &made.name, &made.made);
+                let called = format!("{called}: version {} of {}", made.version, made.name);
+                assert_eq!(opened.map_err(|e| e.code), world.expect_opening(&made), "{called}");
             }
-            Step::Encrypt { version } => {
-                let request = Encrypt { version: *version, ..Encrypt::new(&*name, &b"plain"[..]) };
+            Step::Make { version } => {
+                let version = if work.names_versions() { *version } else { 0 };
+                let expected = world.expect(&name, &Step::Make { version });
+                let made = work.make(&processes.cores[who], &processes.callers[who], &name, version);
+                assert_eq!(made.as_ref().map(drop).map_err(|e| e.code), expected, "{called}");
+                let Ok(made) = made else { continue };
+                let version = canis_proto::text::Sealed::parse(&made.0).unwrap().version;
+                world.made.push(Made { work, generation: world.generations[&name], name, version, made });
+            }
+            step => {
                 let expected = world.expect(&name, step);
-                let answered = processes.call(who, request).map(|answer| {
-                    let made = canis_proto::text::Sealed::parse(&answer.ciphertext).unwrap();
-                    world.made.push((
-                        name.clone(),
-                        world.generations[&name],
-                        made.version,
-                        answer.ciphertext,
-                    ));
-                });
-                (expected, answered)
+                let answered = processes.ask(who, (&name, kind), step);
+                assert_eq!(answered.map_err(|e| e.code), expected, "{called}");
             }
-            step => (world.expect(&name, step), processes.ask(who, &name, step)),
-        };
-        assert_eq!(answered.as_ref().copied().map_err(|e| e.code), expected, "step {at}, {name} {step:?}");
+        }
         compare(&processes, 1 - who, &world);
     }
 }
@@ -299,7 +316,7 @@ proptest! {
 
     /// R15–R24, R27, R35, R36, R69: whatever two processes ask in whatever order, keys are as the model says.
     #[test]
-    fn keys_live_as_the_model_says(steps in steps()) {
-        run(&steps);
+    fn keys_live_as_the_model_says(course in courses()) {
+        run(&course);
     }
 }

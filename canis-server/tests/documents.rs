@@ -35,7 +35,7 @@ const PLACES: &[(&str, &str, usize, Check)] = &[
     ("docs/canisp.md", "hex", 0, Check::By("canis-server/tests/documentation.rs", "hex_blocks_decode")),
     ("docs/canisp.md", "text", 1, Check::Shown("a picture of the header")),
     ("docs/configuration.md", "sh", 1, Check::Here),
-    ("docs/files.md", "sh", 2, Check::Here),
+    ("docs/files.md", "sh", 3, Check::Here),
     ("docs/files.md", "rust,ignore", 1, Check::Shown("an outline; the clients' examples run")),
     (
         "docs/files.md",
@@ -55,6 +55,7 @@ const PLACES: &[(&str, &str, usize, Check)] = &[
     ("docs/pkcs11.md", "toml", 1, Check::Here),
     ("docs/policy.md", "hcl", 2, Check::Here),
     ("docs/policy.md", "text", 1, Check::Shown("what is printed")),
+    ("docs/post-quantum.md", "sh", 5, Check::By("tests/tests/openssl_post_quantum.rs", "the_document")),
     ("docs/storage.md", "text", 1, Check::Shown("a picture of the keys")),
     ("docs/vault.md", "sh", 1, Check::Here),
     ("docs/vault.md", "sh recipe", 2, Check::Here),
@@ -232,7 +233,7 @@ fn moving_from_vault() {
 #[test]
 fn files() {
     let reader = Reader::new();
-    let [block, age] = &reader.blocks("docs/files.md", "sh")[..] else { panic!("other blocks") };
+    let [block, quantum, age] = &reader.blocks("docs/files.md", "sh")[..] else { panic!("other blocks") };
     let make = "canis key create $key --type aes256-gcm";
     for key in ["payroll", "reports", "archive"] {
         reader.run(&make.replace("$key", key));
@@ -240,6 +241,8 @@ fn files() {
     reader.run("mkdir reports photos vault; echo one > reports/one; echo two > photos/two");
     reader.write("salaries.csv", b"name,salary\n");
     reader.run(&format!("{block}\n{age}"));
+    // Identities are never written over.
+    reader.run(&format!("rm recovery.identity salaries.csv.age\n{quantum}"));
 }
 
 /// docs/audit.md; what would follow the log for ever looks once.

@@ -2,13 +2,20 @@
 //! file as it is shown, nothing comes out of a body that was not made with its key, and what is written is read again.
 #![no_main]
 
-use canis_client::file::{ArmorReader, FileKey, Header, KeyStanza, Reader, Writer, X25519Identity, X25519Recipient};
+use canis_client::file::{
+    ArmorReader, FileKey, Header, HybridIdentity, HybridRecipient, KeyStanza, Reader, Writer, X25519Identity, X25519Recipient,
+};
 use libfuzzer_sys::fuzz_target;
 use std::io::{Read, Write};
 use std::sync::LazyLock;
 
 static IDENTITY: LazyLock<X25519Identity> =
     LazyLock::new(|| X25519Identity::from_bytes(&[7; 32]).expect("any 32 bytes are a key"));
+/// The format's own example.
+static HYBRID: LazyLock<HybridIdentity> = LazyLock::new(|| {
+    let text = "AGE-SECRET-KEY-PQ-1XX76JRALNLXDMEW0CRK45QMCCH4X06SE84UN3VPM33W6HWDX0H3SK3ZQFR";
+    HybridIdentity::parse(text).expect("it is one")
+});
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(header) = Header::read(&mut &bytes[..]) {
@@ -16,7 +23,10 @@ fuzz_target!(|bytes: &[u8]| {
         for stanza in header.stanzas() {
             let _ = KeyStanza::read(stanza);
         }
-        assert!(header.open(&[&*IDENTITY]).is_err(), "a header was forged");
+        assert!(header.open(&[&*IDENTITY, &*HYBRID]).is_err(), "a header was forged");
+    }
+    if let Ok(recipient) = std::str::from_utf8(bytes).map_or(Err(()), |text| HybridRecipient::parse(text).map_err(drop)) {
+        assert_eq!(recipient.to_text().as_bytes(), bytes.to_ascii_lowercase());
     }
     let mut bare = Vec::new();
     let _ = ArmorReader::new(bytes).read_to_end(&mut bare);

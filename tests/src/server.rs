@@ -304,14 +304,15 @@ impl Server {
     /// The same with another token.
     pub fn canis_as(&self, token: &str, args: &[&str], input: &[u8]) -> Finished {
         let mut command = Command::new(binary("canis"));
-        command
-            .args(args)
-            .env("CANIS_ADDR", &self.addr)
-            .env("CANIS_CACERT", &self.ca)
-            .env("CANIS_TOKEN", token)
-            // One that was killed does not come back at this address.
-            .env("CANIS_RETRY_FOR", "never");
+        self.reached_by(command.args(args)).env("CANIS_TOKEN", token);
         run(&mut command, input)
+    }
+
+    /// Puts into a program's environment how `canis` gets here, and the first token.
+    pub fn reached_by<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command.env("CANIS_ADDR", &self.addr).env("CANIS_CACERT", &self.ca).env("CANIS_TOKEN", &self.token);
+        // One that was killed does not come back at this address.
+        command.env("CANIS_RETRY_FOR", "never")
     }
 
     /// Its address.

@@ -6,6 +6,7 @@ use super::operation::{Kind, Op};
 use super::plan::{Effort, Keep, Measured, Target};
 use super::steps::{DIGEST, digest_info, message_len};
 use super::worker::progress;
+use canis_core::crypto::ml_dsa::{MU, Mu};
 use canis_core::crypto::{
     GCM_NONCE, GCM_TAG, GcmKey, Hash, MAX_AGREED, MAX_DIGEST, MacKey, Oaep, PrivateKey, Provider, PublicKey,
     SignScheme,
@@ -41,6 +42,18 @@ pub(super) const OPS: &[Op] = &[
     Op::P384Sign,
     Op::Ed25519Sign,
     Op::Ed25519Verify,
+    Op::MlDsa44Sign,
+    Op::MlDsa44Verify,
+    Op::MlDsa65Sign,
+    Op::MlDsa65Verify,
+    Op::MlDsa87Sign,
+    Op::MlDsa87Verify,
+    Op::MlKem512Encapsulate,
+    Op::MlKem512Decapsulate,
+    Op::MlKem768Encapsulate,
+    Op::MlKem768Decapsulate,
+    Op::MlKem1024Encapsulate,
+    Op::MlKem1024Decapsulate,
     Op::Gcm1K,
     Op::Gcm1M,
     Op::Hmac1K,
@@ -102,6 +115,12 @@ fn key_type(kind: Kind) -> Option<KeyType> {
         Kind::P256 => Some(KeyType::EcdsaP256),
         Kind::P384 => Some(KeyType::EcdsaP384),
         Kind::Ed25519 => Some(KeyType::Ed25519),
+        Kind::MlDsa(44) => Some(KeyType::MlDsa44),
+        Kind::MlDsa(65) => Some(KeyType::MlDsa65),
+        Kind::MlDsa(_) => Some(KeyType::MlDsa87),
+        Kind::MlKem(512) => Some(KeyType::MlKem512),
+        Kind::MlKem(768) => Some(KeyType::MlKem768),
+        Kind::MlKem(_) => Some(KeyType::MlKem1024),
         Kind::Aes | Kind::Secret => None,
     }
 }
@@ -148,6 +167,17 @@ impl Subject for Direct {
             Op::P256Sign => sign(self.pair(op)?, SignScheme::Ecdsa, DIGEST[..32].to_vec()),
             Op::P384Sign => sign(self.pair(op)?, SignScheme::Ecdsa, DIGEST.to_vec()),
             Op::Ed25519Sign => sign(self.pair(op)?, SignScheme::Ed25519, DIGEST[..32].to_vec()),
+            Op::MlDsa44Sign | Op::MlDsa65Sign | Op::MlDsa87Sign => sign_message(self.pair(op)?),
+            Op::MlDsa44Verify | Op::MlDsa65Verify | Op::MlDsa87Verify => verify_message(self.pair(op)?),
+            Op::MlKem512Encapsulate | Op::MlKem768Encapsulate | Op::MlKem1024Encapsulate => {
+                let (_, key) = self.pair(op)?;
+                Ok(Box::new(move || key.encapsulate().map(drop)))
+            }
+            Op::MlKem512Decapsulate | Op::MlKem768Decapsulate | Op::MlKem1024Decapsulate => {
+                let (private, public) = self.pair(op)?;
+                let ciphertext = public.encapsulate()?.ciphertext;
+                Ok(Box::new(move || private.decapsulate(&ciphertext).map(drop)))
+            }
             Op::P256Verify => verify(self.pair(op)?, SignScheme::Ecdsa),
             Op::Ed25519Verify => verify(self.pair(op)?, SignScheme::Ed25519),
             Op::Gcm1K | Op::Gcm1M => match self.key(op)? {
@@ -181,6 +211,33 @@ fn verify((private, public): Pair<'_>, scheme: SignScheme) -> Result<Step<'_>> {
     let len = private.sign(scheme, &DIGEST[..32], &mut signature)?;
     signature.truncate(len);
     Ok(Box::new(move || match public.verify(scheme, &DIGEST[..32], &signature)? {
+        true => Ok(()),
+        false => Err(Error::internal("a good signature is refused")),
+    }))
+}
+
+/// A message of 32 bytes, as the module is given it: mu is made of it first (FIPS 204, section 6.2). The hash of the public key is the
+/// key's own, once and for all.
+fn mu_of((_, public): Pair<'_>) -> Result<impl Fn() -> Result<[u8; MU]> + use<>> {
+    let hash = *public.ml_dsa_hash().ok_or_else(lacking)?;
+    Ok(move || {
+        let mut mu = Mu::pure(&hash, b"")?;
+        mu.update(&DIGEST[..32]);
+        Ok(mu.finish())
+    })
+}
+
+fn sign_message(pair: Pair<'_>) -> Result<Step<'_>> {
+    let (mu, key) = (mu_of(pair)?, pair.0);
+    let mut signature = vec![0; key.signature_len()];
+    Ok(Box::new(move || key.sign(SignScheme::MlDsa, &mu()?, &mut signature).map(drop)))
+}
+
+fn verify_message(pair: Pair<'_>) -> Result<Step<'_>> {
+    let (mu, (private, public)) = (mu_of(pair)?, pair);
+    let mut signature = vec![0; private.signature_len()];
+    private.sign(SignScheme::MlDsa, &mu()?, &mut signature)?;
+    Ok(Box::new(move || match public.verify(SignScheme::MlDsa, &mu()?, &signature)? {
         true => Ok(()),
         false => Err(Error::internal("a good signature is refused")),
     }))

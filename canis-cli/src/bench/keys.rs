@@ -5,7 +5,7 @@ use super::operation::Kind;
 use super::plan::Keep;
 use canis_proto::Result;
 use cryptoki::mechanism::Mechanism;
-use cryptoki::object::{Attribute, ObjectClass, ObjectHandle};
+use cryptoki::object::{Attribute, MlDsaParameterSetType, MlKemParameterSetType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 
 /// DER of the OID prime256v1 (RFC 5480, section 2.1.1.1).
@@ -31,8 +31,13 @@ pub(super) fn generate(session: &Session, kind: Kind, keep: Keep) -> Result<Key>
         Kind::Rsa(_) => Mechanism::RsaPkcsKeyPairGen,
         Kind::P256 | Kind::P384 => Mechanism::EccKeyPairGen,
         Kind::Ed25519 => Mechanism::EccEdwardsKeyPairGen,
+        Kind::MlDsa(_) => Mechanism::MlDsaKeyPairGen,
+        Kind::MlKem(_) => Mechanism::MlKemKeyPairGen,
     };
-    let (mut public, mut private) = (vec![Attribute::Verify(true)], vec![Attribute::Sign(true)]);
+    let (mut public, mut private) = match kind {
+        Kind::MlKem(_) => (vec![Attribute::Encapsulate(true)], vec![Attribute::Decapsulate(true)]),
+        _ => (vec![Attribute::Verify(true)], vec![Attribute::Sign(true)]),
+    };
     match kind {
         Kind::Rsa(bits) => {
             let bits = Attribute::ModulusBits(u64::from(bits).into());
@@ -43,6 +48,8 @@ pub(super) fn generate(session: &Session, kind: Kind, keep: Keep) -> Result<Key>
             public.push(Attribute::EcParams(P256.to_vec()));
             private.push(Attribute::Derive(true));
         }
+        Kind::MlDsa(set) => public.push(Attribute::ParameterSet(ml_dsa(set).into())),
+        Kind::MlKem(set) => public.push(Attribute::ParameterSet(ml_kem(set).into())),
         Kind::P384 => public.push(Attribute::EcParams(P384.to_vec())),
         _ => public.push(Attribute::EcParams(ED25519.to_vec())),
     }
@@ -52,6 +59,22 @@ pub(super) fn generate(session: &Session, kind: Kind, keep: Keep) -> Result<Key>
     private.extend([token, label, Attribute::Private(true), Attribute::Sensitive(true)]);
     let (public, private) = session.generate_key_pair(&mechanism, &public, &private).map_err(refused)?;
     Ok(Key { public, private })
+}
+
+fn ml_dsa(set: u16) -> MlDsaParameterSetType {
+    match set {
+        44 => MlDsaParameterSetType::ML_DSA_44,
+        65 => MlDsaParameterSetType::ML_DSA_65,
+        _ => MlDsaParameterSetType::ML_DSA_87,
+    }
+}
+
+fn ml_kem(set: u16) -> MlKemParameterSetType {
+    match set {
+        512 => MlKemParameterSetType::ML_KEM_512,
+        768 => MlKemParameterSetType::ML_KEM_768,
+        _ => MlKemParameterSetType::ML_KEM_1024,
+    }
 }
 
 /// The label of the keys that are made.

@@ -13,6 +13,10 @@ pub(super) enum Kind {
     P384,
     /// An Ed25519 pair.
     Ed25519,
+    /// A pair of ML-DSA with this parameter set.
+    MlDsa(u16),
+    /// A pair of ML-KEM with this parameter set.
+    MlKem(u16),
     /// An AES-256 key.
     Aes,
     /// A generic secret of 32 bytes, for HMAC.
@@ -60,6 +64,18 @@ operations! {
     P384Sign, "p384-sign", "ECDSA P-384 sign", Some(Kind::P384);
     Ed25519Sign, "ed25519-sign", "Ed25519 sign", Some(Kind::Ed25519);
     Ed25519Verify, "ed25519-verify", "Ed25519 verify", Some(Kind::Ed25519);
+    MlDsa44Sign, "ml-dsa-44-sign", "ML-DSA-44 sign", Some(Kind::MlDsa(44));
+    MlDsa44Verify, "ml-dsa-44-verify", "ML-DSA-44 verify", Some(Kind::MlDsa(44));
+    MlDsa65Sign, "ml-dsa-65-sign", "ML-DSA-65 sign", Some(Kind::MlDsa(65));
+    MlDsa65Verify, "ml-dsa-65-verify", "ML-DSA-65 verify", Some(Kind::MlDsa(65));
+    MlDsa87Sign, "ml-dsa-87-sign", "ML-DSA-87 sign", Some(Kind::MlDsa(87));
+    MlDsa87Verify, "ml-dsa-87-verify", "ML-DSA-87 verify", Some(Kind::MlDsa(87));
+    MlKem512Encapsulate, "ml-kem-512-encapsulate", "ML-KEM-512 encapsulate", Some(Kind::MlKem(512));
+    MlKem512Decapsulate, "ml-kem-512-decapsulate", "ML-KEM-512 decapsulate", Some(Kind::MlKem(512));
+    MlKem768Encapsulate, "ml-kem-768-encapsulate", "ML-KEM-768 encapsulate", Some(Kind::MlKem(768));
+    MlKem768Decapsulate, "ml-kem-768-decapsulate", "ML-KEM-768 decapsulate", Some(Kind::MlKem(768));
+    MlKem1024Encapsulate, "ml-kem-1024-encapsulate", "ML-KEM-1024 encapsulate", Some(Kind::MlKem(1024));
+    MlKem1024Decapsulate, "ml-kem-1024-decapsulate", "ML-KEM-1024 decapsulate", Some(Kind::MlKem(1024));
     Gcm1K, "aes-gcm-1k", "AES-256-GCM encrypt 1 KiB", Some(Kind::Aes);
     Gcm1M, "aes-gcm-1m", "AES-256-GCM encrypt 1 MiB", Some(Kind::Aes);
     Hmac1K, "hmac-sha256-1k", "HMAC-SHA256 1 KiB", Some(Kind::Secret);

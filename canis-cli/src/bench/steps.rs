@@ -5,6 +5,7 @@ use super::module::{Module, refused};
 use super::operation::Op;
 use canis_proto::Result;
 use cryptoki::mechanism::aead::GcmParams;
+use cryptoki::mechanism::dsa::{HedgeType, SignAdditionalContext};
 use cryptoki::mechanism::eddsa::{EddsaParams, EddsaSignatureScheme};
 use cryptoki::mechanism::elliptic_curve::{EcKdf, Ecdh1DeriveParams};
 use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsOaepParams, PkcsOaepSource, PkcsPssParams};
@@ -44,6 +45,16 @@ pub(super) fn step(module: &Module, op: Op) -> Result<Step<'_>> {
         Op::P384Sign => sign(module, op, session, Mechanism::Ecdsa, DIGEST.to_vec()),
         Op::Ed25519Sign => sign(module, op, session, eddsa(), DIGEST[..32].to_vec()),
         Op::Hmac1K => sign(module, op, session, Mechanism::Sha256Hmac, vec![0; message_len(op)]),
+        Op::MlDsa44Sign | Op::MlDsa65Sign | Op::MlDsa87Sign => {
+            sign(module, op, session, ml_dsa(), DIGEST[..32].to_vec())
+        }
+        Op::MlDsa44Verify | Op::MlDsa65Verify | Op::MlDsa87Verify => verify(module, op, session, ml_dsa()),
+        Op::MlKem512Encapsulate | Op::MlKem768Encapsulate | Op::MlKem1024Encapsulate => {
+            encapsulate(module, op, session)
+        }
+        Op::MlKem512Decapsulate | Op::MlKem768Decapsulate | Op::MlKem1024Decapsulate => {
+            decapsulate(module, op, session)
+        }
         Op::P256Verify => verify(module, op, session, Mechanism::Ecdsa),
         Op::Ed25519Verify => verify(module, op, session, eddsa()),
         Op::Rsa2048Oaep => decrypt(module, op, session),
@@ -86,6 +97,11 @@ fn oaep() -> Mechanism<'static> {
 
 fn eddsa() -> Mechanism<'static> {
     Mechanism::Eddsa(EddsaParams::new(EddsaSignatureScheme::Ed25519))
+}
+
+/// Hedged, with an empty context.
+fn ml_dsa() -> Mechanism<'static> {
+    Mechanism::MlDsa(SignAdditionalContext::new(HedgeType::Preferred, None))
 }
 
 fn sign<'a>(
@@ -146,6 +162,35 @@ fn derive<'a>(module: &Module, op: Op, session: Session) -> Result<Step<'a>> {
         let mechanism = Mechanism::Ecdh1Derive(Ecdh1DeriveParams::new(EcKdf::null(), &point));
         let secret = session.derive_key(&mechanism, key.private, &template).map_err(refused)?;
         session.destroy_object(secret).map_err(refused)
+    }))
+}
+
+/// What encapsulation makes, and decapsulation: an object of the session, destroyed again with each.
+fn shared_secret() -> [Attribute; 4] {
+    [
+        Attribute::Class(ObjectClass::SECRET_KEY),
+        Attribute::KeyType(KeyType::GENERIC_SECRET),
+        Attribute::Token(false),
+        Attribute::Sensitive(true),
+    ]
+}
+
+fn encapsulate<'a>(module: &Module, op: Op, session: Session) -> Result<Step<'a>> {
+    let (key, template) = (module.key(op)?.public, shared_secret());
+    Ok(Box::new(move || {
+        let (_, secret) = session.encapsulate_key(&Mechanism::MlKem, key, &template).map_err(refused)?;
+        session.destroy_object(secret).map_err(refused)
+    }))
+}
+
+fn decapsulate<'a>(module: &Module, op: Op, session: Session) -> Result<Step<'a>> {
+    let (key, template) = (*module.key(op)?, shared_secret());
+    let (ciphertext, secret) =
+        session.encapsulate_key(&Mechanism::MlKem, key.public, &template).map_err(refused)?;
+    session.destroy_object(secret).map_err(refused)?;
+    Ok(Box::new(move || {
+        let secret = session.decapsulate_key(&Mechanism::MlKem, key.private, &template, &ciphertext);
+        session.destroy_object(secret.map_err(refused)?).map_err(refused)
     }))
 }
 

@@ -230,6 +230,13 @@ impl KeyStanza {
     }
 }
 
+/// Whether a key pair of CANIS wrapped the file key: by an ephemeral share, or by RSA, which makes of 16 bytes as many as its modulus
+/// has. What an AES key makes of them is shorter than that of any RSA key.
+pub(super) fn is_of_a_pair(stanza: &Stanza) -> bool {
+    const LEAST_MODULUS: usize = 2048 / 8;
+    stanza.kind == KIND && (stanza.arguments.len() > 2 || stanza.body.len() >= LEAST_MODULUS)
+}
+
 /// A stanza of a key of CANIS.
 pub(super) struct Wrapped<'a> {
     pub(super) name: &'a str,

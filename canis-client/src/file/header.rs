@@ -1,9 +1,10 @@
 //! What stands before a file's body: the recipients' stanzas and a MAC under the file key (age v1, "Header").
 
+use super::canis::is_of_a_pair;
 use super::key::FileKey;
 use super::recipient::Identity;
 use super::stanza::{START, Stanza, base64};
-use super::{damaged, malformed};
+use super::{damaged, hybrid, malformed, ssh, x25519};
 use aws_lc_rs::hmac;
 use base64ct::{Base64Unpadded, Encoding};
 use canis_proto::{Error, ErrorCode, Result};
@@ -43,8 +44,9 @@ impl Header {
     /// The header of a file with this key.
     ///
     /// # Errors
-    /// `internal`.
+    /// `invalid_argument` where a post-quantum recipient would stand beside one that is not; `internal`.
     pub fn new(stanzas: Vec<Stanza>, key: &FileKey) -> Result<Header> {
+        keep_apart(&stanzas)?;
         let mut text = format!("{VERSION_LINE}\n");
         for stanza in &stanzas {
             text += &stanza.to_text();
@@ -59,7 +61,7 @@ impl Header {
     /// anybody knows, which the format has everybody ignore.
     ///
     /// # Errors
-    /// `internal`.
+    /// As [`Header::new`].
     pub fn with_room(stanzas: Vec<Stanza>, key: &FileKey) -> Result<Header> {
         let bare = Header::new(stanzas, key)?;
         let len = (bare.text.len() + ROOM).next_multiple_of(STEP);
@@ -70,7 +72,7 @@ impl Header {
     /// The same with exactly so many bytes; `None` if it cannot be made that long. Padding that is among the stanzas goes.
     ///
     /// # Errors
-    /// `internal`.
+    /// As [`Header::new`].
     pub fn of_len(mut stanzas: Vec<Stanza>, key: &FileKey, len: usize) -> Result<Option<Header>> {
         stanzas.retain(|stanza| stanza.kind != PADDING);
         let bare = Header::new(stanzas, key)?;
@@ -168,6 +170,26 @@ impl Header {
         let covered = self.text.rfind(END).map_or(0, |at| at + END.len());
         hmac::verify(&key.mac_key()?, &self.text.as_bytes()[..covered], &self.mac)
             .map_err(|_| damaged("the file's header was changed after it was made"))
+    }
+}
+
+/// A file opens for the weakest of its recipients: beside one whose key a quantum computer finds, a post-quantum recipient would
+/// promise what does not hold (age v1, "The MLKEM768-X25519 hybrid post-quantum recipient type"). Symmetric keys of CANIS may stand
+/// beside either.
+fn keep_apart(stanzas: &[Stanza]) -> Result<()> {
+    let is_classic = |stanza: &&Stanza| {
+        matches!(stanza.kind.as_str(), x25519::KIND | ssh::RSA | ssh::ED25519) || is_of_a_pair(stanza)
+    };
+    let classic = stanzas.iter().find(is_classic);
+    match classic {
+        Some(classic) if stanzas.iter().any(|stanza| stanza.kind == hybrid::KIND) => {
+            Err(Error::invalid(format!(
+                "a post-quantum recipient, `age1pq1…`, cannot stand beside one that a quantum computer would open \
+                 (`{}`): encrypt for post-quantum recipients and AES keys alone, or make two files",
+                canis_proto::quote(&classic.kind)
+            )))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -63,9 +63,14 @@ impl FileKey {
 
     /// The file key, encrypted under a key that is used for nothing else.
     pub(super) fn wrap(&self, key: &[u8; 32]) -> Result<Vec<u8>> {
-        let mut wrapped = self.0.to_vec();
         // A nonce of zeros is safe because each wrapping key comes from a fresh ephemeral share.
-        let nonce = aead::Nonce::assume_unique_for_key([0; aead::NONCE_LEN]);
+        self.wrap_with_nonce(key, [0; aead::NONCE_LEN])
+    }
+
+    /// The same with a nonce that was derived beside the key.
+    pub(super) fn wrap_with_nonce(&self, key: &[u8; 32], nonce: [u8; aead::NONCE_LEN]) -> Result<Vec<u8>> {
+        let mut wrapped = self.0.to_vec();
+        let nonce = aead::Nonce::assume_unique_for_key(nonce);
         let sealed = wrapping(key)?.seal_in_place_append_tag(nonce, aead::Aad::empty(), &mut wrapped);
         sealed.map_err(|_| Error::internal("the file key cannot be wrapped"))?;
         Ok(wrapped)
@@ -74,8 +79,17 @@ impl FileKey {
     /// The file key in `wrapped`, which is [`WRAPPED`] bytes long: a longer one could be made to open under several keys.
     /// `None` if it was wrapped under another key.
     pub(super) fn unwrap(key: &[u8; 32], wrapped: &[u8]) -> Result<Option<FileKey>> {
+        FileKey::unwrap_with_nonce(key, [0; aead::NONCE_LEN], wrapped)
+    }
+
+    /// The same with a nonce that was derived beside the key.
+    pub(super) fn unwrap_with_nonce(
+        key: &[u8; 32],
+        nonce: [u8; aead::NONCE_LEN],
+        wrapped: &[u8],
+    ) -> Result<Option<FileKey>> {
         let mut opened = Zeroizing::new(wrapped.to_vec());
-        let nonce = aead::Nonce::assume_unique_for_key([0; aead::NONCE_LEN]);
+        let nonce = aead::Nonce::assume_unique_for_key(nonce);
         match wrapping(key)?.open_in_place(nonce, aead::Aad::empty(), &mut opened) {
             Ok(bytes) => FileKey::from_slice(bytes).map(Some),
             Err(_) => Ok(None),

@@ -13,8 +13,9 @@ use canis_proto::{Error, Result};
 use curve25519_dalek::edwards::CompressedEdwardsY;
 use zeroize::Zeroizing;
 
-const RSA: &str = "ssh-rsa";
-const ED25519: &str = "ssh-ed25519";
+/// The types of the stanzas.
+pub(super) const RSA: &str = "ssh-rsa";
+pub(super) const ED25519: &str = "ssh-ed25519";
 const RSA_LABEL: &[u8] = b"age-encryption.org/v1/ssh-rsa";
 const ED25519_INFO: &[u8] = b"age-encryption.org/v1/ssh-ed25519";
 

@@ -138,13 +138,14 @@ fn wrapping_key(shared: &[u8], share: &[u8; 32], recipient: &[u8; 32]) -> Result
     hkdf(shared, &salt(share, recipient), INFO)
 }
 
-fn public(private: &PrivateKey) -> Result<[u8; 32]> {
+/// The public key of a private one.
+pub(super) fn public(private: &PrivateKey) -> Result<[u8; 32]> {
     let public = private.compute_public_key().map_err(|_| Error::internal("no public key can be made"))?;
     <[u8; 32]>::try_from(public.as_ref()).map_err(|_| damaged("a public key of X25519 has 32 bytes"))
 }
 
 /// What both share; `None` if that is zero (RFC 7748, section 6.1).
-fn agree(private: &PrivateKey, peer: &[u8; 32]) -> Option<Zeroizing<[u8; 32]>> {
+pub(super) fn agree(private: &PrivateKey, peer: &[u8; 32]) -> Option<Zeroizing<[u8; 32]>> {
     let peer = UnparsedPublicKey::new(&X25519, peer);
     let shared = agreement::agree(private, peer, (), |shared| {
         <[u8; 32]>::try_from(shared).map(Zeroizing::new).map_err(drop)

@@ -8,6 +8,8 @@ use canis_proto::{Error, KeyType, Result, bech32};
 
 /// What a line with an identity begins with.
 const START: &str = "AGE-SECRET-KEY-1";
+/// The same of a post-quantum one.
+const POST_QUANTUM: &str = "AGE-SECRET-KEY-PQ-1";
 /// The part of Bech32 that people read, without the separator.
 const PREFIX: &str = "age-secret-key-";
 
@@ -35,6 +37,9 @@ pub fn read(bytes: &[u8]) -> Result<Given> {
                 identity(line).ok_or_else(|| bad_private_key("the identity is damaged or not whole"))?;
             Ok(Given::alone(PrivateParts::Seed { kind: KeyType::X25519, seed }))
         }
+        (Some(line), 0) if line.starts_with(POST_QUANTUM) => Err(bad_private_key(
+            "the identity is a post-quantum one, which CANIS does not keep; it opens its files where it is, by `canis file decrypt -i FILE`",
+        )),
         (Some(_), 0) => {
             Err(bad_private_key("the identity lives in a plugin of age's, which does not give it away"))
         }
@@ -60,7 +65,7 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn is_identity(line: &str) -> bool {
-    line.starts_with(START) || line.starts_with("AGE-PLUGIN-")
+    [START, POST_QUANTUM, "AGE-PLUGIN-"].iter().any(|start| line.starts_with(start))
 }
 
 /// The 32 bytes of an identity. age writes it in upper case.

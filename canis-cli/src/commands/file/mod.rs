@@ -2,6 +2,7 @@
 
 mod ends;
 mod info;
+mod keygen;
 mod one;
 mod recipient;
 mod rewrap;
@@ -22,6 +23,7 @@ pub(crate) fn run(connection: &Connection, command: &FileCommand, json: bool) ->
         FileCommand::Rewrap(args) => rewrap::run(connection, args, json)?,
         FileCommand::Info(args) => info::run(connection, args, json)?,
         FileCommand::Recipient(args) => recipient::run(connection, args)?,
+        FileCommand::Keygen(args) => keygen::run(&args.file)?,
     }
     Ok(ExitCode::SUCCESS)
 }

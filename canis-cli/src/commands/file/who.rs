@@ -5,8 +5,8 @@ use crate::connect;
 use crate::file_args::{Identities, Recipients};
 use canis_client::Shared;
 use canis_client::file::{
-    ExportedKey, FileKey, Identity, KeyIdentity, KeyRecipient, KeyText, PublicRecipient, Recipient,
-    SshRecipient, Stanza, X25519Identity, X25519Recipient, parse_identity,
+    ExportedKey, FileKey, HybridIdentity, HybridRecipient, Identity, KeyIdentity, KeyRecipient, KeyText,
+    PublicRecipient, Recipient, SshRecipient, Stanza, X25519Identity, X25519Recipient, parse_identity,
 };
 use canis_proto::{Error, Result, quote};
 use std::fs;
@@ -69,6 +69,9 @@ pub(super) fn some_recipients(server: &Server<'_>, args: &Recipients) -> Result<
 fn recipient(server: &Server<'_>, text: &str) -> Result<Box<dyn Recipient>> {
     if SshRecipient::is_meant(text) {
         return Ok(Box::new(SshRecipient::parse(text)?));
+    }
+    if HybridRecipient::is_meant(text) {
+        return Ok(Box::new(HybridRecipient::parse(text)?));
     }
     if !KeyText::is_meant(text) {
         return Ok(Box::new(X25519Recipient::parse(text)?));
@@ -159,6 +162,9 @@ impl Identity for Keys<'_> {
 }
 
 fn identity(server: &Server<'_>, line: &str) -> Result<Box<dyn Identity + Sync>> {
+    if HybridIdentity::is_meant(line) {
+        return Ok(Box::new(HybridIdentity::parse(line)?));
+    }
     if line.starts_with("AGE-SECRET-KEY-1") {
         return Ok(Box::new(X25519Identity::parse(line)?));
     }
