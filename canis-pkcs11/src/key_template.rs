@@ -78,7 +78,7 @@ pub(crate) fn public_key(template: &Template<'_>) -> Result<(KeyType, Vec<u8>)> 
             let kind = of_parameter_set(family, template)?;
             PublicParts::PostQuantum { kind, key: template.needed(CKA_VALUE)?.to_vec() }
         }
-        Family::Aes | Family::Generic | Family::Des | Family::TripleDes | Family::MlKem => {
+        Family::Aes | Family::Generic | Family::Des | Family::TripleDes | Family::MlKem | Family::Hybrid => {
             return fail(CKR_ATTRIBUTE_VALUE_INVALID);
         }
         Family::Ec | Family::Edwards | Family::Montgomery => {
@@ -120,7 +120,7 @@ pub(crate) fn private_key(template: &Template<'_>) -> Result<(KeyType, PrivatePa
             let parts = PrivateParts::PostQuantum { kind, seed, expanded };
             Ok((kind, parts, claimed_public(template, Vec::new())?))
         }
-        Family::Aes | Family::Generic | Family::Des | Family::TripleDes | Family::MlKem => {
+        Family::Aes | Family::Generic | Family::Des | Family::TripleDes | Family::MlKem | Family::Hybrid => {
             fail(CKR_ATTRIBUTE_VALUE_INVALID)
         }
     }
@@ -217,7 +217,7 @@ pub(crate) fn pair_to_generate(family: Family, template: &Template<'_>) -> Resul
             }
         }
         Family::MlDsa => of_parameter_set(family, template),
-        Family::Aes | Family::Generic | Family::Des | Family::TripleDes | Family::MlKem => {
+        Family::Aes | Family::Generic | Family::Des | Family::TripleDes | Family::MlKem | Family::Hybrid => {
             fail(CKR_TEMPLATE_INCONSISTENT)
         }
         Family::Ec | Family::Edwards | Family::Montgomery => {

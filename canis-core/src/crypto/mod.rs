@@ -14,6 +14,7 @@ pub(crate) mod des_keys;
 pub mod digest_info;
 pub mod ecdsa_der;
 pub mod ml_dsa;
+mod hybrid;
 pub mod ml_kem;
 pub mod private_parts;
 pub mod public_parts;

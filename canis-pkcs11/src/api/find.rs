@@ -71,7 +71,7 @@ fn search(module: &Module, token: &Token, template: &Template<'_>) -> Result<Vec
 
 /// Whether keys of this type are hidden from searches: by the configuration, or because this module has not their mechanisms.
 fn is_hidden(module: &Module, object: &Object) -> bool {
-    let newer = |kind: KeyType| kind.family() == Family::MlKem;
+    let newer = |kind: KeyType| matches!(kind.family(), Family::MlKem | Family::Hybrid);
     let hidden = |kind: KeyType| newer(kind) || module.hidden.contains(&kind);
     object.content.key.as_ref().is_some_and(|key| hidden(key.kind))
 }
