@@ -3,14 +3,16 @@
 
 use canis_tests::{KillAt, Site};
 
-/// When the slot of the key file was wrapped, which a new root key does anew; the store is whole.
+/// When the slot of the key file was wrapped, which a new root key does anew; the store is whole, and its recipient opens it.
 fn wrapped_at(site: &Site) -> i64 {
     let report = site.canis("store verify");
     assert_eq!(report.code, 0, "{} {}", report.text(), report.stderr);
     let listed = site.canis("root list --json").ok();
     let answer: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
-    assert_eq!(answer["slots"].as_array().unwrap().len(), 1);
-    answer["slots"][0]["created_at"].as_i64().unwrap()
+    let slots = answer["slots"].as_array().unwrap();
+    let opened = site.canis(&format!("root test --recipient-key {}", site.file("safe.pem").display()));
+    assert!(slots.len() == 2 && opened.code == 0, "{} {}", opened.text(), opened.stderr);
+    slots.iter().find(|slot| slot["kind"] == "keyfile").unwrap()["created_at"].as_i64().unwrap()
 }
 
 /// R65, R92: killed before each single write, sync or truncation, the store is whole each time, under the root key of
@@ -18,6 +20,9 @@ fn wrapped_at(site: &Site) -> i64 {
 #[test]
 fn killed_at_every_write() {
     let site = Site::with_keyfile();
+    let [private, public] = ["safe.pem", "safe.pub"].map(|name| site.file(name).display().to_string());
+    site.canis(&format!("root recipient-key --out {private} --public-key {public}")).ok();
+    site.canis(&format!("root add recipient --public-key {public}")).ok();
     let rotate = format!("root rotate-key --keep keyfile={}", site.file("root.key").display());
     KillAt::built(&site).at_every_call(&site, &rotate, || wrapped_at(&site));
 }
