@@ -229,7 +229,9 @@ impl KeyType {
             Family::Edwards | Family::MlDsa => Usage::SIGN.with(Usage::VERIFY),
             Family::Montgomery => Usage::DERIVE,
             // To encapsulate and to decapsulate (ADR 0042).
-            Family::MlKem | Family::Hybrid => Usage::ENCRYPT.with(Usage::DECRYPT),
+            Family::MlKem => Usage::ENCRYPT.with(Usage::DECRYPT),
+            // It wraps by HPKE as well (ADR 0048).
+            Family::Hybrid => Usage::ENCRYPT.with(Usage::DECRYPT).with(Usage::WRAP).with(Usage::UNWRAP),
             Family::Generic => Usage::SIGN.with(Usage::VERIFY).with(Usage::DERIVE),
             // Neither wraps (ADR 0016); triple DES signs by CMAC.
             Family::Des => Usage::ENCRYPT.with(Usage::DECRYPT),

@@ -64,6 +64,7 @@ impl Run for Decapsulate<'_> {
         let ReadyMaterial::Pair { private, .. } = &ready.material else {
             return Err(Error::internal("a key that decapsulates without its private half"));
         };
+        keyring.refuse_wrapper(&tenant, &key, private.public_spki())?;
         let secret = private.decapsulate(&sealed.bytes)?;
         keyring.used(&key, sealed.version);
         Ok(Decapsulated { secret: secret.expose().to_vec() })
