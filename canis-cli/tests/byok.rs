@@ -332,13 +332,13 @@ fn ways_around() {
     }
     // Out under the tenant's own wrapping keys and in again does not give more rights either.
     bench.ok("canis key wrapping-key --type ml-kem-768-x25519 --out hybrid.pem");
-    for wrapping in ["hybrid", "wrapping"] {
+    for (wrapping, name) in [("hybrid", "back-again"), ("wrapping", "back")] {
         let out = export(&format!("--wrapping-public-key {wrapping}.pem"));
         bench.ok(&format!("{out} --out wrapped.bin"));
-        let back = format!("canis key import around/back-{wrapping} --type aes256-gcm --wrapped wrapped.bin");
+        let back = format!("canis key import around/{name} --type aes256-gcm --wrapped wrapped.bin");
         bench.refused(&format!("{back} --exportable --allow-plaintext-backup"), "key_sensitive");
         bench.ok(&back);
-        bench.refused(&format!("canis key export around/back-{wrapping} --format raw"), "key_not_exportable");
+        bench.refused(&format!("canis key export around/{name} --format raw"), "key_not_exportable");
     }
     // Nor does importing it as the version of a key that may leave in plain.
     bench.write("other.bin", &[5; 32]);

@@ -141,7 +141,7 @@ fn both_doors_do_the_same() {
         command.arg("--data").arg(site.data());
     });
     let slots: Value = serde_json::from_slice(&listed.ok().stdout).unwrap();
-    assert_eq!((slots["slots"].as_array().unwrap().len(), &slots["root_key"]), (3, &Value::from(2)));
+    assert_eq!((slots["slots"].as_array().unwrap().len(), &slots["root_key"]), (4, &Value::from(2)));
     server.stop();
 }
 

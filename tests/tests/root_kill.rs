@@ -1,7 +1,7 @@
 //! kill -9 while a store gets a new root key, or a tenant a new key: it has the old one or the new one, whole, and opens either way.
 #![allow(clippy::unwrap_used)] // a failed unwrap is the test's failure
 
-use canis_tests::{KillAt, Site};
+use canis_tests::{KillAt, Site, run};
 
 /// When the slot of the key file was wrapped, which a new root key does anew; the store is whole, and its recipient opens it.
 fn wrapped_at(site: &Site) -> i64 {
@@ -21,7 +21,8 @@ fn wrapped_at(site: &Site) -> i64 {
 fn killed_at_every_write() {
     let site = Site::with_keyfile();
     let [private, public] = ["safe.pem", "safe.pub"].map(|name| site.file(name).display().to_string());
-    site.canis(&format!("root recipient-key --out {private} --public-key {public}")).ok();
+    let pair = ["root", "recipient-key", "--out", &private, "--public-key", &public];
+    run(site.command("canis").args(pair), b"").ok();
     site.canis(&format!("root add recipient --public-key {public}")).ok();
     let rotate = format!("root rotate-key --keep keyfile={}", site.file("root.key").display());
     KillAt::built(&site).at_every_call(&site, &rotate, || wrapped_at(&site));
