@@ -24,6 +24,8 @@ pub(crate) enum RootCommand {
     RotateKey(RotateKey),
     /// Remove a root slot. The last one that opens the store stays.
     Remove(Remove),
+    /// Make a hybrid key pair for a recipient (`ml-kem-768-x25519`), here and without a store.
+    RecipientKey(RecipientKey),
     /// Show the tokens of a PKCS#11 module, and how one of them could wrap a root key. Nothing is written to it.
     Probe(Probe),
     /// Try a credential on the root slots; nothing is changed, and a sealed store stays sealed.
@@ -46,7 +48,7 @@ pub(crate) enum NewRoot {
     Keyfile(NewKeyfile),
     /// Shares for several people, some of which are needed.
     Shares(NewShares),
-    /// A public X25519 key; its private half, kept elsewhere, opens the store when all else is lost.
+    /// A public key, hybrid or X25519; its private half, kept elsewhere, opens the store when all else is lost.
     Recipient(NewRecipient),
     /// A wrapping key in a PKCS#11 HSM; at a running server only by `--addr unix:DIR` on its host.
     Hsm(NewHsm),
@@ -99,9 +101,22 @@ pub(crate) struct NewShares {
 pub(crate) struct NewRecipient {
     #[command(flatten)]
     pub(crate) at: At,
-    /// The recipient's public key: PEM or DER, as `openssl pkey -pubout` writes it.
+    /// The recipient's public key: PEM or DER, as `canis root recipient-key` or `openssl pkey -pubout` writes it.
     #[arg(long, value_name = "F")]
     pub(crate) public_key: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct RecipientKey {
+    /// The new file for the private key; only you can read it. Keep it elsewhere than the store.
+    #[arg(long, value_name = "F")]
+    pub(crate) out: PathBuf,
+    /// Where to write the public key instead of stdout.
+    #[arg(long, value_name = "F")]
+    pub(crate) public_key: Option<PathBuf>,
+    /// Put the private key under the passphrase in this file.
+    #[arg(long, value_name = "F")]
+    pub(crate) passphrase_file: Option<PathBuf>,
 }
 
 #[derive(Args)]

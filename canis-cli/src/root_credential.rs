@@ -57,30 +57,32 @@ fn share_lines(files: &[PathBuf]) -> Result<Zeroizing<Vec<u8>>> {
 /// A recipient's public key as SubjectPublicKeyInfo.
 pub(crate) fn recipient(file: &Path) -> Result<Vec<u8>> {
     match key_in(file)? {
-        Checked::Public { kind: KeyType::X25519, spki } => Ok(spki),
+        Checked::Public { kind: KeyType::X25519 | KeyType::MlKem768X25519, spki } => Ok(spki),
         Checked::Whole { .. } => Err(Error::invalid(format!(
-            "{} holds a private key; `openssl pkey -in F -pubout` writes the public one, which is all that is needed here",
+            "{} holds a private key; the public one is all that is needed here, which `openssl pkey -in F -pubout` or \
+             `canis root recipient-key` writes",
             file.display()
         ))),
-        Checked::Public { kind, .. } => Err(not_x25519(file, kind)),
+        Checked::Public { kind, .. } => Err(no_recipient(file, kind)),
     }
 }
 
 /// A recipient's private key as PKCS#8.
 pub(crate) fn recipient_key(file: &Path) -> Result<SecretBytes> {
     match key_in(file)? {
-        Checked::Whole { kind: KeyType::X25519, material, .. } => Ok(material),
+        Checked::Whole { kind: KeyType::X25519 | KeyType::MlKem768X25519, material, .. } => Ok(material),
         Checked::Public { .. } => Err(Error::invalid(format!(
             "{} holds a public key; the private one opens the store",
             file.display()
         ))),
-        Checked::Whole { kind, .. } => Err(not_x25519(file, kind)),
+        Checked::Whole { kind, .. } => Err(no_recipient(file, kind)),
     }
 }
 
-fn not_x25519(file: &Path, kind: KeyType) -> Error {
+fn no_recipient(file: &Path, kind: KeyType) -> Error {
     Error::invalid(format!(
-        "{} holds a key of type {kind}; a recipient's is X25519, which `openssl genpkey -algorithm X25519` makes",
+        "{} holds a key of type {kind}; a recipient's is hybrid, which `canis root recipient-key` makes, or X25519, which \
+         `openssl genpkey -algorithm X25519` makes",
         file.display()
     ))
 }

@@ -8,6 +8,9 @@ use std::path::PathBuf;
 
 #[derive(Args)]
 pub(crate) struct WrappingKey {
+    /// rsa-4096, which is meant if missing, or ml-kem-768-x25519 (hybrid, for HPKE).
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) kind: Option<String>,
     /// Where to write it instead of stdout.
     #[arg(long, value_name = "F")]
     pub(crate) out: Option<PathBuf>,
@@ -23,7 +26,7 @@ pub(crate) struct ImportKey {
     /// What to read instead of stdin: PEM, DER, JWK or a file of OpenSSH, encrypted or not; or a public key.
     #[arg(long = "in", value_name = "F")]
     pub(crate) input: Option<PathBuf>,
-    /// Read this file, which `openssl` wrapped by the key that `canis key wrapping-key` prints.
+    /// Read this file, which was wrapped (by `openssl`, or in HPKE) for a key that `canis key wrapping-key` prints.
     #[arg(long, value_name = "F", conflicts_with = "input", requires = "kind")]
     pub(crate) wrapped: Option<PathBuf>,
     /// The key of CANIS that it is wrapped by instead.
@@ -77,7 +80,7 @@ pub(crate) struct ExportKey {
     /// wrapped: the key of CANIS to wrap it by.
     #[arg(long, value_name = "NAME", conflicts_with = "wrapping_public_key")]
     pub(crate) wrapping_key: Option<String>,
-    /// wrapped: the file of the RSA public key to wrap it by.
+    /// wrapped: the file of the RSA or hybrid public key to wrap it by.
     #[arg(long, value_name = "F")]
     pub(crate) wrapping_public_key: Option<PathBuf>,
     /// pkcs8: put it under the passphrase in this file.

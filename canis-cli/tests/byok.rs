@@ -116,7 +116,9 @@ fn the_matrix_of_export() {
     let bench = Bench::new(&shared);
     bench.ok("openssl genpkey -quiet -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -out mine.key
          openssl pkey -in mine.key -pubout -out mine.pem
-         canis key create matrix/wrapper --type aes256-gcm --usage wrap,unwrap");
+         canis key create matrix/wrapper --type aes256-gcm --usage wrap,unwrap
+         canis key create matrix/hybrid --type ml-kem-768-x25519 --usage wrap,unwrap
+         canis key public matrix/hybrid --out hybrid.pem");
     let flags = [("", 0), ("--exportable", 1), ("--exportable --allow-plaintext-backup", 2)];
     for (flags, level) in flags {
         for (kind, plain) in
@@ -129,6 +131,8 @@ fn the_matrix_of_export() {
                 (format!("--format {plain}"), 2),
                 ("--format wrapped --wrapping-public-key mine.pem".to_owned(), 1),
                 ("--format wrapped --wrapping-key matrix/wrapper".to_owned(), 1),
+                ("--format wrapped --wrapping-public-key hybrid.pem".to_owned(), 1),
+                ("--format wrapped --wrapping-key matrix/hybrid".to_owned(), 1),
             ] {
                 let command = format!("canis key export {name} {way}");
                 match level {
@@ -285,6 +289,7 @@ fn ways_around() {
          canis key create around/keys --type aes256-gcm --usage wrap,unwrap
          canis key create around/both --type aes256-gcm --usage wrap,unwrap,encrypt,decrypt
          canis key create around/rsa --type rsa-3072 --usage wrap,unwrap
+         canis key create around/hybrid --type ml-kem-768-x25519 --usage wrap,unwrap
          canis key create around/secret --type aes256-gcm --exportable
          canis key wrapping-key --out wrapping.pem");
     let export = |by: &str| format!("canis key export around/secret --format wrapped {by}");
@@ -307,6 +312,7 @@ fn ways_around() {
         ("pair", "--wrapping-public-key short.pem", true),
         ("short", "--wrapping-public-key short.pem", false),
         ("long", "--wrapping-key around/rsa", true),
+        ("long", "--wrapping-key around/hybrid", true),
     ] {
         if fits {
             bench.ok(&format!("{} --out left.bin", leaves(what, by)));
@@ -316,7 +322,7 @@ fn ways_around() {
     }
     bench.ok("canis key disable around/open; canis key destroy around/open");
     bench.refused("echo x | canis encrypt around/keys", "operation_not_allowed");
-    for by in ["around/keys", "around/rsa"] {
+    for by in ["around/keys", "around/rsa", "around/hybrid"] {
         bench.ok(&format!("{} --out by.bin", export(&format!("--wrapping-key {by}"))));
         let back =
             format!("canis key import {by}/back --type aes256-gcm --wrapped by.bin --wrapping-key {by}");
@@ -324,12 +330,16 @@ fn ways_around() {
         bench.ok(&format!("{back} --exportable"));
         bench.refused(&format!("canis key export {by}/back --format raw"), "key_sensitive");
     }
-    // Out under the tenant's own wrapping key and in again does not give more rights either.
-    bench.ok(&format!("{} --out wrapped.bin", export("--wrapping-public-key wrapping.pem")));
-    let back = "canis key import around/back --type aes256-gcm --wrapped wrapped.bin";
-    bench.refused(&format!("{back} --exportable --allow-plaintext-backup"), "key_sensitive");
-    bench.ok(back);
-    bench.refused("canis key export around/back --format raw", "key_not_exportable");
+    // Out under the tenant's own wrapping keys and in again does not give more rights either.
+    bench.ok("canis key wrapping-key --type ml-kem-768-x25519 --out hybrid.pem");
+    for (wrapping, name) in [("hybrid", "back-again"), ("wrapping", "back")] {
+        let out = export(&format!("--wrapping-public-key {wrapping}.pem"));
+        bench.ok(&format!("{out} --out wrapped.bin"));
+        let back = format!("canis key import around/{name} --type aes256-gcm --wrapped wrapped.bin");
+        bench.refused(&format!("{back} --exportable --allow-plaintext-backup"), "key_sensitive");
+        bench.ok(&back);
+        bench.refused(&format!("canis key export around/{name} --format raw"), "key_not_exportable");
+    }
     // Nor does importing it as the version of a key that may leave in plain.
     bench.write("other.bin", &[5; 32]);
     bench.ok("canis key import around/open --type aes256-gcm --format raw --in other.bin --exportable --allow-plaintext-backup");
@@ -338,7 +348,7 @@ fn ways_around() {
         "key_sensitive",
     );
     bench.refused(
-        "canis key import around/open --type aes256-gcm --wrapped by.bin --wrapping-key around/rsa --next-version",
+        "canis key import around/open --type aes256-gcm --wrapped by.bin --wrapping-key around/hybrid --next-version",
         "key_sensitive",
     );
     // The wrapping key has no name to use it by.

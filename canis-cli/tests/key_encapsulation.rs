@@ -18,6 +18,14 @@ fn keys_and_secrets_cross_to_openssl_and_back() {
     assert_eq!(said.matches(" ok\n").count(), 2 * 3, "{said}");
 }
 
+/// The same of hybrid keys, against X-Wing put together in Python of OpenSSL's ML-KEM and X25519 by what the draft says.
+#[test]
+fn hybrid_keys_and_secrets_cross_to_openssl_and_back() {
+    let shared = shared();
+    let said = shared.python(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/hybrid.py"));
+    assert_eq!(said.matches(" ok\n").count(), 3, "{said}");
+}
+
 fn create(shared: &Shared, name: &str, more: &[&str]) {
     stdout(&shared.canis(&[&["key", "create", name], more].concat()));
 }
@@ -38,7 +46,7 @@ fn decapsulate(shared: &Shared, name: &str, ciphertext: &str) -> String {
 #[test]
 fn ml_kem_keys_live_as_others_do() {
     let shared = shared();
-    for kind in ["ml-kem-512", "ml-kem-768", "ml-kem-1024"] {
+    for kind in ["ml-kem-512", "ml-kem-768", "ml-kem-1024", "ml-kem-768-x25519"] {
         let name = format!("kem/{kind}");
         create(&shared, &name, &["--type", kind]);
         let (first, secret) = encapsulate(&shared, &[&name]);

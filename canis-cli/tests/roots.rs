@@ -41,6 +41,12 @@ const SCRIPT: &[(&str, i32, &str)] = &[
     ("list", 0, "3 of 5 shares"),
     ("rotate-key --keep recipient", 3, "these root slots would go"),
     ("rotate-key --keep recipient --drop-others", 3, "opens the store here"),
+    ("test --recipient-key hybrid.pem", 3, "root_credential_wrong"),
+    ("add recipient --public-key hybrid.pem", 3, "holds a private key"),
+    ("add recipient --public-key hybrid.pub", 0, "ml-kem-768-x25519, SHA-256 "),
+    ("test --recipient-key hybrid.pem --json", 0, "\"opens\":false"),
+    ("test --recipient-key private.pem --json", 0, "\"opens\":false"),
+    ("rotate recipient --public-key hybrid.pub", 3, "several root slots"),
     ("rotate-key --keep shares=file --keep nothing", 3, "names no root slot"),
     ("add passphrase --new-passphrase-file one", 0, ""),
     ("rotate-key --keep passphrase --drop-others", 3, "needs the file"),
@@ -53,7 +59,8 @@ const SCRIPT: &[(&str, i32, &str)] = &[
         0,
         "",
     ),
-    ("test --recipient-key private.pem", 0, "recipient"),
+    ("test --recipient-key private.pem", 0, "X25519"),
+    ("test --recipient-key hybrid.pem", 0, "ml-kem-768-x25519"),
     ("list --json", 0, "3 of 5 shares"),
 ];
 
@@ -80,6 +87,7 @@ impl Desk {
         let script = "umask 077; openssl genpkey -algorithm X25519 -out private.pem
                       openssl pkey -in private.pem -pubout -out public.pem";
         run(Command::new("sh").args(["-euc", script]).current_dir(desk.folder.path()), b"").ok();
+        desk.root("recipient-key --out hybrid.pem --public-key hybrid.pub", |_| ()).ok();
         desk
     }
 
@@ -133,7 +141,7 @@ fn both_doors_do_the_same() {
         command.arg("--data").arg(site.data());
     });
     let slots: Value = serde_json::from_slice(&listed.ok().stdout).unwrap();
-    assert_eq!((slots["slots"].as_array().unwrap().len(), &slots["root_key"]), (3, &Value::from(2)));
+    assert_eq!((slots["slots"].as_array().unwrap().len(), &slots["root_key"]), (4, &Value::from(2)));
     server.stop();
 }
 
@@ -152,10 +160,40 @@ fn a_lost_root_is_replaced() {
     let shares = "--share-file dealt/share-1.txt --share-file dealt/share-3.txt";
     local(&format!("remove keyfile {shares}")).ok();
     local("add passphrase --new-passphrase-file one --recipient-key private.pem").ok();
+    local("add recipient --public-key hybrid.pub --passphrase-file one").ok();
+    local("rotate passphrase --new-passphrase-file two --recipient-key hybrid.pem").ok();
+    local("rotate passphrase --new-passphrase-file one --recipient-key hybrid.pem").ok();
     let passphrase = desk.path("one");
     fs::write(data.join("canis.toml"), format!("[root]\nkind = \"passphrase\"\nfile = {passphrase:?}\n"))
         .unwrap();
     site.start().unsealed().stop();
+}
+
+/// A recipient's hybrid key is for its owner alone, is not written over, may be under a passphrase, and is what the store's other
+/// keys of this type are.
+#[test]
+fn a_hybrid_recipients_key_is_made_here() {
+    let (site, desk) = (Site::with_keyfile(), Desk::new());
+    let data = site.data();
+    let mode = |name: &str| fs::metadata(desk.path(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode("hybrid.pem"), 0o600);
+    desk.root("recipient-key --out hybrid.pem", |_| ()).said("hybrid.pem");
+    let shown = desk.root("recipient-key --out locked.pem --passphrase-file one", |_| ()).ok();
+    assert!(
+        fs::read_to_string(desk.path("locked.pem"))
+            .unwrap()
+            .starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----")
+    );
+    fs::write(desk.path("locked.pub"), shown.stdout).unwrap();
+    let local = |arguments: &str| desk.root(&format!("{arguments} --data {}", data.display()), |_| ());
+    local("add recipient --public-key locked.pub").ok();
+    local("test --recipient-key hybrid.pem").said("root_credential_wrong");
+    local("test --recipient-key locked.pem").said("passphrase");
+    let server = site.start().unsealed();
+    let (private, public) = (desk.path("hybrid.pem"), desk.path("hybrid.pub"));
+    server.canis(&["key", "import", "safe", "--in", private.to_str().unwrap()], b"").ok();
+    assert_eq!(server.canis(&["key", "public", "safe"], b"").ok().stdout, fs::read(public).unwrap());
+    server.stop();
 }
 
 /// R90, R92: an HSM is added to a running server on its own host, by nobody else; a wrong PIN adds nothing.

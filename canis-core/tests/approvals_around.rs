@@ -98,11 +98,15 @@ fn rotation_destroys_nothing_unasked() {
 /// request. Who approves sees its public key.
 #[test]
 fn a_wrapping_key_is_not_exchanged() {
+    for kind in [KeyType::Rsa2048, KeyType::MlKem768X25519] {
+        a_wrapping_key_of_this_type_is_not_exchanged(kind);
+    }
+}
+
+fn a_wrapping_key_of_this_type_is_not_exchanged(kind: KeyType) {
     let house = Guarded::new(GUARDED);
-    let escrow = || CreateKey {
-        usage: Some(Usage::WRAP.with(Usage::UNWRAP)),
-        ..CreateKey::new("escrow", KeyType::Rsa2048)
-    };
+    let escrow =
+        || CreateKey { usage: Some(Usage::WRAP.with(Usage::UNWRAP)), ..CreateKey::new("escrow", kind) };
     let export = || {
         let request = ExportKey { wrapping_key: "escrow".into(), ..house.export("prod/a") };
         house.call(&house.asker, request)

@@ -246,6 +246,13 @@ fn for_a_recipient() {
     )
     .ok()
     .stdout;
+    restores_for(private, public);
+    let hybrid = RUST.keys.generate(KeyType::MlKem768X25519).unwrap();
+    let public = RUST.keys.private(KeyType::MlKem768X25519, hybrid.expose()).unwrap().public_spki().to_vec();
+    restores_for(hybrid.expose().to_vec(), public);
+}
+
+fn restores_for(private: Vec<u8>, public: Vec<u8>) {
     let Opened { dir: _dir, core, caller, token } = fresh(&RUST);
     core.call(&caller, CreateKey::new("k", KeyType::Aes256)).unwrap();
     let text = encrypt(&core, &caller, "k").unwrap();

@@ -101,6 +101,7 @@ fn filling(n: u8) -> Vec<Change> {
         Change::Put(Row::Pin(PinRow { id: at, tenant_id: at, role: 1, revision: 1, sealed: vec![3] })),
         Change::Put(Row::Token(TokenRow { id: at, tenant_id: at, revision: 1, sealed: vec![4] })),
         Change::Put(meta(MetaRow::wrapping_key(at), 1, 9)),
+        Change::Put(meta(MetaRow::hybrid_wrapping_key(at), 1, 9)),
         Change::Put(Row::Entry(EntryRow {
             id: at,
             tenant_id: at,

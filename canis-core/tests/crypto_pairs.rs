@@ -40,7 +40,7 @@ fn of_family(family: Family) -> impl Iterator<Item = &'static Pair> {
 fn schemes(family: Family) -> Vec<(SignScheme, Vec<u8>)> {
     match family {
         Family::Aes | Family::Generic | Family::Des | Family::TripleDes => vec![],
-        Family::Montgomery | Family::MlKem => vec![],
+        Family::Montgomery | Family::MlKem | Family::Hybrid => vec![],
         Family::Ec => [1, 20, 32, 48, 64, 200].map(|len| (SignScheme::Ecdsa, vec![0xc3; len])).into(),
         Family::Edwards => [0, 1, 64, 1000].map(|len| (SignScheme::Ed25519, vec![0xc3; len])).into(),
         Family::MlDsa => [0, 0xff].map(|byte| (SignScheme::MlDsa, vec![byte; 64])).into(),

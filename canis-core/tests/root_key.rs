@@ -151,9 +151,12 @@ fn slots_are_kept_by_what_opens_them() {
         ..kept(slot, "shares", b"")
     };
     add(core, &shares(&first, ""));
-    let private = RUST.keys.generate(KeyType::X25519).unwrap();
-    let spki = RUST.keys.private(KeyType::X25519, private.expose()).unwrap().public_spki().to_vec();
-    add(core, &RotateRoot { public_key: spki.into(), ..kept("", "recipient", b"") });
+    let recipients = [KeyType::X25519, KeyType::MlKem768X25519].map(|kind| {
+        let private = RUST.keys.generate(kind).unwrap();
+        let spki = RUST.keys.private(kind, private.expose()).unwrap().public_spki().to_vec();
+        add(core, &RotateRoot { public_key: spki.into(), ..kept("", "recipient", b"") });
+        private
+    });
 
     let wrong = rotate(core, &[kept("keyfile", "keyfile", &[1; 32])], &["shares"]).unwrap_err();
     assert_eq!(wrong.code, ErrorCode::RootCredentialWrong);
@@ -172,9 +175,11 @@ fn slots_are_kept_by_what_opens_them() {
     assert!(core.unseal(&given(&first)).unwrap_err().message.contains("is of split"));
     core.unseal(&given(&second)).unwrap();
     assert_whole(&core);
-    let core = sealed(opened.dir.path());
-    core.unseal(&Credential::Recipient(private)).unwrap();
-    assert_whole(&core);
+    for private in recipients {
+        let core = sealed(opened.dir.path());
+        core.unseal(&Credential::Recipient(private)).unwrap();
+        assert_whole(&core);
+    }
 }
 
 /// R92: while root keys come and go, others make tokens, log in, show their tokens and use keys, and none of them

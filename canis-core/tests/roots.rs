@@ -117,26 +117,95 @@ fn shares() {
     assert!(core.is_sealed());
 }
 
-/// The two halves of an X25519 key, PKCS#8 and SubjectPublicKeyInfo.
-fn pair() -> (SecretBytes, Vec<u8>) {
-    let private = default_provider().keys.generate(KeyType::X25519).unwrap();
-    let spki =
-        default_provider().keys.private(KeyType::X25519, private.expose()).unwrap().public_spki().to_vec();
+/// The types of a recipient's key.
+const RECIPIENTS: [KeyType; 2] = [KeyType::X25519, KeyType::MlKem768X25519];
+
+/// The two halves of a recipient's key, PKCS#8 and SubjectPublicKeyInfo.
+fn pair(kind: KeyType) -> (SecretBytes, Vec<u8>) {
+    let private = default_provider().keys.generate(kind).unwrap();
+    let spki = default_provider().keys.private(kind, private.expose()).unwrap().public_spki().to_vec();
     (private, spki)
 }
 
 /// R91: a recipient's slot needs the public key to be made and the private one to open.
 #[test]
 fn recipient() {
+    for (kind, foreign) in RECIPIENTS.into_iter().flat_map(|kind| RECIPIENTS.map(|other| (kind, other))) {
+        let dir = tempfile::tempdir().unwrap();
+        let (core, token) = with_keyfile(dir.path());
+        let ((private, spki), (other, _)) = (pair(kind), pair(foreign));
+        let slot = add(&core, AddRoot { public_key: spki.into(), ..fields("recipient") });
+        assert!(!slot.map(|slot| slot.opens).unwrap());
+        drop(core);
+        opens_again(dir.path(), &token, &|| Credential::Recipient(secret(private.expose())), &|| {
+            Credential::Recipient(secret(other.expose()))
+        });
+    }
+}
+
+/// A recipient's slot that was brought from another store of his, put under another slot's id, or changed anywhere opens nothing,
+/// and who brings the right key hears that it was changed.
+#[test]
+fn a_recipients_slot_stays_where_it_was_made() {
+    for kind in RECIPIENTS {
+        let (private, spki) = pair(kind);
+        let [one, other] = [(); 2].map(|()| {
+            let dir = tempfile::tempdir().unwrap();
+            let (core, _) = with_keyfile(dir.path());
+            for _ in 0..2 {
+                let fields = AddRoot { public_key: spki.clone().into(), ..fields("recipient") };
+                add(&core, fields).map(drop).unwrap();
+            }
+            dir
+        });
+        let bodies = |dir: &Path| -> Vec<(Vec<u8>, Vec<u8>)> {
+            let store = rusqlite::Connection::open(dir.join("canis.dat")).unwrap();
+            let mut rows = store.prepare("SELECT id, body FROM root_slots WHERE kind = 'recipient'").unwrap();
+            rows.query_map((), |row| Ok((row.get(0)?, row.get(1)?)))
+                .unwrap()
+                .map(|row| row.unwrap())
+                .collect()
+        };
+        let (own, foreign) = (bodies(one.path()), bodies(other.path()));
+        let tries = |body: &[u8]| {
+            let store = rusqlite::Connection::open(one.path().join("canis.dat")).unwrap();
+            store.execute("DELETE FROM root_slots WHERE id = ?1", [&own[1].0]).unwrap();
+            store.execute("UPDATE root_slots SET body = ?2 WHERE id = ?1", (&own[0].0, body)).unwrap();
+            let core = open(one.path());
+            core.unseal(&Credential::Recipient(secret(private.expose()))).map_err(|error| error.code)
+        };
+        assert_eq!(tries(&own[0].1), Ok(()));
+        assert_eq!(tries(&foreign[0].1), Err(ErrorCode::StoreTampered));
+        assert_eq!(tries(&own[1].1), Err(ErrorCode::StoreTampered));
+        for at in (0..own[0].1.len()).step_by(29).chain(own[0].1.len() - 120..own[0].1.len()) {
+            let mut spoilt = own[0].1.clone();
+            spoilt[at] ^= 1;
+            assert!(tries(&spoilt).is_err(), "{kind}, byte {at}");
+        }
+        assert_eq!(tries(&own[0].1), Ok(()));
+    }
+}
+
+/// R91: a recipient's key of another type, or one that leads to nothing secret, makes no slot.
+#[test]
+fn keys_that_are_no_recipients() {
     let dir = tempfile::tempdir().unwrap();
-    let (core, token) = with_keyfile(dir.path());
-    let ((private, spki), (other, _)) = (pair(), pair());
-    let slot = add(&core, AddRoot { public_key: spki.into(), ..fields("recipient") });
-    assert!(!slot.map(|slot| slot.opens).unwrap());
-    drop(core);
-    opens_again(dir.path(), &token, &|| Credential::Recipient(secret(private.expose())), &|| {
-        Credential::Recipient(secret(other.expose()))
-    });
+    let (core, _) = with_keyfile(dir.path());
+    let refused = |spki: Vec<u8>| {
+        let slot = add(&core, AddRoot { public_key: spki.into(), ..fields("recipient") });
+        let error = slot.map(drop).unwrap_err();
+        assert_eq!(error.code, ErrorCode::InvalidArgument, "{error}");
+    };
+    refused(pair(KeyType::MlKem768).1);
+    refused(pair(KeyType::EcdsaP256).1);
+    for (kind, zeros) in
+        [(KeyType::X25519, 32), (KeyType::MlKem768X25519, 32), (KeyType::MlKem768X25519, 1216)]
+    {
+        let mut spki = pair(kind).1;
+        let end = spki.len() - zeros;
+        spki[end..].fill(0);
+        refused(spki);
+    }
 }
 
 /// R91: any slot opens the store; what is removed opens nothing; the last that opens stays, however many recipients
@@ -147,7 +216,9 @@ fn any_slot_opens_and_the_last_stays() {
     let (core, token) = with_keyfile(dir.path());
     let one = add(&core, phrase(b"the first passphrase")).map(|slot| slot.slot).unwrap();
     let two = add(&core, phrase(b"the second passphrase")).map(|slot| slot.slot).unwrap();
-    add(&core, AddRoot { public_key: pair().1.into(), ..fields("recipient") }).map(|_| ()).unwrap();
+    add(&core, AddRoot { public_key: pair(KeyType::X25519).1.into(), ..fields("recipient") })
+        .map(|_| ())
+        .unwrap();
     let remove = |core: &Core, slot: &str| {
         core.call(&core.operator(), RemoveRoot { slot: slot.to_owned().into() }).map(|gone| gone.left)
     };

@@ -79,7 +79,7 @@ pub(crate) fn public_key(template: &Template<'_>) -> Result<(KeyType, Vec<u8>)> 
             let kind = of_parameter_set(family, template)?;
             PublicParts::PostQuantum { kind, key: template.needed(CKA_VALUE)?.to_vec() }
         }
-        Family::Aes | Family::Generic | Family::Des | Family::TripleDes => {
+        Family::Aes | Family::Generic | Family::Des | Family::TripleDes | Family::Hybrid => {
             return fail(CKR_ATTRIBUTE_VALUE_INVALID);
         }
         Family::Ec | Family::Edwards | Family::Montgomery => {
@@ -121,7 +121,9 @@ pub(crate) fn private_key(template: &Template<'_>) -> Result<(KeyType, PrivatePa
             let parts = PrivateParts::PostQuantum { kind, seed, expanded };
             Ok((kind, parts, claimed_public(template, Vec::new())?))
         }
-        Family::Aes | Family::Generic | Family::Des | Family::TripleDes => fail(CKR_ATTRIBUTE_VALUE_INVALID),
+        Family::Aes | Family::Generic | Family::Des | Family::TripleDes | Family::Hybrid => {
+            fail(CKR_ATTRIBUTE_VALUE_INVALID)
+        }
     }
 }
 
@@ -216,7 +218,9 @@ pub(crate) fn pair_to_generate(family: Family, template: &Template<'_>) -> Resul
             }
         }
         Family::MlDsa | Family::MlKem => of_parameter_set(family, template),
-        Family::Aes | Family::Generic | Family::Des | Family::TripleDes => fail(CKR_TEMPLATE_INCONSISTENT),
+        Family::Aes | Family::Generic | Family::Des | Family::TripleDes | Family::Hybrid => {
+            fail(CKR_TEMPLATE_INCONSISTENT)
+        }
         Family::Ec | Family::Edwards | Family::Montgomery => {
             let curve = named(template.needed(CKA_EC_PARAMS)?)?;
             if curve.family() == family { Ok(curve) } else { fail(CKR_CURVE_NOT_SUPPORTED) }

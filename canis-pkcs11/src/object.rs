@@ -49,6 +49,8 @@ pub(crate) const fn kind_number(kind: KeyType) -> CK_KEY_TYPE {
         Family::TripleDes => CKK_DES3,
         Family::MlDsa => CKK_ML_DSA,
         Family::MlKem => CKK_ML_KEM,
+        // The standard has no type for it; no object of it is shown.
+        Family::Hybrid => CKK_VENDOR_DEFINED,
     }
 }
 

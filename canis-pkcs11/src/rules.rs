@@ -211,7 +211,7 @@ pub(crate) fn rule(kind: CK_ATTRIBUTE_TYPE, class: Class, family: Option<Family>
         Some(Family::Aes | Family::Generic) => AES,
         Some(Family::Montgomery) => EDWARDS,
         Some(Family::Des | Family::TripleDes) => DES,
-        Some(Family::MlDsa | Family::MlKem) => POST_QUANTUM,
+        Some(Family::MlDsa | Family::MlKem | Family::Hybrid) => POST_QUANTUM,
     };
     TABLE.iter().find(|rule| rule.kind == kind && rule.classes & class != 0 && rule.families & family != 0)
 }

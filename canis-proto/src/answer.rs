@@ -245,7 +245,7 @@ answer! {
 answer! {
     /// The tenant's wrapping key.
     WrappingKeyInfo {
-        /// SubjectPublicKeyInfo DER of an RSA-4096 key.
+        /// SubjectPublicKeyInfo DER of a key of the type asked for.
         spki: Vec<u8>, required, |v| v.as_slice();
     }
 }

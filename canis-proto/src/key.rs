@@ -27,6 +27,8 @@ pub enum Family {
     MlDsa,
     /// ML-KEM key pair (FIPS 203).
     MlKem,
+    /// Key pair that shares secrets by ML-KEM and a curve together.
+    Hybrid,
 }
 
 impl Family {
@@ -48,7 +50,8 @@ impl Family {
             | Family::Montgomery
             | Family::Generic
             | Family::MlDsa
-            | Family::MlKem => 0,
+            | Family::MlKem
+            | Family::Hybrid => 0,
         }
     }
 }
@@ -141,6 +144,8 @@ key_types! {
     MlKem768 = 23, "ml-kem-768", MlKem, 512;
     /// ML-KEM-1024 (FIPS 203), security category 5.
     MlKem1024 = 24, "ml-kem-1024", MlKem, 512;
+    /// ML-KEM-768 and X25519 together (MLKEM768-X25519, X-Wing); a secret is safe as long as one of the two is.
+    MlKem768X25519 = 37, "ml-kem-768-x25519", Hybrid, 256;
 }
 
 impl KeyType {
@@ -194,6 +199,8 @@ impl KeyType {
                 KeyType::MlDsa65 | KeyType::MlKem768 => 192,
                 _ => 256,
             },
+            // What its ML-KEM-768 counts for; X25519 is the second lock, should the first one break (ADR 0048).
+            (Family::Hybrid, _) => 192,
             (Family::Generic, _) if bytes >= 32 => 256,
             (Family::Generic, _) => 8 * bytes,
         }
@@ -223,6 +230,8 @@ impl KeyType {
             Family::Montgomery => Usage::DERIVE,
             // To encapsulate and to decapsulate (ADR 0042).
             Family::MlKem => Usage::ENCRYPT.with(Usage::DECRYPT),
+            // It wraps by HPKE as well (ADR 0048).
+            Family::Hybrid => Usage::ENCRYPT.with(Usage::DECRYPT).with(Usage::WRAP).with(Usage::UNWRAP),
             Family::Generic => Usage::SIGN.with(Usage::VERIFY).with(Usage::DERIVE),
             // Neither wraps (ADR 0016); triple DES signs by CMAC.
             Family::Des => Usage::ENCRYPT.with(Usage::DECRYPT),
@@ -234,7 +243,7 @@ impl KeyType {
     #[must_use]
     pub const fn default_usage(self) -> Usage {
         match self.family() {
-            Family::Aes | Family::MlKem => Usage::ENCRYPT.with(Usage::DECRYPT),
+            Family::Aes | Family::MlKem | Family::Hybrid => Usage::ENCRYPT.with(Usage::DECRYPT),
             Family::Rsa => Usage::ENCRYPT.with(Usage::DECRYPT).with(Usage::SIGN).with(Usage::VERIFY),
             Family::Ec | Family::Edwards | Family::MlDsa | Family::Generic => Usage::SIGN.with(Usage::VERIFY),
             Family::Montgomery => Usage::DERIVE,
@@ -303,6 +312,7 @@ mod tests {
             ("ml-kem-512", 64, 128),
             ("ml-kem-768", 64, 192),
             ("ml-kem-1024", 64, 256),
+            ("ml-kem-768-x25519", 32, 192),
         ] {
             assert_eq!(name.parse::<KeyType>().map(|kind| kind.strength(bytes)), Ok(bits), "{name}");
         }

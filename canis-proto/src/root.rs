@@ -63,7 +63,7 @@ macro_rules! with_root {
                 kind: Cow<'a, str>, required, |v| v.as_ref();
                 /// The passphrase, the 32 bytes of the key file or behind the shares, or the token's PIN.
                 secret: Cow<'a, [u8]>, default, |v| v.as_ref();
-                /// recipient: SubjectPublicKeyInfo DER of an X25519 key.
+                /// recipient: SubjectPublicKeyInfo DER of an X25519 key or a hybrid one.
                 public_key: Cow<'a, [u8]>, default, |v| v.as_ref();
                 /// shares: the id of the split, 16 bytes.
                 split: Cow<'a, [u8]>, default, |v| v.as_ref();

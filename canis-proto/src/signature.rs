@@ -85,7 +85,7 @@ impl SignatureScheme {
                 Family::Edwards => Some(SignatureScheme::Ed25519),
                 Family::MlDsa => Some(SignatureScheme::MlDsa),
                 Family::Ec | Family::Aes | Family::Montgomery | Family::Generic | Family::MlKem => None,
-                Family::Des | Family::TripleDes => None,
+                Family::Hybrid | Family::Des | Family::TripleDes => None,
             },
         }
     }

@@ -17,8 +17,8 @@ request! {
         format: KeyFormat, key_format, |v| v.name();
         /// The material.
         material: Cow<'a, [u8]>, required, |v| v.as_ref();
-        /// Whether the material is wrapped by the tenant's wrapping key: RSAES-OAEP with SHA-256 of an AES key, then AES
-        /// Key Wrap with Padding of the key under that (CKM_RSA_AES_KEY_WRAP).
+        /// Whether the material is wrapped by one of the tenant's wrapping keys. By the RSA one: RSAES-OAEP with SHA-256 of an
+        /// AES key, then AES Key Wrap with Padding of the key under that (CKM_RSA_AES_KEY_WRAP). By the hybrid one: HPKE.
         wrapped: bool, default, |v| *v;
         /// The key of CANIS that the material is wrapped by instead, if one is named.
         wrapping_key: Cow<'a, str>, default, |v| v.as_ref();
@@ -44,8 +44,9 @@ request! {
         format: KeyFormat, key_format, |v| v.name();
         /// The key of CANIS to wrap it by, if one is named: AES Key Wrap with Padding, or as `wrapping_public_key`.
         wrapping_key: Cow<'a, str>, default, |v| v.as_ref();
-        /// The RSA public key to wrap it by, SubjectPublicKeyInfo DER, if it is not empty: RSAES-OAEP with SHA-256 of an
-        /// AES-256 key, then AES Key Wrap with Padding of the key under that (CKM_RSA_AES_KEY_WRAP).
+        /// The RSA or hybrid public key to wrap it by, SubjectPublicKeyInfo DER, if it is not empty. By RSA: RSAES-OAEP with
+        /// SHA-256 of an AES-256 key, then AES Key Wrap with Padding of the key under that (CKM_RSA_AES_KEY_WRAP). By a hybrid
+        /// key: HPKE.
         wrapping_public_key: Cow<'a, [u8]>, default, |v| v.as_ref();
     }
 }
@@ -60,7 +61,21 @@ impl ExportKey<'_> {
 
 /// Asks for the public key under which the tenant's customers wrap keys; made when it is first asked for.
 #[derive(Clone, PartialEq, Eq)]
-pub struct WrappingKey;
+pub struct WrappingKey {
+    /// Of which type: `rsa-4096` or `ml-kem-768-x25519`. A tenant may have one of each.
+    pub kind: KeyType,
+}
+
+impl WrappingKey {
+    /// The type of the one that is meant where none is named.
+    pub const DEFAULT: KeyType = KeyType::Rsa4096;
+}
+
+impl Default for WrappingKey {
+    fn default() -> Self {
+        WrappingKey { kind: Self::DEFAULT }
+    }
+}
 
 impl crate::Operation for WrappingKey {
     const ID: crate::OperationId = crate::OperationId::WrappingKey;
@@ -68,13 +83,20 @@ impl crate::Operation for WrappingKey {
 }
 
 impl<'a> crate::message::WireRequest<'a> for WrappingKey {
-    const FIELDS: &'static [crate::schema::Field] = &[];
+    const FIELDS: &'static [crate::schema::Field] = &[crate::schema::Field {
+        name: "kind",
+        kind: <KeyType as crate::schema::Kind>::KIND,
+        required: false,
+    }];
 
+    /// The default type is not named: servers that know no other one take the request as well.
     fn to_map(&self) -> crate::value::Map<'_> {
-        crate::value::Map::new()
+        let kind = (self.kind != Self::DEFAULT).then_some(self.kind.name());
+        crate::value::Map::new().with_some("kind", kind)
     }
 
-    fn from_fields(_: &mut crate::fields::Fields<'a>) -> crate::Result<Self> {
-        Ok(WrappingKey)
+    fn from_fields(fields: &mut crate::fields::Fields<'a>) -> crate::Result<Self> {
+        let kind = fields.has("kind").then(|| crate::parse::key_type(fields, "kind")).transpose()?;
+        Ok(WrappingKey { kind: kind.unwrap_or(Self::DEFAULT) })
     }
 }

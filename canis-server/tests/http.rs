@@ -104,6 +104,23 @@ fn encapsulation() {
     assert_eq!(refused, (400, "operation_not_supported".into()));
 }
 
+/// Hybrid keys over HTTP: the tenant's own wraps a key out, and it comes in again by it.
+#[test]
+fn a_hybrid_key_wraps() {
+    let site = Site::new();
+    site.ask("POST", "/v1/kms/keys/out", r#"{"kind": "aes256-gcm", "exportable": true}"#).with(201);
+    let wrapping = site.ask("GET", "/v1/kms/wrapping-key?kind=ml-kem-768-x25519", "").with(200);
+    assert_eq!(Base64::decode_vec(wrapping["spki"].as_str().unwrap()).unwrap().len(), 24 + 1216);
+    let wrong = site.ask("GET", "/v1/kms/wrapping-key?kind=ed25519", "").problem();
+    assert_eq!(wrong, (400, "invalid_key_type".into()));
+    let ask = json!({"format": "raw", "wrapping_public_key": wrapping["spki"]}).to_string();
+    let made = site.ask("POST", "/v1/kms/keys/out/export", &ask).with(200);
+    assert_eq!(made["wrapped"], json!(true));
+    let brought =
+        json!({"kind": "aes256-gcm", "format": "raw", "material": made["material"], "wrapped": true});
+    site.ask("POST", "/v1/kms/keys/back/import", &brought.to_string()).with(201);
+}
+
 /// R70, R71: a batch with the body of the user's document; what fails stops nothing else.
 #[test]
 fn a_batch() {

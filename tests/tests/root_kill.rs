@@ -1,16 +1,18 @@
 //! kill -9 while a store gets a new root key, or a tenant a new key: it has the old one or the new one, whole, and opens either way.
 #![allow(clippy::unwrap_used)] // a failed unwrap is the test's failure
 
-use canis_tests::{KillAt, Site};
+use canis_tests::{KillAt, Site, run};
 
-/// When the slot of the key file was wrapped, which a new root key does anew; the store is whole.
+/// When the slot of the key file was wrapped, which a new root key does anew; the store is whole, and its recipient opens it.
 fn wrapped_at(site: &Site) -> i64 {
     let report = site.canis("store verify");
     assert_eq!(report.code, 0, "{} {}", report.text(), report.stderr);
     let listed = site.canis("root list --json").ok();
     let answer: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
-    assert_eq!(answer["slots"].as_array().unwrap().len(), 1);
-    answer["slots"][0]["created_at"].as_i64().unwrap()
+    let slots = answer["slots"].as_array().unwrap();
+    let opened = site.canis(&format!("root test --recipient-key {}", site.file("safe.pem").display()));
+    assert!(slots.len() == 2 && opened.code == 0, "{} {}", opened.text(), opened.stderr);
+    slots.iter().find(|slot| slot["kind"] == "keyfile").unwrap()["created_at"].as_i64().unwrap()
 }
 
 /// R65, R92: killed before each single write, sync or truncation, the store is whole each time, under the root key of
@@ -18,6 +20,10 @@ fn wrapped_at(site: &Site) -> i64 {
 #[test]
 fn killed_at_every_write() {
     let site = Site::with_keyfile();
+    let [private, public] = ["safe.pem", "safe.pub"].map(|name| site.file(name).display().to_string());
+    let pair = ["root", "recipient-key", "--out", &private, "--public-key", &public];
+    run(site.command("canis").args(pair), b"").ok();
+    site.canis(&format!("root add recipient --public-key {public}")).ok();
     let rotate = format!("root rotate-key --keep keyfile={}", site.file("root.key").display());
     KillAt::built(&site).at_every_call(&site, &rotate, || wrapped_at(&site));
 }

@@ -20,6 +20,7 @@ pub(crate) mod kv;
 pub(crate) mod mac;
 pub(crate) mod pkcs12;
 pub(crate) mod policy;
+mod recipient_key;
 pub(crate) mod rewrap;
 pub(crate) mod role;
 pub(crate) mod root;

@@ -1,6 +1,6 @@
 //! `canis root …`: what opens a store, at a server and in a data directory alike.
 
-use super::{root_key, root_probe};
+use super::{recipient_key, root_key, root_probe};
 use crate::args::Connection;
 use crate::configured_root::warn_if_it_opens_nothing;
 use crate::door::{Company, Door, Missing};
@@ -32,6 +32,7 @@ pub(crate) fn run(connection: &Connection, command: &RootCommand, json: bool) ->
         }
         RootCommand::RotateKey(args) => root_key::rotate(connection, args, json),
         RootCommand::Remove(args) => remove(connection, args, json),
+        RootCommand::RecipientKey(args) => recipient_key::run(args, json),
         RootCommand::Probe(args) => root_probe::run(args, json),
         RootCommand::Test(args) => test(connection, args, json),
     }

@@ -22,7 +22,8 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 pub(super) fn wrapping_key(connection: &Connection, args: &WrappingKey, json: bool) -> Result<()> {
-    let key = connect::open(connection)?.call(&message::WrappingKey)?;
+    let kind = args.kind.as_deref().map_or(Ok(message::WrappingKey::DEFAULT), str::parse)?;
+    let key = connect::open(connection)?.call(&message::WrappingKey { kind })?;
     let pem = format::public::to_pem(&key.spki);
     if let Some(out) = &args.out {
         files::write(out, pem.as_bytes(), Readers::Umask)?;

@@ -103,6 +103,7 @@ def use(canis: Checked) -> None:
 
 def carry(canis: Checked) -> None:
     canis.call("key.wrapping-key")
+    canis.call("key.wrapping-key", kind="ml-kem-768-x25519")
     canis.call("key.import", name="ops/raw", kind="aes256-gcm", format="raw", material=bytes(32), exportable=True,
                allow_plaintext_backup=True)  # fmt: skip
     canis.call("key.export", name="ops/raw", format="raw")

@@ -27,6 +27,7 @@ pub(super) struct KeyPairs {
     pub(super) montgomery: Maker,
     pub(super) ml_dsa: Maker,
     pub(super) ml_kem: Maker,
+    pub(super) hybrid: Maker,
 }
 
 impl KeyPairs {
@@ -38,6 +39,7 @@ impl KeyPairs {
             Family::Montgomery => Ok(&self.montgomery),
             Family::MlDsa => Ok(&self.ml_dsa),
             Family::MlKem => Ok(&self.ml_kem),
+            Family::Hybrid => Ok(&self.hybrid),
             Family::Aes | Family::Generic | Family::Des | Family::TripleDes => {
                 Err(unsupported("a secret key is no key pair"))
             }
@@ -73,7 +75,7 @@ pub(crate) fn check_pair(keys: &dyn Keys, kind: KeyType, pkcs8: &[u8]) -> Result
     let public = keys.public(kind, private.public_spki())?;
     let fits = match kind.family() {
         Family::Montgomery => agrees(keys, kind, &*private)?,
-        Family::MlKem => encapsulates(&*private, &*public).unwrap_or(false),
+        Family::MlKem | Family::Hybrid => encapsulates(&*private, &*public).unwrap_or(false),
         // A library that finds its own signature wrong gives none.
         _ => signs(kind, &*private, &*public).unwrap_or(false),
     };
@@ -170,10 +172,16 @@ mod tests {
             montgomery: maker(),
             ml_dsa: maker(),
             ml_kem: maker(),
+            hybrid: maker(),
         };
-        for kind in
-            [KeyType::EcdsaP256, KeyType::EcdsaP384, KeyType::Ed25519, KeyType::MlDsa65, KeyType::MlKem768]
-        {
+        for kind in [
+            KeyType::EcdsaP256,
+            KeyType::EcdsaP384,
+            KeyType::Ed25519,
+            KeyType::MlDsa65,
+            KeyType::MlKem768,
+            KeyType::MlKem768X25519,
+        ] {
             let error = torn.generate(kind).err().map(|e| e.message);
             let expected = format!("a {kind} key pair failed its pairwise consistency test");
             assert!(error.is_some_and(|error| error.ends_with(&expected)), "{kind}");

@@ -3,7 +3,7 @@
 use super::Hash;
 use super::ml_dsa::MU;
 use super::private_parts::Part;
-use super::refusal::{encapsulates_with_ml_kem_only, encrypts_with_rsa_only, unsupported};
+use super::refusal::{encrypts_with_rsa_only, shares_no_secrets, unsupported};
 use crate::secret::SecretBytes;
 use canis_proto::{KeyType, Result};
 
@@ -145,17 +145,18 @@ pub trait PrivateKey: Send + Sync {
 
     /// ML-KEM decapsulation (FIPS 203, section 7.3): the secret of 32 bytes that `ciphertext` holds. One that was altered, or
     /// made for another key, gives another secret, the same each time (implicit rejection): nothing tells the two apart.
+    /// Hybrid keys likewise.
     ///
     /// # Errors
-    /// `invalid_argument` for a ciphertext of another length than the type's; `operation_not_supported` unless ML-KEM.
+    /// `invalid_argument` for a ciphertext of another length than the type's; `operation_not_supported` unless ML-KEM or hybrid.
     fn decapsulate(&self, _ciphertext: &[u8]) -> Result<SecretBytes> {
-        Err(encapsulates_with_ml_kem_only())
+        Err(shares_no_secrets())
     }
 }
 
 /// A secret that only the holder of a key comes to, and who made it.
 pub struct Encapsulation {
-    /// What the holder decapsulates: 768, 1088 or 1568 bytes.
+    /// What the holder decapsulates: 768, 1088 or 1568 bytes; 1120 of a hybrid key.
     pub ciphertext: Vec<u8>,
     /// 32 bytes, fit as a key as they are (FIPS 203, section 3.3).
     pub secret: SecretBytes,
@@ -215,8 +216,8 @@ pub trait PublicKey: Send + Sync {
     /// ML-KEM encapsulation (FIPS 203, section 7.2): a fresh secret.
     ///
     /// # Errors
-    /// `operation_not_supported` unless ML-KEM; `internal` when the operating system gives no entropy.
+    /// `operation_not_supported` unless ML-KEM or hybrid; `internal` when the operating system gives no entropy.
     fn encapsulate(&self) -> Result<Encapsulation> {
-        Err(encapsulates_with_ml_kem_only())
+        Err(shares_no_secrets())
     }
 }

@@ -13,12 +13,15 @@ pub mod derive;
 pub(crate) mod des_keys;
 pub mod digest_info;
 pub mod ecdsa_der;
+pub(crate) mod hpke;
+mod hybrid;
 pub mod ml_dsa;
 pub mod ml_kem;
 pub mod private_parts;
 pub mod public_parts;
 pub mod rsa_pkcs1;
 pub mod selftest;
+pub(crate) mod transport;
 pub mod xaes;
 
 mod cipher;

@@ -14,11 +14,16 @@ pub(super) fn public(kind: KeyType, spki: &[u8]) -> Result<Box<dyn PublicKey>> {
     let PublicParts::Montgomery { point } = public_parts::of_kind(kind, spki)? else {
         return Err(bad_public_key("it is not X25519"));
     };
-    // Any clamped scalar is a multiple of the cofactor, which takes every point of small order to zero.
-    if MontgomeryPoint(point).mul_clamped([0x5a; LEN]).0 == [0; LEN] {
+    if is_of_small_order(point) {
         return Err(bad_public_key("its point is of small order"));
     }
     Ok(Box::new(Public))
+}
+
+/// Whether a point leads everybody to zero.
+pub(super) fn is_of_small_order(point: [u8; LEN]) -> bool {
+    // Any clamped scalar is a multiple of the cofactor, which takes every point of small order to zero.
+    MontgomeryPoint(point).mul_clamped([0x5a; LEN]).0 == [0; LEN]
 }
 
 /// The other side's public key, as it came.

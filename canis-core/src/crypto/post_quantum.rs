@@ -25,7 +25,7 @@ pub(crate) struct Sizes {
     pub(crate) jose: Option<&'static str>,
     /// The public key in bytes.
     pub(crate) public: usize,
-    /// The expanded private key in bytes.
+    /// The expanded private key in bytes; 0 for keys that are their seed and have no other form.
     pub(crate) expanded: usize,
     /// A signature in bytes; 0 for keys that do not sign.
     pub(crate) signature: usize,
@@ -85,6 +85,17 @@ const ML_KEM_1024: Sizes = Sizes {
     ciphertext: 1568,
 };
 
+/// MLKEM768-X25519 of draft-irtf-cfrg-concrete-hybrid-kems, the algorithm of draft-connolly-cfrg-xwing-kem, from where its
+/// name is. Its private key is a seed that is never expanded where others see it.
+const ML_KEM_768_X25519: Sizes = Sizes {
+    oid: ObjectIdentifier::new_unwrap("1.3.6.1.4.1.62253.25722"),
+    jose: None,
+    public: 1216,
+    expanded: 0,
+    signature: 0,
+    ciphertext: 1120,
+};
+
 /// The row of a type; `None` for types that are no post-quantum ones.
 pub(crate) const fn sizes(kind: KeyType) -> Option<&'static Sizes> {
     match kind {
@@ -94,6 +105,7 @@ pub(crate) const fn sizes(kind: KeyType) -> Option<&'static Sizes> {
         KeyType::MlKem512 => Some(&ML_KEM_512),
         KeyType::MlKem768 => Some(&ML_KEM_768),
         KeyType::MlKem1024 => Some(&ML_KEM_1024),
+        KeyType::MlKem768X25519 => Some(&ML_KEM_768_X25519),
         _ => None,
     }
 }
@@ -135,11 +147,16 @@ pub(crate) struct Seeded {
     pub(crate) expanded: Option<Part>,
 }
 
-/// Reads what stands inside the OCTET STRING of PKCS#8: `seed [0]`, `expandedKey`, or a sequence of both.
+/// Reads what stands inside the OCTET STRING of PKCS#8: `seed [0]`, `expandedKey`, or a sequence of both; the bare
+/// seed where there is no other form.
 ///
 /// # Errors
 /// `invalid_argument` for anything else, and for keys of other lengths.
 pub(crate) fn decode(kind: KeyType, inner: &[u8]) -> Result<Seeded> {
+    if sizes_of(kind)?.expanded == 0 {
+        let bare = Seeded { seed: Some(part(inner)), expanded: None };
+        return bare.check_lengths(kind).map(|()| bare);
+    }
     let malformed = |_: der::Error| bad_private_key("it holds neither a seed nor an expanded key");
     let mut reader = SliceReader::new(inner).map_err(malformed)?;
     let seed_tag = Tag::ContextSpecific { constructed: false, number: TagNumber(0) };
@@ -212,6 +229,7 @@ impl Seeded {
     pub(crate) fn to_pkcs8(&self, kind: KeyType) -> Result<SecretBytes> {
         self.check_lengths(kind)?;
         let key = match (&self.seed, &self.expanded) {
+            (Some(seed), None) if sizes_of(kind)?.expanded == 0 => part(seed),
             (Some(seed), None) => element(0x80, &[seed]),
             (None, Some(expanded)) => element(0x04, &[expanded]),
             (Some(seed), Some(expanded)) => {

@@ -190,7 +190,7 @@ impl PrivateParts {
                 let seed = part(&*private_info::seed(kind, material)?.seed);
                 Ok(PrivateParts::Seed { kind, seed })
             }
-            Family::MlDsa | Family::MlKem => {
+            Family::MlDsa | Family::MlKem | Family::Hybrid => {
                 let Seeded { seed, expanded } =
                     post_quantum::decode(kind, private_info::parse(kind, material)?.key)?;
                 Ok(PrivateParts::PostQuantum { kind, seed, expanded })

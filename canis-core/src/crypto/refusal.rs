@@ -18,8 +18,8 @@ pub(super) fn encrypts_with_rsa_only() -> Error {
 }
 
 /// Encapsulation with a key of another family.
-pub(super) fn encapsulates_with_ml_kem_only() -> Error {
-    unsupported("only ML-KEM keys encapsulate and decapsulate")
+pub(super) fn shares_no_secrets() -> Error {
+    unsupported("only ML-KEM keys and hybrid ones encapsulate and decapsulate")
 }
 
 /// One answer for every wrong ciphertext, tag, label or key.

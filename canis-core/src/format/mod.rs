@@ -153,7 +153,9 @@ fn raw(kind: KeyType, bytes: &[u8]) -> Result<Given> {
     let lengths = match kind.family() {
         Family::Generic => 1..=MAX_SECRET,
         Family::Aes | Family::Des | Family::TripleDes => kind.bytes()..=kind.bytes(),
-        Family::Edwards | Family::Montgomery | Family::MlDsa | Family::MlKem => kind.bytes()..=kind.bytes(),
+        Family::Edwards | Family::Montgomery | Family::MlDsa | Family::MlKem | Family::Hybrid => {
+            kind.bytes()..=kind.bytes()
+        }
         Family::Rsa | Family::Ec => {
             return Err(Error::invalid(format!("a key of type {kind} has no raw form; bring it as PKCS#8")));
         }

@@ -214,6 +214,8 @@ pub(crate) const fn family_number(family: Option<Family>) -> u8 {
         Some(Family::TripleDes) => 8,
         Some(Family::MlDsa) => 9,
         Some(Family::MlKem) => 10,
+        // 11 is kept for SLH-DSA.
+        Some(Family::Hybrid) => 12,
     }
 }
 

@@ -149,7 +149,7 @@ impl Keyring {
         for row in self.store.receipts(old.id)? {
             changes.push(Keyring::moved_receipt(old, to, row)?);
         }
-        changes.extend(self.moved_wrapping_key(old, to)?);
+        changes.extend(self.moved_wrapping_keys(old, to)?);
         let mut after = Id([0; 16]);
         loop {
             let rows = self.store.entries(old.id, after, PAGE)?;

@@ -46,6 +46,11 @@ pub(crate) enum RootParameters {
         /// How the key wraps.
         mechanism: WrapMechanism,
     },
+    /// A public hybrid key (`ml-kem-768-x25519`).
+    HybridRecipient {
+        /// Its 1216 bytes.
+        public_key: Vec<u8>,
+    },
 }
 
 impl RootParameters {

@@ -274,7 +274,7 @@ impl KeyFacts {
             Family::Aes | Family::Des | Family::TripleDes | Family::Generic | Family::Montgomery => 0,
             Family::Rsa => self.kind.bytes(),
             Family::Ec | Family::Edwards => 2 * self.kind.bytes(),
-            Family::MlDsa | Family::MlKem => {
+            Family::MlDsa | Family::MlKem | Family::Hybrid => {
                 post_quantum::sizes(self.kind).map_or(0, |sizes| sizes.signature)
             }
         }

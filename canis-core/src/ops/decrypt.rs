@@ -81,9 +81,9 @@ impl Keyring {
 }
 
 impl Keyring {
-    /// A pair that has wrapped sensitive keys does not decrypt: what it wrapped begins with a ciphertext of this kind
+    /// A pair that has wrapped sensitive keys does not decrypt or decapsulate: what it wrapped begins with a ciphertext of this kind
     /// (ADR 0007). AES keys wrap under their material and decrypt under a key derived from it.
-    fn refuse_wrapper(&self, tenant: &OpenTenant, key: &Key, spki: &[u8]) -> Result<()> {
+    pub(super) fn refuse_wrapper(&self, tenant: &OpenTenant, key: &Key, spki: &[u8]) -> Result<()> {
         let (roles, _) = self.value_roles(tenant, self.pair_fingerprint(tenant, spki))?;
         if !roles.has(Roles::KEYS) {
             return Ok(());

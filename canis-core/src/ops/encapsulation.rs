@@ -1,4 +1,4 @@
-//! `encapsulate` and `decapsulate`: a secret shared with the holder of an ML-KEM key (FIPS 203, section 7).
+//! `encapsulate` and `decapsulate`: a secret shared with the holder of an ML-KEM key (FIPS 203, section 7) or a hybrid one.
 //!
 //! Why this is safe here: a secret is drawn anew each time and says nothing of the key (IND-CCA2), so that it is given out as it
 //! is. A ciphertext that was altered leads to another secret, and nothing in the answer tells that.
@@ -66,6 +66,7 @@ impl Run for Decapsulate<'_> {
         let ReadyMaterial::Pair { private, .. } = &ready.material else {
             return Err(Error::internal("a key that decapsulates without its private half"));
         };
+        keyring.refuse_wrapper(&tenant, &key, private.public_spki())?;
         let secret = private.decapsulate(&sealed.bytes)?;
         keyring.used(&key, sealed.version);
         Ok(Decapsulated { secret: secret.expose().to_vec() })
@@ -74,7 +75,7 @@ impl Run for Decapsulate<'_> {
 
 /// Refuses keys of other types, some of which encrypt.
 fn shares(key: &Key) -> Result<()> {
-    if key.kind.family() == Family::MlKem {
+    if matches!(key.kind.family(), Family::MlKem | Family::Hybrid) {
         return Ok(());
     }
     Err(Error::new(

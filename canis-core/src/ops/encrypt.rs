@@ -43,7 +43,7 @@ impl Keyring {
     /// # Errors
     /// As there; `operation_not_supported` for keys that share secrets and encrypt nothing.
     pub(super) fn require_cipher(&self, tenant: &OpenTenant, key: &Key, asked: (Usage, &str)) -> Result<()> {
-        if key.kind.family() == Family::MlKem {
+        if matches!(key.kind.family(), Family::MlKem | Family::Hybrid) {
             return Err(Error::new(
                 ErrorCode::OperationNotSupported,
                 format!(

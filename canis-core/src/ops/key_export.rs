@@ -9,7 +9,7 @@ use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::crypto::private_parts::PrivateParts;
 use crate::crypto::public_parts::PublicParts;
-use crate::crypto::{KeyWrap, from_outside, rsa_aes_wrap};
+use crate::crypto::{KeyWrap, from_outside, transport};
 use crate::format::jwk;
 use crate::keyring::Keyring;
 use crate::keyring::intent::Intent;
@@ -191,7 +191,8 @@ impl Keyring {
                 let kind = PublicParts::from_spki(spki)?.0;
                 wrap_strength::check(kind, leaving)?;
                 from_outside::check_public(self.provider, kind, spki)?;
-                rsa_aes_wrap::wrap(self.provider, &*self.provider.keys.public(kind, spki)?, material)
+                let wrapper = self.provider.keys.public(kind, spki)?;
+                transport::wrap(self.provider, (kind, &*wrapper), material)
             }
             _ => Err(Error::invalid("a key is wrapped by one key: a named one or the one that is given")),
         }
@@ -225,7 +226,7 @@ impl Keyring {
             return self.provider.cipher.aes(value.expose())?.wrap_key(KeyWrap::Kwp, material.expose());
         }
         let ready = self.ready(tenant, &wrapper, wrapper.record.current_version)?;
-        rsa_aes_wrap::wrap(self.provider, ready.public()?, material)
+        transport::wrap(self.provider, (wrapper.kind, ready.public()?), material)
     }
 
     /// What is to be known of a sensitive key's value when it comes back. CKA_WRAP_WITH_TRUSTED holds for this door, too:

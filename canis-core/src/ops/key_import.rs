@@ -7,7 +7,7 @@ use super::create_key::{NewMaterial, usage_of};
 use super::rotate::{NextVersion, refuse_version};
 use crate::caller::Caller;
 use crate::core::{Facts, Resource, Run};
-use crate::crypto::{KeyWrap, rsa_aes_wrap};
+use crate::crypto::{KeyWrap, transport};
 use crate::format::{self, Checked};
 use crate::keyring::Keyring;
 use crate::keyring::key::Key;
@@ -131,8 +131,8 @@ impl Keyring {
         if !request.wrapped {
             return Ok(None);
         }
-        let wrapping = self.wrapping_key(tenant)?;
-        rsa_aes_wrap::unwrap(self.provider, &*wrapping, &request.material).map(Some)
+        let wrappers = self.wrapping_keys(tenant)?;
+        transport::unwrap_by_any(self.provider, &wrappers, &request.material).map(Some)
     }
 
     /// By a key of CANIS, which is for keys from now on.
@@ -154,7 +154,7 @@ impl Keyring {
         }
         match &self.ready(tenant, &wrapper, version)?.material {
             ReadyMaterial::Pair { private, .. } => {
-                rsa_aes_wrap::unwrap(self.provider, &**private, &request.material)
+                transport::unwrap(self.provider, (wrapper.kind, &**private), &request.material)
             }
             _ => Err(Error::new(ErrorCode::OperationNotSupported, "a public half alone unwraps nothing")),
         }

@@ -94,7 +94,7 @@ impl Keyring {
                 report.note(self.open_version(tenant, &key, &version))?;
             }
         }
-        report.note(self.kept_wrapping_key(tenant))?;
+        report.note(self.wrapping_keys(tenant))?;
         for row in self.store.roles(tenant.id)? {
             report.note(self.read_role(tenant, &row))?;
         }

@@ -2,10 +2,11 @@
 
 use canis_proto::{Error, ErrorCode, Family, KeyType, Result};
 
-/// What an RSA key that wraps has to give, whatever it wraps: that of 3072 bits (NIST SP 800-57 part 1, table 2).
-const ENOUGH_OF_RSA: usize = 128;
+/// What a key pair that wraps has to give, whatever it wraps: that of RSA with 3072 bits (NIST SP 800-57 part 1, table 2). A
+/// hybrid key gives 192.
+const ENOUGH_OF_PAIRS: usize = 128;
 
-/// Lets a key, of a type and a length in bytes, be wrapped by one that is at least as strong. Of an RSA key, by which keys
+/// Lets a key, of a type and a length in bytes, be wrapped by one that is at least as strong. Of a key pair, by which keys
 /// are brought from place to place, 128 bits of security are enough for all. `None` is a key that may be read in plain.
 ///
 /// # Errors
@@ -14,9 +15,9 @@ pub(super) fn check(wrapper: KeyType, leaving: Option<(KeyType, usize)>) -> Resu
     let needed = leaving.map_or(0, |(kind, len)| kind.strength(len));
     let enough = match wrapper.family() {
         Family::Aes => needed,
-        Family::Rsa => needed.min(ENOUGH_OF_RSA),
+        Family::Rsa | Family::Hybrid => needed.min(ENOUGH_OF_PAIRS),
         _ => {
-            let message = format!("a key of type {wrapper} wraps nothing; take an AES or RSA key");
+            let message = format!("a key of type {wrapper} wraps nothing; take an AES, RSA or hybrid key");
             return Err(Error::new(ErrorCode::InvalidKeyType, message));
         }
     };
@@ -39,8 +40,8 @@ fn compare(given: usize, needed: usize) -> Result<()> {
     Err(Error::new(
         ErrorCode::WrappingKeyTooWeak,
         format!(
-            "the wrapping key gives {given} bits of security, this one needs {needed}; take an AES key as strong, or RSA \
-             of 3072 bits or more"
+            "the wrapping key gives {given} bits of security, this one needs {needed}; take an AES key as strong, RSA \
+             of 3072 bits or more, or a hybrid key"
         ),
     ))
 }

@@ -18,6 +18,6 @@ impl Run for WrappingKey {
 
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<WrappingKeyInfo> {
         let tenant = keyring.tenant(caller.tenant()?)?;
-        Ok(WrappingKeyInfo { spki: keyring.wrapping_key(&tenant)?.public_spki().to_vec() })
+        Ok(WrappingKeyInfo { spki: keyring.wrapping_key(&tenant, self.kind)?.public_spki().to_vec() })
     }
 }

@@ -95,7 +95,7 @@ pub enum NewRoot {
         /// The hash of each, in the order of their numbers.
         hashes: Vec<[u8; 32]>,
     },
-    /// A public X25519 key whose private half lies elsewhere.
+    /// A public key, X25519 or hybrid, whose private half lies elsewhere.
     Recipient {
         /// SubjectPublicKeyInfo DER.
         spki: Vec<u8>,

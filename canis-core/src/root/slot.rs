@@ -3,12 +3,13 @@
 use super::hsm::{HsmHelper, HsmRoot, Token, TokenName, WrapMechanism};
 use super::shares::{Share, SplitFacts};
 use super::{Credential, NewRoot, Root, keyfile, passphrase, recipient, shares};
-use crate::crypto::Provider;
-use crate::crypto::public_parts::PublicParts;
+use crate::crypto::{Hash, MAX_DIGEST, Provider};
+use crate::default_provider;
 use crate::keyring::root_record::{RootParameters, RootSlot};
 use crate::keyring::seal::{commitment, counted_commitment, fresh_id};
 use crate::secret::SecretBytes;
 use crate::store::RootSlotRow;
+use base16ct::lower::encode_string as hex;
 use canis_proto::value::Value;
 use canis_proto::{Error, ErrorCode, Id, Result, quote};
 use std::path::Path;
@@ -35,7 +36,7 @@ impl SlotView {
             id: row.id,
             kind: row.kind.clone(),
             created_at: record.created_at,
-            opens: !matches!(record.parameters, RootParameters::Recipient { .. }),
+            opens: recipient_in(&record.parameters).is_none(),
             shares: match &record.parameters {
                 RootParameters::Shares { threshold, hashes, .. } => {
                     (u32::from(*threshold), u32::try_from(hashes.len()).unwrap_or(u32::MAX))
@@ -60,8 +61,12 @@ fn detail(parameters: &RootParameters) -> String {
         RootParameters::Shares { split, threshold, hashes } => {
             format!("{threshold} of {} shares, split {}", hashes.len(), Id(*split))
         }
-        RootParameters::Recipient { public_key } => {
-            format!("X25519 {}", base16ct::lower::encode_string(public_key))
+        RootParameters::Recipient { public_key } => format!("X25519 {}", hex(public_key)),
+        // The whole key is too long to be compared by eye.
+        RootParameters::HybridRecipient { public_key } => {
+            let mut digest = [0; MAX_DIGEST];
+            let len = default_provider().digest.hash(Hash::Sha256, public_key, &mut digest);
+            format!("ml-kem-768-x25519, SHA-256 {}", hex(&digest[..len]))
         }
     }
 }
@@ -174,11 +179,14 @@ pub(crate) fn is_weak(slot: &RootSlotRow) -> Result<bool> {
 
 /// The public key of a recipient's slot, SubjectPublicKeyInfo DER; `None` for slots of another kind.
 pub(crate) fn recipient_of(slot: &RootSlotRow) -> Result<Option<Vec<u8>>> {
-    match RootSlot::decode(&slot.body)?.parameters {
-        RootParameters::Recipient { public_key } => {
-            PublicParts::Montgomery { point: public_key }.to_spki().map(Some)
-        }
-        _ => Ok(None),
+    recipient_in(&RootSlot::decode(&slot.body)?.parameters).map(recipient::Public::to_spki).transpose()
+}
+
+fn recipient_in(parameters: &RootParameters) -> Option<recipient::Public<'_>> {
+    match parameters {
+        RootParameters::Recipient { public_key } => Some(recipient::Public::Point(public_key)),
+        RootParameters::HybridRecipient { public_key } => Some(recipient::Public::Hybrid(public_key)),
+        _ => None,
     }
 }
 
@@ -298,9 +306,7 @@ fn wrapper(provider: &Provider, new: NewRoot) -> Result<(RootParameters, Owned)>
             shares::check_numbers((*threshold).into(), hashes.len())?;
             RootParameters::Shares { split: split.0, threshold: *threshold, hashes: hashes.clone() }
         }
-        NewRoot::Recipient { spki } => {
-            RootParameters::Recipient { public_key: recipient::public_key(provider, spki)? }
-        }
+        NewRoot::Recipient { spki } => recipient::parameters(provider, spki)?,
     };
     Ok((parameters, Owned(new)))
 }
@@ -325,7 +331,8 @@ impl<'a> Wrapper<'a> {
             (RootParameters::Shares { .. }, Wrapper::Shares(secret)) => {
                 Ok(Box::new(shares::SharesRoot::new(provider, secret)?))
             }
-            (RootParameters::Recipient { public_key: public }, Wrapper::Recipient(private)) => {
+            (parameters, Wrapper::Recipient(private)) => {
+                let public = recipient_in(parameters).ok_or_else(foreign_credential)?;
                 Ok(Box::new(recipient::RecipientRoot { provider, public, private }))
             }
             _ => Err(foreign_credential()),

@@ -15,13 +15,19 @@ pub struct MetaRow {
 }
 
 impl MetaRow {
-    /// What the names of tenants' wrapping keys begin with; the tenant's id follows.
+    /// What the names of tenants' wrapping keys begin with; the tenant's id follows, then `/hybrid` of the hybrid one.
     pub const WRAPPING_KEY: &'static str = "wrapping-key/";
 
     /// The name of the row that holds a tenant's wrapping key. It goes when the tenant is wiped.
     #[must_use]
     pub fn wrapping_key(tenant: Id) -> String {
         format!("{}{tenant}", MetaRow::WRAPPING_KEY)
+    }
+
+    /// The same for the tenant's hybrid wrapping key.
+    #[must_use]
+    pub fn hybrid_wrapping_key(tenant: Id) -> String {
+        format!("{}{tenant}/hybrid", MetaRow::WRAPPING_KEY)
     }
 }
 

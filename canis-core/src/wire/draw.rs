@@ -77,6 +77,7 @@ impl<'a> Draw<'a> {
             F::TripleDes,
             F::MlDsa,
             F::MlKem,
+            F::Hybrid,
         ])
     }
 

@@ -35,6 +35,7 @@ words! {
         "des3" => Family::TripleDes,
         "ml-dsa" => Family::MlDsa,
         "ml-kem" => Family::MlKem,
+        "hybrid" => Family::Hybrid,
     }
 }
 

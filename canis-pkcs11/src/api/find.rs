@@ -11,7 +11,7 @@ use crate::session::Session;
 use crate::template::Template;
 use crate::token::Token;
 use canis_core::object::{Object, Wanted};
-use canis_proto::Id;
+use canis_proto::{Family, Id, KeyType};
 use pkcs11_sys::*;
 use std::sync::Arc;
 
@@ -69,9 +69,10 @@ fn search(module: &Module, token: &Token, template: &Template<'_>) -> Result<Vec
     Ok(found.objects.iter().filter(shown).map(handle).collect())
 }
 
-/// Whether the configuration hides keys of this type from searches.
+/// Whether keys of this type are hidden from searches: by the configuration, or because the standard has no type for them.
 fn is_hidden(module: &Module, object: &Object) -> bool {
-    object.content.key.as_ref().is_some_and(|key| module.hidden.contains(&key.kind))
+    let hidden = |kind: KeyType| kind.family() == Family::Hybrid || module.hidden.contains(&kind);
+    object.content.key.as_ref().is_some_and(|key| hidden(key.kind))
 }
 
 fn matches(object: &Object, template: &Template<'_>) -> bool {

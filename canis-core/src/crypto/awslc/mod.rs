@@ -9,6 +9,7 @@ mod cmac;
 mod digest;
 mod ec;
 mod ed25519;
+mod hybrid;
 mod kdf;
 mod mac;
 mod ml_dsa;
@@ -35,5 +36,6 @@ pub static AWS_LC: Provider = Provider {
         montgomery: x25519::MONTGOMERY,
         ml_dsa: ml_dsa::ML_DSA,
         ml_kem: ml_kem::ML_KEM,
+        hybrid: hybrid::HYBRID,
     },
 };

@@ -6,6 +6,7 @@ mod digest;
 mod ec;
 mod ed25519;
 mod gcm;
+mod hybrid;
 mod kdf;
 mod keywrap;
 mod mac;
@@ -41,5 +42,6 @@ pub static RUST: Provider = Provider {
         montgomery: x25519::MONTGOMERY,
         ml_dsa: ml_dsa::ML_DSA,
         ml_kem: ml_kem::ML_KEM,
+        hybrid: hybrid::HYBRID,
     },
 };

@@ -5,6 +5,7 @@
 //! leaves Argon2id and the two slow curves out: well under three milliseconds together.
 
 mod derivation;
+mod hybrid;
 mod pairs;
 mod post_quantum;
 mod secret;
@@ -15,7 +16,7 @@ use canis_proto::{Error, Result};
 type Test = fn(&'static Provider) -> Result<bool>;
 
 /// Every test by the name that a failure shows.
-const TESTS: [(&str, Test); 17] = [
+const TESTS: [(&str, Test); 18] = [
     ("SHA-1, SHA-2 and SHA-3", secret::digests),
     ("HMAC-SHA-256", secret::hmac),
     ("HMAC", secret::ready_hmac),
@@ -33,6 +34,7 @@ const TESTS: [(&str, Test); 17] = [
     ("X25519", pairs::x25519),
     ("ML-DSA", post_quantum::ml_dsa),
     ("ML-KEM", post_quantum::ml_kem),
+    ("MLKEM768-X25519", hybrid::hybrid),
 ];
 
 /// Runs every known-answer test on `provider`.

@@ -158,7 +158,8 @@ impl Tables {
                 self.roles.retain(|r| r.tenant_id != *tenant);
                 self.entries.retain(|r| r.tenant_id != *tenant);
                 self.receipts.retain(|r| r.tenant_id != *tenant);
-                self.meta.retain(|r| r.name != MetaRow::wrapping_key(*tenant));
+                let gone = [MetaRow::wrapping_key(*tenant), MetaRow::hybrid_wrapping_key(*tenant)];
+                self.meta.retain(|r| !gone.contains(&r.name));
                 self.pins.retain(|r| r.tenant_id != *tenant || r.role != USER);
                 Ok(())
             }

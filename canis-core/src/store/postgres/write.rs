@@ -138,7 +138,10 @@ impl<'a> Writer<'a> {
         self.delete::<EntryRow>(of_tenant, &of()).await?;
         self.delete::<ReceiptRow>(of_tenant, &of()).await?;
         self.delete::<PinRow>("tenant_id = $1 AND role = 1", &of()).await?;
-        self.delete::<MetaRow>("name = $1", &[Param::text(&MetaRow::wrapping_key(*tenant))]).await.map(drop)
+        for name in [MetaRow::wrapping_key(*tenant), MetaRow::hybrid_wrapping_key(*tenant)] {
+            self.delete::<MetaRow>("name = $1", &[Param::text(&name)]).await?;
+        }
+        Ok(())
     }
 
     /// Inserts at revision 1, else replaces the row of the revision before.

@@ -159,7 +159,8 @@ fn wipe_tenant(writer: &mut Writer<'_>, tenant: Id) -> Result<()> {
     writer.delete::<EntryRow>(of_tenant, &[tenant_id])?;
     writer.delete::<ReceiptRow>(of_tenant, &[tenant_id])?;
     writer.delete::<PinRow>("tenant_id = ?1 AND role = 1", &[tenant_id])?;
-    writer.delete::<MetaRow>("name = ?1", &[&MetaRow::wrapping_key(tenant)]).map(drop)
+    writer.delete::<MetaRow>("name = ?1", &[&MetaRow::wrapping_key(tenant)])?;
+    writer.delete::<MetaRow>("name = ?1", &[&MetaRow::hybrid_wrapping_key(tenant)]).map(drop)
 }
 
 pub(super) fn restore(writer: &mut Writer<'_>, row: &Row) -> Result<()> {

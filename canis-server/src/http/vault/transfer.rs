@@ -23,7 +23,7 @@ pub(super) enum Wanted {
 }
 
 pub(super) async fn wrapping_key(ask: &Ask<'_>) -> Result<Given> {
-    let key = ask.call(&WrappingKey).await?;
+    let key = ask.call(&WrappingKey::default()).await?;
     Ok(Given::Data(json!({"public_key": public::to_pem(&key.spki)})))
 }
 
