@@ -81,6 +81,9 @@ fn further_types() {
             KeyType::MlDsa44,
             KeyType::MlDsa65,
             KeyType::MlDsa87,
+            KeyType::SlhDsaSha2128f,
+            KeyType::SlhDsaSha2192f,
+            KeyType::SlhDsaSha2256f,
         ] {
             opened.create(kind.name(), kind);
             if kind.is_asymmetric() {

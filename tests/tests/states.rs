@@ -13,7 +13,7 @@ const STATES: [&str; 4] = ["created", "active", "disabled", "destroyed"];
 
 /// Every type but the longest RSA keys, which are as the others: whether it encrypts, signs and makes MACs, and what
 /// `derive` says to a new key that is active.
-const KINDS: [(&str, bool, bool, bool, Option<&str>); 15] = [
+const KINDS: [(&str, bool, bool, bool, Option<&str>); 16] = [
     // type, encrypts, signs, makes MACs, derives
     ("aes128-gcm", true, false, false, NEVER),
     ("aes192-gcm", true, false, false, NEVER),
@@ -28,6 +28,7 @@ const KINDS: [(&str, bool, bool, bool, Option<&str>); 15] = [
     ("ed25519", false, true, false, NEVER),
     ("ml-dsa-44", false, true, false, NEVER),
     ("ml-kem-768", false, false, false, NEVER),
+    ("slh-dsa-sha2-128f", false, true, false, NEVER),
     ("x25519", false, false, false, None),
     ("generic", false, false, true, NOT_UNASKED),
 ];

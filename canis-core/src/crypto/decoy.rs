@@ -7,7 +7,7 @@ use canis_proto::{Family, KeyType};
 use std::sync::OnceLock;
 
 /// The types of decoys: for keys of a family that were wrapped into at most so many bytes.
-const KINDS: [(Family, usize, KeyType); 9] = [
+const KINDS: [(Family, usize, KeyType); 10] = [
     (Family::Rsa, 1500, KeyType::Rsa2048),
     (Family::Rsa, usize::MAX, KeyType::Rsa4096),
     (Family::Ec, 160, KeyType::EcdsaP256),
@@ -17,6 +17,7 @@ const KINDS: [(Family, usize, KeyType); 9] = [
     (Family::Montgomery, usize::MAX, KeyType::X25519),
     (Family::MlDsa, usize::MAX, KeyType::MlDsa65),
     (Family::MlKem, usize::MAX, KeyType::MlKem768),
+    (Family::SlhDsa, usize::MAX, KeyType::SlhDsaSha2128f),
 ];
 
 /// Keys that are used for nothing but to be checked. Each is made when it is first needed.

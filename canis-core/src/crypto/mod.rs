@@ -19,6 +19,7 @@ pub mod private_parts;
 pub mod public_parts;
 pub mod rsa_pkcs1;
 pub mod selftest;
+pub mod slh_dsa;
 pub mod xaes;
 
 mod cipher;

@@ -214,6 +214,7 @@ pub(crate) const fn family_number(family: Option<Family>) -> u8 {
         Some(Family::TripleDes) => 8,
         Some(Family::MlDsa) => 9,
         Some(Family::MlKem) => 10,
+        Some(Family::SlhDsa) => 12,
     }
 }
 

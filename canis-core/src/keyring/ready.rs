@@ -145,7 +145,8 @@ impl ReadyKey {
             | Family::Edwards
             | Family::Montgomery
             | Family::MlDsa
-            | Family::MlKem => {
+            | Family::MlKem
+            | Family::SlhDsa => {
                 let private = provider.keys.private(kind, bytes)?;
                 let public = provider.keys.public(kind, private.public_spki())?;
                 ReadyMaterial::Pair { private, public }

@@ -156,6 +156,7 @@ const fn key_type(kind: KeyType) -> u64 {
         (Family::Montgomery, _) => 0x41,
         (Family::MlDsa, _) => 0x4a,
         (Family::MlKem, _) => 0x49,
+        (Family::SlhDsa, _) => 0x4b,
     }
 }
 

@@ -15,7 +15,7 @@ use canis_proto::{Error, Result};
 type Test = fn(&'static Provider) -> Result<bool>;
 
 /// Every test by the name that a failure shows.
-const TESTS: [(&str, Test); 17] = [
+const TESTS: [(&str, Test); 18] = [
     ("SHA-1, SHA-2 and SHA-3", secret::digests),
     ("HMAC-SHA-256", secret::hmac),
     ("HMAC", secret::ready_hmac),
@@ -33,6 +33,7 @@ const TESTS: [(&str, Test); 17] = [
     ("X25519", pairs::x25519),
     ("ML-DSA", post_quantum::ml_dsa),
     ("ML-KEM", post_quantum::ml_kem),
+    ("SLH-DSA", post_quantum::slh_dsa),
 ];
 
 /// Runs every known-answer test on `provider`.
