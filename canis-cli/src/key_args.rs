@@ -9,7 +9,8 @@ pub(crate) struct CreateKey {
     /// The new key's name: segments of A-Z a-z 0-9 . _ - joined by /.
     pub(crate) name: String,
     /// aes256-gcm, rsa-2048 (-3072, -4096, -6144, -8192), ecdsa-p256 (-p384, -p521, -secp256k1), ed25519, x25519,
-    /// ml-dsa-44 (-65, -87), ml-kem-512 (-768, -1024, -768-x25519) or generic (a secret for HMAC and HKDF).
+    /// ml-dsa-44 (-65, -87), slh-dsa-sha2-128s (-128f, -192s, -192f, -256s, -256f), ml-kem-512 (-768, -1024, -768-x25519) or
+    /// generic (a secret for HMAC and HKDF).
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) kind: String,
     /// What it is for, such as `encrypt,decrypt`; everything its type is made for if missing.

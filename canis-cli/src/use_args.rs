@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// What is signed, and how the signature is written.
 #[derive(Args)]
 pub(crate) struct SignatureOptions {
-    /// The input is a digest already, by the scheme's hash function; with `ml-dsa` it is mu, 64 bytes.
+    /// The input is a digest already, by the scheme's hash function; with `ml-dsa` it is mu, 64 bytes (not with `slh-dsa`).
     #[arg(long)]
     pub(crate) prehashed: bool,
     /// How an ECDSA signature is written: `der`, or `jws` (r and s one after the other).

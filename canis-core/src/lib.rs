@@ -36,7 +36,7 @@ pub mod token;
 pub mod wire;
 
 pub use application::{Application, Room};
-pub use at_once::at_once;
+pub use at_once::{at_once, shortly};
 pub use caller::Caller;
 pub use core::{Core, Facts, Resource, Run};
 pub use crypto::default_provider;

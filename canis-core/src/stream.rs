@@ -100,6 +100,10 @@ impl<A> Stream<A> for Watched<A> {
         watch.counted(taken, 0, out.len() - before).inspect_err(|_| out.truncate(before))?;
         Ok(answer)
     }
+
+    fn ends_slowly(&self) -> bool {
+        self.stream.ends_slowly()
+    }
 }
 
 /// A message on its way; `A` is what its operation answers.
@@ -115,4 +119,9 @@ pub trait Stream<A>: Send {
     /// # Errors
     /// Those of the operation; for a decryption, that the message is not whole.
     fn finish(self: Box<Self>, core: &Core, caller: &Caller, out: &mut Vec<u8>) -> Result<A>;
+
+    /// Whether its end takes up to a second to compute, so that nothing short is to wait behind it.
+    fn ends_slowly(&self) -> bool {
+        false
+    }
 }

@@ -58,6 +58,7 @@ fn wrong_family() {
         (Family::Ec, SignScheme::Ecdsa),
         (Family::Edwards, SignScheme::Ed25519),
         (Family::MlDsa, SignScheme::MlDsa),
+        (Family::SlhDsa, SignScheme::SlhDsa),
     ];
     for provider in providers() {
         for (kind, pkcs8, spki) in KEYS.iter() {
@@ -132,6 +133,7 @@ fn wrong_lengths() {
                 Family::Rsa => (SignScheme::RsaPkcs1, &[1; 32][..]),
                 Family::Ec => (SignScheme::Ecdsa, &[1; 32][..]),
                 Family::MlDsa => (SignScheme::MlDsa, &[1; 64][..]),
+                Family::SlhDsa => (SignScheme::SlhDsa, &[1; 32][..]),
                 _ => (SignScheme::Ed25519, &[1; 32][..]),
             };
             let short = out.len() - 1;
@@ -245,6 +247,7 @@ fn keys_are_shared() {
                 Family::Rsa => SignScheme::RsaPkcs1,
                 Family::Ec => SignScheme::Ecdsa,
                 Family::MlDsa => SignScheme::MlDsa,
+                Family::SlhDsa => SignScheme::SlhDsa,
                 _ => SignScheme::Ed25519,
             };
             let private = provider.keys.private(*kind, pkcs8.expose()).unwrap();

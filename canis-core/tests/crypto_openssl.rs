@@ -15,7 +15,7 @@ const MESSAGE: &[u8] = b"a message that both sides know";
 
 /// Every type of key pair but the longest RSA keys, which take minutes to make (`crypto_rsa.rs` has them ready).
 fn pairs_made_in_time() -> impl Iterator<Item = KeyType> {
-    let known = |family| !matches!(family, Family::MlDsa | Family::MlKem | Family::Hybrid);
+    let known = |family| !matches!(family, Family::MlDsa | Family::MlKem | Family::SlhDsa | Family::Hybrid);
     let made = move |kind: &KeyType| kind.is_asymmetric() && kind.bits() <= 4096 && known(kind.family());
     KeyType::ALL.iter().copied().filter(made)
 }
@@ -48,7 +48,7 @@ fn schemes(provider: &Provider, kind: KeyType) -> Vec<(SignScheme, Vec<u8>, Stri
         Family::Edwards => all.push((SignScheme::Ed25519, MESSAGE.to_vec(), "-rawin -in message".to_owned())),
         Family::Aes | Family::Generic | Family::Montgomery | Family::Des | Family::TripleDes => {}
         // Debian 12's openssl has no post-quantum keys.
-        Family::MlDsa | Family::MlKem | Family::Hybrid => {}
+        Family::MlDsa | Family::MlKem | Family::SlhDsa | Family::Hybrid => {}
         Family::Ec | Family::Rsa => {
             for hash in Hash::ALL {
                 let digest = digest(provider, hash);

@@ -9,7 +9,10 @@ use std::sync::LazyLock;
 /// One key pair of each type from each provider; RSA keys take seconds to make, so the tests share them. The longest,
 /// which take minutes, have been made once: `crypto_rsa.rs`.
 static PAIRS: LazyLock<Vec<Pair>> = LazyLock::new(|| {
-    let kinds = KeyType::ALL.iter().copied().filter(|kind| kind.is_asymmetric() && kind.bits() <= 4096);
+    // Of SLH-DSA the sets that sign in milliseconds; the others are in `crypto_slh_dsa.rs`.
+    let slow = |kind: KeyType| kind.family() == Family::SlhDsa && kind.name().ends_with('s');
+    let made = |kind: &KeyType| kind.is_asymmetric() && kind.bits() <= 4096 && !slow(*kind);
+    let kinds = KeyType::ALL.iter().copied().filter(made);
     kinds.flat_map(|kind| providers().into_iter().map(move |maker| Pair::make(maker, kind))).collect()
 });
 
@@ -44,6 +47,7 @@ fn schemes(family: Family) -> Vec<(SignScheme, Vec<u8>)> {
         Family::Ec => [1, 20, 32, 48, 64, 200].map(|len| (SignScheme::Ecdsa, vec![0xc3; len])).into(),
         Family::Edwards => [0, 1, 64, 1000].map(|len| (SignScheme::Ed25519, vec![0xc3; len])).into(),
         Family::MlDsa => [0, 0xff].map(|byte| (SignScheme::MlDsa, vec![byte; 64])).into(),
+        Family::SlhDsa => [0, 1000].map(|len| (SignScheme::SlhDsa, vec![0xc3; len])).into(),
         Family::Rsa => {
             let mut all = vec![
                 (SignScheme::RsaPkcs1, b"not even a DigestInfo".to_vec()),

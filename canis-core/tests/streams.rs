@@ -224,11 +224,13 @@ fn streams_answer_as_whole_messages_do() {
             (KeyType::Rsa2048, Some(SignatureScheme::RsaPkcs1Sha512)),
             (KeyType::MlDsa44, None),
             (KeyType::MlDsa44, Some(SignatureScheme::HashMlDsaSha256)),
+            (KeyType::SlhDsaSha2128f, Some(SignatureScheme::HashSlhDsaSha256)),
         ] {
             let name = format!("{kind}-{}", scheme.is_some());
             opened.create(&name, kind);
             let form = SignatureForm::Der;
-            let context: &[u8] = if kind == KeyType::MlDsa44 { b"of streams" } else { b"" };
+            let bound = matches!(kind, KeyType::MlDsa44 | KeyType::SlhDsaSha2128f);
+            let context: &[u8] = if bound { b"of streams" } else { b"" };
             let request =
                 SignStream { name: name.as_str().into(), scheme, form, version: 0, context: context.into() };
             let (_, made) = run(core, caller, Begin::new(request), &message, 3333).unwrap();
@@ -246,11 +248,14 @@ fn streams_answer_as_whole_messages_do() {
                 assert_eq!(checked.valid, valid);
             }
         }
-        opened.create("edwards", KeyType::Ed25519);
-        let form = SignatureForm::Der;
-        let context = (&b""[..]).into();
-        let request = SignStream { name: "edwards".into(), scheme: None, form, version: 0, context };
-        let refused = core.call(caller, Begin::new(request)).map(|_| ()).unwrap_err();
-        assert_eq!(refused.code, ErrorCode::OperationNotSupported);
+        // Neither signs a message that it has not whole.
+        for (name, kind) in [("edwards", KeyType::Ed25519), ("hashes", KeyType::SlhDsaSha2128f)] {
+            opened.create(name, kind);
+            let form = SignatureForm::Der;
+            let context = (&b""[..]).into();
+            let request = SignStream { name: name.into(), scheme: None, form, version: 0, context };
+            let refused = core.call(caller, Begin::new(request)).map(|_| ()).unwrap_err();
+            assert_eq!(refused.code, ErrorCode::OperationNotSupported);
+        }
     });
 }

@@ -40,6 +40,7 @@ pub(crate) fn family_of(number: CK_KEY_TYPE) -> Option<Family> {
         CKK_EC_EDWARDS => Some(Family::Edwards),
         CKK_EC_MONTGOMERY => Some(Family::Montgomery),
         CKK_ML_DSA => Some(Family::MlDsa),
+        CKK_SLH_DSA => Some(Family::SlhDsa),
         CKK_ML_KEM => Some(Family::MlKem),
         CKK_DES => Some(Family::Des),
         CKK_DES2 | CKK_DES3 => Some(Family::TripleDes),
@@ -75,7 +76,7 @@ pub(crate) fn public_key(template: &Template<'_>) -> Result<(KeyType, Vec<u8>)> 
             modulus: significant(template.needed(CKA_MODULUS)?).to_vec(),
             exponent: significant(template.needed(CKA_PUBLIC_EXPONENT)?).to_vec(),
         },
-        Family::MlDsa | Family::MlKem => {
+        Family::MlDsa | Family::MlKem | Family::SlhDsa => {
             let kind = of_parameter_set(family, template)?;
             PublicParts::PostQuantum { kind, key: template.needed(CKA_VALUE)?.to_vec() }
         }
@@ -110,6 +111,12 @@ pub(crate) fn private_key(template: &Template<'_>) -> Result<(KeyType, PrivatePa
                 None => Vec::new(),
             };
             Ok((curve, parts, claimed_public(template, claimed)?))
+        }
+        family @ Family::SlhDsa => {
+            let kind = of_parameter_set(family, template)?;
+            let whole = Some(part(template.needed(CKA_VALUE)?));
+            let parts = PrivateParts::PostQuantum { kind, seed: None, expanded: whole };
+            Ok((kind, parts, claimed_public(template, Vec::new())?))
         }
         family @ (Family::MlDsa | Family::MlKem) => {
             let kind = of_parameter_set(family, template)?;
@@ -217,7 +224,7 @@ pub(crate) fn pair_to_generate(family: Family, template: &Template<'_>) -> Resul
                 _ => fail(CKR_KEY_SIZE_RANGE),
             }
         }
-        Family::MlDsa | Family::MlKem => of_parameter_set(family, template),
+        Family::MlDsa | Family::MlKem | Family::SlhDsa => of_parameter_set(family, template),
         Family::Aes | Family::Generic | Family::Des | Family::TripleDes | Family::Hybrid => {
             fail(CKR_TEMPLATE_INCONSISTENT)
         }
@@ -280,6 +287,7 @@ pub(crate) fn private_wanted(template: &Template<'_>) -> Result<KeyType> {
         Some(Family::Edwards) => Ok(KeyType::Ed25519),
         Some(Family::Montgomery) => Ok(KeyType::X25519),
         Some(Family::MlDsa) => Ok(KeyType::MlDsa44),
+        Some(Family::SlhDsa) => Ok(KeyType::SlhDsaSha2128f),
         Some(Family::MlKem) => Ok(KeyType::MlKem512),
         _ => fail(CKR_TEMPLATE_INCONSISTENT),
     }

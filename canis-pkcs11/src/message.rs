@@ -68,7 +68,9 @@ impl<U: MacUse> Message<U> {
         let parts = match &signer {
             Signer { hash: Some(hash), .. } => Parts::Hashing(None, *hash),
             Signer { scheme: Scheme::Mac(scheme), .. } => Parts::Mac(None, *scheme),
-            Signer { scheme: Scheme::Pair(_) | Scheme::MlDsa { .. }, .. } => Parts::Kept(Kept::default()),
+            Signer { scheme: Scheme::Pair(_) | Scheme::PostQuantum { .. }, .. } => {
+                Parts::Kept(Kept::default())
+            }
         };
         Message { provider, signer, parts }
     }
@@ -80,13 +82,13 @@ impl<U: MacUse> Message<U> {
 
     /// Whether it may come in parts. What the standard calls single-part only has a digest of the host's (section 6.67).
     pub(crate) fn has_parts(&self) -> bool {
-        !matches!(self.signer, Signer { hash: None, scheme: Scheme::MlDsa { hash: Some(_), .. } })
+        !matches!(self.signer, Signer { hash: None, scheme: Scheme::PostQuantum { hash: Some(_), .. } })
     }
 
     /// The length of the signature by `key` in bytes.
     pub(crate) fn signature_len(&self, key: &ReadyKey) -> usize {
         match self.signer.scheme {
-            Scheme::Pair(_) | Scheme::MlDsa { .. } => key.signature_len(),
+            Scheme::Pair(_) | Scheme::PostQuantum { .. } => key.signature_len(),
             Scheme::Mac(scheme) => scheme.len,
         }
     }

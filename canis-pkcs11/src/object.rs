@@ -49,6 +49,7 @@ pub(crate) const fn kind_number(kind: KeyType) -> CK_KEY_TYPE {
         Family::TripleDes => CKK_DES3,
         Family::MlDsa => CKK_ML_DSA,
         Family::MlKem => CKK_ML_KEM,
+        Family::SlhDsa => CKK_SLH_DSA,
         // The standard has no type for it; no object of it is shown.
         Family::Hybrid => CKK_VENDOR_DEFINED,
     }
@@ -60,6 +61,12 @@ pub(crate) const fn parameter_set(kind: KeyType) -> Option<CK_ULONG> {
         KeyType::MlDsa44 => Some(CKP_ML_DSA_44),
         KeyType::MlDsa65 => Some(CKP_ML_DSA_65),
         KeyType::MlDsa87 => Some(CKP_ML_DSA_87),
+        KeyType::SlhDsaSha2128s => Some(CKP_SLH_DSA_SHA2_128S),
+        KeyType::SlhDsaSha2128f => Some(CKP_SLH_DSA_SHA2_128F),
+        KeyType::SlhDsaSha2192s => Some(CKP_SLH_DSA_SHA2_192S),
+        KeyType::SlhDsaSha2192f => Some(CKP_SLH_DSA_SHA2_192F),
+        KeyType::SlhDsaSha2256s => Some(CKP_SLH_DSA_SHA2_256S),
+        KeyType::SlhDsaSha2256f => Some(CKP_SLH_DSA_SHA2_256F),
         KeyType::MlKem512 => Some(CKP_ML_KEM_512),
         KeyType::MlKem768 => Some(CKP_ML_KEM_768),
         KeyType::MlKem1024 => Some(CKP_ML_KEM_1024),

@@ -81,7 +81,10 @@ const EC: u8 = 2;
 const EDWARDS: u8 = 4;
 const AES: u8 = 8;
 const DES: u8 = 16;
-const POST_QUANTUM: u8 = 32;
+/// ML-DSA and ML-KEM, whose keys come of seeds.
+const SEEDED: u8 = 32;
+const SLH_DSA: u8 = 64;
+const POST_QUANTUM: u8 = SEEDED | SLH_DSA;
 const CURVES: u8 = EC | EDWARDS;
 const ANY: u8 = RSA | CURVES | AES | DES | POST_QUANTUM;
 
@@ -187,7 +190,7 @@ rules! {
     CKA_PARAMETER_SET: PRIVATE, POST_QUANTUM, Number, Create, Never, Open;
     CKA_VALUE: PUBLIC, POST_QUANTUM, Bytes, Create, Never, Open;
     CKA_VALUE: PRIVATE, CURVES | POST_QUANTUM, Bytes, Create, Never, Sensitive;
-    CKA_SEED: PRIVATE, POST_QUANTUM, Bytes, Create, Never, Sensitive;
+    CKA_SEED: PRIVATE, SEEDED, Bytes, Create, Never, Sensitive;
     CKA_VALUE: SECRET, ANY, Bytes, Create, Never, Sensitive;
     CKA_VALUE_LEN: SECRET, AES, Number, Generate, Never, Open;
     CKA_CHECK_VALUE: SECRET, ANY, Bytes, Both, Never, Open;
@@ -211,7 +214,8 @@ pub(crate) fn rule(kind: CK_ATTRIBUTE_TYPE, class: Class, family: Option<Family>
         Some(Family::Aes | Family::Generic) => AES,
         Some(Family::Montgomery) => EDWARDS,
         Some(Family::Des | Family::TripleDes) => DES,
-        Some(Family::MlDsa | Family::MlKem | Family::Hybrid) => POST_QUANTUM,
+        Some(Family::MlDsa | Family::MlKem | Family::Hybrid) => SEEDED,
+        Some(Family::SlhDsa) => SLH_DSA,
     };
     TABLE.iter().find(|rule| rule.kind == kind && rule.classes & class != 0 && rule.families & family != 0)
 }

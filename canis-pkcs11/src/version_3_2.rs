@@ -18,6 +18,7 @@ numbers! {
     CK_KEY_TYPE {
         CKK_ML_KEM = 0x0049;
         CKK_ML_DSA = 0x004a;
+        CKK_SLH_DSA = 0x004b;
     }
     CK_ATTRIBUTE_TYPE {
         CKA_PARAMETER_SET = 0x061d;
@@ -41,6 +42,17 @@ numbers! {
         CKM_HASH_ML_DSA_SHA3_256 = 0x0028;
         CKM_HASH_ML_DSA_SHA3_384 = 0x0029;
         CKM_HASH_ML_DSA_SHA3_512 = 0x002a;
+        CKM_SLH_DSA_KEY_PAIR_GEN = 0x002d;
+        CKM_SLH_DSA = 0x002e;
+        CKM_HASH_SLH_DSA = 0x0034;
+        CKM_HASH_SLH_DSA_SHA224 = 0x0036;
+        CKM_HASH_SLH_DSA_SHA256 = 0x0037;
+        CKM_HASH_SLH_DSA_SHA384 = 0x0038;
+        CKM_HASH_SLH_DSA_SHA512 = 0x0039;
+        CKM_HASH_SLH_DSA_SHA3_224 = 0x003a;
+        CKM_HASH_SLH_DSA_SHA3_256 = 0x003b;
+        CKM_HASH_SLH_DSA_SHA3_384 = 0x003c;
+        CKM_HASH_SLH_DSA_SHA3_512 = 0x003d;
     }
     CK_ML_KEM_PARAMETER_SET_TYPE {
         CKP_ML_KEM_512 = 1;
@@ -51,6 +63,14 @@ numbers! {
         CKP_ML_DSA_44 = 1;
         CKP_ML_DSA_65 = 2;
         CKP_ML_DSA_87 = 3;
+    }
+    CK_SLH_DSA_PARAMETER_SET_TYPE {
+        CKP_SLH_DSA_SHA2_128S = 1;
+        CKP_SLH_DSA_SHA2_128F = 3;
+        CKP_SLH_DSA_SHA2_192S = 5;
+        CKP_SLH_DSA_SHA2_192F = 7;
+        CKP_SLH_DSA_SHA2_256S = 9;
+        CKP_SLH_DSA_SHA2_256F = 11;
     }
     CK_HEDGE_TYPE {
         CKH_HEDGE_PREFERRED = 0;
@@ -74,6 +94,8 @@ pub(crate) type CK_HEDGE_TYPE = CK_ULONG;
 pub(crate) type CK_ML_KEM_PARAMETER_SET_TYPE = CK_ULONG;
 /// CK_ML_DSA_PARAMETER_SET_TYPE.
 pub(crate) type CK_ML_DSA_PARAMETER_SET_TYPE = CK_ULONG;
+/// CK_SLH_DSA_PARAMETER_SET_TYPE.
+pub(crate) type CK_SLH_DSA_PARAMETER_SET_TYPE = CK_ULONG;
 
 /// CK_SIGN_ADDITIONAL_CONTEXT.
 #[repr(C)]

@@ -27,6 +27,8 @@ pub enum Family {
     MlDsa,
     /// ML-KEM key pair (FIPS 203).
     MlKem,
+    /// SLH-DSA key pair (FIPS 205).
+    SlhDsa,
     /// Key pair that shares secrets by ML-KEM and a curve together.
     Hybrid,
 }
@@ -51,6 +53,7 @@ impl Family {
             | Family::Generic
             | Family::MlDsa
             | Family::MlKem
+            | Family::SlhDsa
             | Family::Hybrid => 0,
         }
     }
@@ -80,7 +83,8 @@ macro_rules! key_types {
             }
 
             /// The size in bits: key of a block cipher (of DES with the bits of parity), RSA modulus, order of the
-            /// curve's field, or seed of a post-quantum key; 0 where each key has its own.
+            /// curve's field, seed of a post-quantum key, or the whole private key of SLH-DSA, which has no seed; 0 where each
+            /// key has its own.
             #[must_use]
             pub const fn bits(self) -> usize {
                 match self { $(KeyType::$variant => $bits,)+ }
@@ -144,6 +148,18 @@ key_types! {
     MlKem768 = 23, "ml-kem-768", MlKem, 512;
     /// ML-KEM-1024 (FIPS 203), security category 5.
     MlKem1024 = 24, "ml-kem-1024", MlKem, 512;
+    /// SLH-DSA-SHA2-128s (FIPS 205), security category 1: short signatures, slowly made.
+    SlhDsaSha2128s = 30, "slh-dsa-sha2-128s", SlhDsa, 512;
+    /// SLH-DSA-SHA2-128f, security category 1: long signatures, made faster.
+    SlhDsaSha2128f = 31, "slh-dsa-sha2-128f", SlhDsa, 512;
+    /// SLH-DSA-SHA2-192s, security category 3.
+    SlhDsaSha2192s = 32, "slh-dsa-sha2-192s", SlhDsa, 768;
+    /// SLH-DSA-SHA2-192f, security category 3.
+    SlhDsaSha2192f = 33, "slh-dsa-sha2-192f", SlhDsa, 768;
+    /// SLH-DSA-SHA2-256s, security category 5.
+    SlhDsaSha2256s = 34, "slh-dsa-sha2-256s", SlhDsa, 1024;
+    /// SLH-DSA-SHA2-256f, security category 5.
+    SlhDsaSha2256f = 35, "slh-dsa-sha2-256f", SlhDsa, 1024;
     /// ML-KEM-768 and X25519 together (MLKEM768-X25519, X-Wing); a secret is safe as long as one of the two is.
     MlKem768X25519 = 37, "ml-kem-768-x25519", Hybrid, 256;
 }
@@ -170,7 +186,8 @@ impl KeyType {
         }
     }
 
-    /// The size in whole bytes: AES or DES key, RSA modulus, coordinate of a point, seed of a post-quantum key.
+    /// The size in whole bytes: AES or DES key, RSA modulus, coordinate of a point, seed of a post-quantum key, private key of
+    /// SLH-DSA.
     #[must_use]
     pub const fn bytes(self) -> usize {
         self.bits().div_ceil(8)
@@ -178,7 +195,7 @@ impl KeyType {
 
     /// The security strength in bits of a key of this type that has `bytes` bytes: NIST SP 800-57 part 1 rev. 5, table
     /// 2, and for the moduli between its lines SP 800-56B rev. 2, table 4. A post-quantum key counts for the strength
-    /// that its security category compares it with (FIPS 204, table 1). No secret counts for more than 256.
+    /// that its security category compares it with (FIPS 204, table 1; FIPS 205, table 2). No secret counts for more than 256.
     #[must_use]
     pub const fn strength(self, bytes: usize) -> usize {
         match (self.family(), self.bits()) {
@@ -199,6 +216,8 @@ impl KeyType {
                 KeyType::MlDsa65 | KeyType::MlKem768 => 192,
                 _ => 256,
             },
+            // The private key has four parts as long as the hash that it is as strong as.
+            (Family::SlhDsa, bits) => bits / 4,
             // What its ML-KEM-768 counts for; X25519 is the second lock, should the first one break (ADR 0048).
             (Family::Hybrid, _) => 192,
             (Family::Generic, _) if bytes >= 32 => 256,
@@ -226,7 +245,7 @@ impl KeyType {
             Family::Aes => Usage::ALL,
             Family::Rsa => Usage::ALL.without(Usage::DERIVE),
             Family::Ec => Usage::SIGN.with(Usage::VERIFY).with(Usage::DERIVE),
-            Family::Edwards | Family::MlDsa => Usage::SIGN.with(Usage::VERIFY),
+            Family::Edwards | Family::MlDsa | Family::SlhDsa => Usage::SIGN.with(Usage::VERIFY),
             Family::Montgomery => Usage::DERIVE,
             // To encapsulate and to decapsulate (ADR 0042).
             Family::MlKem => Usage::ENCRYPT.with(Usage::DECRYPT),
@@ -245,7 +264,9 @@ impl KeyType {
         match self.family() {
             Family::Aes | Family::MlKem | Family::Hybrid => Usage::ENCRYPT.with(Usage::DECRYPT),
             Family::Rsa => Usage::ENCRYPT.with(Usage::DECRYPT).with(Usage::SIGN).with(Usage::VERIFY),
-            Family::Ec | Family::Edwards | Family::MlDsa | Family::Generic => Usage::SIGN.with(Usage::VERIFY),
+            Family::Ec | Family::Edwards | Family::MlDsa | Family::SlhDsa | Family::Generic => {
+                Usage::SIGN.with(Usage::VERIFY)
+            }
             Family::Montgomery => Usage::DERIVE,
             // The API makes none.
             Family::Des | Family::TripleDes => Usage::NONE,
@@ -312,6 +333,9 @@ mod tests {
             ("ml-kem-512", 64, 128),
             ("ml-kem-768", 64, 192),
             ("ml-kem-1024", 64, 256),
+            ("slh-dsa-sha2-128s", 64, 128),
+            ("slh-dsa-sha2-192f", 96, 192),
+            ("slh-dsa-sha2-256s", 128, 256),
             ("ml-kem-768-x25519", 32, 192),
         ] {
             assert_eq!(name.parse::<KeyType>().map(|kind| kind.strength(bytes)), Ok(bits), "{name}");

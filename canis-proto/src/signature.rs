@@ -58,16 +58,26 @@ schemes! {
     HashMlDsaSha384, "hash-ml-dsa-sha384", MlDsa;
     /// HashML-DSA with SHA-512.
     HashMlDsaSha512, "hash-ml-dsa-sha512", MlDsa;
+    /// SLH-DSA over the message itself (FIPS 205, section 10.2.1). The default on SLH-DSA keys.
+    SlhDsa, "slh-dsa", SlhDsa;
+    /// HashSLH-DSA with SHA-256 (FIPS 205, section 10.2.2), on the keys of category 1 alone.
+    HashSlhDsaSha256, "hash-slh-dsa-sha256", SlhDsa;
+    /// HashSLH-DSA with SHA-384, on the keys of categories 1 and 3.
+    HashSlhDsaSha384, "hash-slh-dsa-sha384", SlhDsa;
+    /// HashSLH-DSA with SHA-512.
+    HashSlhDsaSha512, "hash-slh-dsa-sha512", SlhDsa;
 }
 
 impl SignatureScheme {
     /// Whether keys of `kind` sign so. A post-quantum key takes no hash function that is weaker than itself against
-    /// collisions (FIPS 204, section 5.4).
+    /// collisions (FIPS 204, section 5.4; FIPS 205, section 10.2.2).
     #[must_use]
     pub fn fits(self, kind: KeyType) -> bool {
         let strong = match self {
             SignatureScheme::HashMlDsaSha256 => kind == KeyType::MlDsa44,
             SignatureScheme::HashMlDsaSha384 => kind != KeyType::MlDsa87,
+            SignatureScheme::HashSlhDsaSha256 => kind.strength(kind.bytes()) <= 128,
+            SignatureScheme::HashSlhDsaSha384 => kind.strength(kind.bytes()) <= 192,
             _ => true,
         };
         strong && self.family() == kind.family()
@@ -84,6 +94,7 @@ impl SignatureScheme {
                 Family::Rsa => Some(SignatureScheme::RsaPssSha256),
                 Family::Edwards => Some(SignatureScheme::Ed25519),
                 Family::MlDsa => Some(SignatureScheme::MlDsa),
+                Family::SlhDsa => Some(SignatureScheme::SlhDsa),
                 Family::Ec | Family::Aes | Family::Montgomery | Family::Generic | Family::MlKem => None,
                 Family::Hybrid | Family::Des | Family::TripleDes => None,
             },

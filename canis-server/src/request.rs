@@ -7,9 +7,10 @@ use crate::listener::Server;
 use crate::pool::failed_unexpectedly;
 use crate::session::Session;
 use crate::wiped::Wiped;
-use canis_core::{Door, at_once, for_request};
-use canis_proto::{Blame, Error, ErrorCode, OperationId, Result};
+use canis_core::{Core, Door, at_once, for_request, shortly};
+use canis_proto::{Blame, Cost, Error, ErrorCode, OperationId, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -87,17 +88,48 @@ pub(crate) async fn run(
     let (came, _in_flight) = (Came::now(&session), server.metrics.in_flight.enter());
     let asked = dispatch::asked(&payload).map(|asked| (asked.operation, asked.deadline));
     let name = asked.as_ref().ok().map(|(id, _)| *id);
-    let core = Arc::clone(&server.core);
     let result = match asked {
         Err(error) => Err(error),
         Ok((id, deadline)) => {
-            let share = Arc::clone(session.share(&server.shares));
-            let work = move || dispatch::answer(&core, &session, dispatch::asked(&payload)?).map(Wiped::from);
             let over = over(cancelled, deadline.map(|limit| arrived + Duration::from_millis(limit.into())));
-            server.pool.run_unless(over, &share, id.row().cost, work).await
+            run_in_lanes(server, &session, payload, id.row().cost, over).await
         }
     };
     Done::now(server, came, name, result)
+}
+
+/// Runs the request in the lane of its operation. What would compute for a second there, as it does by keys of some types, is
+/// given up, and begun again in the long lane: nothing short waits behind it.
+async fn run_in_lanes(
+    server: &Server,
+    session: &Arc<Session>,
+    payload: Wiped,
+    cost: Cost,
+    over: impl Future<Output = Error>,
+) -> Result<Wiped> {
+    let (mut over, share) = (pin!(over), session.share(&server.shares));
+    let answer = |payload: &Wiped, core: &Core, session: &Session| {
+        dispatch::answer(core, session, dispatch::asked(payload)?).map(Wiped::from)
+    };
+    let payload = if cost == Cost::Short {
+        let (core, session) = (Arc::clone(&server.core), Arc::clone(session));
+        let work = move || match shortly(|| answer(&payload, &core, &session)) {
+            Some(answer) => answer.map(Ok),
+            None => {
+                session.count_again();
+                Ok(Err(payload))
+            }
+        };
+        match server.pool.run_unless(over.as_mut(), share, Cost::Short, work).await? {
+            Ok(answer) => return Ok(answer),
+            Err(payload) => payload,
+        }
+    } else {
+        payload
+    };
+    let (core, session) = (Arc::clone(&server.core), Arc::clone(session));
+    let work = move || answer(&payload, &core, &session);
+    server.pool.run_unless(over, share, Cost::Long, work).await
 }
 
 /// Why the request is not to begin any more.

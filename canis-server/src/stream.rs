@@ -12,7 +12,7 @@ use crate::stream_dispatch::{self, Flow};
 use crate::wiped::Wiped;
 use canis_proto::frame::{FrameType, MAX_DATA};
 use canis_proto::stream::decode_open;
-use canis_proto::{Error, ErrorCode, OperationId, Result};
+use canis_proto::{Cost, Error, ErrorCode, OperationId, Result};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -155,6 +155,7 @@ pub(crate) async fn advance(
 ) -> Result<(Step, Buffer, Buffer)> {
     let (core, share) = (Arc::clone(&server.core), session.share(&server.shares));
     let session = Arc::clone(session);
+    let cost = if !more && flow.ends_slowly() { Cost::Long } else { operation.row().cost };
     let work = move || {
         make_room(&mut out, input.len() + BEYOND);
         flow.update(&input, &mut out)?;
@@ -165,5 +166,5 @@ pub(crate) async fn advance(
         };
         Ok((step, input, out))
     };
-    server.pool.run(share, operation.row().cost, work).await
+    server.pool.run(share, cost, work).await
 }

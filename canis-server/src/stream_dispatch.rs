@@ -24,6 +24,9 @@ pub(crate) trait Flow: Send {
         session: &Session,
         out: &mut Vec<u8>,
     ) -> Result<Zeroizing<Vec<u8>>>;
+
+    /// As [`Stream::ends_slowly`].
+    fn ends_slowly(&self) -> bool;
 }
 
 type Beginner = for<'a> fn(&Core, &Session, Map<'a>) -> Result<Box<dyn Flow>>;
@@ -81,6 +84,10 @@ impl<A: WireAnswer> Flow for Typed<A> {
         let Typed { operation, stream } = *self;
         let answer = session.run(core, operation, |caller| stream.finish(core, caller, out))?;
         Ok(Zeroizing::new(answer.to_map().encode()))
+    }
+
+    fn ends_slowly(&self) -> bool {
+        self.stream.ends_slowly()
     }
 }
 

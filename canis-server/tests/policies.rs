@@ -8,7 +8,7 @@ use canis_proto::credential::{CreateCredential, CredentialMade, RenewCredential,
 use canis_proto::message::{CreateKey, Decrypt, Encrypt, ListKeys, Sign, Verify};
 use canis_proto::policy::{DeletePolicy, ExplainPolicy, GetPolicy, PolicyInfo, PutPolicy};
 use canis_proto::stream::SignStream;
-use canis_proto::{Capabilities, Capability, ErrorCode, Interval, KeyType, Result};
+use canis_proto::{Capabilities, Capability, ErrorCode, Interval, KeyType, Result, SignatureScheme};
 use harness::{Shared, failure, shared, stdout};
 use zeroize::Zeroizing;
 
@@ -263,7 +263,12 @@ fn conditions_hold_for_what_is_asked() {
 fn signatures_are_bound_where_they_can_be() {
     let shared = shared();
     let mut admin = shared.client();
-    for (name, kind) in [("bound/pq", KeyType::MlDsa44), ("bound/ed", KeyType::Ed25519)] {
+    let kinds = [
+        ("bound/pq", KeyType::MlDsa44),
+        ("bound/hashes", KeyType::SlhDsaSha2128f),
+        ("bound/ed", KeyType::Ed25519),
+    ];
+    for (name, kind) in kinds {
         admin.call(&CreateKey::new(name, kind)).unwrap();
     }
     let text = r#"path "kms/keys/bound/*" {
@@ -291,6 +296,17 @@ fn signatures_are_bound_where_they_can_be() {
         SignStream { name: "bound/pq".into(), scheme: None, form: Default::default(), version: 0, context };
     let streamed = bearer.stream(&request, &mut &stream[..], &mut std::io::sink());
     assert_eq!(code(streamed), DENIED, "it would end as mu");
+    let hashes = |context: &'static [u8]| {
+        let scheme = Some(SignatureScheme::HashSlhDsaSha256);
+        [None, scheme].map(|scheme| {
+            let request = Sign::new("bound/hashes", &[7; 64][..]);
+            Sign { scheme, context: context.into(), ..request }
+        })
+    };
+    assert!(hashes(b"invoice:1").iter().all(|sign| bearer.call(sign).is_ok()));
+    for refused in hashes(b"order:1").iter().chain(&hashes(b"")) {
+        assert_eq!(code(bearer.call(refused)), DENIED, "SLH-DSA");
+    }
     assert!(bearer.call(&Sign::new("bound/ed", &b"x"[..])).is_ok(), "Ed25519 has no context");
     let absent = Sign::new("bound/none", &b"x"[..]);
     assert_eq!(code(bearer.call(&absent)), DENIED, "there or not");

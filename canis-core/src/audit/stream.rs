@@ -54,6 +54,10 @@ impl<A> Stream<A> for Written<A> {
         self.end(&answer)?;
         answer
     }
+
+    fn ends_slowly(&self) -> bool {
+        self.stream.as_ref().is_some_and(|stream| stream.ends_slowly())
+    }
 }
 
 impl<A> Drop for Written<A> {

@@ -17,6 +17,7 @@ const KINDS: [(Family, usize, KeyType); 10] = [
     (Family::Montgomery, usize::MAX, KeyType::X25519),
     (Family::MlDsa, usize::MAX, KeyType::MlDsa65),
     (Family::MlKem, usize::MAX, KeyType::MlKem768),
+    (Family::SlhDsa, usize::MAX, KeyType::SlhDsaSha2128f),
     (Family::Hybrid, usize::MAX, KeyType::MlKem768X25519),
 ];
 

@@ -27,6 +27,7 @@ pub(super) struct KeyPairs {
     pub(super) montgomery: Maker,
     pub(super) ml_dsa: Maker,
     pub(super) ml_kem: Maker,
+    pub(super) slh_dsa: Maker,
     pub(super) hybrid: Maker,
 }
 
@@ -39,6 +40,7 @@ impl KeyPairs {
             Family::Montgomery => Ok(&self.montgomery),
             Family::MlDsa => Ok(&self.ml_dsa),
             Family::MlKem => Ok(&self.ml_kem),
+            Family::SlhDsa => Ok(&self.slh_dsa),
             Family::Hybrid => Ok(&self.hybrid),
             Family::Aes | Family::Generic | Family::Des | Family::TripleDes => {
                 Err(unsupported("a secret key is no key pair"))
@@ -66,16 +68,17 @@ impl Keys for KeyPairs {
 
 /// The pairwise consistency test of a key pair that is fresh or comes from outside (FIPS 140-3, implementation
 /// guidance 10.3.A): one signature is made by the private half and checked by the public half, or one secret encapsulated and
-/// decapsulated, both halves parsed from what will be stored. Gives the public half in SubjectPublicKeyInfo DER.
+/// decapsulated, both halves parsed from what will be stored; of SLH-DSA the public half is computed anew. Gives the public half in SubjectPublicKeyInfo DER.
 ///
 /// # Errors
 /// `invalid_argument`, naming what is wrong.
 pub(crate) fn check_pair(keys: &dyn Keys, kind: KeyType, pkcs8: &[u8]) -> Result<Vec<u8>> {
     let private = keys.private(kind, pkcs8)?;
     let public = keys.public(kind, private.public_spki())?;
-    let fits = match kind.family() {
-        Family::Montgomery => agrees(keys, kind, &*private)?,
-        Family::MlKem | Family::Hybrid => encapsulates(&*private, &*public).unwrap_or(false),
+    let fits = match (kind.family(), private.leads_to_public()) {
+        (_, Some(own)) => own,
+        (Family::Montgomery, None) => agrees(keys, kind, &*private)?,
+        (Family::MlKem | Family::Hybrid, None) => encapsulates(&*private, &*public).unwrap_or(false),
         // A library that finds its own signature wrong gives none.
         _ => signs(kind, &*private, &*public).unwrap_or(false),
     };
@@ -90,6 +93,7 @@ fn signs(kind: KeyType, private: &dyn PrivateKey, public: &dyn PublicKey) -> Res
         Family::Rsa => (SignScheme::RsaPkcs1, info.as_slice()),
         Family::Edwards => (SignScheme::Ed25519, digest.as_slice()),
         Family::MlDsa => (SignScheme::MlDsa, [0x5a; MU].as_slice()),
+        Family::SlhDsa => (SignScheme::SlhDsa, digest.as_slice()),
         _ => (SignScheme::Ecdsa, digest.as_slice()),
     };
     let mut signature = vec![0; private.signature_len()];
@@ -172,6 +176,7 @@ mod tests {
             montgomery: maker(),
             ml_dsa: maker(),
             ml_kem: maker(),
+            slh_dsa: maker(),
             hybrid: maker(),
         };
         for kind in [
@@ -180,6 +185,7 @@ mod tests {
             KeyType::Ed25519,
             KeyType::MlDsa65,
             KeyType::MlKem768,
+            KeyType::SlhDsaSha2128f,
             KeyType::MlKem768X25519,
         ] {
             let error = torn.generate(kind).err().map(|e| e.message);

@@ -32,7 +32,7 @@ pub trait Keys: Send + Sync {
     fn public(&self, kind: KeyType, spki: &[u8]) -> Result<Box<dyn PublicKey>>;
 }
 
-/// How to sign. The input is what the standard signs: a digest, a DigestInfo, mu, or (Ed25519) the message.
+/// How to sign. The input is what the standard signs: a digest, a DigestInfo, mu, M', or (Ed25519) the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignScheme {
     /// RSASSA-PKCS1-v1_5 type 1 padding over the input as it stands (RFC 8017, section 9.2 step 3 on): the caller's
@@ -55,6 +55,8 @@ pub enum SignScheme {
     Ed25519,
     /// ML-DSA (FIPS 204, section 6.2), hedged; the input is mu, 64 bytes ([`super::ml_dsa::Mu`] makes it of a message).
     MlDsa,
+    /// SLH-DSA (FIPS 205, section 9.2), hedged; the input is M' ([`super::slh_dsa`] makes it of a message).
+    SlhDsa,
     /// The RSA private operation by itself (RFC 8017, section 5.2.1; CKM_RSA_X_509): the input is a number below the
     /// modulus, at most as long as it, extended with zeros on the left; not 0, 1 or modulus − 1. What it stands for is
     /// the caller's affair.
@@ -78,7 +80,7 @@ pub trait PrivateKey: Send + Sync {
     fn public_spki(&self) -> &[u8];
 
     /// The length of every signature it makes, in bytes (RSA: the modulus; ECDSA: r ‖ s; Ed25519: 64;
-    /// ML-DSA: 2420, 3309 or 4627; X25519 and ML-KEM: 0).
+    /// ML-DSA: 2420, 3309 or 4627; SLH-DSA: 7856 to 49856; X25519 and ML-KEM: 0).
     fn signature_len(&self) -> usize;
 
     /// Signs `input` into the start of `out` (at least `signature_len()` bytes) and returns the length.
@@ -87,13 +89,20 @@ pub trait PrivateKey: Send + Sync {
     /// `operation_not_supported` for a scheme of another family, `invalid_argument` for an input of wrong length.
     fn sign(&self, scheme: SignScheme, input: &[u8], out: &mut [u8]) -> Result<usize>;
 
-    /// Signs mu by ML-DSA without randomness of its own (FIPS 204, section 3.4), into the start of `out` (at least
-    /// `signature_len()` bytes): the same mu gives the same signature. [`SignScheme::MlDsa`] is safer.
+    /// Signs mu by ML-DSA, or M' by SLH-DSA, without randomness of its own (FIPS 204, section 3.4; FIPS 205, section 9.2),
+    /// into the start of `out` (at least `signature_len()` bytes): the same input gives the same signature.
+    /// [`SignScheme::MlDsa`] and [`SignScheme::SlhDsa`] are safer.
     ///
     /// # Errors
-    /// `operation_not_supported` unless ML-DSA.
-    fn sign_deterministic(&self, _mu: &[u8; MU], _out: &mut [u8]) -> Result<usize> {
-        Err(unsupported("only ML-DSA keys sign without randomness"))
+    /// `operation_not_supported` unless ML-DSA or SLH-DSA; `invalid_argument` for an input of wrong length.
+    fn sign_deterministic(&self, _input: &[u8], _out: &mut [u8]) -> Result<usize> {
+        Err(unsupported("only ML-DSA and SLH-DSA keys sign without randomness"))
+    }
+
+    /// Whether the public half is the one that the private half leads to, where computing it anew tells that sooner than a
+    /// signature does; `None` for other keys.
+    fn leads_to_public(&self) -> Option<bool> {
+        None
     }
 
     /// The private key as it is computed from its seed (FIPS 204, algorithm 24; FIPS 203, algorithm 16).

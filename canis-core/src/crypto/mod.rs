@@ -21,6 +21,7 @@ pub mod private_parts;
 pub mod public_parts;
 pub mod rsa_pkcs1;
 pub mod selftest;
+pub mod slh_dsa;
 pub(crate) mod transport;
 pub mod xaes;
 

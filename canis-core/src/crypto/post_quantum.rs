@@ -3,13 +3,14 @@
 //!
 //! The private key of an ML-DSA or ML-KEM pair is a seed of 32 or 64 bytes, from which the expanded key is computed; some
 //! programs keep the expanded key alone. RFC 9881 and RFC 9935, section 6 of each, have both forms, and one with the two side
-//! by side. CANIS keeps the seed where it is known: it is short, and nothing in it can contradict itself.
+//! by side. CANIS keeps the seed where it is known: it is short, and nothing in it can contradict itself. SLH-DSA has the one form
+//! of RFC 9909, section 6, called expanded here because its root is computed.
 
 use super::private_parts::Part;
 use super::public_parts::{self, PublicParts};
 use super::refusal::{bad_private_key, bad_public_key};
 use crate::secret::SecretBytes;
-use canis_proto::{Error, KeyType, Result};
+use canis_proto::{Error, Family, KeyType, Result};
 use der::asn1::OctetStringRef;
 use der::{Decode, Encode, Reader, SliceReader, Tag, TagNumber};
 use pkcs8::PrivateKeyInfoRef;
@@ -85,6 +86,17 @@ const ML_KEM_1024: Sizes = Sizes {
     ciphertext: 1568,
 };
 
+/// FIPS 205, table 2: for each set the last arc of its name (RFC 9909, section 3), n, and the bytes of a signature.
+const fn slh_dsa(arc: &'static str, n: usize, signature: usize) -> Sizes {
+    let oid = ObjectIdentifier::new_unwrap(arc);
+    Sizes { oid, jose: None, public: 2 * n, expanded: 4 * n, signature, ciphertext: 0 }
+}
+const SLH_DSA_SHA2_128S: Sizes = slh_dsa("2.16.840.1.101.3.4.3.20", 16, 7856);
+const SLH_DSA_SHA2_128F: Sizes = slh_dsa("2.16.840.1.101.3.4.3.21", 16, 17088);
+const SLH_DSA_SHA2_192S: Sizes = slh_dsa("2.16.840.1.101.3.4.3.22", 24, 16224);
+const SLH_DSA_SHA2_192F: Sizes = slh_dsa("2.16.840.1.101.3.4.3.23", 24, 35664);
+const SLH_DSA_SHA2_256S: Sizes = slh_dsa("2.16.840.1.101.3.4.3.24", 32, 29792);
+const SLH_DSA_SHA2_256F: Sizes = slh_dsa("2.16.840.1.101.3.4.3.25", 32, 49856);
 /// MLKEM768-X25519 of draft-irtf-cfrg-concrete-hybrid-kems, the algorithm of draft-connolly-cfrg-xwing-kem, from where its
 /// name is. Its private key is a seed that is never expanded where others see it.
 const ML_KEM_768_X25519: Sizes = Sizes {
@@ -105,17 +117,30 @@ pub(crate) const fn sizes(kind: KeyType) -> Option<&'static Sizes> {
         KeyType::MlKem512 => Some(&ML_KEM_512),
         KeyType::MlKem768 => Some(&ML_KEM_768),
         KeyType::MlKem1024 => Some(&ML_KEM_1024),
+        KeyType::SlhDsaSha2128s => Some(&SLH_DSA_SHA2_128S),
+        KeyType::SlhDsaSha2128f => Some(&SLH_DSA_SHA2_128F),
+        KeyType::SlhDsaSha2192s => Some(&SLH_DSA_SHA2_192S),
+        KeyType::SlhDsaSha2192f => Some(&SLH_DSA_SHA2_192F),
+        KeyType::SlhDsaSha2256s => Some(&SLH_DSA_SHA2_256S),
+        KeyType::SlhDsaSha2256f => Some(&SLH_DSA_SHA2_256F),
         KeyType::MlKem768X25519 => Some(&ML_KEM_768_X25519),
         _ => None,
     }
 }
 
-/// CKA_PARAMETER_SET: the number of a type among those of its algorithm (PKCS#11 v3.2, CKP_ML_DSA_…, CKP_ML_KEM_…).
+/// CKA_PARAMETER_SET: the number of a type among those of its algorithm (PKCS#11 v3.2, CKP_ML_DSA_…, CKP_ML_KEM_…,
+/// CKP_SLH_DSA_…).
 pub(crate) const fn parameter_set(kind: KeyType) -> Option<u64> {
     match kind {
         KeyType::MlDsa44 => Some(1),
         KeyType::MlDsa65 => Some(2),
         KeyType::MlDsa87 => Some(3),
+        KeyType::SlhDsaSha2128s => Some(1),
+        KeyType::SlhDsaSha2128f => Some(3),
+        KeyType::SlhDsaSha2192s => Some(5),
+        KeyType::SlhDsaSha2192f => Some(7),
+        KeyType::SlhDsaSha2256s => Some(9),
+        KeyType::SlhDsaSha2256f => Some(11),
         KeyType::MlKem512 => Some(1),
         KeyType::MlKem768 => Some(2),
         KeyType::MlKem1024 => Some(3),
@@ -147,8 +172,8 @@ pub(crate) struct Seeded {
     pub(crate) expanded: Option<Part>,
 }
 
-/// Reads what stands inside the OCTET STRING of PKCS#8: `seed [0]`, `expandedKey`, or a sequence of both; the bare
-/// seed where there is no other form.
+/// Reads what stands inside the OCTET STRING of PKCS#8: `seed [0]`, `expandedKey`, or a sequence of both; the bare seed where
+/// there is no other form; the key itself with SLH-DSA.
 ///
 /// # Errors
 /// `invalid_argument` for anything else, and for keys of other lengths.
@@ -158,6 +183,11 @@ pub(crate) fn decode(kind: KeyType, inner: &[u8]) -> Result<Seeded> {
         return bare.check_lengths(kind).map(|()| bare);
     }
     let malformed = |_: der::Error| bad_private_key("it holds neither a seed nor an expanded key");
+    if kind.family() == Family::SlhDsa {
+        let given = Seeded { seed: None, expanded: Some(part(inner)) };
+        given.check_lengths(kind)?;
+        return Ok(given);
+    }
     let mut reader = SliceReader::new(inner).map_err(malformed)?;
     let seed_tag = Tag::ContextSpecific { constructed: false, number: TagNumber(0) };
     let given = match Tag::peek(&reader).map_err(malformed)? {
@@ -183,7 +213,8 @@ pub(crate) fn decode(kind: KeyType, inner: &[u8]) -> Result<Seeded> {
     Ok(given)
 }
 
-/// The bytes of a public key of `kind`. Of ML-DSA every one of that length is a key (FIPS 204, section 7.2, algorithm 23).
+/// The bytes of a public key of `kind`. Of ML-DSA and SLH-DSA all that have that length are keys (FIPS 204, section 7.2,
+/// algorithm 23).
 pub(super) fn public_bytes(kind: KeyType, spki: &[u8]) -> Result<Vec<u8>> {
     match public_parts::of_kind(kind, spki)? {
         PublicParts::PostQuantum { key, .. } => Ok(key),
@@ -212,6 +243,11 @@ impl Seeded {
     fn check_lengths(&self, kind: KeyType) -> Result<()> {
         let sizes = sizes_of(kind)?;
         let wrong = |part: &Option<Part>, len: usize| part.as_ref().is_some_and(|part| part.len() != len);
+        if self.seed.is_some() && kind.family() == Family::SlhDsa {
+            return Err(bad_private_key(
+                "a key of SLH-DSA has no seed that it is computed from; bring the whole key",
+            ));
+        }
         if wrong(&self.seed, kind.bytes()) {
             return Err(bad_private_key(&format!(
                 "the seed of a key of type {kind} has {} bytes",
@@ -231,6 +267,8 @@ impl Seeded {
         let key = match (&self.seed, &self.expanded) {
             (Some(seed), None) if sizes_of(kind)?.expanded == 0 => part(seed),
             (Some(seed), None) => element(0x80, &[seed]),
+            // RFC 9909, section 6: no structure around it.
+            (None, Some(key)) if kind.family() == Family::SlhDsa => key.clone(),
             (None, Some(expanded)) => element(0x04, &[expanded]),
             (Some(seed), Some(expanded)) => {
                 element(0x30, &[&element(0x04, &[seed]), &element(0x04, &[expanded])])

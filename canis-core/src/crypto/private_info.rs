@@ -31,7 +31,7 @@ pub(super) fn parse(kind: KeyType, pkcs8: &[u8]) -> Result<PrivateInfo<'_>> {
         Family::Ec => info.algorithm.oid == EC && info.algorithm.parameters_oid().ok() == curve_oid(kind),
         Family::Edwards => info.algorithm.oid == ED25519 && info.algorithm.parameters.is_none(),
         Family::Montgomery => info.algorithm.oid == X25519 && info.algorithm.parameters.is_none(),
-        Family::MlDsa | Family::MlKem | Family::Hybrid => {
+        Family::MlDsa | Family::MlKem | Family::SlhDsa | Family::Hybrid => {
             post_quantum::kind_of(info.algorithm.oid) == Some(kind) && info.algorithm.parameters.is_none()
         }
         Family::Aes | Family::Generic | Family::Des | Family::TripleDes => false,

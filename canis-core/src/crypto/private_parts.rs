@@ -38,13 +38,13 @@ pub enum PrivateParts {
         /// The bytes.
         seed: Part,
     },
-    /// A post-quantum key (FIPS 203, FIPS 204).
+    /// A post-quantum key (FIPS 203, FIPS 204, FIPS 205).
     PostQuantum {
         /// Its type.
         kind: KeyType,
-        /// From which the key is computed; kept where it is known.
+        /// From which the key is computed; kept where it is known. SLH-DSA has none.
         seed: Option<Part>,
-        /// The key computed.
+        /// The key computed; of SLH-DSA SK.seed, SK.prf, PK.seed and PK.root.
         expanded: Option<Part>,
     },
     /// A secret key.
@@ -190,7 +190,7 @@ impl PrivateParts {
                 let seed = part(&*private_info::seed(kind, material)?.seed);
                 Ok(PrivateParts::Seed { kind, seed })
             }
-            Family::MlDsa | Family::MlKem | Family::Hybrid => {
+            Family::MlDsa | Family::MlKem | Family::SlhDsa | Family::Hybrid => {
                 let Seeded { seed, expanded } =
                     post_quantum::decode(kind, private_info::parse(kind, material)?.key)?;
                 Ok(PrivateParts::PostQuantum { kind, seed, expanded })

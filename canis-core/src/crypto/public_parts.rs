@@ -43,7 +43,7 @@ pub enum PublicParts {
         /// The 32 bytes.
         point: [u8; 32],
     },
-    /// A post-quantum public key (FIPS 203, FIPS 204).
+    /// A post-quantum public key (FIPS 203, FIPS 204, FIPS 205).
     PostQuantum {
         /// Its type.
         kind: KeyType,
@@ -87,7 +87,7 @@ impl PublicParts {
     }
 
     /// The canonical SubjectPublicKeyInfo DER: rsaEncryption with NULL parameters (RFC 3279), a named curve with an
-    /// uncompressed point (RFC 5480), or the algorithm's own identifier without parameters (RFC 8410, 9881, 9935).
+    /// uncompressed point (RFC 5480), or the algorithm's own identifier without parameters (RFC 8410, 9881, 9909, 9935).
     ///
     /// # Errors
     /// `invalid_argument` if the parts could not have come from a public key.

@@ -148,14 +148,14 @@ pub fn decode(format: KeyFormat, kind: KeyType, bytes: &[u8]) -> Result<Given> {
     }
 }
 
-/// A key as it is: the bytes of a secret key, or the seed of Ed25519, X25519 (RFC 8032, RFC 7748) and post-quantum keys.
+/// A key as it is: the bytes of a secret key, or the seed of Ed25519, X25519 (RFC 8032, RFC 7748) and post-quantum keys;
+/// of SLH-DSA the whole private key (FIPS 205, section 9.1, figure 15).
 fn raw(kind: KeyType, bytes: &[u8]) -> Result<Given> {
     let lengths = match kind.family() {
         Family::Generic => 1..=MAX_SECRET,
         Family::Aes | Family::Des | Family::TripleDes => kind.bytes()..=kind.bytes(),
-        Family::Edwards | Family::Montgomery | Family::MlDsa | Family::MlKem | Family::Hybrid => {
-            kind.bytes()..=kind.bytes()
-        }
+        Family::Edwards | Family::Montgomery => kind.bytes()..=kind.bytes(),
+        Family::MlDsa | Family::MlKem | Family::SlhDsa | Family::Hybrid => kind.bytes()..=kind.bytes(),
         Family::Rsa | Family::Ec => {
             return Err(Error::invalid(format!("a key of type {kind} has no raw form; bring it as PKCS#8")));
         }
@@ -168,7 +168,9 @@ fn raw(kind: KeyType, bytes: &[u8]) -> Result<Given> {
         )));
     }
     let seed = || bytes.to_vec().into();
-    Ok(Given::alone(if post_quantum::sizes(kind).is_some() {
+    Ok(Given::alone(if kind.family() == Family::SlhDsa {
+        PrivateParts::PostQuantum { kind, seed: None, expanded: Some(seed()) }
+    } else if post_quantum::sizes(kind).is_some() {
         PrivateParts::PostQuantum { kind, seed: Some(seed()), expanded: None }
     } else if kind.is_asymmetric() {
         PrivateParts::Seed { kind, seed: seed() }

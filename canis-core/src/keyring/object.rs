@@ -214,7 +214,7 @@ pub(crate) const fn family_number(family: Option<Family>) -> u8 {
         Some(Family::TripleDes) => 8,
         Some(Family::MlDsa) => 9,
         Some(Family::MlKem) => 10,
-        // 11 is kept for SLH-DSA.
+        Some(Family::SlhDsa) => 11,
         Some(Family::Hybrid) => 12,
     }
 }

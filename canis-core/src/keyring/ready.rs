@@ -146,6 +146,7 @@ impl ReadyKey {
             | Family::Montgomery
             | Family::MlDsa
             | Family::MlKem
+            | Family::SlhDsa
             | Family::Hybrid => {
                 let private = provider.keys.private(kind, bytes)?;
                 let public = provider.keys.public(kind, private.public_spki())?;

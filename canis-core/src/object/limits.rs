@@ -172,6 +172,7 @@ const fn key_type(kind: KeyType) -> u64 {
         (Family::Montgomery, _) => 0x41,
         (Family::MlDsa, _) => 0x4a,
         (Family::MlKem, _) => 0x49,
+        (Family::SlhDsa, _) => 0x4b,
         // The standard has no type for it; no object of it is shown to a host.
         (Family::Hybrid, _) => 0x8000_0000,
     }

@@ -21,6 +21,10 @@ const EDDSA: u64 = 0x1057;
 const ML_DSA: u64 = 0x001d;
 /// CKM_HASH_ML_DSA.
 const HASH_ML_DSA: u64 = 0x001f;
+/// CKM_SLH_DSA (PKCS#11 3.2).
+const SLH_DSA: u64 = 0x002e;
+/// CKM_HASH_SLH_DSA.
+const HASH_SLH_DSA: u64 = 0x0034;
 /// CKM_ML_KEM.
 const ML_KEM: u64 = 0x0017;
 /// CKM_AES_GCM.
@@ -85,6 +89,11 @@ pub(crate) const fn of_signature(scheme: SignatureScheme, prehashed: bool) -> &'
         (S::HashMlDsaSha256, false) => &[0x0024, HASH_ML_DSA],
         (S::HashMlDsaSha384, false) => &[0x0025, HASH_ML_DSA],
         (S::HashMlDsaSha512, false) => &[0x0026, HASH_ML_DSA],
+        (S::SlhDsa, _) => &[SLH_DSA],
+        (S::HashSlhDsaSha256 | S::HashSlhDsaSha384 | S::HashSlhDsaSha512, true) => &[HASH_SLH_DSA],
+        (S::HashSlhDsaSha256, false) => &[0x0037, HASH_SLH_DSA],
+        (S::HashSlhDsaSha384, false) => &[0x0038, HASH_SLH_DSA],
+        (S::HashSlhDsaSha512, false) => &[0x0039, HASH_SLH_DSA],
     }
 }
 

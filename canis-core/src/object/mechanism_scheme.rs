@@ -1,7 +1,7 @@
 //! Which scheme a mechanism stands for. A request that names its key names both, and CKA_ALLOWED_MECHANISMS speaks of
 //! mechanisms: one that is allowed must not be the pretext for a scheme that is not.
 
-use super::{CipherScheme, MacWith, MlDsaUse, SignWith};
+use super::{CipherScheme, MacWith, PostQuantumUse, SignWith};
 use crate::crypto::{BlockMode, Hash, SignScheme, digest_info};
 use canis_proto::{Error, ErrorCode, Family, Result};
 
@@ -12,6 +12,7 @@ struct OfHash {
     pss: u64,
     ecdsa: u64,
     ml_dsa: u64,
+    slh_dsa: u64,
     /// The whole tag, and a part of it.
     hmac: [u64; 2],
 }
@@ -20,18 +21,67 @@ struct OfHash {
 const NONE: u64 = u64::MAX;
 
 const OF_HASHES: [OfHash; 10] = [
-    OfHash { hash: Hash::Md5, pkcs1: 0x05, pss: NONE, ecdsa: NONE, ml_dsa: NONE, hmac: [0x211, 0x212] },
-    OfHash { hash: Hash::Sha1, pkcs1: 0x06, pss: 0x0e, ecdsa: 0x1042, ml_dsa: NONE, hmac: [0x221, 0x222] },
-    OfHash { hash: Hash::Sha224, pkcs1: 0x46, pss: 0x47, ecdsa: 0x1043, ml_dsa: 0x23, hmac: [0x256, 0x257] },
-    OfHash { hash: Hash::Sha256, pkcs1: 0x40, pss: 0x43, ecdsa: 0x1044, ml_dsa: 0x24, hmac: [0x251, 0x252] },
-    OfHash { hash: Hash::Sha384, pkcs1: 0x41, pss: 0x44, ecdsa: 0x1045, ml_dsa: 0x25, hmac: [0x261, 0x262] },
-    OfHash { hash: Hash::Sha512, pkcs1: 0x42, pss: 0x45, ecdsa: 0x1046, ml_dsa: 0x26, hmac: [0x271, 0x272] },
+    OfHash {
+        hash: Hash::Md5,
+        pkcs1: 0x05,
+        pss: NONE,
+        ecdsa: NONE,
+        ml_dsa: NONE,
+        slh_dsa: NONE,
+        hmac: [0x211, 0x212],
+    },
+    OfHash {
+        hash: Hash::Sha1,
+        pkcs1: 0x06,
+        pss: 0x0e,
+        ecdsa: 0x1042,
+        ml_dsa: NONE,
+        slh_dsa: NONE,
+        hmac: [0x221, 0x222],
+    },
+    OfHash {
+        hash: Hash::Sha224,
+        pkcs1: 0x46,
+        pss: 0x47,
+        ecdsa: 0x1043,
+        ml_dsa: 0x23,
+        slh_dsa: 0x36,
+        hmac: [0x256, 0x257],
+    },
+    OfHash {
+        hash: Hash::Sha256,
+        pkcs1: 0x40,
+        pss: 0x43,
+        ecdsa: 0x1044,
+        ml_dsa: 0x24,
+        slh_dsa: 0x37,
+        hmac: [0x251, 0x252],
+    },
+    OfHash {
+        hash: Hash::Sha384,
+        pkcs1: 0x41,
+        pss: 0x44,
+        ecdsa: 0x1045,
+        ml_dsa: 0x25,
+        slh_dsa: 0x38,
+        hmac: [0x261, 0x262],
+    },
+    OfHash {
+        hash: Hash::Sha512,
+        pkcs1: 0x42,
+        pss: 0x45,
+        ecdsa: 0x1046,
+        ml_dsa: 0x26,
+        slh_dsa: 0x39,
+        hmac: [0x271, 0x272],
+    },
     OfHash {
         hash: Hash::Sha3_224,
         pkcs1: 0x66,
         pss: 0x67,
         ecdsa: 0x1047,
         ml_dsa: 0x27,
+        slh_dsa: 0x3a,
         hmac: [0x2b6, 0x2b7],
     },
     OfHash {
@@ -40,6 +90,7 @@ const OF_HASHES: [OfHash; 10] = [
         pss: 0x63,
         ecdsa: 0x1048,
         ml_dsa: 0x28,
+        slh_dsa: 0x3b,
         hmac: [0x2b1, 0x2b2],
     },
     OfHash {
@@ -48,6 +99,7 @@ const OF_HASHES: [OfHash; 10] = [
         pss: 0x64,
         ecdsa: 0x1049,
         ml_dsa: 0x29,
+        slh_dsa: 0x3c,
         hmac: [0x2c1, 0x2c2],
     },
     OfHash {
@@ -56,6 +108,7 @@ const OF_HASHES: [OfHash; 10] = [
         pss: 0x65,
         ecdsa: 0x104a,
         ml_dsa: 0x2a,
+        slh_dsa: 0x3d,
         hmac: [0x2d1, 0x2d2],
     },
 ];
@@ -78,11 +131,15 @@ impl SignWith<'_> {
                 hashed(|of| of.ecdsa).map_or(mechanism == 0x1041, |of| of.hash.len() == input.len())
             }
             SignWith::Pair(SignScheme::Ed25519) => mechanism == 0x1057,
-            // The mechanisms of PKCS#11 sign messages and digests; mu is made of one, and does not tell of which.
-            SignWith::Pair(SignScheme::MlDsa) => false,
-            SignWith::MlDsa(MlDsaUse { hash: None, .. }) => mechanism == 0x1d,
-            SignWith::MlDsa(MlDsaUse { hash: Some(hash), .. }) => {
+            // The mechanisms of PKCS#11 sign messages and digests; mu and M' are made of one, and do not tell of which.
+            SignWith::Pair(SignScheme::MlDsa | SignScheme::SlhDsa) => false,
+            SignWith::MlDsa(PostQuantumUse { hash: None, .. }) => mechanism == 0x1d,
+            SignWith::MlDsa(PostQuantumUse { hash: Some(hash), .. }) => {
                 hashed(|of| of.ml_dsa).map_or(mechanism == 0x1f, |of| of.hash == *hash)
+            }
+            SignWith::SlhDsa(PostQuantumUse { hash: None, .. }) => mechanism == 0x2e,
+            SignWith::SlhDsa(PostQuantumUse { hash: Some(hash), .. }) => {
+                hashed(|of| of.slh_dsa).map_or(mechanism == 0x34, |of| of.hash == *hash)
             }
             SignWith::Mac(mac) => match mac.with {
                 MacWith::Hmac(hash) => {
@@ -134,21 +191,22 @@ mod tests {
 
     /// A mechanism that is allowed is no pretext for another one: pure signatures, digests and mu are told apart.
     #[test]
-    fn ml_dsa_mechanisms_sign_what_they_are_named_for() {
-        let (pure, host, sha512) = (0x1d, 0x1f, 0x26);
-        let by = |hash| SignWith::MlDsa(MlDsaUse { hash, context: b"", deterministic: false });
-        for (scheme, is) in [
-            (by(None), [true, false, false]),
-            (by(Some(Hash::Sha512)), [false, true, true]),
-            (by(Some(Hash::Sha256)), [false, true, false]),
-            (SignWith::Pair(SignScheme::MlDsa), [false; 3]),
-            (SignWith::Pair(SignScheme::Ed25519), [false; 3]),
-        ] {
-            assert_eq!(
-                [pure, host, sha512].map(|mechanism| scheme.is_of(mechanism, &[7; 64])),
-                is,
-                "{scheme:?}"
-            );
+    fn post_quantum_mechanisms_sign_what_they_are_named_for() {
+        let how = |hash| PostQuantumUse { hash, context: b"", deterministic: false };
+        let [ml_dsa, slh_dsa] = [[0x1d, 0x1f, 0x26], [0x2e, 0x34, 0x39]];
+        for (one, scheme) in [(0, SignScheme::MlDsa), (1, SignScheme::SlhDsa)] {
+            let by = |hash| [SignWith::MlDsa(how(hash)), SignWith::SlhDsa(how(hash))][one];
+            for (scheme, is) in [
+                (by(None), [true, false, false]),
+                (by(Some(Hash::Sha512)), [false, true, true]),
+                (by(Some(Hash::Sha256)), [false, true, false]),
+                (SignWith::Pair(scheme), [false; 3]),
+                (SignWith::Pair(SignScheme::Ed25519), [false; 3]),
+            ] {
+                let allowed = |of: [u64; 3]| of.map(|mechanism| scheme.is_of(mechanism, &[7; 64]));
+                let expected = if one == 0 { [is, [false; 3]] } else { [[false; 3], is] };
+                assert_eq!([allowed(ml_dsa), allowed(slh_dsa)], expected, "{scheme:?}");
+            }
         }
     }
 }

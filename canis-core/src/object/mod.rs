@@ -55,7 +55,7 @@ pub use request::{
     ConfirmUse, CreateObject, DestroyObject, FindObjects, GenerateObjects, OpenKey, ReadObject, UpdateObject,
     UseToDecrypt, UseToEncrypt, UseToRecover, UseToSign, UseToVerify,
 };
-pub use scheme::{CipherScheme, MacScheme, MacWith, MlDsaUse, SignWith};
+pub use scheme::{CipherScheme, MacScheme, MacWith, PostQuantumUse, SignWith};
 pub use stream::{
     CheckMac, CipherPart, CipherRun, CipherUse, Decrypting, Encrypting, FeedMac, FinishCipher, FinishMac,
     MacRun, MacUse, Signing, StartCipher, StartMac, Verifying,
@@ -274,7 +274,7 @@ impl KeyFacts {
             Family::Aes | Family::Des | Family::TripleDes | Family::Generic | Family::Montgomery => 0,
             Family::Rsa => self.kind.bytes(),
             Family::Ec | Family::Edwards => 2 * self.kind.bytes(),
-            Family::MlDsa | Family::MlKem | Family::Hybrid => {
+            Family::MlDsa | Family::MlKem | Family::SlhDsa | Family::Hybrid => {
                 post_quantum::sizes(self.kind).map_or(0, |sizes| sizes.signature)
             }
         }

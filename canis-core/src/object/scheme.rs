@@ -1,7 +1,7 @@
 //! What an object's key is used with: the caller's mechanisms, in the core's terms.
 
 use crate::crypto::ml_dsa::{MU, Mu};
-use crate::crypto::{BlockMode, GCM_TAG, Hash, Oaep, PublicKey, SignScheme};
+use crate::crypto::{BlockMode, GCM_TAG, Hash, Oaep, PublicKey, SignScheme, slh_dsa};
 use canis_proto::{Error, ErrorCode, Family, Result};
 
 /// How to make or check a signature or MAC.
@@ -12,17 +12,19 @@ pub enum SignWith<'a> {
     /// By a secret key.
     Mac(MacScheme),
     /// By ML-DSA, of the message or its digest; mu is made here, so that it is known what is signed.
-    MlDsa(MlDsaUse<'a>),
+    MlDsa(PostQuantumUse<'a>),
+    /// By SLH-DSA, of the message or its digest; M' is made here.
+    SlhDsa(PostQuantumUse<'a>),
 }
 
-/// How ML-DSA is used (FIPS 204, sections 5.2 and 5.4).
+/// How ML-DSA (FIPS 204, sections 5.2 and 5.4) and SLH-DSA (FIPS 205, section 10.2) are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MlDsaUse<'a> {
+pub struct PostQuantumUse<'a> {
     /// The hash that made the input of the message, SHA-224 or stronger; `None` if the input is the message.
     pub hash: Option<Hash>,
     /// The context string, at most [`crate::crypto::ml_dsa::MAX_CONTEXT`] bytes.
     pub context: &'a [u8],
-    /// Whether the same message is to give the same signature (section 3.4), for who must have it so.
+    /// Whether the same message is to give the same signature, for who must have it so.
     pub deterministic: bool,
 }
 
@@ -30,14 +32,14 @@ impl<'a> SignWith<'a> {
     /// What the message is bound to; nothing in schemes that bind nothing.
     pub(crate) fn context(&self) -> &'a [u8] {
         match self {
-            SignWith::MlDsa(how) => how.context,
+            SignWith::MlDsa(how) | SignWith::SlhDsa(how) => how.context,
             SignWith::Pair(_) | SignWith::Mac(_) => &[],
         }
     }
 }
 
-impl MlDsaUse<'_> {
-    /// What is signed for `input` by the key with this public half.
+impl PostQuantumUse<'_> {
+    /// What is signed for `input` by the ML-DSA key with this public half.
     ///
     /// # Errors
     /// `operation_not_supported` for a key that is none of ML-DSA; `invalid_argument` for a hash that is too weak, a digest of
@@ -52,11 +54,30 @@ impl MlDsaUse<'_> {
                 mu.update(input);
                 Ok(mu.finish())
             }
-            Some(Hash::Sha1 | Hash::Md5) => {
-                Err(Error::invalid("ML-DSA signs no digest by SHA-1 or MD5; take SHA-224 or a stronger hash"))
-            }
-            Some(hash) => Mu::prehashed(key_hash, self.context, hash, input),
+            Some(hash) => Mu::prehashed(key_hash, self.context, strong(hash)?, input),
         }
+    }
+
+    /// What is signed for `input` by SLH-DSA, whichever the key.
+    ///
+    /// # Errors
+    /// `invalid_argument` as above.
+    pub(crate) fn message(&self, input: &[u8]) -> Result<Vec<u8>> {
+        match self.hash {
+            None => slh_dsa::pure(self.context, input),
+            Some(hash) => slh_dsa::prehashed(self.context, strong(hash)?, input),
+        }
+    }
+}
+
+/// A hash that post-quantum signatures are made over.
+fn strong(hash: Hash) -> Result<Hash> {
+    match hash {
+        Hash::Sha1 | Hash::Md5 => {
+            let why = "no post-quantum key signs a digest by SHA-1 or MD5; take SHA-224 or a stronger hash";
+            Err(Error::invalid(why))
+        }
+        hash => Ok(hash),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `decrypt`: with the version that stands in the ciphertext.
 
 use super::encrypt::{aad, oaep};
-use crate::at_once::may_take_long;
+use crate::at_once::may_decrypt;
 use crate::caller::Caller;
 use crate::core::{Facts, Resource, Run};
 use crate::crypto::xaes;
@@ -67,7 +67,7 @@ impl Keyring {
                 return Err(Error::internal("a named key that decrypts without what decrypts"));
             }
             ReadyMaterial::Pair { private, .. } => {
-                may_take_long(key.kind)?;
+                may_decrypt(key.kind)?;
                 self.refuse_wrapper(tenant, key, private.public_spki())?;
                 let mut plaintext = vec![0; key.kind.bits() / 8];
                 let len = private.decrypt_oaep(oaep(context), &sealed.bytes, &mut plaintext)?;

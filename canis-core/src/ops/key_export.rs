@@ -135,6 +135,11 @@ fn written(
             KeyFormat::Raw,
             PrivateParts::Seed { seed, .. } | PrivateParts::PostQuantum { seed: Some(seed), .. },
         ) => Ok(SecretBytes::copied_from(seed)),
+        (KeyFormat::Raw, PrivateParts::PostQuantum { expanded: Some(whole), .. })
+            if key.kind.family() == Family::SlhDsa =>
+        {
+            Ok(SecretBytes::copied_from(whole))
+        }
         (KeyFormat::Pkcs8, _) if key.kind.is_asymmetric() => Ok(SecretBytes::copied_from(kept.expose())),
         (KeyFormat::Jwk, _) => {
             let public = if key.kind.is_asymmetric() {

@@ -85,7 +85,7 @@ impl Run for SignNamed<'_> {
         agree(scheme.is_of(self.key.mechanism, input))?;
         let key = &*keyring.named(caller, &self.key, &[Usage::SIGN, Usage::RECOVER])?;
         let room = match scheme {
-            SignWith::Pair(_) | SignWith::MlDsa(_) => key.facts.signature_len(),
+            SignWith::Pair(_) | SignWith::MlDsa(_) | SignWith::SlhDsa(_) => key.facts.signature_len(),
             SignWith::Mac(_) => MAX_DIGEST,
         };
         filled(room, |out| UseToSign { key, scheme, input, out }.run(keyring, caller))

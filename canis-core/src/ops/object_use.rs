@@ -1,5 +1,6 @@
 //! The uses of an opened key with the caller's mechanism, in one piece.
 
+use crate::at_once::may_compute;
 use crate::caller::Caller;
 use crate::core::{Facts, Resource, Run};
 use crate::crypto::{
@@ -98,6 +99,8 @@ impl Run for UseToSign<'_> {
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<usize> {
         // What a signature gives back, and how it is made, is the same.
         let usage = if self.key.usage == Usage::RECOVER { Usage::RECOVER } else { Usage::SIGN };
+        // Before a PIN that was given for this use is spent.
+        may_compute(self.key.facts.kind)?;
         let key = keyring.still(caller, self.key, usage)?;
         let len = match self.scheme {
             SignWith::Pair(scheme) => {
@@ -119,6 +122,13 @@ impl Run for UseToSign<'_> {
                 match how.deterministic {
                     true => private.sign_deterministic(&mu, self.out)?,
                     false => private.sign(SignScheme::MlDsa, &mu, self.out)?,
+                }
+            }
+            SignWith::SlhDsa(how) => {
+                let (message, private) = (how.message(self.input)?, key.private()?);
+                match (key.facts.kind.family(), how.deterministic) {
+                    (Family::SlhDsa, true) => private.sign_deterministic(&message, self.out)?,
+                    _ => private.sign(SignScheme::SlhDsa, &message, self.out)?,
                 }
             }
         };
@@ -148,6 +158,9 @@ impl Run for UseToVerify<'_> {
             SignWith::MlDsa(how) => {
                 let public = key.public()?;
                 public.verify(SignScheme::MlDsa, &how.mu(public, self.input)?, self.signature)?
+            }
+            SignWith::SlhDsa(how) => {
+                key.public()?.verify(SignScheme::SlhDsa, &how.message(self.input)?, self.signature)?
             }
         };
         keyring.count(&key);

@@ -1,11 +1,11 @@
 //! `sign` with the current version, `verify` with the one in the signature.
 
 use super::decrypt::made_by;
-use crate::at_once::may_take_long;
+use crate::at_once::{may_sign, may_verify};
 use crate::caller::Caller;
 use crate::core::{Facts, Resource, Run};
 use crate::crypto::ml_dsa::{MU, Mu};
-use crate::crypto::{Hash, MAX_DIGEST, Provider, PublicKey, SignScheme, digest_info, ecdsa_der};
+use crate::crypto::{Hash, MAX_DIGEST, Provider, PublicKey, SignScheme, digest_info, ecdsa_der, slh_dsa};
 use crate::keyring::Keyring;
 use crate::keyring::key::Key;
 use crate::keyring::ready::ReadyMaterial;
@@ -40,7 +40,7 @@ impl Run for Sign<'_> {
         let ReadyMaterial::Pair { private, public } = &ready.material else {
             return Err(Error::internal("a signing key without a pair"));
         };
-        may_take_long(key.kind)?;
+        may_sign(key.kind)?;
         let said = Said { scheme, message: &self.message, prehashed: self.prehashed, context: &self.context };
         let (how, input) = said.prepare(keyring.provider, &**public)?;
         let mut signature = vec![0; private.signature_len()];
@@ -83,6 +83,7 @@ impl Run for Verify<'_> {
             },
             _ => sealed.bytes,
         };
+        may_verify(key.kind)?;
         let said = Said { scheme, message: &self.message, prehashed: self.prehashed, context: &self.context };
         let (how, input) = said.prepare(keyring.provider, public)?;
         let valid = public.verify(how, &input, &signature)?;
@@ -107,10 +108,13 @@ pub(super) fn scheme_for(key: &Key, asked: Option<SignatureScheme>) -> Result<Si
 pub(super) fn hash_of(scheme: SignatureScheme) -> Option<Hash> {
     use SignatureScheme as S;
     match scheme {
-        S::RsaPssSha256 | S::RsaPkcs1Sha256 | S::EcdsaSha256 | S::HashMlDsaSha256 => Some(Hash::Sha256),
-        S::RsaPssSha384 | S::RsaPkcs1Sha384 | S::EcdsaSha384 | S::HashMlDsaSha384 => Some(Hash::Sha384),
-        S::RsaPssSha512 | S::RsaPkcs1Sha512 | S::EcdsaSha512 | S::HashMlDsaSha512 => Some(Hash::Sha512),
-        S::Ed25519 | S::MlDsa => None,
+        S::RsaPssSha256 | S::RsaPkcs1Sha256 | S::EcdsaSha256 => Some(Hash::Sha256),
+        S::RsaPssSha384 | S::RsaPkcs1Sha384 | S::EcdsaSha384 => Some(Hash::Sha384),
+        S::RsaPssSha512 | S::RsaPkcs1Sha512 | S::EcdsaSha512 => Some(Hash::Sha512),
+        S::HashMlDsaSha256 | S::HashSlhDsaSha256 => Some(Hash::Sha256),
+        S::HashMlDsaSha384 | S::HashSlhDsaSha384 => Some(Hash::Sha384),
+        S::HashMlDsaSha512 | S::HashSlhDsaSha512 => Some(Hash::Sha512),
+        S::Ed25519 | S::MlDsa | S::SlhDsa => None,
     }
 }
 
@@ -123,12 +127,13 @@ struct Said<'a> {
 }
 
 impl<'a> Said<'a> {
-    /// What the seam signs: a digest, a DigestInfo, mu, or the message itself. A message that was hashed elsewhere is
+    /// What the seam signs: a digest, a DigestInfo, mu, M', or the message itself. A message that was hashed elsewhere is
     /// the digest, or mu.
     fn prepare(&self, provider: &Provider, public: &dyn PublicKey) -> Result<(SignScheme, Cow<'a, [u8]>)> {
         use SignatureScheme as S;
         let key_hash = public.ml_dsa_hash();
-        if key_hash.is_none() && !self.context.is_empty() {
+        let bound = matches!(self.scheme.family(), Family::MlDsa | Family::SlhDsa);
+        if !bound && !self.context.is_empty() {
             let why = format!("{} has no context; only post-quantum signatures have one", self.scheme);
             return Err(Error::new(ErrorCode::OperationNotSupported, why));
         }
@@ -151,6 +156,9 @@ impl<'a> Said<'a> {
                 let mu = Mu::prehashed(key_hash.ok_or_else(no_key_hash)?, self.context, hash, digest)?;
                 (SignScheme::MlDsa, Cow::Owned(mu.to_vec()))
             }
+            S::SlhDsa | S::HashSlhDsaSha256 | S::HashSlhDsaSha384 | S::HashSlhDsaSha512 => {
+                (SignScheme::SlhDsa, Cow::Owned(slh_dsa::prehashed(self.context, hash, digest)?))
+            }
         })
     }
 
@@ -168,6 +176,14 @@ impl<'a> Said<'a> {
             }
             (SignatureScheme::MlDsa, true) => {
                 Err(Error::invalid("the context is in mu already; leave it out where the message is mu"))
+            }
+            (SignatureScheme::SlhDsa, false) => {
+                Ok((SignScheme::SlhDsa, Cow::Owned(slh_dsa::pure(self.context, self.message)?)))
+            }
+            (SignatureScheme::SlhDsa, true) => {
+                let why =
+                    "`slh-dsa` signs messages, not digests; name the scheme of the digest, hash-slh-dsa-…";
+                Err(Error::new(ErrorCode::OperationNotSupported, why))
             }
             // A signature over a digest would be another scheme, Ed25519ph.
             (_, true) => {

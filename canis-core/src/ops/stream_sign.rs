@@ -15,7 +15,7 @@ use canis_proto::answer::{Signed, Verified};
 use canis_proto::message::{Sign, Verify};
 use canis_proto::stream::{SignStream, VerifyStream};
 use canis_proto::text::Sealed;
-use canis_proto::{Error, ErrorCode, Result, SignatureForm, SignatureScheme, Usage};
+use canis_proto::{Error, ErrorCode, Family, Result, SignatureForm, SignatureScheme, Usage};
 use std::borrow::Cow;
 use std::mem;
 
@@ -80,7 +80,7 @@ impl<'a> Run for Begin<'a, VerifyStream<'a>> {
 struct Hashed {
     scheme: SignatureScheme,
     hasher: Hashing,
-    /// The context of HashML-DSA; that of pure ML-DSA is in mu.
+    /// The context of HashML-DSA and HashSLH-DSA; that of pure ML-DSA is in mu.
     context: Vec<u8>,
 }
 
@@ -104,7 +104,14 @@ impl Hashed {
         }
         let ready = keyring.ready(tenant, key, version)?;
         let Some(key_hash) = ready.public()?.ml_dsa_hash() else {
-            let why = format!("{scheme} signs whole messages, not streams; send it in one request");
+            let why = match scheme {
+                SignatureScheme::SlhDsa => {
+                    "`slh-dsa` reads a message twice, so that it signs no streams; send it in one \
+                     request, or name hash-slh-dsa-sha512"
+                        .to_owned()
+                }
+                _ => format!("{scheme} signs whole messages, not streams; send it in one request"),
+            };
             return Err(Error::new(ErrorCode::OperationNotSupported, why));
         };
         let hasher = Hashing::Mu(Box::new(Mu::pure(key_hash, &context)?));
@@ -149,6 +156,10 @@ impl Stream<Signed> for Signing {
         let request =
             Sign { scheme, prehashed: true, form, version, context, ..Sign::new(&name, hashed.digest()) };
         core.call(caller, request)
+    }
+
+    fn ends_slowly(&self) -> bool {
+        self.hashed.scheme.family() == Family::SlhDsa
     }
 }
 

@@ -36,7 +36,7 @@ pub fn context_of(capability: Capability, key: OfKey, context: Option<&[u8]>) ->
     let bound = match capability {
         Capability::Encrypt | Capability::Decrypt => true,
         Capability::Sign | Capability::Verify => match key {
-            OfKey::Type(kind) if kind.family() == Family::MlDsa => true,
+            OfKey::Type(kind) if matches!(kind.family(), Family::MlDsa | Family::SlhDsa) => true,
             OfKey::Absent => true,
             OfKey::Type(_) | OfKey::None => return None,
         },

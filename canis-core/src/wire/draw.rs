@@ -77,6 +77,7 @@ impl<'a> Draw<'a> {
             F::TripleDes,
             F::MlDsa,
             F::MlKem,
+            F::SlhDsa,
             F::Hybrid,
         ])
     }
@@ -162,15 +163,16 @@ impl<'a> Draw<'a> {
 
     pub(super) fn sign_with(&mut self) -> SignWith<'a> {
         let (len, with) = (self.length(), [MacWith::Hmac(self.hash()), MacWith::Cmac(self.family())]);
-        match self.byte() % 3 {
+        match self.byte() % 4 {
             0 => SignWith::Pair(self.sign_scheme()),
             1 => SignWith::Mac(MacScheme { with: self.one(&with), len }),
-            _ => SignWith::MlDsa(MlDsaUse {
-                hash: self.maybe(Draw::hash),
-                context: self.bytes(),
-                deterministic: self.flag(),
-            }),
+            2 => SignWith::MlDsa(self.post_quantum()),
+            _ => SignWith::SlhDsa(self.post_quantum()),
         }
+    }
+
+    fn post_quantum(&mut self) -> PostQuantumUse<'a> {
+        PostQuantumUse { hash: self.maybe(Draw::hash), context: self.bytes(), deterministic: self.flag() }
     }
 
     pub(super) fn mode(&mut self) -> BlockMode {

@@ -4,8 +4,8 @@ use super::form::{Form, Place, choice, record, words};
 use crate::crypto::derive::{Field, Width};
 use crate::crypto::{BLOCK, BlockMode, Hash, Iv, Oaep, SignScheme};
 use crate::object::{
-    CipherScheme, Derivation, Derived, GcmIv, Inside, MacScheme, MacWith, MlDsaUse, Prf, Salt, SignWith,
-    Wrapping,
+    CipherScheme, Derivation, Derived, GcmIv, Inside, MacScheme, MacWith, PostQuantumUse, Prf, Salt,
+    SignWith, Wrapping,
 };
 use canis_proto::schema::FieldKind;
 use canis_proto::value::Value;
@@ -35,6 +35,7 @@ words! {
         "des3" => Family::TripleDes,
         "ml-dsa" => Family::MlDsa,
         "ml-kem" => Family::MlKem,
+        "slh-dsa" => Family::SlhDsa,
         "hybrid" => Family::Hybrid,
     }
 }
@@ -47,11 +48,13 @@ choice! {
         "ed25519" => Ed25519;
         "rsa-raw" => RsaRaw;
         "ml-dsa" => MlDsa;
+        "slh-dsa" => SlhDsa;
     }
     SignWith<'a> {
         "pair" => Pair(scheme);
         "mac" => Mac(scheme);
         "ml-dsa" => MlDsa(how);
+        "slh-dsa" => SlhDsa(how);
     }
     MacWith {
         "hmac" => Hmac(hash);
@@ -121,7 +124,7 @@ choice! {
 
 record! {
     MacScheme { with, len }
-    MlDsaUse<'a> { hash, context, deterministic }
+    PostQuantumUse<'a> { hash, context, deterministic }
     Oaep<'a> { hash, mgf, label }
     Width { bits, little_endian }
 }

@@ -5,7 +5,8 @@ use crate::rv::{Result, fail};
 use crate::version_3_2::*;
 use canis_core::crypto::ml_dsa::MAX_CONTEXT;
 use canis_core::crypto::{Hash, SignScheme};
-use canis_core::object::{MacScheme, MacWith, MlDsaUse, SignWith};
+use canis_core::object::{MacScheme, MacWith, PostQuantumUse, SignWith};
+use canis_proto::Family;
 use pkcs11_sys::*;
 
 /// A kind of signature.
@@ -16,10 +17,10 @@ pub(crate) enum Signature {
     Raw,
     Ecdsa,
     Eddsa,
-    /// Of a message, or of the digest that the mechanism makes of it.
-    MlDsa,
-    /// Of a digest that the host made.
-    HashMlDsa,
+    /// By ML-DSA or SLH-DSA, of a message, or of the digest that the mechanism makes of it.
+    PostQuantum(Family),
+    /// The same of a digest that the host made.
+    HashPostQuantum(Family),
 }
 
 /// How much of a MAC is taken.
@@ -51,7 +52,9 @@ pub(crate) struct Signer {
 pub(crate) enum Scheme {
     Pair(SignScheme),
     Mac(MacScheme),
-    MlDsa {
+    /// By ML-DSA or SLH-DSA.
+    PostQuantum {
+        family: Family,
         /// The hash that made what is signed, here or at the host's.
         hash: Option<Hash>,
         context: Box<[u8]>,
@@ -65,8 +68,9 @@ impl Scheme {
         match self {
             Scheme::Pair(scheme) => SignWith::Pair(*scheme),
             Scheme::Mac(scheme) => SignWith::Mac(*scheme),
-            Scheme::MlDsa { hash, context, deterministic } => {
-                SignWith::MlDsa(MlDsaUse { hash: *hash, context, deterministic: *deterministic })
+            Scheme::PostQuantum { family, hash, context, deterministic } => {
+                let how = PostQuantumUse { hash: *hash, context, deterministic: *deterministic };
+                if *family == Family::SlhDsa { SignWith::SlhDsa(how) } else { SignWith::MlDsa(how) }
             }
         }
     }
@@ -121,12 +125,17 @@ impl Mechanism<'_> {
                 }
                 SignScheme::RsaPss { hash: named, mgf: mgf_hash(*mgf)?, salt }
             }
-            (Signature::MlDsa, Parameter::None) => return ml_dsa(hash, CKH_HEDGE_PREFERRED, &[]),
-            (Signature::MlDsa, Parameter::Context { hedge, context, hash: None }) => {
-                return ml_dsa(hash, *hedge, context);
+            (Signature::PostQuantum(family), Parameter::None) => {
+                return post_quantum(family, hash, CKH_HEDGE_PREFERRED, &[]);
             }
-            (Signature::HashMlDsa, Parameter::Context { hedge, context, hash: Some(named) }) => {
-                return ml_dsa(Some(hash_named(*named)?), *hedge, context);
+            (Signature::PostQuantum(family), Parameter::Context { hedge, context, hash: None }) => {
+                return post_quantum(family, hash, *hedge, context);
+            }
+            (
+                Signature::HashPostQuantum(family),
+                Parameter::Context { hedge, context, hash: Some(named) },
+            ) => {
+                return post_quantum(family, Some(hash_named(*named)?), *hedge, context);
             }
             _ => return fail(CKR_MECHANISM_PARAM_INVALID),
         }))
@@ -146,11 +155,11 @@ impl Mechanism<'_> {
     }
 }
 
-/// ML-DSA as its parameter wants it (section 6.67.5). What is hedged where that is preferred is hedged here.
+/// ML-DSA or SLH-DSA as its parameter wants it (section 6.67.5). What is hedged where that is preferred is hedged here.
 ///
 /// # Errors
 /// CKR_MECHANISM_PARAM_INVALID for a context string that is too long, another hedge, or a hash that is weaker than SHA-224.
-fn ml_dsa(hash: Option<Hash>, hedge: CK_HEDGE_TYPE, context: &[u8]) -> Result<Scheme> {
+fn post_quantum(family: Family, hash: Option<Hash>, hedge: CK_HEDGE_TYPE, context: &[u8]) -> Result<Scheme> {
     let deterministic = match hedge {
         CKH_HEDGE_PREFERRED | CKH_HEDGE_REQUIRED => false,
         CKH_DETERMINISTIC_REQUIRED => true,
@@ -159,14 +168,13 @@ fn ml_dsa(hash: Option<Hash>, hedge: CK_HEDGE_TYPE, context: &[u8]) -> Result<Sc
     if context.len() > MAX_CONTEXT || hash == Some(Hash::Sha1) {
         return fail(CKR_MECHANISM_PARAM_INVALID);
     }
-    Ok(Scheme::MlDsa { hash, context: context.into(), deterministic })
+    Ok(Scheme::PostQuantum { family, hash, context: context.into(), deterministic })
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::row;
     use super::*;
-    use canis_proto::Family;
 
     fn pss(kind: CK_MECHANISM_TYPE, hash: CK_MECHANISM_TYPE, salt: CK_ULONG) -> Result<Signer> {
         Mechanism { row: row(kind)?, parameter: Parameter::Pss { hash, mgf: CKG_MGF1_SHA256, salt } }.signs()
@@ -206,31 +214,39 @@ mod tests {
     }
 
     #[test]
-    fn ml_dsa_is_bound_to_its_parameter() {
+    fn post_quantum_signatures_are_bound_to_their_parameter() {
         let signs = |kind, parameter| {
             Mechanism { row: row(kind).unwrap(), parameter }.signs().map(|s| s.scheme).map_err(|f| f.rv)
         };
         let context = |hedge, context, hash| Parameter::Context { hedge, context, hash };
         let (long, longest) = ([7; MAX_CONTEXT + 1], [7; MAX_CONTEXT]);
-        let whole = |hash, context: &[u8], deterministic| {
-            Ok(Scheme::MlDsa { hash, context: context.into(), deterministic })
-        };
-        assert_eq!(signs(CKM_ML_DSA, Parameter::None), whole(None, b"", false));
-        assert_eq!(signs(CKM_ML_DSA, context(0, &longest, None)), whole(None, &longest, false));
-        assert_eq!(signs(CKM_ML_DSA, context(2, b"x", None)), whole(None, b"x", true));
-        let sha512 = Some(Hash::Sha512);
-        assert_eq!(signs(CKM_HASH_ML_DSA_SHA512, context(1, b"", None)), whole(sha512, b"", false));
-        assert_eq!(signs(CKM_HASH_ML_DSA, context(1, b"", Some(CKM_SHA512))), whole(sha512, b"", false));
-        for (kind, parameter) in [
-            (CKM_ML_DSA, context(0, &long, None)),
-            (CKM_ML_DSA, context(3, b"", None)),
-            (CKM_HASH_ML_DSA, Parameter::None),
-            (CKM_HASH_ML_DSA, context(0, b"", Some(CKM_SHA_1))),
-            (CKM_HASH_ML_DSA, context(0, b"", Some(CKM_MD5))),
-            (CKM_HASH_ML_DSA, context(0, b"", Some(CKM_ML_DSA))),
-            (CKM_HASH_ML_DSA_SHA256, context(0, &long, None)),
+        for (family, [pure, host, sha256, sha512]) in [
+            (Family::MlDsa, [CKM_ML_DSA, CKM_HASH_ML_DSA, CKM_HASH_ML_DSA_SHA256, CKM_HASH_ML_DSA_SHA512]),
+            (
+                Family::SlhDsa,
+                [CKM_SLH_DSA, CKM_HASH_SLH_DSA, CKM_HASH_SLH_DSA_SHA256, CKM_HASH_SLH_DSA_SHA512],
+            ),
         ] {
-            assert_eq!(signs(kind, parameter), Err(CKR_MECHANISM_PARAM_INVALID));
+            let whole = |hash, context: &[u8], deterministic| {
+                Ok(Scheme::PostQuantum { family, hash, context: context.into(), deterministic })
+            };
+            assert_eq!(signs(pure, Parameter::None), whole(None, b"", false));
+            assert_eq!(signs(pure, context(0, &longest, None)), whole(None, &longest, false));
+            assert_eq!(signs(pure, context(2, b"x", None)), whole(None, b"x", true));
+            let made = Some(Hash::Sha512);
+            assert_eq!(signs(sha512, context(1, b"", None)), whole(made, b"", false));
+            assert_eq!(signs(host, context(1, b"", Some(CKM_SHA512))), whole(made, b"", false));
+            for (kind, parameter) in [
+                (pure, context(0, &long, None)),
+                (pure, context(3, b"", None)),
+                (host, Parameter::None),
+                (host, context(0, b"", Some(CKM_SHA_1))),
+                (host, context(0, b"", Some(CKM_MD5))),
+                (host, context(0, b"", Some(pure))),
+                (sha256, context(0, &long, None)),
+            ] {
+                assert_eq!(signs(kind, parameter), Err(CKR_MECHANISM_PARAM_INVALID));
+            }
         }
     }
 }

@@ -160,6 +160,8 @@ const MONTGOMERY: Group = group(Family::Montgomery, 255, 255, CKF_EC_NAMEDCURVE 
 const ML_DSA: Group = group(Family::MlDsa, 1312, 2592, 0);
 /// As those of ML-DSA.
 const ML_KEM: Group = group(Family::MlKem, 800, 1568, 0);
+/// The same.
+const SLH_DSA: Group = group(Family::SlhDsa, 32, 64, 0);
 const AES: Group = group(Family::Aes, 16, 32, 0);
 const SECRET: Group = group(Family::Generic, 8, 8 * MAX_SECRET as CK_ULONG, 0);
 const HMAC: Group = group(Family::Generic, 1, MAX_SECRET as CK_ULONG, 0);
@@ -176,7 +178,9 @@ use Ciphers::*;
 use Extent::{General, Whole};
 use Hash::*;
 use MacWith::{Cmac, Hmac};
-use Signature::{Ecdsa, Eddsa, HashMlDsa, MlDsa, Pkcs1 as Pkcs1Signature, Pss, Raw as RawSignature};
+use Signature::{
+    Ecdsa, Eddsa, HashPostQuantum, Pkcs1 as Pkcs1Signature, PostQuantum, Pss, Raw as RawSignature,
+};
 use Work::{Cipher, Derive, Digest, Encapsulate, Generate, LegacyWrap, Mac, Password, Sign, Wrap};
 
 mechanisms! {
@@ -223,16 +227,28 @@ mechanisms! {
     CKM_EC_MONTGOMERY_KEY_PAIR_GEN: MONTGOMERY, None, Generate;
 
     CKM_ML_DSA_KEY_PAIR_GEN: ML_DSA, None, Generate;
-    CKM_ML_DSA: ML_DSA, Context, Sign(Option::None, MlDsa);
-    CKM_HASH_ML_DSA: ML_DSA, HashContext, Sign(Option::None, HashMlDsa);
-    CKM_HASH_ML_DSA_SHA224: ML_DSA, Context, Sign(Some(Sha224), MlDsa);
-    CKM_HASH_ML_DSA_SHA256: ML_DSA, Context, Sign(Some(Sha256), MlDsa);
-    CKM_HASH_ML_DSA_SHA384: ML_DSA, Context, Sign(Some(Sha384), MlDsa);
-    CKM_HASH_ML_DSA_SHA512: ML_DSA, Context, Sign(Some(Sha512), MlDsa);
-    CKM_HASH_ML_DSA_SHA3_224: ML_DSA, Context, Sign(Some(Sha3_224), MlDsa);
-    CKM_HASH_ML_DSA_SHA3_256: ML_DSA, Context, Sign(Some(Sha3_256), MlDsa);
-    CKM_HASH_ML_DSA_SHA3_384: ML_DSA, Context, Sign(Some(Sha3_384), MlDsa);
-    CKM_HASH_ML_DSA_SHA3_512: ML_DSA, Context, Sign(Some(Sha3_512), MlDsa);
+    CKM_ML_DSA: ML_DSA, Context, Sign(Option::None, PostQuantum(Family::MlDsa));
+    CKM_HASH_ML_DSA: ML_DSA, HashContext, Sign(Option::None, HashPostQuantum(Family::MlDsa));
+    CKM_HASH_ML_DSA_SHA224: ML_DSA, Context, Sign(Some(Sha224), PostQuantum(Family::MlDsa));
+    CKM_HASH_ML_DSA_SHA256: ML_DSA, Context, Sign(Some(Sha256), PostQuantum(Family::MlDsa));
+    CKM_HASH_ML_DSA_SHA384: ML_DSA, Context, Sign(Some(Sha384), PostQuantum(Family::MlDsa));
+    CKM_HASH_ML_DSA_SHA512: ML_DSA, Context, Sign(Some(Sha512), PostQuantum(Family::MlDsa));
+    CKM_HASH_ML_DSA_SHA3_224: ML_DSA, Context, Sign(Some(Sha3_224), PostQuantum(Family::MlDsa));
+    CKM_HASH_ML_DSA_SHA3_256: ML_DSA, Context, Sign(Some(Sha3_256), PostQuantum(Family::MlDsa));
+    CKM_HASH_ML_DSA_SHA3_384: ML_DSA, Context, Sign(Some(Sha3_384), PostQuantum(Family::MlDsa));
+    CKM_HASH_ML_DSA_SHA3_512: ML_DSA, Context, Sign(Some(Sha3_512), PostQuantum(Family::MlDsa));
+
+    CKM_SLH_DSA_KEY_PAIR_GEN: SLH_DSA, None, Generate;
+    CKM_SLH_DSA: SLH_DSA, Context, Sign(Option::None, PostQuantum(Family::SlhDsa));
+    CKM_HASH_SLH_DSA: SLH_DSA, HashContext, Sign(Option::None, HashPostQuantum(Family::SlhDsa));
+    CKM_HASH_SLH_DSA_SHA224: SLH_DSA, Context, Sign(Some(Sha224), PostQuantum(Family::SlhDsa));
+    CKM_HASH_SLH_DSA_SHA256: SLH_DSA, Context, Sign(Some(Sha256), PostQuantum(Family::SlhDsa));
+    CKM_HASH_SLH_DSA_SHA384: SLH_DSA, Context, Sign(Some(Sha384), PostQuantum(Family::SlhDsa));
+    CKM_HASH_SLH_DSA_SHA512: SLH_DSA, Context, Sign(Some(Sha512), PostQuantum(Family::SlhDsa));
+    CKM_HASH_SLH_DSA_SHA3_224: SLH_DSA, Context, Sign(Some(Sha3_224), PostQuantum(Family::SlhDsa));
+    CKM_HASH_SLH_DSA_SHA3_256: SLH_DSA, Context, Sign(Some(Sha3_256), PostQuantum(Family::SlhDsa));
+    CKM_HASH_SLH_DSA_SHA3_384: SLH_DSA, Context, Sign(Some(Sha3_384), PostQuantum(Family::SlhDsa));
+    CKM_HASH_SLH_DSA_SHA3_512: SLH_DSA, Context, Sign(Some(Sha3_512), PostQuantum(Family::SlhDsa));
 
     CKM_ML_KEM_KEY_PAIR_GEN: ML_KEM, None, Generate;
     CKM_ML_KEM: ML_KEM, None, Encapsulate;

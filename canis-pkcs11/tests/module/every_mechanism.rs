@@ -2,10 +2,11 @@
 
 use crate::keys;
 use crate::raw::{call, mechanism};
+use crate::slh_dsa;
 use cryptoki::mechanism::Mechanism;
-use cryptoki::object::{Attribute, MlDsaParameterSetType};
+use cryptoki::object::{Attribute, MlDsaParameterSetType, SlhDsaParameterSetType};
 use cryptoki::session::Session;
-use cryptoki_sys::{CK_HASH_SIGN_ADDITIONAL_CONTEXT, CKH_HEDGE_REQUIRED, CKM_HASH_ML_DSA};
+use cryptoki_sys::{CK_HASH_SIGN_ADDITIONAL_CONTEXT, CKH_HEDGE_REQUIRED, CKM_HASH_ML_DSA, CKM_HASH_SLH_DSA};
 use pkcs11_sys::*;
 use std::ptr::null_mut;
 
@@ -51,6 +52,7 @@ pub(crate) fn every_kind(session: &Session) -> Vec<Both> {
         pair(keys::p256(session)),
         pair(keys::ed25519(session)),
         pair(keys::ml_dsa(session, MlDsaParameterSetType::ML_DSA_44)),
+        pair(slh_dsa::pair(session, SlhDsaParameterSetType::SHA2_128F)),
         same(keys::aes(session, 32)),
         same(secret.unwrap()),
     ];
@@ -126,7 +128,7 @@ pub(crate) fn with_parameter<T>(
             };
             hold(kind, oaep, f)
         }
-        CKM_HASH_ML_DSA => {
+        CKM_HASH_ML_DSA | CKM_HASH_SLH_DSA => {
             let how = CK_HASH_SIGN_ADDITIONAL_CONTEXT {
                 hedgeVariant: CKH_HEDGE_REQUIRED,
                 pContext: iv.as_mut_ptr(),
@@ -179,7 +181,7 @@ pub(crate) fn answer(call: impl Fn(*mut CK_BYTE, *mut CK_ULONG) -> CK_RV) -> Vec
 /// The lengths of messages a mechanism is tried with, empty first where it takes empty ones.
 pub(crate) fn lengths(kind: CK_MECHANISM_TYPE) -> &'static [usize] {
     match kind {
-        CKM_RSA_PKCS_PSS | CKM_HASH_ML_DSA => &[32],
+        CKM_RSA_PKCS_PSS | CKM_HASH_ML_DSA | CKM_HASH_SLH_DSA => &[32],
         CKM_ECDSA | CKM_RSA_X_509 => &[48],
         CKM_AES_ECB | CKM_AES_CBC => &[0, 16, 64],
         CKM_DES_ECB | CKM_DES_CBC | CKM_DES3_ECB | CKM_DES3_CBC => &[0, 8, 72],

@@ -37,6 +37,8 @@ mod raw;
 mod separation;
 mod sequences;
 mod signatures;
+mod slh_dsa;
+mod slh_dsa_objects;
 mod states;
 mod templates;
 mod tokens;

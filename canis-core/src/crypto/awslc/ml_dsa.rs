@@ -69,9 +69,9 @@ impl PrivateKey for Private {
     }
 
     /// By the other library: this one draws randomness for every signature.
-    fn sign_deterministic(&self, mu: &[u8; MU], out: &mut [u8]) -> Result<usize> {
+    fn sign_deterministic(&self, input: &[u8], out: &mut [u8]) -> Result<usize> {
         let pkcs8 = Seeded { seed: None, expanded: Some(self.expanded()?) }.to_pkcs8(self.kind)?;
-        RUST.keys.private(self.kind, pkcs8.expose())?.sign_deterministic(mu, out)
+        RUST.keys.private(self.kind, pkcs8.expose())?.sign_deterministic(input, out)
     }
 
     fn expanded(&self) -> Result<Part> {

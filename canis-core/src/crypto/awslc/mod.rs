@@ -20,6 +20,7 @@ mod x25519;
 
 use super::Provider;
 use super::key_pairs::KeyPairs;
+use super::rust::SLH_DSA;
 
 /// The AWS-LC provider.
 pub static AWS_LC: Provider = Provider {
@@ -36,6 +37,7 @@ pub static AWS_LC: Provider = Provider {
         montgomery: x25519::MONTGOMERY,
         ml_dsa: ml_dsa::ML_DSA,
         ml_kem: ml_kem::ML_KEM,
+        slh_dsa: SLH_DSA,
         hybrid: hybrid::HYBRID,
     },
 };

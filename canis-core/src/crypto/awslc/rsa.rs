@@ -74,7 +74,9 @@ impl PrivateKey for Private {
                 let block = rsa_block::extended(input, out.len())?;
                 return self.key.private(&block, out).map_err(|_| rsa_block::not_below());
             }
-            SignScheme::Ecdsa | SignScheme::Ed25519 | SignScheme::MlDsa => return Err(wrong_scheme("RSA")),
+            SignScheme::Ecdsa | SignScheme::Ed25519 | SignScheme::MlDsa | SignScheme::SlhDsa => {
+                return Err(wrong_scheme("RSA"));
+            }
         };
         signed.map_err(|_| Error::internal("RSA gave no signature"))
     }
@@ -110,7 +112,9 @@ impl PublicKey for Public {
             }
             SignScheme::RsaRaw => Ok(signature.len() == self.0.size()
                 && self.0.public(signature).is_ok_and(|signed| rsa_block::is(&signed, input))),
-            SignScheme::Ecdsa | SignScheme::Ed25519 | SignScheme::MlDsa => Err(wrong_scheme("RSA")),
+            SignScheme::Ecdsa | SignScheme::Ed25519 | SignScheme::MlDsa | SignScheme::SlhDsa => {
+                Err(wrong_scheme("RSA"))
+            }
         }
     }
 

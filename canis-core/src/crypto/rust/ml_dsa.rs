@@ -94,9 +94,9 @@ impl<P: MlDsaParams + Send + Sync> PrivateKey for Private<P> {
         Ok(self.len)
     }
 
-    fn sign_deterministic(&self, mu: &[u8; MU], out: &mut [u8]) -> Result<usize> {
-        let out = room(out, self.len)?;
-        out.copy_from_slice(&self.key.sign_mu_deterministic(&(*mu).into()).encode());
+    fn sign_deterministic(&self, input: &[u8], out: &mut [u8]) -> Result<usize> {
+        let (mu, out) = (*ml_dsa::as_mu(input)?, room(out, self.len)?);
+        out.copy_from_slice(&self.key.sign_mu_deterministic(&mu.into()).encode());
         Ok(self.len)
     }
 

@@ -18,10 +18,13 @@ mod pss;
 mod random;
 mod rsa;
 mod schedule;
+mod slh_dsa;
 mod x25519;
 
 use super::Provider;
 use super::key_pairs::KeyPairs;
+
+pub(super) use slh_dsa::{SLH_DSA, of_seeds as slh_dsa_of_seeds};
 
 #[cfg(feature = "aws-lc")]
 pub(super) use ed25519::valid_point as valid_edwards_point;
@@ -42,6 +45,7 @@ pub static RUST: Provider = Provider {
         montgomery: x25519::MONTGOMERY,
         ml_dsa: ml_dsa::ML_DSA,
         ml_kem: ml_kem::ML_KEM,
+        slh_dsa: slh_dsa::SLH_DSA,
         hybrid: hybrid::HYBRID,
     },
 };

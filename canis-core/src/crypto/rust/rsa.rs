@@ -119,7 +119,9 @@ impl PrivateKey for Private {
                 let block = rsa_block::extended(input, out.len())?;
                 self.raw(&block).map_err(|()| rsa_block::not_below())?
             }
-            SignScheme::Ecdsa | SignScheme::Ed25519 | SignScheme::MlDsa => return Err(wrong_scheme("RSA")),
+            SignScheme::Ecdsa | SignScheme::Ed25519 | SignScheme::MlDsa | SignScheme::SlhDsa => {
+                return Err(wrong_scheme("RSA"));
+            }
         };
         if signature.len() != out.len() {
             return Err(Error::internal("an RSA signature has not the length of its modulus"));
@@ -176,7 +178,9 @@ impl PublicKey for Public {
             }
             SignScheme::RsaPss { hash, mgf, salt } => Ok(self.verify_pss(hash, mgf, salt, input, signature)),
             SignScheme::RsaRaw => Ok(self.raw(signature).is_some_and(|signed| rsa_block::is(&signed, input))),
-            SignScheme::Ecdsa | SignScheme::Ed25519 | SignScheme::MlDsa => Err(wrong_scheme("RSA")),
+            SignScheme::Ecdsa | SignScheme::Ed25519 | SignScheme::MlDsa | SignScheme::SlhDsa => {
+                Err(wrong_scheme("RSA"))
+            }
         }
     }
 

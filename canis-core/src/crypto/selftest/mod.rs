@@ -34,6 +34,7 @@ const TESTS: [(&str, Test); 18] = [
     ("X25519", pairs::x25519),
     ("ML-DSA", post_quantum::ml_dsa),
     ("ML-KEM", post_quantum::ml_kem),
+    ("SLH-DSA", post_quantum::slh_dsa),
     ("MLKEM768-X25519", hybrid::hybrid),
 ];
 

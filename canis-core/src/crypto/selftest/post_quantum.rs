@@ -3,7 +3,9 @@
 
 use super::hex;
 use crate::crypto::ml_dsa::MU;
-use crate::crypto::{Hash, MAX_DIGEST, Provider, SignScheme, post_quantum};
+use crate::crypto::public_parts::PublicParts;
+use crate::crypto::rust::slh_dsa_of_seeds;
+use crate::crypto::{Hash, MAX_DIGEST, Provider, SignScheme, post_quantum, slh_dsa};
 use canis_proto::{KeyType, Result};
 
 /// Wycheproof, mldsa_44_sign_seed, its first group: the hash of the public key.
@@ -49,4 +51,33 @@ pub(super) fn ml_kem(provider: &'static Provider) -> Result<bool> {
     Ok(hash[..len] == KEY_HASH
         && rejected.equals(&REJECTED)
         && private.decapsulate(&made.ciphertext)?.equals(made.secret.expose()))
+}
+
+/// NIST's ACVP vectors (SLH-DSA-keyGen-FIPS205, test 21; SLH-DSA-sigVer-FIPS205, test 266): the root of a key of seeds, and a
+/// signature that verifies, and does not over another message. To sign would take too long.
+pub(super) fn slh_dsa(provider: &'static Provider) -> Result<bool> {
+    const SEEDS: [u8; 48] = hex(concat!(
+        "c42bcb3b5a6f331f5cce899253c6d9e29ff2b7ead7a04bab1794db8cc659c3b4",
+        "a868f1bd5debc12d4c9fad66aabd0a94",
+    ));
+    const ROOT: [u8; 16] = hex("b546df247be4c457f3d467cdfcfabd39");
+    const PUBLIC: [u8; 32] = hex("cf5339f7b748f3b48c0bbf22392e6f4254aeaa7d529078de7c056d3e71973df5");
+    const MESSAGE: [u8; 24] = hex("4b81f0cd1f79cb8524d12233592474236b6b9ef279e53b38");
+    const CONTEXT: [u8; 255] = hex(concat!(
+        "159f52b2492f1dfe8c3eac8e5a05edc7f098351f168a8fe18b50322dc24385aa0080ba72b3c0b07687a56be544b2afb1",
+        "9aacb440642ad8cf110572faa6a5a3f724f1400ab78873a4d99a4aef59a1e7fe4ad8d2653aaa9b418b71fa26658910d1",
+        "94c5872bb0fa8a6d12efeb006b63410c2cd884b67737bdab1df10542f58594c49ab5529bad13d6cf8f4a9df855b83290",
+        "b3f0acf94eaa87e760353f87ca19b7afe740b89ef4f5fcd8d2d261ff1e1de05c78d05bad357c0453544790aaeba9a1f0",
+        "49bc163515ab600f9de17652fddb2ef0df2b306c09006bfe76ce4955049ab948255fda4d0ebf87a83c65ada07a7a219d",
+        "9c9444a5f1c74f230925f59d549d74",
+    ));
+    const SIGNATURE: &[u8] = include_bytes!("slh_dsa_sha2_128s.sig");
+    let made = slh_dsa_of_seeds(KeyType::SlhDsaSha2128f, &SEEDS)?;
+    let kind = KeyType::SlhDsaSha2128s;
+    let spki = PublicParts::PostQuantum { kind, key: PUBLIC.to_vec() }.to_spki()?;
+    let public = provider.keys.public(kind, &spki)?;
+    let (message, other) = (slh_dsa::pure(&CONTEXT, &MESSAGE)?, slh_dsa::pure(&CONTEXT, &SEEDS)?);
+    Ok(made.expose().ends_with(&ROOT)
+        && public.verify(SignScheme::SlhDsa, &message, SIGNATURE)?
+        && !public.verify(SignScheme::SlhDsa, &other, SIGNATURE)?)
 }
