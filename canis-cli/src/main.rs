@@ -10,6 +10,7 @@ mod audit_args;
 mod backup_args;
 mod bench;
 mod certificates;
+mod command_line;
 mod commands;
 mod configured_root;
 mod connect;
@@ -46,7 +47,7 @@ mod use_args;
 use args::{Cli, Command, ImportCommand};
 use canis_core::root::{HsmHelper, serve_hsm};
 use canis_proto::Result;
-use clap::Parser;
+use clap::FromArgMatches;
 use std::alloc::System;
 use std::process::ExitCode;
 use store_args::StoreCommand;
@@ -65,7 +66,8 @@ fn main() -> ExitCode {
     }
     // Where the kernel says no, commands do what they do all the same.
     let _ = canis_core::secret::keep_process_private();
-    let cli = Cli::parse();
+    let cli = Cli::from_arg_matches(&command_line::command_line().get_matches())
+        .unwrap_or_else(|error| error.exit());
     let json = cli.json;
     match run(cli) {
         Ok(code) => code,

@@ -1,6 +1,6 @@
 //! Credentials of roots, from files or typed.
 
-use crate::args::wrong_usage;
+use crate::command_line::wrong_usage;
 use crate::{prompt, root_args, secret_file};
 use canis_core::default_provider;
 use canis_core::format::{self, Checked};

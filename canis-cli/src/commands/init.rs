@@ -1,6 +1,7 @@
 //! `canis init`: everything a server needs, or nothing.
 
-use crate::args::{Init, RootKind, wrong_usage};
+use crate::args::{Init, RootKind};
+use crate::command_line::wrong_usage;
 use crate::hsm_args::whole;
 use crate::rollback::Made;
 use crate::{certificates, files, local, root_credential, secret_file, show};
