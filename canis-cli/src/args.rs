@@ -17,6 +17,7 @@ use crate::seal_args::{OperatorCommand, Unseal};
 use crate::slot_args::SlotCommand;
 use crate::store_args::{NewDatabase, StoreCommand};
 use crate::tenant_args::TenantCommand;
+use crate::tls_args::TlsCommand;
 use crate::token_args::TokenCommand;
 use crate::transfer_args::{ExportKey, ImportFile, ImportKey, ImportPkcs12, ImportSoftHsm, WrappingKey};
 use crate::use_args::{
@@ -100,6 +101,11 @@ pub(crate) enum Command {
     Backup {
         #[command(subcommand)]
         command: BackupCommand,
+    },
+    /// Look after the server's certificate.
+    Tls {
+        #[command(subcommand)]
+        command: TlsCommand,
     },
     /// Show the state of the server and its store.
     Status,

@@ -40,6 +40,7 @@ mod show;
 mod slot_args;
 mod store_args;
 mod tenant_args;
+mod tls_args;
 mod token_args;
 mod transfer_args;
 mod use_args;
@@ -51,6 +52,7 @@ use clap::FromArgMatches;
 use std::alloc::System;
 use std::process::ExitCode;
 use store_args::StoreCommand;
+use tls_args::TlsCommand;
 use zeroizing_alloc::ZeroAlloc;
 
 /// Freed memory is wiped: plaintexts and keys go through buffers of TLS, of files and of stdin.
@@ -94,6 +96,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Backup { command } => commands::backup::run(&connection, &command, json)?,
         Command::Audit { command } => return commands::audit::run(&connection, &command, json),
         Command::Status => commands::status::run(&connection, json)?,
+        Command::Tls { command: TlsCommand::Renew(args) } => commands::tls::renew(&args, json)?,
         Command::Tenant { command } => commands::tenant::run(&connection, &command, json)?,
         Command::Token { command } => commands::token::run(&connection, &command, json)?,
         Command::Key { command } => commands::key::run(&connection, &command, json)?,

@@ -18,8 +18,6 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Under this name the store keeps the CA's private key.
-const CA_KEY: &str = "tls-ca-key";
 const ADDR: &str = "127.0.0.1:7443";
 
 pub(crate) fn run(args: Init, json: bool) -> Result<()> {
@@ -41,7 +39,7 @@ pub(crate) fn run(args: Init, json: bool) -> Result<()> {
     let ca_key = certificates::provide(&dir, &args.tls_name, &mut made)?;
     let database = args.database.over(None)?;
     remember(&dir, source, database.clone(), &mut made)?;
-    let secrets: Vec<(&str, &SecretBytes)> = ca_key.iter().map(|key| (CA_KEY, key)).collect();
+    let secrets: Vec<(&str, &SecretBytes)> = ca_key.iter().map(|key| (certificates::CA_KEY, key)).collect();
     let (provider, clock) = (default_provider(), Arc::new(SystemClock));
     let created = match &database {
         Some(database) => setup::create_in(database, root, &secrets, provider, clock)?,

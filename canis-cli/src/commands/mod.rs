@@ -35,6 +35,7 @@ pub(crate) mod store;
 pub(crate) mod store_move;
 pub(crate) mod tenant;
 pub(crate) mod tenant_rekey;
+pub(crate) mod tls;
 pub(crate) mod token;
 mod token_objects;
 pub(crate) mod transfer;
