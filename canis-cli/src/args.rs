@@ -196,6 +196,12 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: AesGcmCommand,
     },
+    /// Write manual pages and completions, for who installs the program.
+    #[command(hide = true)]
+    Generate {
+        /// The directory that stands for /usr/share.
+        directory: PathBuf,
+    },
     /// Measure PKCS#11 modules and what is below ours.
     Bench {
         #[command(subcommand)]

@@ -127,6 +127,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Random(args) => commands::digest::random(&connection, &args, json)?,
         Command::Hash(args) => commands::digest::hash(&connection, &args, json)?,
         Command::AesGcm { command } => commands::aes_gcm::run(&connection, &command, json)?,
+        Command::Generate { directory } => commands::generate::run(&directory)?,
         Command::Bench { command } => bench::run(&command, json)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -35,7 +35,11 @@ fn the_unit() {
     let unit = folder.path().join("canis-server.service");
     let server = program("canis-server").display().to_string();
     fs::write(&unit, text.replace("/usr/bin/canis-server", &server)).unwrap();
-    let verified = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&unit).output().unwrap();
+    let pages = Command::new(program("canis-server")).arg("generate").arg(folder.path()).output().unwrap();
+    assert!(pages.status.success(), "{}", said(&pages));
+    let mut verify = Command::new("systemd-analyze");
+    let verified =
+        verify.arg("verify").arg(&unit).env("MANPATH", folder.path().join("man")).output().unwrap();
     assert!(verified.status.success(), "{}", said(&verified));
     assert!(!said(&verified).contains("canis-server.service:"), "{}", said(&verified));
     let security = ["security", "--offline=true", "--threshold=20", "--no-pager"];

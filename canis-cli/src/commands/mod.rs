@@ -12,6 +12,7 @@ pub(crate) mod digest;
 pub(crate) mod encapsulation;
 pub(crate) mod encryption;
 pub(crate) mod file;
+pub(crate) mod generate;
 pub(crate) mod init;
 pub(crate) mod kept_policy;
 pub(crate) mod key;
