@@ -167,12 +167,8 @@ pub(crate) struct DeleteToken {
 pub(crate) struct Hex(pub(crate) Vec<u8>);
 
 fn hex(text: &str) -> Result<Hex, String> {
-    let digits: Option<Vec<u8>> =
-        text.chars().map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
-    match digits {
-        Some(digits) if !digits.is_empty() && digits.len().is_multiple_of(2) => {
-            Ok(Hex(digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()))
-        }
+    match base16ct::mixed::decode_vec(text) {
+        Ok(bytes) if !bytes.is_empty() => Ok(Hex(bytes)),
         _ => Err("an id is an even number of hex digits, such as 01 or c0ffee".to_owned()),
     }
 }

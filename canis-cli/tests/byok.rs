@@ -26,7 +26,7 @@ fn blocks() -> Vec<&'static str> {
     TEXT.split("```sh\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect()
 }
 
-/// R45, R46, R51: the document from its first command to its last. A ciphertext made with the key outside decrypts.
+/// R45, R46, R51, R53: the document from its first command to its last. A ciphertext made with the key outside decrypts.
 #[test]
 fn the_document_runs_as_it_stands() {
     let shared = shared();

@@ -66,8 +66,8 @@ fn offline(args: &[&str]) -> Output {
         .unwrap()
 }
 
-/// R82, R85: keys of every kind that can, around every edge of the chunks, by files and by pipes; what is written holds nothing of
-/// what was read, and has its mode.
+/// R82, R83, R85: keys of every kind that can, around every edge of the chunks, by files and by pipes; what is written holds
+/// nothing of what was read, and has its mode.
 #[test]
 fn files_come_back() {
     let (shared, folder) = (shared(), Folder::new());

@@ -9,7 +9,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// R48, R49, R51: keys in every form of RFC 9935, both ways between CANIS and OpenSSL 3.5 or later, and both sides come to
+/// R48, R51: keys in every form of RFC 9935, both ways between CANIS and OpenSSL 3.5 or later, and both sides come to
 /// the same secrets.
 #[test]
 fn keys_and_secrets_cross_to_openssl_and_back() {

@@ -77,7 +77,7 @@ fn put_get_list_delete() {
     assert!(failure(&shared.canis(&["kv", "get", id]), 3).contains("entry_not_found"));
 }
 
-/// R76, R82, R83: a pair in the store is used where it is, and openssl agrees with what it does.
+/// R76: a pair in the store is used where it is, and openssl agrees with what it does.
 #[test]
 fn pairs_work_with_openssl() {
     let shared = shared();

@@ -6,7 +6,7 @@ mod harness;
 
 use harness::shared;
 
-/// R6, R46 to R49, R51, R53, R54, R56: every form in both directions, and both sides use the same key.
+/// R6, R46–R49, R51, R53, R54, R56: every form in both directions, and both sides use the same key.
 #[test]
 fn keys_cross_to_python_and_back() {
     let shared = shared();

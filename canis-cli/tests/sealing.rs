@@ -77,7 +77,7 @@ impl Said for Finished {
     }
 }
 
-/// R93: shares come one at a time, from several people and doors; each wrong one is named as it is entered and spoils
+/// R91: shares come one at a time, from several people and doors; each wrong one is named as it is entered and spoils
 /// nothing; with the last that is needed the store opens, and keys work as before without a restart.
 #[test]
 fn shares_are_brought_one_at_a_time() {
@@ -122,7 +122,7 @@ fn shares_are_brought_one_at_a_time() {
     desk.server.stop();
 }
 
-/// R93: what was sealed on purpose does not open by itself; on the host it opens as configured, and by any root's
+/// R91: what was sealed on purpose does not open by itself; on the host it opens as configured, and by any root's
 /// credential wherever one is; a wrong one opens nothing. A restart opens it, too.
 #[test]
 fn sealed_on_purpose_stays_sealed() {
@@ -150,7 +150,7 @@ fn sealed_on_purpose_stays_sealed() {
     site.start().unsealed().stop();
 }
 
-/// R93: an open store tells nobody whether a credential is right, and who may not administer does not seal it.
+/// R61: an open store tells nobody whether a credential is right, and who may not administer does not seal it.
 #[test]
 fn an_open_store_is_no_oracle() {
     let desk = Desk::new(Site::with_keyfile());
@@ -200,7 +200,7 @@ fn a_lost_token_is_made_anew() {
     server.stop();
 }
 
-/// R90, R93: a store whose HSM goes away stays open unless it is to be sealed then; when the HSM is back it opens again.
+/// R90: a store whose HSM goes away stays open unless it is to be sealed then; when the HSM is back it opens again.
 #[test]
 fn an_hsm_that_goes_away_seals_if_asked() {
     let hsm = SoftHsm::new("leaves");

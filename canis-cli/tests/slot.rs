@@ -153,7 +153,7 @@ fn pins_are_typed_unseen() {
     desk.tool(&["--token-label", "desk", "--login", "--pin", "typed-pin", "--list-objects"]).ok();
 }
 
-/// R93: a PIN that wrong ones have used up works again when the security officer has set it. His own wrong tries count.
+/// A PIN that wrong ones have used up works again when the security officer has set it. His own wrong tries count.
 #[test]
 fn a_locked_pin_is_unlocked() {
     let desk = Desk::with_token();

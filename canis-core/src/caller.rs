@@ -1,6 +1,7 @@
 //! Who asks: a bearer of a token, a PKCS#11 application, or nobody yet.
 
 use crate::application::Application;
+use crate::clock::Clock;
 use crate::keyring::standing::Standing;
 use crate::origin::{Door, Origin, Proof};
 use crate::policy::Rights;
@@ -92,9 +93,9 @@ impl Caller {
         Caller { ends, ..self }
     }
 
-    /// Whether its credential is over at this moment.
-    pub(crate) fn is_over(&self, now_micros: i64) -> bool {
-        self.ends.is_some_and(|end| end <= now_micros)
+    /// Whether its credential is over by now. No look at the clock for one without an end.
+    pub(crate) fn is_over(&self, clock: &dyn Clock) -> bool {
+        self.ends.is_some_and(|end| end <= clock.now_micros())
     }
 
     /// By which roles it came in.

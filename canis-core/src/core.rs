@@ -16,7 +16,7 @@ use crate::secret::wipe_deep_stack;
 use crate::store::Store;
 use crate::stream::Watch;
 use crate::token::Role;
-use canis_proto::{Capability, Cost, Error, ErrorCode, Id, Operation, OperationId, Result};
+use canis_proto::{Cost, Error, ErrorCode, Id, Operation, OperationId, Result};
 use std::sync::Arc;
 
 pub use crate::resource::{Facts, Resource};
@@ -49,6 +49,9 @@ pub trait Run: Operation {
 
     /// Whether it asks for a stream.
     const STREAM: bool = false;
+
+    /// Whether the material of a key comes in or goes out by it, so that nothing of it is left where it went through.
+    const PASSES_MATERIAL: bool = false;
 
     /// The stream, watched while it lasts.
     fn watched(answer: Self::Answer, _: Watch) -> Self::Answer {
@@ -323,8 +326,7 @@ impl Core {
             _ => None,
         };
         let answer = self.keyring.run(caller, request);
-        let passed = matches!(needed, Some(Capability::Import | Capability::Export));
-        if passed || R::ID == OperationId::GetEntry {
+        if R::PASSES_MATERIAL {
             wipe_deep_stack();
         }
         let answer = answer?;
@@ -342,7 +344,11 @@ impl Core {
     pub fn check_rows(&self) -> Result<Vec<Error>> {
         let (mut found, is_news) = self.keyring.check_rows()?;
         if is_news {
-            found.extend(self.note_own("store.rows-changed").err());
+            match self.note_own("store.rows-changed") {
+                Ok(()) => self.keyring.rows_told(),
+                // It is told by the next comparison.
+                Err(error) => found.push(error),
+            }
         }
         Ok(found)
     }

@@ -97,7 +97,10 @@ fn it_leaves_by_no_door() {
         (facts.sensitive, facts.extractable) = (false, true);
     };
     let object = generate(&token, strict(open), None).unwrap();
-    assert_eq!(code(token.core.call(&token.caller(), ExportObject { object })), ErrorCode::LoginRequired);
+    assert_eq!(
+        code(token.core.call(&token.caller(), ExportObject { object, measure: false })),
+        ErrorCode::LoginRequired
+    );
     let export = ExportKey {
         name: "strict".into(),
         version: 0,

@@ -115,7 +115,7 @@ fn made_while_others_write() {
     assert_whole(&copy);
 }
 
-/// R67: whatever is done to the file, nothing is restored.
+/// R64: whatever is done to the file, nothing is restored.
 #[test]
 fn a_spoilt_backup_restores_nothing() {
     let Opened { dir: _dir, core, caller, .. } = fresh(&RUST);

@@ -131,7 +131,7 @@ fn ec_forms() {
     }
 }
 
-/// R3: an RSA key with any number of its nine changed does not come in.
+/// R50: an RSA key with any number of its nine changed does not come in.
 #[test]
 fn rsa_numbers_must_fit() {
     let (pkcs8, _) = key(KeyType::Rsa2048);

@@ -46,7 +46,7 @@ fn spki_is_canonical() {
     }
 }
 
-/// R4: a key is not taken for another type, and does nothing that its family does not do.
+/// R8: a key is not taken for another type, and does nothing that its family does not do.
 #[test]
 fn wrong_family() {
     let oaep = Oaep { hash: Hash::Sha256, mgf: Hash::Sha256, label: b"" };

@@ -188,7 +188,7 @@ fn recover() {
     }
 }
 
-/// R3: moduli of 6144 and 8192 bits, with every padding.
+/// R43: moduli of 6144 and 8192 bits, with every padding.
 #[test]
 fn long_moduli() {
     for (kind, text) in [(KeyType::Rsa6144, RSA_6144), (KeyType::Rsa8192, RSA_8192)] {

@@ -255,7 +255,7 @@ fn entries_are_no_keys() {
     assert!(opened.core.call(&opened.caller, keys).unwrap().keys.is_empty());
 }
 
-/// R64, R66: neither identifier nor name nor either half is readable in the files, and deleted ones are not there at all.
+/// R64: neither identifier nor name nor either half is readable in the files, and deleted ones are not there at all.
 #[test]
 fn nothing_is_readable_at_rest() {
     let opened = fresh(default_provider());

@@ -78,7 +78,7 @@ fn trust(token: &Token, object: Id) {
     token.login(Role::User, USER).unwrap();
 }
 
-/// R96: CKA_WRAP_WITH_TRUSTED is not shed by `key.export` under any key, nor by `key.import` of what a trusted key wrapped.
+/// R52: CKA_WRAP_WITH_TRUSTED is not shed by `key.export` under any key, nor by `key.import` of what a trusted key wrapped.
 #[test]
 fn keys_for_trusted_wrapping_leave_through_pkcs11_only() {
     let token = token();

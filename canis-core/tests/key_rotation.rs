@@ -185,7 +185,7 @@ fn changes_are_seen_at_once_by_other_processes() {
     assert_eq!(code(encrypt()), ErrorCode::KeyDestroyed);
 }
 
-/// R68: a key of ten thousand versions is shown by pages.
+/// A key of more than a thousand versions is shown by pages.
 #[test]
 fn many_versions_are_shown_by_pages() {
     let life = Life::new();

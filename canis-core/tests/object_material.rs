@@ -39,7 +39,7 @@ fn import(token: &Token, session: Option<u64>, content: Content) -> Result<Id> {
 }
 
 fn export(token: &Token, object: Id) -> Result<Vec<u8>> {
-    match token.core.call(&token.caller(), ExportObject { object })? {
+    match token.core.call(&token.caller(), ExportObject { object, measure: false })? {
         PrivateParts::Ec { scalar, .. } => Ok(scalar.to_vec()),
         _ => panic!("not an EC key"),
     }

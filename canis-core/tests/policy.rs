@@ -24,7 +24,7 @@ fn rules(texts: &[&str]) -> Rules {
     Rules::of(names.iter().map(String::as_str).zip(&policies))
 }
 
-/// The user's own example, and that what is not granted is denied.
+/// R57, R59: the design's own example, and that what is not granted is denied.
 #[test]
 fn the_example_of_the_design() {
     let rules = rules(&[r#"path "kms/keys/production/*" { capabilities = ["encrypt", "decrypt"] }"#]);
@@ -42,7 +42,7 @@ fn the_example_of_the_design() {
     assert_eq!(Rules::default().decide(&asked(Capability::Read, b"sys")).why, Why::NoRule);
 }
 
-/// A path is bytes: no spelling of it reaches what its own rules do not say.
+/// R59: a path is bytes: no spelling of it reaches what its own rules do not say.
 #[test]
 fn no_spelling_of_a_path_gets_round_a_rule() {
     let rules = rules(&[r#"path "kms/keys/open/*" { capabilities = ["read"] }

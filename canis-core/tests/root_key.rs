@@ -177,7 +177,7 @@ fn slots_are_kept_by_what_opens_them() {
     assert_whole(&core);
 }
 
-/// R92, R85: while root keys come and go, others make tokens, log in, show their tokens and use keys, and none of them
+/// R92: while root keys come and go, others make tokens, log in, show their tokens and use keys, and none of them
 /// meets an error; what they wrote stands under the last root key.
 #[test]
 fn nobody_at_work_notices() {

@@ -113,7 +113,7 @@ impl Host {
     }
 }
 
-/// R32: a rotation that is due happens once, whichever of the servers looks first, and the same of a planned
+/// R28: a rotation that is due happens once, whichever of the servers looks first, and the same of a planned
 /// destruction; the accumulators fit in the end.
 #[test]
 fn what_is_due_happens_once() {
@@ -152,7 +152,7 @@ fn what_is_due_happens_once() {
     assert_eq!(first.core.check_rows().unwrap(), []);
 }
 
-/// R61: rotations that people ask for on several servers at once are all made, each with a number of its own.
+/// R29: rotations that people ask for on several servers at once are all made, each with a number of its own.
 #[test]
 fn changes_of_all_servers_count() {
     let shared = shared(3);

@@ -1,5 +1,5 @@
 //! Messages in pieces: every provider alike and crosswise, whatever the pieces; and a streamed ciphertext that was cut,
-//! reordered, mixed or moved never opens (R1, R5, R37).
+//! reordered, mixed or moved never opens (R1, R39).
 #![allow(clippy::unwrap_used)] // a failed unwrap is the test's failure
 
 mod store;

@@ -13,7 +13,7 @@ use canis_proto::{ErrorCode, Usage};
 use std::sync::Arc;
 use token::{SO, TestClock, Token, USER, code, pin};
 
-/// R93: ten wrong PINs lock it, waiting between the later ones; the security officer unlocks; each PIN counts alone.
+/// Ten wrong PINs lock it, waiting between the later ones; the security officer unlocks; each PIN counts alone.
 #[test]
 fn wrong_pins_wait_and_lock() {
     let token = Token::new();

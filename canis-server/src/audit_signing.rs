@@ -14,22 +14,29 @@ use std::thread::Builder;
 use tokio::time::{Instant, MissedTickBehavior};
 use tracing::warn;
 
-/// Lets the HSM that `source` leads to sign the log; says whether there is one.
-pub(crate) fn begin(core: &Arc<Core>, source: Option<&RootSource>) -> bool {
-    let (Some(log), Some(source @ RootSource::Hsm { .. })) = (core.audit(), source) else { return false };
+/// Lets the HSM that `source` leads to sign the log, if there is one.
+pub(crate) fn begin(core: &Arc<Core>, source: Option<&RootSource>) -> Option<Arc<Asked>> {
+    let (Some(log), Some(source @ RootSource::Hsm { .. })) = (core.audit(), source) else { return None };
     let asked = Asked { core: Arc::downgrade(core), source: source.clone(), refused: AtomicBool::new(false) };
     let asked = Arc::new(asked);
-    log.sign_by(move |digest| asked.within(*digest));
-    true
+    let signer = Arc::clone(&asked);
+    log.sign_by(move |digest| signer.within(*digest));
+    Some(asked)
 }
 
 /// Looks again and again for files that wait, until it is aborted.
-pub(crate) async fn run(log: Arc<Log>) {
+pub(crate) async fn run(log: Arc<Log>, asked: Arc<Asked>) {
     let mut ticks = tokio::time::interval(limits::ANCHOR);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut not_before, mut told) = (None, false);
     loop {
         ticks.tick().await;
+        if asked.core.upgrade().is_none_or(|core| core.is_sealed()) {
+            // Whoever unseals the store may have given another PIN.
+            asked.refused.store(false, Ordering::Relaxed);
+            not_before = None;
+            continue;
+        }
         if not_before.is_some_and(|time| Instant::now() < time) || !log.waits_for_hsm() {
             continue;
         }
@@ -55,7 +62,7 @@ pub(crate) async fn last(core: Arc<Core>) {
 }
 
 /// The HSM, and what is known of it.
-struct Asked {
+pub(crate) struct Asked {
     core: Weak<Core>,
     source: RootSource,
     /// The PIN was refused: it is not tried again until the store was opened anew.
@@ -75,16 +82,17 @@ impl Asked {
         if Builder::new().name("audit-hsm".to_owned()).spawn(work).is_err() {
             return Err(away("no thread is to be had that asks the HSM"));
         }
-        told.recv_timeout(limits::ROOT_END).unwrap_or_else(|_| Err(away("the HSM did not answer in time")))
+        told.recv_timeout(limits::ROOT_END).unwrap_or_else(|_| {
+            Err(away("the HSM did not answer in time; see that its library and token are there"))
+        })
     }
 
     fn ask(&self, digest: &[u8; 32]) -> Result<Option<HsmSignature>> {
         let Some(core) = self.core.upgrade().filter(|core| !core.is_sealed()) else {
-            self.refused.store(false, Ordering::Relaxed);
             return Err(Error::new(ErrorCode::Sealed, "the store is sealed"));
         };
         if self.refused.load(Ordering::Relaxed) {
-            let why = "the HSM has refused its PIN, which is not tried again";
+            let why = "the HSM has refused its PIN, which is not tried again; give the right one, seal the store and unseal it";
             return Err(Error::new(ErrorCode::RootCredentialWrong, why));
         }
         let signed = core.sign_audit(&self.source.credential(&HsmHelper::this_program())?, digest);

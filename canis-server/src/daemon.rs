@@ -99,8 +99,8 @@ pub fn run(options: Options) -> Result<()> {
         let unsealing = tokio::spawn(unseal::run(Arc::clone(&core), source, loss, drained));
         let applications = Arc::clone(&server.applications);
         let anchoring = anchors.clone().map(|anchors| tokio::spawn(anchors.run()));
-        let signed = core.audit().filter(|_| signs).cloned();
-        let signing = signed.map(|log| tokio::spawn(audit_signing::run(log)));
+        let signed = core.audit().cloned().zip(signs.clone());
+        let signing = signed.map(|(log, asked)| tokio::spawn(audit_signing::run(log, asked)));
         // What a process that was killed had deleted may stand in the log still.
         let left = Arc::clone(&core);
         drop(tokio::task::spawn_blocking(move || left.purge()));
@@ -117,7 +117,7 @@ pub fn run(options: Options) -> Result<()> {
         // The last seconds' counts; they are advisory, so that a full disk does not keep the server from stopping.
         let counted = Arc::clone(&core);
         let _ = tokio::task::spawn_blocking(move || counted.write_uses()).await;
-        if signs {
+        if signs.is_some() {
             audit_signing::last(core).await;
         }
         if let Some(anchors) = anchors {

@@ -49,6 +49,8 @@ pub(crate) struct Session {
     credential: Credential,
     origin: Origin,
     known: RwLock<Option<Known>>,
+    /// When the certificate was last found good while the store could not be asked.
+    verified: Mutex<Option<Instant>>,
     /// Who it turned out to be at first.
     first: OnceLock<Caller>,
     share: OnceLock<Arc<Share>>,
@@ -78,6 +80,7 @@ impl Session {
             credential,
             origin,
             known: RwLock::default(),
+            verified: Mutex::default(),
             first: OnceLock::new(),
             share: OnceLock::new(),
             named: None,
@@ -239,20 +242,24 @@ impl Session {
 
     /// The caller, if it is known and its credential need not be looked at again. No look at the store.
     pub(crate) fn caller(&self, core: &Core) -> Option<Caller> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let known = known.as_ref()?;
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner).clone()?;
         let goes_on = || core.goes_on_without_store() && self.certificate_stands();
         let checked = || known.checked.elapsed() < limits::RECHECK || goes_on();
         let fresh = core.credentials_stand(known.moment) && !core.is_over(&known.caller) && checked();
-        fresh.then(|| known.caller.clone())
+        fresh.then_some(known.caller)
     }
 
-    /// Whether the certificate that was shown, if one was, is still good by itself.
+    /// Whether the certificate that was shown, if one was, is still good by itself, as far as was looked at within
+    /// [`limits::RECHECK`].
     fn certificate_stands(&self) -> bool {
-        match &self.credential {
-            Credential::Certificate(shown) | Credential::Token(_, Some(shown)) => shown.verify().is_ok(),
-            _ => true,
+        let (Credential::Certificate(shown) | Credential::Token(_, Some(shown))) = &self.credential else {
+            return true;
+        };
+        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        if verified.is_none_or(|at| at.elapsed() >= limits::RECHECK) {
+            *verified = shown.verify().is_ok().then(Instant::now);
         }
+        verified.is_some()
     }
 
     /// The caller. The credential is checked once, and again when credentials were changed or a while has passed, so

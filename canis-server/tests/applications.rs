@@ -27,7 +27,7 @@ use canis_proto::{ErrorCode, Id, KeyType, Usage};
 use raw::Raw;
 use std::sync::Arc;
 
-/// R64: a host that comes back finds its login and its session's objects; one that said that it is done does not.
+/// A host that comes back finds its login and its session's objects; one that said that it is done does not.
 #[test]
 fn an_application_outlives_its_connection() {
     let site = Site::new();

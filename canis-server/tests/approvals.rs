@@ -236,7 +236,7 @@ fn applications_wait() {
         public: None,
     };
     let object = site.at(&mut user, make).unwrap().0;
-    let export = site.at(&mut user, ExportObject { object }).map(drop).unwrap_err();
+    let export = site.at(&mut user, ExportObject { object, measure: false }).map(drop).unwrap_err();
     assert_eq!(export.code, ErrorCode::ApprovalRequired);
     let copy = canis_core::object::CopyObject { object, session: None, content: secret };
     assert_eq!(code(site.at(&mut user, copy)), ErrorCode::ApprovalRequired);
@@ -245,7 +245,10 @@ fn applications_wait() {
     for refused in [&export, &destroy] {
         friend.call(&ApproveRequest { id: named(&refused.message).into() }).unwrap();
     }
-    site.at(&mut user, ExportObject { object }).map(drop).unwrap();
-    assert_eq!(code(site.at(&mut user, ExportObject { object })), ErrorCode::ApprovalRequired);
+    site.at(&mut user, ExportObject { object, measure: false }).map(drop).unwrap();
+    assert_eq!(
+        code(site.at(&mut user, ExportObject { object, measure: false })),
+        ErrorCode::ApprovalRequired
+    );
     site.at(&mut user, DestroyObject { object }).unwrap();
 }

@@ -1,5 +1,5 @@
-//! Capability by operation by door (R75): who has what an operation takes, and nothing else, is not told that he lacks it; over
-//! HTTP and by the program as over CANISP; and no spelling of a path is another answer at another door.
+//! Capability by operation by door (R58, R60): who has what an operation takes, and nothing else, is not told that he
+//! lacks it; over HTTP and by the program as over CANISP; and no spelling of a path is another answer at another door.
 #![allow(clippy::unwrap_used)] // A test that cannot go on has failed.
 
 mod asker;
@@ -32,7 +32,7 @@ fn lacking(needed: Capability) -> String {
     format!("you lack the capability `{needed}` on ")
 }
 
-/// Over CANISP and in a batch. What else an operation may take is another capability.
+/// R58, R60: over CANISP and in a batch. What else an operation may take is another capability.
 #[test]
 fn every_operation_is_allowed_by_its_capability() {
     let (shared, _) = site();
@@ -147,8 +147,8 @@ fn the_program_is_denied_and_allowed_as_its_operations_are() {
     }
 }
 
-/// R75: one key that may be used and one that may not; whatever is written in its place is an error at each door, and never the
-/// other one's.
+/// R59, R60: one key that may be used and one that may not; whatever is written in its place is an error at each door, and
+/// never the other one's.
 #[test]
 fn no_spelling_is_another_answer_at_another_door() {
     let (shared, address) = site();

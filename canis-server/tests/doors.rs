@@ -1,5 +1,5 @@
-//! The same answer at every door (R75): each operation of the table, asked by somebody who may do everything but what it
-//! takes, is denied over CANISP and in a batch alike, and so by the program and over HTTP; and no spelling of a path helps.
+//! The same answer at every door (R58, R60): each operation of the table, asked by somebody who may do everything but what
+//! it takes, is denied over CANISP and in a batch alike, and so by the program and over HTTP; and no spelling of a path helps.
 #![allow(clippy::unwrap_used)] // A test that cannot go on has failed.
 
 mod asker;
@@ -15,7 +15,7 @@ use harness::failure;
 use std::process::Command;
 use zeroize::Zeroizing;
 
-/// R75: capability by operation by door. A new operation is in it by itself.
+/// R58, R60: capability by operation by door. A new operation is in it by itself.
 #[test]
 fn every_operation_is_denied_at_every_door() {
     let (shared, _) = site();
@@ -84,7 +84,7 @@ fn the_program_and_http_are_told_the_same() {
     }
 }
 
-/// R75: a path has one spelling. Whatever else is written leads nowhere, and past no denial.
+/// R59: a path has one spelling. Whatever else is written leads nowhere, and past no denial.
 #[test]
 fn no_spelling_gets_round_a_policy() {
     let (shared, _) = site();

@@ -264,7 +264,7 @@ fn only_if_unchanged() {
     assert_eq!(site.ask_with("GET", "/v1/kms/keys/aes", &["--header", "If-Match: \"1\""]).problem().0, 400);
 }
 
-/// R72, R81: more than there is room for is refused before it is read, and who sends slowly keeps nobody waiting.
+/// R81: more than there is room for is refused before it is read, and who sends slowly keeps nobody waiting.
 #[test]
 fn bounds() {
     let site = Site::new();

@@ -61,7 +61,7 @@ fn told(site: &Site, operation: &str, result: &str) -> u64 {
     text.lines().find_map(|line| line.strip_prefix(&labels)?.parse().ok()).unwrap_or_default()
 }
 
-/// R72: what is longer than one piece, or does not say how long it is, is a stream of `canis:s1`, over HTTP/1.1 and HTTP/2,
+/// R85: what is longer than one piece, or does not say how long it is, is a stream of `canis:s1`, over HTTP/1.1 and HTTP/2,
 /// which CANISP reads, too; and the other way round.
 #[test]
 fn long_data_are_streams() {
@@ -96,7 +96,7 @@ fn long_data_are_streams() {
     assert!(told(&site, "encrypt", "ok") == 5 && told(&site, "decrypt", "ok") == 5);
 }
 
-/// R72: long messages are signed, verified, authenticated and hashed; the same as in one piece.
+/// R85: long messages are signed, verified, authenticated and hashed; the same as in one piece.
 #[test]
 fn long_messages() {
     let site = site();
@@ -219,7 +219,7 @@ fn decrypted_in_part(site: &Site, sealed: &[u8], more: &[&str]) -> Vec<u8> {
     fs::read(&out).unwrap()
 }
 
-/// R59: a ciphertext that was changed, cut at a chunk's edge, reordered or prolonged never ends as a whole answer: what was
+/// R84: a ciphertext that was changed, cut at a chunk's edge, reordered or prolonged never ends as a whole answer: what was
 /// authenticated before is broken off, and curl fails.
 #[test]
 fn changed_ciphertexts_break_off() {

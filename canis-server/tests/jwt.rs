@@ -1,4 +1,4 @@
-//! JSON Web Tokens (R74, R78): who comes in by one at every door, and every way to come in by a bad one that is none.
+//! JSON Web Tokens (R61): who comes in by one at every door, and every way to come in by a bad one that is none.
 #![allow(clippy::unwrap_used)] // A test that cannot go on has failed.
 
 mod harness;
@@ -104,7 +104,7 @@ fn encrypt(client: &mut Client, key: &str) -> std::result::Result<(), ErrorCode>
     client.call(&Encrypt::new(key, &b"x"[..])).map(drop).map_err(|error| error.code)
 }
 
-/// R74: each algorithm that is taken, by a token over CANISP, TLS or not, and over HTTP: what the role gives, and no more.
+/// R61: each algorithm that is taken, by a token over CANISP, TLS or not, and over HTTP: what the role gives, and no more.
 #[test]
 fn a_token_comes_in_at_every_door() {
     let keys: Vec<_> = ["RS256", "PS256", "ES256", "ES384", "EdDSA"]
@@ -140,7 +140,7 @@ fn a_token_comes_in_at_every_door() {
     }
 }
 
-/// R78: expired, not yet begun, for others, by others, unsigned, misread: refused alike at every door.
+/// R61: expired, not yet begun, for others, by others, unsigned, misread: refused alike at every door.
 #[test]
 fn a_bad_token_comes_in_nowhere() {
     let (key, rsa) = (SigningKey::new("a", "ES256"), SigningKey::new("rsa", "RS256"));
@@ -262,7 +262,7 @@ fn last_bit_changed(token: &str) -> String {
     format!("{rest}{}", char::from(ALPHABET[at ^ 1]))
 }
 
-/// R78: the end of a role, and of an issuer's key, ends what came in by it, on open connections too.
+/// R61, R69: the end of a role, and of an issuer's key, ends what came in by it, on open connections too.
 #[test]
 fn what_ends_ends_on_open_connections() {
     let (old, new) = (SigningKey::new("old", "EdDSA"), SigningKey::new("new", "EdDSA"));

@@ -1,4 +1,4 @@
-//! Policies of a store, and the credentials that bear them, at a running server (R61, R75).
+//! Policies of a store, and the credentials that bear them, at a running server (R59–R61).
 #![allow(clippy::unwrap_used)] // A test that cannot go on has failed.
 
 mod harness;
@@ -42,7 +42,7 @@ fn encrypt(client: &mut Client, name: &str) -> Option<ErrorCode> {
 
 const DENIED: Option<ErrorCode> = Some(ErrorCode::PermissionDenied);
 
-/// R75: a token has the rights of its policies. What is changed in one holds from the next request on, on connections that
+/// R60, R69: a token has the rights of its policies. What is changed in one holds from the next request on, on connections that
 /// are open, too; a policy that is gone grants nothing and forbids everything.
 #[test]
 fn a_policy_bites_on_open_connections() {
@@ -72,7 +72,7 @@ fn a_policy_bites_on_open_connections() {
     assert_eq!(encrypt(&mut open, "bite/b"), None);
 }
 
-/// A rule that denies beats the capabilities that a token has on everything, and who bears one cannot get rid of it.
+/// R59: a rule that denies beats the capabilities that a token has on everything, and who bears one cannot get rid of it.
 #[test]
 fn a_denial_beats_capabilities_and_holds_its_bearer() {
     let shared = shared();

@@ -1,4 +1,4 @@
-//! Ways round a policy that are none (R75): by streams, batches, aliases of PKCS#11, copies, and other names of a key.
+//! Ways round a policy that are none (R59, R60): by streams, batches, aliases of PKCS#11, copies, and other names of a key.
 #![allow(clippy::unwrap_used)] // A test that cannot go on has failed.
 #![allow(dead_code)] // Of the shared modules these tests use a part.
 

@@ -1,4 +1,4 @@
-//! A tenant's limits hold for who comes in by a role as for who bears its tokens (R11, R61).
+//! A tenant's limits hold for who comes in by a role as for who bears its tokens (R61).
 #![allow(clippy::unwrap_used)] // A test that cannot go on has failed.
 
 mod authority;

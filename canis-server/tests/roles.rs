@@ -1,4 +1,4 @@
-//! Roles (R74, R78): who is let in by certificate or as a user of the host, what he gets, and that a change of a role bites
+//! Roles (R61): who is let in by certificate or as a user of the host, what he gets, and that a change of a role bites
 //! at the next request.
 #![allow(clippy::unwrap_used)] // A test that cannot go on has failed.
 
@@ -78,7 +78,7 @@ fn make_second_tenant(local: &mut Client) {
     local.call(&token).map(drop).unwrap();
 }
 
-/// R74: a certificate is let in by its names, by those of all its blocks that are about it, and by nothing that only looks
+/// R61: a certificate is let in by its names, by those of all its blocks that are about it, and by nothing that only looks
 /// like them.
 #[test]
 fn certificates_come_in_by_their_names() {
@@ -151,7 +151,7 @@ fn fingerprint(bytes: &[u8]) -> String {
     out[..len].iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
 }
 
-/// R78: what is changed of a role holds from the next request on, on a connection that is open; and nobody becomes
+/// R61, R69: what is changed of a role holds from the next request on, on a connection that is open; and nobody becomes
 /// somebody else on one.
 #[test]
 fn a_changed_role_bites_on_open_connections() {
@@ -197,7 +197,7 @@ fn a_changed_role_bites_on_open_connections() {
     assert_eq!(refused(encrypt(&mut second, "shop/till")), ErrorCode::PermissionDenied);
 }
 
-/// R74: a user of the host comes in by the socket for everybody, as what a role makes of him and no more, root or not.
+/// R61: a user of the host comes in by the socket for everybody, as what a role makes of him and no more, root or not.
 #[test]
 fn users_of_the_host_come_in_by_a_role() {
     let authority = Authority::new("clients");
@@ -263,7 +263,7 @@ fn everything() -> SearchAudit<'static> {
     }
 }
 
-/// R75: nobody gives by a role what he has not, takes his own denial away, or claims callers for another tenant.
+/// R59: nobody gives by a role what he has not, takes his own denial away, or claims callers for another tenant.
 #[test]
 fn nobody_gets_more_by_writing_roles() {
     let authority = Authority::new("clients");

@@ -63,7 +63,7 @@ fn applications_log_in_again() {
     assert_eq!(found.objects.len(), 2, "the kept pair");
 }
 
-/// R93: a stream that is under way ends when the store is sealed, and its connection goes on.
+/// A stream that is under way ends when the store is sealed, and its connection goes on.
 #[test]
 fn streams_end() {
     let deployment = Deployment::with_keyfile();
@@ -92,7 +92,7 @@ fn streams_end() {
     assert_eq!(raw.read().unwrap().0.kind, FrameType::Response);
 }
 
-/// R93: many strangers who try wrong credentials are told to wait, at little cost, and keep nobody on the host from
+/// R81: many strangers who try wrong credentials are told to wait, at little cost, and keep nobody on the host from
 /// opening the store.
 #[test]
 fn tries_are_bounded() {
@@ -145,7 +145,7 @@ fn tries_are_bounded() {
     assert!(tried <= cheap(seconds) && refused > 100, "{tried} tried, {refused} refused");
 }
 
-/// R93: many seal and unseal while others work: whatever is answered is right or `sealed`, and in the end it opens.
+/// R91: many seal and unseal while others work: whatever is answered is right or `sealed`, and in the end it opens.
 #[test]
 fn sealed_in_the_middle_of_work() {
     let deployment = Deployment::with_keyfile();

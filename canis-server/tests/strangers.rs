@@ -1,5 +1,5 @@
 //! Those who are nobody here: they are refused, they do not fill the audit log, and no way in leaves out its line or its
-//! lock-out (R79, R87).
+//! lock-out (R81, R87).
 #![allow(clippy::unwrap_used)] // A test that cannot go on has failed.
 
 mod harness;

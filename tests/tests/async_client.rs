@@ -19,7 +19,7 @@ async fn connected(site: &Site, server: &Server) -> AsyncClient {
     AsyncClient::connect(&config(site, server)).await.unwrap()
 }
 
-/// R73: slow and quick requests, small and large ones, share a connection; each answer finds its asker.
+/// Slow and quick requests, small and large ones, share a connection; each answer finds its asker.
 #[tokio::test]
 async fn answers_find_their_askers() {
     let site = Site::with_keyfile();
@@ -75,7 +75,7 @@ async fn refused_dropped_and_late_requests_do_no_harm() {
     server.stop();
 }
 
-/// R80: a wrong token, an authority that did not sign, and a server that is not there are told apart.
+/// R61, R78: a wrong token, an authority that did not sign, and a server that is not there are told apart.
 #[tokio::test]
 async fn strangers_are_told_why() {
     let site = Site::with_keyfile();

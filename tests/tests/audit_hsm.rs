@@ -78,7 +78,7 @@ fn asked(server: &Server) -> u64 {
     count.unwrap_or_else(|| panic!("{text}")).parse().unwrap()
 }
 
-/// R87: a file that ends while the server runs is signed a moment later, the last one as it ends.
+/// R88: a file that ends while the server runs is signed a moment later, the last one as it ends.
 #[test]
 fn the_hsm_signs_what_ends() {
     let hsm = SoftHsm::new("canis-hsm");
@@ -104,7 +104,7 @@ fn the_hsm_signs_what_ends() {
     assert!(told.text().contains("files that were ended are signed by the HSM"), "{}", told.text());
 }
 
-/// R87: without the HSM the store's own key signs alone; line and `audit verify` say so.
+/// R88: without the HSM the store's own key signs alone; line and `audit verify` say so.
 #[test]
 fn without_the_hsm_the_store_signs_alone() {
     let hsm = SoftHsm::new("canis-hsm");
@@ -130,7 +130,7 @@ fn without_the_hsm_the_store_signs_alone() {
     );
 }
 
-/// R87: what is asked of the server asks nothing of the HSM, whatever the log does.
+/// R95: what is asked of the server asks nothing of the HSM, whatever the log does.
 #[test]
 fn no_operation_asks_the_hsm() {
     let hsm = SoftHsm::new("canis-hsm");

@@ -204,7 +204,7 @@ fn a_merge_is_whole_or_nothing() {
     host.canis("store verify").ok();
 }
 
-/// R66: what the HSM remembers refuses a backup that is older, in a database as in a file, until its owner accepts it.
+/// What the HSM remembers refuses a backup that is older, in a database as in a file, until its owner accepts it.
 #[test]
 fn the_hsm_remembers_more_than_the_backup() {
     let (postgres, hsm) = (Postgres::start(), SoftHsm::new("restore"));

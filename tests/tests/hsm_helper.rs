@@ -118,7 +118,7 @@ fn a_request_about_a_bad_library_harms_nobody() {
     server.stop();
 }
 
-/// R92: the vendor's library is never in the server's memory.
+/// R90: the vendor's library is never in the server's memory.
 #[test]
 fn the_library_is_not_in_the_server() {
     let (_hsm, _shim, site) = site();
@@ -195,7 +195,7 @@ fn a_login_that_could_lock_the_token_is_left_to_people() {
     }
 }
 
-/// R46: the helper's command line and environment hold no PIN, and it ends with the program that started it, also while
+/// R90: the helper's command line and environment hold no PIN, and it ends with the program that started it, also while
 /// the library hangs.
 #[test]
 fn the_helper_shows_no_pin_and_ends_with_its_program() {
@@ -215,7 +215,7 @@ fn the_helper_shows_no_pin_and_ends_with_its_program() {
     wait_until("the helper is gone", || !helper.exists());
 }
 
-/// R93: in a host of the PKCS#11 module neither crash nor hang of the library reaches the host; nobody's children are lost,
+/// R90: in a host of the PKCS#11 module neither crash nor hang of the library reaches the host; nobody's children are lost,
 /// even in a host that waits for none of its own.
 #[test]
 fn the_module_asks_a_helper_too() {

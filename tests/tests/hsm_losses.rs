@@ -190,7 +190,7 @@ fn a_copied_store_and_the_right_pin_open_nothing() {
     assert_ne!(login(&site, &rootless, "123456").code, 0);
 }
 
-/// R92: what an unsealing costs an HSM, and that nothing else asks it. docs/operations.md has the number.
+/// R95: what an unsealing costs an HSM, and that nothing else asks it. docs/operations.md has the number.
 #[test]
 fn calls_of_the_hsm_are_counted() {
     let hsm = SoftHsm::new("canis-hsm");

@@ -68,7 +68,7 @@ fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// R65: rotations and planned destructions that are due when a server is killed -9 in the middle of its turn are done by another
+/// R28, R65: rotations and planned destructions that are due when a server is killed -9 in the middle of its turn are done by another
 /// one, each once.
 #[test]
 fn a_server_is_killed_in_its_turn() {

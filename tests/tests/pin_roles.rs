@@ -1,4 +1,4 @@
-//! A role narrows what a PIN opens (R74, R75): the same through the module in its host's own process and at a server.
+//! A role narrows what a PIN opens (R60): the same through the module in its host's own process and at a server.
 #![allow(clippy::unwrap_used)] // a failed unwrap is the test's failure
 
 use canis_tests::{Site, module, run};

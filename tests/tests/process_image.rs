@@ -116,7 +116,7 @@ fn no_key_is_left_in_the_servers_memory() {
     server.stop();
 }
 
-/// R93, R94: after `canis seal` nothing is left of keys that were in use a moment ago, of credentials that opened the store, nor
+/// R96: after `canis seal` nothing is left of keys that were in use a moment ago, of credentials that opened the store, nor
 /// of the shares that were brought; unsealed, keys are there again.
 #[test]
 fn a_sealed_servers_memory_holds_no_key() {
@@ -158,7 +158,7 @@ fn a_sealed_servers_memory_holds_no_key() {
     server.stop();
 }
 
-/// R94: a core of the working server, which root alone could have made, holds no key that is not in use.
+/// R96: a core of the working server, which root alone could have made, holds no key that is not in use.
 #[test]
 fn a_core_holds_no_key_at_rest() {
     if Command::new("gcore").arg("-h").output().is_err() {

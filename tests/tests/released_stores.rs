@@ -98,7 +98,7 @@ fn files() {
     }
 }
 
-/// R65, R69: a database; the steps that it lacks are made when it is opened, and then it has the tables of a new one.
+/// R62, R65: a database; the steps that it lacks are made when it is opened, and then it has the tables of a new one.
 #[test]
 fn databases() {
     let tables = |postgres: &Postgres| {
@@ -153,7 +153,7 @@ fn backups() {
     }
 }
 
-/// R69: a file of a newer format and a database that needs a newer CANIS are refused by number, with what to do, and are left as they
+/// R65: a file of a newer format and a database that needs a newer CANIS are refused by number, with what to do, and are left as they
 /// are.
 #[test]
 fn newer_ones_are_refused() {

@@ -35,7 +35,7 @@ fn works(server: &Server, key: &str) {
     assert_eq!(server.canis(&["decrypt", key], &sealed.stdout).ok().stdout, b"text");
 }
 
-/// R69: after a step that says that older ones can go on, servers that run do so, and others can be started: one host after another is
+/// R65: after a step that says that older ones can go on, servers that run do so, and others can be started: one host after another is
 /// given the newer CANIS.
 #[test]
 fn older_servers_go_on_after_what_only_adds() {
@@ -59,7 +59,7 @@ fn older_servers_go_on_after_what_only_adds() {
     );
 }
 
-/// R69: after any other step servers that run refuse everything, keys in memory too, none can be started, and each says why and what
+/// R65: after any other step servers that run refuse everything, keys in memory too, none can be started, and each says why and what
 /// to do. Nothing is written by them any more.
 #[test]
 fn older_servers_end_at_what_they_do_not_know() {
@@ -91,7 +91,7 @@ fn older_servers_end_at_what_they_do_not_know() {
     works(&running, "later");
 }
 
-/// R69: two servers of a newer CANIS that find an older schema at the same time make the missing steps once.
+/// R62, R65: two servers of a newer CANIS that find an older schema at the same time make the missing steps once.
 #[test]
 fn an_older_schema_is_migrated_once() {
     let postgres = Postgres::start();

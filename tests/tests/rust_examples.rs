@@ -4,7 +4,7 @@
 use canis_tests::{Site, binary, run};
 use std::process::Command;
 
-/// R79: each says something and ends well; the longest has fifteen lines.
+/// Each says something and ends well; the longest has fifteen lines.
 #[test]
 fn every_example_runs() {
     let site = Site::with_keyfile();

@@ -82,7 +82,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream, held: &AtomicBool, swallowed: &A
     let _ = to.shutdown(std::net::Shutdown::Both);
 }
 
-/// R73: threads share one connection; slow and quick requests, small and large ones; each answer finds its asker.
+/// Threads share one connection; slow and quick requests, small and large ones; each answer finds its asker.
 #[test]
 fn answers_find_their_threads() {
     let site = Site::with_keyfile();

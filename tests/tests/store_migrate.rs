@@ -7,7 +7,7 @@ use canis_tests::{KillAt, Postgres, Site, run};
 use moving::{at_desk, filled, in_database, migrate, name_database, places, private_file, refused};
 use std::collections::BTreeSet;
 
-/// R62, R66: keys, versions, entries, policies, roles, tenants, tokens with their PINs, receipts, counts and the audit log go along;
+/// R62: keys, versions, entries, policies, roles, tenants, tokens with their PINs, receipts, counts and the audit log go along;
 /// the place that was left is refused, and says where the store is.
 #[test]
 fn there_and_back() {
@@ -122,7 +122,7 @@ fn another_store_is_not_overwritten() {
     assert!(nothing.stderr.contains("store_unavailable"), "{}", nothing.stderr);
 }
 
-/// R66: who takes the copy of before for the store has to open it, and the log says so; the next move takes another place, since both
+/// Who takes the copy of before for the store has to open it, and the log says so; the next move takes another place, since both
 /// are stores now.
 #[test]
 fn a_copy_of_before_is_taken_with_a_line_in_the_log() {

@@ -48,7 +48,7 @@ fn killed_at_calls(site: &Site, there: &Site, (from, to): (&str, &str), step: us
     assert!(early > 10 && none + late > 0, "{early} before the end, {none} at it and {late} after it");
 }
 
-/// R65, R92: killed before each single write, sync, truncation or message on the way there, and before some on the way back.
+/// R65: killed before each single write, sync, truncation or message on the way there, and before some on the way back.
 #[test]
 fn killed_at_every_write() {
     let (postgres, site) = (Postgres::start(), Site::with_keyfile());
@@ -201,7 +201,7 @@ fn cut_again_until_rows(site: &Site, postgres: &Postgres, (from, to): (&str, &st
     }
 }
 
-/// R66: the HSM goes on remembering the store at its new place; the copy of before is older than what it remembers.
+/// The HSM goes on remembering the store at its new place; the copy of before is older than what it remembers.
 #[test]
 fn an_anchor_moves_along() {
     let (postgres, hsm) = (Postgres::start(), SoftHsm::new("move"));

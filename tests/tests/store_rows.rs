@@ -79,7 +79,7 @@ fn noticed(site: &Site, sql: impl Fn(&str)) {
     assert_eq!(noted.lines().count(), 1, "{noted}");
 }
 
-/// R65, R67: in `canis.dat`.
+/// R64, R67: in `canis.dat`.
 #[test]
 fn in_a_file() {
     let site = Site::with_keyfile();
@@ -91,7 +91,7 @@ fn in_a_file() {
     });
 }
 
-/// R65, R67: in a database.
+/// R64, R67: in a database.
 #[test]
 fn in_a_database() {
     let postgres = Postgres::start();

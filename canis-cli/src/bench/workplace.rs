@@ -110,7 +110,7 @@ fn write_pin(path: &Path) -> Result<()> {
     let mut random = [0; 8];
     getrandom::fill(&mut random)
         .map_err(|e| Error::internal(format!("the operating system gives no random bytes: {e}")))?;
-    let pin: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    let pin = base16ct::lower::encode_string(&random);
     let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     file.and_then(|mut file| file.write_all(pin.as_bytes())).map_err(failed)
 }

@@ -1,10 +1,10 @@
 //! `canis aes-gcm encrypt` and `decrypt`: data that others made with a key, or are to read.
 
-use super::digest::hex;
 use crate::aes_gcm_args::{AesGcmCommand, Data, Decrypt};
 use crate::args::Connection;
 use crate::files::{self, Readers};
 use crate::{connect, show};
+use base16ct::lower::encode_string as hex;
 use base64ct::{Base64, Encoding};
 use canis_proto::message::{DecryptAesGcm, EncryptAesGcm};
 use canis_proto::{Error, Result};

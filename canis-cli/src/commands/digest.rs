@@ -4,12 +4,12 @@ use crate::args::Connection;
 use crate::files::{self, Readers};
 use crate::input::{Input, SHORT};
 use crate::{connect, show, use_args};
+use base16ct::lower::encode_string as hex;
 use base64ct::{Base64, Encoding};
 use canis_proto::Result;
 use canis_proto::message::{HashData, Random};
 use canis_proto::stream::HashStream;
 use serde_json::json;
-use std::fmt::Write;
 use std::io;
 use zeroize::Zeroizing;
 
@@ -37,13 +37,4 @@ pub(crate) fn hash(connection: &Connection, args: &use_args::Hash, json: bool) -
         return show::json(&json!({"hash": args.hash.name(), "digest": hex}));
     }
     files::print(format!("{hex}\n").as_bytes())
-}
-
-/// Two hexadecimal digits a byte.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut hex, byte| {
-        // Writing into a String cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }

@@ -1,11 +1,11 @@
 //! `canis tenant …`: what the operator of a store does with its tenants, at a server and in a data directory alike.
 
-use super::digest::hex;
 use super::{slot, tenant_rekey, token};
 use crate::args::Connection;
 use crate::door::{Company, Door, Missing};
 use crate::tenant_args::{CreateTenant, DeleteTenant, LimitTenant, OneTenant, TenantCommand};
 use crate::{files, show};
+use base16ct::lower::encode_string as hex;
 use canis_core::Run;
 use canis_proto::message::{WireAnswer, WireRequest};
 use canis_proto::tenant::{self, ListTenants, TenantDeleted, TenantInfo, TenantMade};

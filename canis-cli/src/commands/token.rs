@@ -1,9 +1,9 @@
 //! `canis token create`, `list`, `renew`, `revoke`.
 
-use super::digest::hex;
 use crate::args::Connection;
 use crate::token_args::{CreateToken, Granted, ListTokens, RenewToken, RevokeToken, TokenCommand};
 use crate::{connect, files, show};
+use base16ct::lower::encode_string as hex;
 use canis_proto::credential::{
     CreateCredential, CredentialInfo, CredentialMade, ListCredentials, RenewCredential, RevokeCredential,
 };

@@ -84,7 +84,7 @@ pub(super) fn take(session: &Session) -> Result<Vec<(String, Result<Taken>)>> {
         for handle in session.find_objects(&wanted).map_err(|e| stays(&e))? {
             let object = Described { session, handle };
             let label = String::from_utf8_lossy(&object.bytes(AttributeType::Label)).into_owned();
-            let id: String = object.bytes(AttributeType::Id).iter().map(|b| format!("{b:02x}")).collect();
+            let id = base16ct::lower::encode_string(&object.bytes(AttributeType::Id));
             taken.push((format!("{noun} `{label}` (id {id})"), object.taken(class, &wrapper)));
         }
     }

@@ -94,11 +94,10 @@ fn split(line: &[u8]) -> Option<(&[u8], [u8; 32])> {
 
 /// Appends bytes as hexadecimal digits.
 pub(crate) fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for byte in bytes {
-        out.push(DIGITS[usize::from(byte >> 4)]);
-        out.push(DIGITS[usize::from(byte & 15)]);
-    }
+    let from = out.len();
+    out.resize(from + 2 * bytes.len(), 0);
+    // The room is as long as it has to be.
+    let _ = base16ct::lower::encode(bytes, &mut out[from..]);
 }
 
 fn broken(why: &str) -> Error {

@@ -47,6 +47,8 @@ pub struct Log {
     copies: OnceLock<Arc<dyn Copies>>,
     /// What has an HSM sign files, too.
     pub(super) signer: OnceLock<Box<Signer>>,
+    /// Whether files wait for it.
+    pub(super) unsigned: AtomicBool,
     /// Whether it was looked for what others have left.
     looked: AtomicBool,
 }
@@ -77,6 +79,7 @@ impl Log {
             watcher: OnceLock::new(),
             copies: OnceLock::new(),
             signer: OnceLock::new(),
+            unsigned: AtomicBool::new(false),
             looked: AtomicBool::new(false),
         })
     }

@@ -9,6 +9,7 @@ use canis_proto::value::Value;
 use canis_proto::{Id, Result};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 /// How many files may wait for an HSM; older ones stay with the store's own signature.
 pub(super) const WAITING: usize = 64;
@@ -60,10 +61,10 @@ impl Log {
         self.ask_hsm(nothing).transpose().map(drop)
     }
 
-    /// Whether files were ended that the HSM has not signed yet.
+    /// Whether files were ended that the HSM has not signed yet. Waits for nobody.
     #[must_use]
     pub fn waits_for_hsm(&self) -> bool {
-        !self.writer().unsigned.is_empty()
+        self.unsigned.load(Ordering::Acquire)
     }
 
     /// Has the HSM sign the files that were ended. For a thread that may wait.
@@ -80,7 +81,9 @@ impl Log {
             line.hex("sha256", &next.sha256);
             told(&mut line, &signed);
             self.take([line.end::<()>(&Ok(()), self.now())])?;
-            self.writer().unsigned.retain(|one| *one != next);
+            let mut writer = self.writer();
+            writer.unsigned.retain(|one| *one != next);
+            self.unsigned.store(!writer.unsigned.is_empty(), Ordering::Release);
         }
     }
 
@@ -163,9 +166,7 @@ impl Signatures {
 
 /// What is said in hexadecimal digits.
 fn hex(value: &serde_json::Value) -> Option<Vec<u8>> {
-    let (pairs, []) = value.as_str()?.as_bytes().as_chunks::<2>() else { return None };
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
+    base16ct::mixed::decode_vec(value.as_str()?).ok()
 }
 
 /// Says what the HSM has signed by.

@@ -17,6 +17,7 @@ use canis_proto::{Error, ErrorCode, Id, Result};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// What a log is about and where it is.
@@ -178,15 +179,21 @@ impl Writer {
             line.hex("signature", &keys.sign(&digest)?);
         }
         let ended = Ended { file: self.files, sha256: digest };
-        match by_hsm.filter(|(asked, _)| *asked == ended) {
+        let by_hsm = by_hsm.filter(|(asked, _)| *asked == ended);
+        let waits = by_hsm.is_none() && log.signer.get().is_some() && self.unsigned.len() < WAITING;
+        match by_hsm {
             Some((_, Ok(signed))) => told(&mut line, &signed),
             Some((_, Err(refusal))) => line.text("hsm_away", &refusal.message),
-            None if log.signer.get().is_some() && self.unsigned.len() < WAITING => self.unsigned.push(ended),
             None => {}
         }
         chain.append(log.keys(), &line.end::<()>(&Ok(()), log.now()).body, &mut self.out)?;
         self.append_to(log, chain, true)?;
         self.segment = None;
+        // Only now: a line that could not be written is tried again.
+        if waits {
+            self.unsigned.push(ended);
+            log.unsigned.store(true, Ordering::Release);
+        }
         Ok(())
     }
 

@@ -54,6 +54,29 @@ pub enum PrivateParts {
         /// Its bytes.
         value: SecretBytes,
     },
+    /// How long the parts are, where only that was asked: no key.
+    Measured(PartLengths),
+}
+
+/// The lengths of what programs may ask of a key, in bytes; `None` for what it has not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PartLengths {
+    /// The scalar, seed or secret that a key consists of; of a post-quantum key, the one computed from its seed.
+    pub value: Option<usize>,
+    /// What a post-quantum key is computed from.
+    pub seed: Option<usize>,
+    /// d
+    pub private_exponent: Option<usize>,
+    /// p
+    pub prime_1: Option<usize>,
+    /// q
+    pub prime_2: Option<usize>,
+    /// d mod (p − 1)
+    pub exponent_1: Option<usize>,
+    /// d mod (q − 1)
+    pub exponent_2: Option<usize>,
+    /// q⁻¹ mod p
+    pub coefficient: Option<usize>,
 }
 
 /// The numbers of an RSA private key (RFC 8017, appendix A.1.2), all big-endian. What is `None` is computed.
@@ -101,6 +124,32 @@ impl PrivateParts {
                 Ok((kind, Seeded { seed, expanded }.to_pkcs8(kind)?))
             }
             PrivateParts::Secret { kind, value } => Ok((kind, value)),
+            PrivateParts::Measured(_) => Err(bad_private_key("it is only said how long its parts are")),
+        }
+    }
+
+    /// How long its parts are.
+    pub(crate) fn lengths(&self) -> PartLengths {
+        let (none, len) =
+            (PartLengths::default(), |part: &Option<Part>| part.as_ref().map(|part| part.len()));
+        match self {
+            PrivateParts::Rsa(rsa) => PartLengths {
+                private_exponent: Some(rsa.private_exponent.len()),
+                prime_1: len(&rsa.prime_1),
+                prime_2: len(&rsa.prime_2),
+                exponent_1: len(&rsa.exponent_1),
+                exponent_2: len(&rsa.exponent_2),
+                coefficient: len(&rsa.coefficient),
+                ..none
+            },
+            PrivateParts::Ec { scalar: value, .. } | PrivateParts::Seed { seed: value, .. } => {
+                PartLengths { value: Some(value.len()), ..none }
+            }
+            PrivateParts::PostQuantum { seed, expanded, .. } => {
+                PartLengths { value: len(expanded), seed: len(seed), ..none }
+            }
+            PrivateParts::Secret { value, .. } => PartLengths { value: Some(value.len()), ..none },
+            PrivateParts::Measured(lengths) => *lengths,
         }
     }
 
@@ -117,6 +166,7 @@ impl PrivateParts {
             PrivateParts::Seed { seed, .. } => seed.len(),
             PrivateParts::PostQuantum { seed, expanded, .. } => len(seed) + len(expanded),
             PrivateParts::Secret { value, .. } => value.len(),
+            PrivateParts::Measured(_) => 0,
         }
     }
 

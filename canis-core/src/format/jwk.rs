@@ -273,6 +273,7 @@ fn secrets(parts: &PrivateParts) -> Result<Vec<(&'static str, &[u8])>> {
     let incomplete = || Error::internal("a kept RSA key lacks a number");
     Ok(match parts {
         PrivateParts::Secret { value, .. } => vec![("k", value.expose())],
+        PrivateParts::Measured(_) => return Err(Error::internal("lengths are no key")),
         PrivateParts::Seed { seed, .. } => vec![("d", seed)],
         PrivateParts::PostQuantum { seed: Some(seed), .. } => vec![("priv", seed)],
         PrivateParts::PostQuantum { .. } => {

@@ -113,7 +113,7 @@ impl State {
 
     /// The beginning of the hash, for people.
     fn short(&self) -> String {
-        self.hash[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+        base16ct::lower::encode_string(&self.hash[..8])
     }
 }
 

@@ -4,22 +4,17 @@ use super::Keyring;
 use super::seal::Place;
 use super::store_rows::fact_place;
 use crate::core::Core;
+use crate::crypto::SignScheme;
+use crate::crypto::public_parts::PublicParts;
 use crate::root::{AuditToken, Credential};
-use crate::secret::SecretBytes;
 use crate::store::{Change, MetaRow, Row};
 use canis_proto::{Error, ErrorCode, KeyType, Result};
 
 /// The row that holds the public halves, one after the other.
 const KEYS: &str = "audit-hsm-keys";
 
-/// What stands before the point of a P-256 key in SubjectPublicKeyInfo (RFC 5480).
-const SPKI: [u8; 26] = [
-    0x30, 0x59, 0x30, 0x13, 6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3,
-    1, 7, 3, 0x42, 0,
-];
-
-/// The length of such a key.
-const LENGTH: usize = SPKI.len() + 65;
+/// The length of the SubjectPublicKeyInfo of a P-256 key (RFC 5480).
+const LENGTH: usize = 91;
 
 /// How many keys a store has had at most: whoever replaces HSMs more often than that has another log by then.
 const MOST: usize = 64;
@@ -60,9 +55,11 @@ impl Keyring {
             let Some(token) = AuditToken::of(self.store_id(), &slot, credential)? else { continue };
             match token.sign(digest) {
                 Ok((signature, points)) => {
-                    let publics = points.iter().map(|point| [&SPKI[..], point].concat());
+                    let mut publics = points.into_iter().filter_map(|point| {
+                        PublicParts::Ec { curve: KeyType::EcdsaP256, point }.to_spki().ok()
+                    });
                     let is_right = |public: &Vec<u8>| self.is_signed_by_hsm(public, digest, &signature);
-                    let public = publics.into_iter().find(is_right).ok_or_else(unknown_key)?;
+                    let public = publics.find(is_right).ok_or_else(unknown_key)?;
                     self.keep_audit_key(&public)?;
                     return Ok(Some(HsmSignature { signature, public }));
                 }
@@ -78,9 +75,7 @@ impl Keyring {
     pub(crate) fn is_signed_by_hsm(&self, public: &[u8], digest: &[u8; 32], signature: &[u8]) -> bool {
         let key = if public.len() == LENGTH { Some(public) } else { None };
         let key = key.and_then(|public| self.provider.keys.public(KeyType::EcdsaP256, public).ok());
-        key.is_some_and(|key| {
-            key.verify(crate::crypto::SignScheme::Ecdsa, digest, signature).is_ok_and(|valid| valid)
-        })
+        key.is_some_and(|key| key.verify(SignScheme::Ecdsa, digest, signature).is_ok_and(|valid| valid))
     }
 
     /// The public halves of every key of the log that an HSM has had.
@@ -99,7 +94,7 @@ impl Keyring {
                 return Ok(());
             }
             if kept.len() >= MOST {
-                kept.remove(0);
+                return Err(too_many());
             }
             kept.push(public.to_vec());
             match self.write_audit_keys(&kept.concat()) {
@@ -113,7 +108,7 @@ impl Keyring {
         }
         Err(Error::new(
             ErrorCode::Conflict,
-            "the store changes faster than the audit log's key can be written",
+            "the store changes faster than the audit log's key can be written; it is tried again by itself",
         ))
     }
 
@@ -121,13 +116,21 @@ impl Keyring {
         let _steady = self.steady_root()?;
         let revision = self.store.meta(KEYS)?.map_or(1, |row| row.revision + 1);
         let place: Place<'_> = fact_place(KEYS, revision);
-        let body = self.root_keys()?.rows.seal(&place, SecretBytes::copied_from(kept).expose())?;
+        let body = self.root_keys()?.rows.seal(&place, kept)?;
         self.store.commit(&[Change::Put(Row::Meta(MetaRow { name: KEYS.to_owned(), revision, body }))])
     }
 }
 
+fn too_many() -> Error {
+    let why = format!(
+        "HSMs have made {MOST} keys for this store's audit log, and a log that an older one has signed must stay readable; \
+         see why the token loses its key"
+    );
+    Error::new(ErrorCode::LimitReached, why)
+}
+
 fn unknown_key() -> Error {
-    let why =
-        "the HSM signed the audit log by a key whose public half is not under the same name in the token";
+    let why = "the HSM signed the audit log by a key whose public half is not under the same name in the token; delete that key \
+         there, and another pair is made";
     Error::new(ErrorCode::RootUnavailable, why)
 }

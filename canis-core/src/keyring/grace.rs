@@ -58,6 +58,6 @@ impl Core {
     /// Whether a caller's credential is over by its own word, for which nobody need be asked.
     #[must_use]
     pub fn is_over(&self, caller: &Caller) -> bool {
-        caller.is_over(self.keyring.clock.now_micros())
+        caller.is_over(&*self.keyring.clock)
     }
 }

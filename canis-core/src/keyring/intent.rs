@@ -126,8 +126,11 @@ fn shown(value: &Value<'_>) -> Option<String> {
         Value::Bytes(bytes) if bytes.is_empty() => return None,
         Value::Text(text) => text.clone().into_owned(),
         Value::Bytes(bytes) => {
-            let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-            format!("{} bytes, SHA-256 {hex}", bytes.len())
+            format!(
+                "{} bytes, SHA-256 {}",
+                bytes.len(),
+                base16ct::lower::encode_string(&Sha256::digest(bytes))
+            )
         }
         Value::Integer(number) => number.to_string(),
         Value::Bool(yes) => yes.to_string(),

@@ -2,7 +2,7 @@
 
 use super::Keyring;
 use canis_proto::{Error, ErrorCode, Result};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A comparison in numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,27 +15,38 @@ pub struct RowsFigures {
 
 /// The last comparison; nobody has made one until there is a time.
 #[derive(Default)]
-pub(crate) struct LastCheck(Mutex<Option<(i64, Vec<Error>)>>);
+pub(crate) struct LastCheck(Mutex<Last>);
+
+#[derive(Default)]
+struct Last {
+    at: Option<i64>,
+    found: Vec<Error>,
+    /// What the audit log was told of, as far as it was found again since.
+    told: Vec<Error>,
+}
 
 impl LastCheck {
-    /// Keeps what was found; whether there is something that was not known before.
+    fn last(&self) -> MutexGuard<'_, Last> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps what was found; whether there is something that was not told yet.
     fn keep(&self, at: i64, found: &[Error]) -> bool {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = last.as_ref().map_or(&[][..], |(_, known)| known);
-        let is_news = found.iter().any(|error| !known.contains(error));
-        *last = Some((at, found.to_vec()));
-        is_news
+        let mut last = self.last();
+        last.told.retain(|error| found.contains(error));
+        (last.at, last.found) = (Some(at), found.to_vec());
+        found.iter().any(|error| !last.told.contains(error))
     }
 
     fn figures(&self) -> Option<RowsFigures> {
-        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let changed = |found: &Vec<Error>| u64::try_from(found.len()).unwrap_or(u64::MAX);
-        last.as_ref().map(|(at, found)| RowsFigures { at: *at, changed: changed(found) })
+        let last = self.last();
+        let changed = u64::try_from(last.found.len()).unwrap_or(u64::MAX);
+        last.at.map(|at| RowsFigures { at, changed })
     }
 }
 
 impl Keyring {
-    /// One error for each difference between accumulators and rows, and whether one of them is new.
+    /// One error for each difference between accumulators and rows, and whether one of them is to be told: [`Self::rows_told`].
     ///
     /// # Errors
     /// `sealed`; `store_unavailable`.
@@ -47,6 +58,12 @@ impl Keyring {
         };
         let is_news = self.books.checked.keep(self.clock.now_micros(), &found);
         Ok((found, is_news))
+    }
+
+    /// The audit log has a line about what was found last.
+    pub(crate) fn rows_told(&self) {
+        let mut last = self.books.checked.last();
+        last.told = last.found.clone();
     }
 
     /// How the last comparison went.

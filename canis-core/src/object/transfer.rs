@@ -20,6 +20,8 @@ operation! {
     ExportObject => PrivateParts {
         /// The key's object.
         object: Id,
+        /// Whether only the lengths of its parts are asked for, which uses up no approval.
+        measure: bool,
     }
 }
 operation! {

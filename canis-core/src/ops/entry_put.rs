@@ -18,6 +18,8 @@ use canis_proto::{Capability, EntryId, Error, ErrorCode, KeyType, MAX_ENTRY_NAME
 const TRIES: usize = 1000;
 
 impl Run for PutEntry<'_> {
+    const PASSES_MATERIAL: bool = true;
+
     fn resource(&self) -> Resource<'_> {
         Resource::Entry(&self.id)
     }

@@ -16,6 +16,8 @@ const PAGE: usize = 100;
 const ROWS: usize = 256;
 
 impl Run for GetEntry<'_> {
+    const PASSES_MATERIAL: bool = true;
+
     fn resource(&self) -> Resource<'_> {
         Resource::Entry(&self.id)
     }

@@ -25,6 +25,8 @@ use canis_proto::message::ExportKey;
 use canis_proto::{Capability, Error, ErrorCode, Family, KeyFormat, KeyState, KeyType, Result, Usage};
 
 impl Run for ExportKey<'_> {
+    const PASSES_MATERIAL: bool = true;
+
     fn resource(&self) -> Resource<'_> {
         Resource::Key(&self.name)
     }

@@ -22,6 +22,8 @@ use canis_proto::message::ImportKey;
 use canis_proto::{Capability, Error, ErrorCode, Family, Id, KeyName, Result, Usage};
 
 impl Run for ImportKey<'_> {
+    const PASSES_MATERIAL: bool = true;
+
     fn resource(&self) -> Resource<'_> {
         Resource::Key(&self.name)
     }

@@ -12,12 +12,19 @@ use crate::secret::SecretBytes;
 use canis_proto::{Capability, Error, ErrorCode, Id, KeyState, Result};
 
 impl Run for ExportObject {
+    const PASSES_MATERIAL: bool = true;
+
     fn resource(&self) -> Resource<'_> {
         Resource::Object(self.object)
     }
 
     fn intent(&self, keyring: &Keyring, caller: &Caller) -> Result<Option<Intent>> {
         keyring.intent_on(caller, self.object, Capability::Export)
+    }
+
+    /// Who only asks how long the parts are has not got them.
+    fn gives(answer: &PrivateParts) -> bool {
+        !matches!(answer, PrivateParts::Measured(_))
     }
 
     fn given(answer: &Self::Answer) -> Option<usize> {
@@ -27,7 +34,12 @@ impl Run for ExportObject {
     fn run(self, keyring: &Keyring, caller: &Caller) -> Result<PrivateParts> {
         let object = keyring.visible(caller, self.object)?;
         let (kind, material) = keyring.material(caller, &object, Leave::Plain)?;
-        expanded(keyring.provider, PrivateParts::of_material(kind, material.expose())?, material.expose())
+        let parts = expanded(
+            keyring.provider,
+            PrivateParts::of_material(kind, material.expose())?,
+            material.expose(),
+        )?;
+        Ok(if self.measure { PrivateParts::Measured(parts.lengths()) } else { parts })
     }
 }
 

@@ -9,6 +9,8 @@ use crate::object::{Class, ImportObject};
 use canis_proto::{Error, Id, KeyType, Result};
 
 impl Run for ImportObject {
+    const PASSES_MATERIAL: bool = true;
+
     fn resource(&self) -> Resource<'_> {
         Resource::Objects
     }

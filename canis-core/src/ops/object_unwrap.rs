@@ -16,6 +16,8 @@ use crate::secret::SecretBytes;
 use canis_proto::{Capability, Error, ErrorCode, Family, Id, KeyType, Result, Usage};
 
 impl Run for UnwrapKey<'_> {
+    const PASSES_MATERIAL: bool = true;
+
     fn resource(&self) -> Resource<'_> {
         Resource::Objects
     }

@@ -19,6 +19,8 @@ use crate::secret::SecretBytes;
 use canis_proto::{Capability, Error, ErrorCode, Family, Id, Result, Usage};
 
 impl Run for WrapKey<'_> {
+    const PASSES_MATERIAL: bool = true;
+
     fn resource(&self) -> Resource<'_> {
         Resource::Object(self.key)
     }

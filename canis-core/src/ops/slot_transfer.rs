@@ -24,6 +24,8 @@ const CKA_SUBJECT: u64 = 0x101;
 const X_509: u64 = 0;
 
 impl Run for ImportToSlot<'_> {
+    const PASSES_MATERIAL: bool = true;
+
     fn resource(&self) -> Resource<'_> {
         Resource::Token
     }
@@ -133,6 +135,8 @@ fn refuse_taken(keyring: &Keyring, user: &Caller, class: Class, id: &[u8]) -> Re
 }
 
 impl Run for ExportFromSlot<'_> {
+    const PASSES_MATERIAL: bool = true;
+
     fn resource(&self) -> Resource<'_> {
         Resource::Token
     }

@@ -212,8 +212,7 @@ impl Run for DeleteTenant<'_> {
 /// The proof in the audit log, in the line that the transaction itself carries.
 fn note_gone(gone: &TenantDeleted) {
     note_text("destroyed_tenant", &gone.id);
-    let hex: String = gone.sealed_sha256.iter().map(|byte| format!("{byte:02x}")).collect();
-    note_text("destroyed_sha256", &hex);
+    note_text("destroyed_sha256", &base16ct::lower::encode_string(&gone.sealed_sha256));
     for (name, count) in [
         ("destroyed_keys", gone.keys),
         ("destroyed_objects", gone.objects),

@@ -169,7 +169,7 @@ mod tests {
         }
     }
 
-    /// R75: nobody gives away more than he has, by whatever rule it is said.
+    /// R59: nobody gives away more than he has, by whatever rule it is said.
     #[test]
     fn what_is_not_had_cannot_be_given() {
         let production = r#"path "kms/keys/production/*" { capabilities = ["sign", "verify"] }"#;
@@ -195,7 +195,7 @@ mod tests {
         assert!(!holds(&by_day, r#"path "kms/keys/production/*" { capabilities = ["sign"] }"#));
     }
 
-    /// R75: what is denied to somebody he cannot give, nor can he lift a denial.
+    /// R59: what is denied to somebody he cannot give, nor can he lift a denial.
     #[test]
     fn what_is_denied_cannot_be_given() {
         let closed = r#"path "kms/keys/root-*" { capabilities = ["deny"] }"#;

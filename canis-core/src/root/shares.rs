@@ -97,15 +97,15 @@ impl Share {
     pub fn to_text(&self, provider: &Provider) -> SecretBytes {
         let mut text = Zeroizing::new(String::with_capacity(256));
         text.push_str(&format!("{START}:{}:{}:{}/{}:", self.store, self.split, self.index, self.threshold));
-        for (at, byte) in self.value.expose().iter().enumerate() {
-            if at > 0 && at % 4 == 0 {
+        for (at, group) in self.value.expose().chunks(4).enumerate() {
+            if at > 0 {
                 text.push('-');
             }
-            push_hex(&mut text, *byte);
+            text.push_str(&Zeroizing::new(base16ct::lower::encode_string(group)));
         }
         let sum = checksum(provider, text.as_bytes());
         text.push(':');
-        sum.iter().for_each(|byte| push_hex(&mut text, *byte));
+        text.push_str(&base16ct::lower::encode_string(&sum));
         SecretBytes::copied_from(text.as_bytes())
     }
 
@@ -247,17 +247,8 @@ fn checksum(provider: &Provider, text: &[u8]) -> [u8; CHECKSUM] {
     std::array::from_fn(|at| out[at])
 }
 
-fn push_hex(text: &mut String, byte: u8) {
-    for digit in [byte >> 4, byte & 15] {
-        text.push(char::from_digit(digit.into(), 16).unwrap_or_default());
-    }
-}
-
 fn unhex(text: &str) -> Option<Zeroizing<Vec<u8>>> {
-    let digit = |c: u8| char::from(c).to_digit(16).and_then(|d| u8::try_from(d).ok());
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    let bytes: Option<Vec<u8>> = pairs.iter().map(|[a, b]| Some(digit(*a)? << 4 | digit(*b)?)).collect();
-    bytes.filter(|_| rest.is_empty()).map(Zeroizing::new)
+    base16ct::lower::decode_vec(text).ok().map(Zeroizing::new)
 }
 
 #[cfg(test)]

@@ -61,8 +61,7 @@ fn detail(parameters: &RootParameters) -> String {
             format!("{threshold} of {} shares, split {}", hashes.len(), Id(*split))
         }
         RootParameters::Recipient { public_key } => {
-            let hex: String = public_key.iter().map(|byte| format!("{byte:02x}")).collect();
-            format!("X25519 {hex}")
+            format!("X25519 {}", base16ct::lower::encode_string(public_key))
         }
     }
 }

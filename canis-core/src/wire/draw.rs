@@ -1,7 +1,7 @@
 //! What a property test sends: values drawn from bytes that it chooses.
 
 use crate::crypto::derive::{Field, Width};
-use crate::crypto::private_parts::{PrivateParts, RsaParts};
+use crate::crypto::private_parts::{PartLengths, PrivateParts, RsaParts};
 use crate::crypto::{BlockMode, Hash, Iv, Oaep, SignScheme};
 use crate::object::*;
 use crate::secret::SecretBytes;
@@ -249,7 +249,7 @@ impl<'a> Draw<'a> {
     }
 
     pub(super) fn parts(&mut self) -> PrivateParts {
-        match self.byte() % 5 {
+        match self.byte() % 6 {
             0 => PrivateParts::Rsa(RsaParts {
                 modulus: self.bytes().to_vec(),
                 public_exponent: self.bytes().to_vec(),
@@ -267,6 +267,16 @@ impl<'a> Draw<'a> {
                 seed: self.maybe(Draw::part),
                 expanded: self.maybe(Draw::part),
             },
+            4 => PrivateParts::Measured(PartLengths {
+                value: self.maybe(Draw::length),
+                seed: self.maybe(Draw::length),
+                private_exponent: self.maybe(Draw::length),
+                prime_1: self.maybe(Draw::length),
+                prime_2: self.maybe(Draw::length),
+                exponent_1: self.maybe(Draw::length),
+                exponent_2: self.maybe(Draw::length),
+                coefficient: self.maybe(Draw::length),
+            }),
             _ => PrivateParts::Secret {
                 kind: self.one(KeyType::ALL),
                 value: SecretBytes::copied_from(self.bytes()),

@@ -1,7 +1,7 @@
 //! Objects and tokens: what is said of them.
 
 use super::form::{Form, Mapped, Place, choice, record, words};
-use crate::crypto::private_parts::{PrivateParts, RsaParts};
+use crate::crypto::private_parts::{PartLengths, PrivateParts, RsaParts};
 use crate::object::{
     Class, Content, FoundPage, KeyFacts, NamedKey, Object, OpenedKey, Recovered, Used, Wanted, Wrapped,
 };
@@ -46,6 +46,9 @@ record! {
     RsaParts {
         modulus, public_exponent, private_exponent, prime_1, prime_2, exponent_1, exponent_2, coefficient
     }
+    PartLengths {
+        value, seed, private_exponent, prime_1, prime_2, exponent_1, exponent_2, coefficient
+    }
 }
 
 choice! {
@@ -55,6 +58,7 @@ choice! {
         "seed" => Seed { kind, seed };
         "post-quantum" => PostQuantum { kind, seed, expanded };
         "secret" => Secret { kind, value };
+        "measured" => Measured(lengths);
     }
 }
 

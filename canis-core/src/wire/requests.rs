@@ -77,7 +77,7 @@ requests! {
     DestroyObject { object }
     CopyObject { object, session, content }
     ImportObject { parts, session, content }
-    ExportObject { object }
+    ExportObject { object, measure }
     WrapKey<'a> { wrapper, key, how, room, weak_rsa }
     UnwrapKey<'a> { unwrapper, how, wrapped, inside, session, content }
     DeriveKey<'a> { base, how, derived, session, content }

@@ -21,6 +21,7 @@ pub(crate) struct Reading<'a> {
     module: &'a Module,
     seen: Seen,
     parts: OnceCell<PrivateParts>,
+    lengths: OnceCell<PrivateParts>,
 }
 
 /// An object as it was at some moment, kept by the session until other attributes are read.
@@ -56,7 +57,7 @@ impl<'a> Reading<'a> {
                 Seen { handle, since, token, object }
             }
         };
-        let reading = Reading { module, seen, parts: OnceCell::new() };
+        let reading = Reading { module, seen, parts: OnceCell::new(), lengths: OnceCell::new() };
         let outcome = read(&reading);
         // The session may have been closed meanwhile; then there is nothing to keep it for.
         let _ = module.sessions.with(session, |session| {
@@ -78,6 +79,20 @@ impl<'a> Reading<'a> {
         }
     }
 
+    /// How long one attribute is. Material is only measured for that: nothing leaves, and no approval is used up.
+    ///
+    /// # Errors
+    /// As above.
+    pub(crate) fn length(&self, kind: CK_ATTRIBUTE_TYPE) -> Result<usize> {
+        match read(&self.seen.object, kind) {
+            Err(f) if f.rv == CKR_ATTRIBUTE_SENSITIVE => {
+                let measured = self.exported(&self.lengths, true)?;
+                length(measured, kind).ok_or_else(|| CKR_ATTRIBUTE_TYPE_INVALID.into())
+            }
+            _ => self.value(kind).map(|value| value.as_slice().len()),
+        }
+    }
+
     /// The point as the configuration wants it.
     fn point(&self, wrapped: &Value<'_>) -> Result<Value<'static>> {
         let kind = self.seen.object.content.key.as_ref().map(|key| key.kind);
@@ -91,25 +106,42 @@ impl<'a> Reading<'a> {
     }
 
     fn material(&self, kind: CK_ATTRIBUTE_TYPE) -> Result<Value<'_>> {
+        let parts = self.exported(&self.parts, false)?;
+        part(parts, kind).map(Value::from).ok_or_else(|| CKR_ATTRIBUTE_TYPE_INVALID.into())
+    }
+
+    fn exported<'s>(&'s self, place: &'s OnceCell<PrivateParts>, measure: bool) -> Result<&'s PrivateParts> {
         let open = self.seen.object.content.key.as_ref().is_some_and(|key| key.extractable && !key.sensitive);
         if !open {
             return fail(CKR_ATTRIBUTE_SENSITIVE);
         }
-        part(self.parts()?, kind).map(Value::from).ok_or_else(|| CKR_ATTRIBUTE_TYPE_INVALID.into())
-    }
-
-    fn parts(&self) -> Result<&PrivateParts> {
-        if let Some(parts) = self.parts.get() {
+        if let Some(parts) = place.get() {
             return Ok(parts);
         }
         // The core has the last word: it looks at the key's own row, too.
         let parts = self
             .module
             .keeper()?
-            .call(&self.seen.token, ExportObject { object: self.seen.object.id })
+            .call(&self.seen.token, ExportObject { object: self.seen.object.id, measure })
             .instead(ErrorCode::OperationNotAllowed, CKR_ATTRIBUTE_SENSITIVE)
             .instead(ErrorCode::LoginRequired, CKR_ATTRIBUTE_SENSITIVE)?;
-        Ok(self.parts.get_or_init(|| parts))
+        Ok(place.get_or_init(|| parts))
+    }
+}
+
+/// How long the part of a key is that an attribute stands for.
+fn length(measured: &PrivateParts, kind: CK_ATTRIBUTE_TYPE) -> Option<usize> {
+    let PrivateParts::Measured(lengths) = measured else { return None };
+    match kind {
+        CKA_VALUE => lengths.value,
+        CKA_SEED => lengths.seed,
+        CKA_PRIVATE_EXPONENT => lengths.private_exponent,
+        CKA_PRIME_1 => lengths.prime_1,
+        CKA_PRIME_2 => lengths.prime_2,
+        CKA_EXPONENT_1 => lengths.exponent_1,
+        CKA_EXPONENT_2 => lengths.exponent_2,
+        CKA_COEFFICIENT => lengths.coefficient,
+        _ => None,
     }
 }
 

@@ -20,13 +20,13 @@ pub(crate) fn digest_encrypt(
     session: CK_SESSION_HANDLE,
     io: Result<Transfer<'_>>,
 ) -> Result {
-    need::<Digesting>(module, session)?;
+    need(module, session, |_: &Digesting| true)?;
     encrypt(module, session, io, |plaintext| digest::update(module, session, Ok(plaintext)))
 }
 
 /// C_SignEncryptUpdate.
 pub(crate) fn sign_encrypt(module: &Module, session: CK_SESSION_HANDLE, io: Result<Transfer<'_>>) -> Result {
-    need::<Signing>(module, session)?;
+    need(module, session, |signing: &Signing| signing.message.has_parts())?;
     encrypt(module, session, io, |plaintext| sign::update(module, session, Ok(plaintext)))
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn decrypt_digest(
     session: CK_SESSION_HANDLE,
     io: Result<Transfer<'_>>,
 ) -> Result {
-    need::<Digesting>(module, session)?;
+    need(module, session, |_: &Digesting| true)?;
     decrypt(module, session, io, |plaintext| digest::update(module, session, Ok(plaintext)))
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn decrypt_verify(
     session: CK_SESSION_HANDLE,
     io: Result<Transfer<'_>>,
 ) -> Result {
-    need::<Verification>(module, session)?;
+    need(module, session, |verification: &Verification| verification.message.has_parts())?;
     decrypt(module, session, io, |plaintext| verify::update(module, session, Ok(plaintext)))
 }
 
@@ -56,7 +56,7 @@ fn encrypt(
     io: Result<Transfer<'_>>,
     then: impl FnOnce(&[u8]) -> Result,
 ) -> Result {
-    need::<Ciphering<Encrypting>>(module, session)?;
+    need(module, session, |_: &Ciphering<Encrypting>| true)?;
     let Transfer { input, out } = io?;
     let query = out.is_query();
     cipher::update::<Encrypting>(module, session, Ok(Transfer { input: Input::Given(&input), out }))?;
@@ -69,7 +69,7 @@ fn decrypt(
     io: Result<Transfer<'_>>,
     then: impl FnOnce(&[u8]) -> Result,
 ) -> Result {
-    need::<Ciphering<Decrypting>>(module, session)?;
+    need(module, session, |_: &Ciphering<Decrypting>| true)?;
     let Transfer { input, mut out } = io?;
     let part = Transfer { input: Input::Given(&input), out: out.reborrow() };
     cipher::update::<Decrypting>(module, session, Ok(part))?;
@@ -77,11 +77,15 @@ fn decrypt(
 }
 
 /// # Errors
-/// CKR_OPERATION_NOT_INITIALIZED if none of this kind is active.
-fn need<O: Operation>(module: &Module, session: CK_SESSION_HANDLE) -> Result {
+/// CKR_OPERATION_NOT_INITIALIZED if none of this kind is active, or the active one takes no parts.
+fn need<O: Operation>(
+    module: &Module,
+    session: CK_SESSION_HANDLE,
+    has_parts: impl FnOnce(&O) -> bool,
+) -> Result {
     module.sessions.with(session, |session| match O::place(session) {
-        Pending::Idle => fail(CKR_OPERATION_NOT_INITIALIZED),
         Pending::Busy => fail(CKR_OPERATION_ACTIVE),
-        Pending::Active(_) => Ok(()),
+        Pending::Active(active) if has_parts(active) => Ok(()),
+        Pending::Idle | Pending::Active(_) => fail(CKR_OPERATION_NOT_INITIALIZED),
     })
 }

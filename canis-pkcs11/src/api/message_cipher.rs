@@ -5,7 +5,7 @@
 
 use super::cipher::Way;
 use super::message_iv::Ivs;
-use super::output::{Out, Transfer};
+use super::output::{Input, Out, Transfer};
 use crate::mechanism::{Cipher, Form, Mechanism, Parameter, Row};
 use crate::message::Kept;
 use crate::module::Module;
@@ -147,7 +147,7 @@ pub(crate) fn whole<W: MessageWay>(
     module: &Module,
     session: CK_SESSION_HANDLE,
     parameter: Result<&mut PerMessage>,
-    aad: Result<&[u8]>,
+    aad: Result<Input<'_>>,
     io: Result<Transfer<'_>>,
 ) -> Result {
     work(module, session, Stage::Message, |messages: &mut Messages<W>| {
@@ -156,7 +156,7 @@ pub(crate) fn whole<W: MessageWay>(
         }
         let (parameter, aad, Transfer { input, mut out }) = (parameter?, aad?, io?);
         let Some(space) = out.space(input.len())? else { return Ok(Done::Measured) };
-        let cipher = messages.begin(module, parameter, aad)?;
+        let cipher = messages.begin(module, parameter, &aad)?;
         check_announced(&cipher, input.len())?;
         W::seal_or_open(module, &messages.key, &cipher, &input, space, &mut parameter.tag)?;
         Ok(Done::Worked)

@@ -1,6 +1,6 @@
 //! Signing and verifying messages by one key (v3.0, sections 5.14 and 5.16), by every mechanism that signs.
 
-use super::output::{Out, Transfer};
+use super::output::{Input, Out, Transfer};
 use super::{sign, verify};
 use crate::mechanism::{Mechanism, Signer};
 use crate::message::Message;
@@ -99,6 +99,9 @@ pub(crate) fn begin<U: MessageUse>(module: &Module, session: CK_SESSION_HANDLE, 
     work(module, session, Stage::Message, |messages: &mut SignedMessages<U>| {
         let message = messages.fresh(module)?;
         parameter?;
+        if !message.has_parts() {
+            return fail(CKR_OPERATION_NOT_INITIALIZED);
+        }
         messages.open = Some(message);
         Ok(Done::Worked)
     })
@@ -109,7 +112,7 @@ pub(crate) fn sign_next(
     module: &Module,
     session: CK_SESSION_HANDLE,
     parameter: Result,
-    part: Result<&[u8]>,
+    part: Result<Input<'_>>,
     out: Option<Result<Out<'_>>>,
 ) -> Result {
     work(module, session, Stage::Message, |messages: &mut SignedMessages<Signing>| {
@@ -118,12 +121,13 @@ pub(crate) fn sign_next(
         let (part, ()) = (part?, parameter?);
         let keeper = module.keeper()?;
         let Some(out) = out else {
-            message.push(keeper, key, part)?;
+            message.push(keeper, key, &part)?;
             return Ok(Done::Worked);
         };
         let mut out = out?;
         let Some(space) = out.space(message.signature_len(key))? else { return Ok(Done::Measured) };
-        let signed = message.push(keeper, key, part).and_then(|()| sign::finish(module, key, message, space));
+        let signed =
+            message.push(keeper, key, &part).and_then(|()| sign::finish(module, key, message, space));
         messages.open = None;
         out.wrote(signed?);
         Ok(Done::Worked)

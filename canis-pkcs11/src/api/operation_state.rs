@@ -131,6 +131,7 @@ fn works_with_a_key(session: &Session) -> bool {
         || any(&session.decrypt)
         || any(&session.sign)
         || any(&session.verify)
+        || any(&session.verify_signature)
         || any(&session.sign_recover)
         || any(&session.verify_recover)
         || any(&session.message_encrypt)

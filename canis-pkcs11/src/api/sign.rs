@@ -14,7 +14,7 @@ use pkcs11_sys::*;
 /// A signature under way.
 pub(crate) struct Signing {
     key: ReadyKey,
-    message: Message<canis_core::object::Signing>,
+    pub(super) message: Message<canis_core::object::Signing>,
 }
 
 impl Operation for Signing {

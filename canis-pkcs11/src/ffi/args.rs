@@ -74,15 +74,26 @@ pub(super) unsafe fn transfer<'a>(
     output: *mut CK_BYTE,
     output_len: *mut CK_ULONG,
 ) -> Result<Transfer<'a>> {
+    // SAFETY: the host's promise.
+    let input = unsafe { apart(input, input_len, output, output_len) }?;
+    // SAFETY: the host's promise; no shared slice leads into the buffer any more.
+    Ok(Transfer { input, out: unsafe { out(output, output_len) }? })
+}
+
+/// Input that shares no memory with the buffer for the answer: copied if it did.
+pub(super) unsafe fn apart<'a>(
+    input: *const CK_BYTE,
+    input_len: CK_ULONG,
+    output: *mut CK_BYTE,
+    output_len: *mut CK_ULONG,
+) -> Result<Input<'a>> {
     // SAFETY: the host's promise; the length is only read.
     let room_len = if output.is_null() { 0 } else { unsafe { structure(output_len) }.unwrap_or(0) };
     let overlaps = (input as CK_ULONG) < (output as CK_ULONG).saturating_add(room_len)
         && (output as CK_ULONG) < (input as CK_ULONG).saturating_add(input_len);
     // SAFETY: the host's promise.
     let given = unsafe { bytes(input, input_len) }?;
-    let input = if overlaps { Input::Copied(Zeroizing::new(given.to_vec())) } else { Input::Given(given) };
-    // SAFETY: the host's promise; no shared slice leads into the buffer any more.
-    Ok(Transfer { input, out: unsafe { out(output, output_len) }? })
+    Ok(if overlaps { Input::Copied(Zeroizing::new(given.to_vec())) } else { Input::Given(given) })
 }
 
 /// A template. Where a value is itself a template `inside` reads that.

@@ -1,6 +1,6 @@
 //! C functions: messages by one key (v3.0).
 
-use super::args::{bytes, out, transfer};
+use super::args::{apart, bytes, out, transfer};
 use super::entry::entry;
 use super::parameter::mechanism;
 use crate::api::message_cipher::{self, PerMessage};
@@ -83,18 +83,22 @@ impl Given {
     }
 }
 
-/// Reads a parameter, gives it to `f` and writes back what `f` made of it.
+/// Reads a parameter, gives it to `f` and, where it `makes` IV or tag, writes back what `f` made of it: who decrypts has given
+/// both, perhaps from memory that is not to be written, or that the plaintext now lies in.
 unsafe fn with_parameter(
     at: CK_VOID_PTR,
     len: CK_ULONG,
+    makes: bool,
     f: impl FnOnce(Result<&mut PerMessage>) -> Result,
 ) -> Result {
     // SAFETY: the host's promise.
     match unsafe { Given::read(at, len) } {
         Ok(mut given) => {
             f(Ok(&mut given.parameter))?;
-            // SAFETY: the host's promise.
-            unsafe { given.write() };
+            if makes {
+                // SAFETY: the host's promise.
+                unsafe { given.write() };
+            }
             Ok(())
         }
         Err(refused) => f(Err(refused)),
@@ -117,7 +121,7 @@ fn no_parameter(len: CK_ULONG) -> Result {
 }
 
 macro_rules! ciphers {
-    ($way:ident: $init:ident, $whole:ident, $begin:ident, $next:ident, $last:ident) => {
+    ($way:ident, $makes:literal: $init:ident, $whole:ident, $begin:ident, $next:ident, $last:ident) => {
         entry! {
             fn $init(session: CK_SESSION_HANDLE, how: *mut CK_MECHANISM, key: CK_OBJECT_HANDLE) |module| {
                 // SAFETY: the host's pointer.
@@ -137,8 +141,9 @@ macro_rules! ciphers {
             ) |module| {
                 // SAFETY: the host's pointers.
                 unsafe {
-                    let (aad, io) = (bytes(aad, aad_len), transfer(input, input_len, output, output_len));
-                    with_parameter(parameter, parameter_len, |parameter| {
+                    let aad = apart(aad, aad_len, output, output_len);
+                    let io = transfer(input, input_len, output, output_len);
+                    with_parameter(parameter, parameter_len, $makes, |parameter| {
                         message_cipher::whole::<$way>(module, session, parameter, aad, io)
                     })
                 }
@@ -154,7 +159,7 @@ macro_rules! ciphers {
                 // SAFETY: the host's pointers.
                 unsafe {
                     let aad = bytes(aad, aad_len);
-                    with_parameter(parameter, parameter_len, |parameter| {
+                    with_parameter(parameter, parameter_len, $makes, |parameter| {
                         message_cipher::begin::<$way>(module, session, parameter, aad)
                     })
                 }
@@ -173,7 +178,7 @@ macro_rules! ciphers {
                 // SAFETY: the host's pointers.
                 unsafe {
                     let io = transfer(input, input_len, output, output_len);
-                    with_parameter(parameter, parameter_len, |parameter| {
+                    with_parameter(parameter, parameter_len, $makes, |parameter| {
                         message_cipher::next::<$way>(module, session, parameter, io, flags)
                     })
                 }
@@ -184,8 +189,8 @@ macro_rules! ciphers {
     };
 }
 
-ciphers!(Encrypting: C_MessageEncryptInit, C_EncryptMessage, C_EncryptMessageBegin, C_EncryptMessageNext, C_MessageEncryptFinal);
-ciphers!(Decrypting: C_MessageDecryptInit, C_DecryptMessage, C_DecryptMessageBegin, C_DecryptMessageNext, C_MessageDecryptFinal);
+ciphers!(Encrypting, true: C_MessageEncryptInit, C_EncryptMessage, C_EncryptMessageBegin, C_EncryptMessageNext, C_MessageEncryptFinal);
+ciphers!(Decrypting, false: C_MessageDecryptInit, C_DecryptMessage, C_DecryptMessageBegin, C_DecryptMessageNext, C_MessageDecryptFinal);
 
 macro_rules! signed {
     ($using:ident: $init:ident, $begin:ident, $last:ident) => {
@@ -233,7 +238,8 @@ entry! {
     ) |module| {
         // SAFETY: the host's pointers.
         let (part, place) = unsafe {
-            (bytes(part, part_len), (!output_len.is_null()).then(|| out(output, output_len)))
+            let part = apart(part, part_len, output, output_len);
+            (part, (!output_len.is_null()).then(|| out(output, output_len)))
         };
         message_sign::sign_next(module, session, no_parameter(parameter_len), part, place)
     };

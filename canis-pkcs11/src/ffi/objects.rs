@@ -7,7 +7,7 @@ use super::parameter::needed_mechanism;
 use crate::api::attributes::Reading;
 use crate::api::{find, keys, object};
 use crate::nested::is_template;
-use crate::rv::Result;
+use crate::rv::{Result, fail};
 use pkcs11_sys::*;
 
 entry! {
@@ -71,7 +71,10 @@ entry! {
                         attribute.ulValueLen = CK_UNAVAILABLE_INFORMATION;
                         outcome = Err(f);
                     }
-                    Err(f) => return Err(f),
+                    Err(f) => {
+                        attribute.ulValueLen = CK_UNAVAILABLE_INFORMATION;
+                        return Err(f);
+                    }
                 }
             }
             outcome
@@ -133,7 +136,10 @@ entry! {
         private_key: *mut CK_OBJECT_HANDLE,
     ) |module| {
         module.sessions.check(session)?;
-        // SAFETY: the host's pointers.
+        if std::ptr::eq(public_key, private_key) {
+            return fail(CKR_ARGUMENTS_BAD);
+        }
+        // SAFETY: the host's pointers, which are not the same.
         let (public_key, private_key, mechanism) =
             unsafe { (place(public_key)?, place(private_key)?, needed_mechanism(module.legacy, mechanism, CKF_GENERATE_KEY_PAIR)?) };
         // SAFETY: the host's pointers.
@@ -146,6 +152,10 @@ entry! {
 
 /// Fills in one attribute of C_GetAttributeValue's template.
 unsafe fn fill(reading: &Reading<'_>, attribute: &mut CK_ATTRIBUTE) -> Result {
+    if attribute.pValue.is_null() && !is_template(attribute.type_) {
+        attribute.ulValueLen = reading.length(attribute.type_)? as CK_ULONG;
+        return Ok(());
+    }
     let value = reading.value(attribute.type_)?;
     // SAFETY: the host's pointer and length.
     unsafe {

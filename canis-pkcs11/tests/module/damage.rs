@@ -3,7 +3,7 @@
 use crate::home::{Home, PIN, library, said};
 use std::process::Command;
 
-/// R92: an object whose row was changed by other hands is refused, and named in the log; the others are found and used.
+/// R64: an object whose row was changed by other hands is refused, and named in the log; the others are found and used.
 #[test]
 fn one_damaged_object_hides_no_others() {
     let home = Home::with_token("damage");

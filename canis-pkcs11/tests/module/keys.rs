@@ -167,7 +167,7 @@ fn keys_are_made_by_the_user_in_the_right_session() {
     ec(&session, &[Attribute::Token(true)]).unwrap();
 }
 
-/// R92: what a key says about itself, and what it never says.
+/// R52: what a key says about itself, and what it never says.
 #[test]
 fn facts_of_generated_keys() {
     let session = user_session("facts");

@@ -52,7 +52,7 @@ fn open_rsa(session: &Session) -> (Pair, Vec<Attribute>) {
     (pair, session.get_attributes(pair.private, &RSA_PRIVATE).unwrap())
 }
 
-/// R4: AES keys of all sizes come in, work, and can be read back if their template says so; the check value is that of
+/// R47: AES keys of all sizes come in, work, and can be read back if their template says so; the check value is that of
 /// the standard.
 #[test]
 fn secret_keys_are_brought_and_read_back() {
@@ -128,7 +128,7 @@ fn generic_secrets_keep_their_name() {
     assert_eq!(read(&session, long, AttributeType::Value), Attribute::Value(vec![7; 4096]));
 }
 
-/// R2: an RSA key comes in with all its numbers, or with n, e and d alone, and is the same key.
+/// R51: an RSA key comes in with all its numbers, or with n, e and d alone, and is the same key.
 #[test]
 fn rsa_keys_are_brought_by_their_numbers() {
     let session = user_session("rsa");
@@ -148,7 +148,7 @@ fn rsa_keys_are_brought_by_their_numbers() {
     }
 }
 
-/// R2: numbers that make no good key are refused, each with a code of the template.
+/// R50: numbers that make no good key are refused, each with a code of the template.
 #[test]
 fn rsa_numbers_that_make_no_key_are_refused() {
     let session = user_session("no rsa");
@@ -206,7 +206,7 @@ fn rsa_numbers_that_make_no_key_are_refused() {
     refused(with(&[info]), RvError::TemplateInconsistent);
 }
 
-/// R2: keys on every curve come in by their scalar or seed; the public half is computed.
+/// R51: keys on every curve come in by their scalar or seed; the public half is computed.
 #[test]
 fn curve_keys_are_brought_by_their_scalar() {
     let session = user_session("curves");

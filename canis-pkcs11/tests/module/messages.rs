@@ -47,7 +47,7 @@ fn init(session: CK_SESSION_HANDLE, key: CK_OBJECT_HANDLE) {
 /// What the process is told whose configuration has `strict_gcm`.
 const STRICT: &str = "CANIS_TEST_STRICT_GCM";
 
-/// R96: `strict_gcm` of the configuration file is obeyed.
+/// R40: `strict_gcm` of the configuration file is obeyed.
 #[test]
 fn strict_gcm_is_read_from_the_file() {
     let test = ["--exact", "messages::strict_gcm_takes_no_iv_of_the_host"];
@@ -76,6 +76,29 @@ fn strict_gcm_takes_no_iv_of_the_host() {
     let mut parameter = gcm(&mut own, &mut tag, CKG_NO_GENERATE);
     let (rv, _) = message!(C_EncryptMessage, session.handle(), parameter, GCM, b"message");
     assert_eq!(rv, CKR_MECHANISM_PARAM_INVALID);
+}
+
+/// A record lies as IV ‖ ciphertext in one buffer, and the plaintext is wanted at its beginning: what was given to decrypt by is not
+/// written back over it.
+#[test]
+fn what_is_decrypted_may_lie_where_the_iv_was() {
+    let session = user_session("record");
+    let key = keys::aes(&session, 32);
+    let handle = session.handle();
+    init(handle, key.handle());
+    let (mut iv, mut tag, plain) = ([0; 12], [0; 16], b"a message of thirty-one bytes ..");
+    let mut parameter = gcm(&mut iv, &mut tag, CKG_GENERATE);
+    let (rv, ciphertext) = message!(C_EncryptMessage, handle, parameter, GCM, plain);
+    assert_eq!(rv, CKR_OK);
+    let mut record = [&iv[..], &ciphertext].concat();
+    let at = record.as_mut_ptr();
+    let mut parameter = CK_GCM_MESSAGE_PARAMS { pIv: at, ..gcm(&mut iv, &mut tag, CKG_NO_GENERATE) };
+    let (aad, aad_len, mut len) = (AAD.as_ptr().cast_mut(), AAD.len() as CK_ULONG, record.len() as CK_ULONG);
+    let parameter = (&raw mut parameter).cast();
+    let input_len = ciphertext.len() as CK_ULONG;
+    let input = at.wrapping_add(12);
+    let rv = call!(C_DecryptMessage(handle, parameter, GCM, aad, aad_len, input, input_len, at, &mut len));
+    assert_eq!((rv, &record[..len as usize]), (CKR_OK, &plain[..]));
 }
 
 /// The module makes IV and tag, C_Decrypt agrees with what comes out, and a torn message costs no more than itself.
@@ -125,7 +148,7 @@ fn messages_have_ivs_and_tags_of_their_own() {
     assert_eq!(call!(C_MessageDecryptFinal(handle)), CKR_OPERATION_NOT_INITIALIZED);
 }
 
-/// R96: an IV is used once in a message session, wherever it comes from.
+/// R40: an IV is used once in a message session, wherever it comes from.
 #[test]
 fn no_iv_is_used_twice() {
     let session = user_session("messages ivs");

@@ -168,6 +168,33 @@ fn a_digest_of_the_hosts_has_no_parts() {
     session.verify_signature_init(&how, pair.public, &signed).unwrap();
     refused(session.verify_signature_update(&digest[..10]), RvError::OperationNotInitialized);
     session.verify(&how, pair.public, &digest, &signed).unwrap();
+
+    // Nor as one of many messages.
+    let mut inner = cryptoki_sys::CK_HASH_SIGN_ADDITIONAL_CONTEXT {
+        hedgeVariant: cryptoki_sys::CKH_HEDGE_PREFERRED,
+        pContext: null_mut(),
+        ulContextLen: 0,
+        hash: CKM_SHA384,
+    };
+    let mut raw = CK_MECHANISM {
+        mechanism: cryptoki_sys::CKM_HASH_ML_DSA,
+        pParameter: std::ptr::from_mut(&mut inner).cast(),
+        ulParameterLen: size_of_val(&inner) as CK_ULONG,
+    };
+    assert_eq!(call!(C_MessageSignInit(session.handle(), &mut raw, pair.private.handle())), CKR_OK);
+    assert_eq!(call!(C_SignMessageBegin(session.handle(), null_mut(), 0)), CKR_OPERATION_NOT_INITIALIZED);
+    assert_eq!(call!(C_MessageSignFinal(session.handle())), CKR_OK);
+
+    // Nor beside a cipher, which has not begun by then.
+    let key = keys::aes(&session, 32);
+    let cbc = Mechanism::AesCbcPad([3; 16]);
+    session.sign_init(&how, pair.private).unwrap();
+    session.encrypt_init(&cbc, key).unwrap();
+    let (mut out, mut len) = ([0; 64], 64);
+    let (part, part_len) = (digest.as_ptr().cast_mut(), digest.len() as CK_ULONG);
+    let rv = call!(C_SignEncryptUpdate(session.handle(), part, part_len, out.as_mut_ptr(), &mut len));
+    assert_eq!((rv, out), (CKR_OPERATION_NOT_INITIALIZED, [0; 64]));
+    assert_eq!(session.encrypt_final().unwrap().len(), 16, "nothing was encrypted");
 }
 
 /// Parameters that no signature has, in lengths and pointers.

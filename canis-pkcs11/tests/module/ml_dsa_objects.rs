@@ -42,7 +42,7 @@ fn signs_for(session: &Session, private: ObjectHandle, public: ObjectHandle) {
     session.verify(&how, public, MESSAGE, &signed).unwrap();
 }
 
-/// R4, R93: each form of a private key comes in, signs for the public half that it belongs to, and is read back.
+/// R51, R93: each form of a private key comes in, signs for the public half that it belongs to, and is read back.
 #[test]
 fn keys_come_as_seed_as_value_and_as_both() {
     let session = user_session("ml-dsa brought");
@@ -136,7 +136,7 @@ fn pairs_are_made_of_a_known_set_only() {
     refused(make(&[set, Attribute::Value(vec![7; 1312])], &[]), RvError::AttributeReadOnly);
 }
 
-/// R4: nothing of a key that is sensitive, or not extractable, is read; and no search looks at it.
+/// R52: nothing of a key that is sensitive, or not extractable, is read; and no search looks at it.
 #[test]
 fn material_stays_inside() {
     let session = user_session("ml-dsa inside");
@@ -181,7 +181,7 @@ fn keys_are_copied_and_kept() {
     assert!(session.find_objects(&[Attribute::ParameterSet(SET_44.into())]).unwrap().is_empty());
 }
 
-/// R52: a key leaves and comes back wrapped, and one that is not extractable does not leave.
+/// R52, R53: a key leaves and comes back wrapped, and one that is not extractable does not leave.
 #[test]
 fn keys_are_wrapped_and_unwrapped() {
     let session = user_session("ml-dsa wrapped");

@@ -162,7 +162,7 @@ fn legacy_keys_are_wrapped_and_unwrapped() {
     }
 }
 
-/// R96: no stronger key becomes as weak as DES: none is wrapped by DES, none is cut to be DES or comes back as it, and none
+/// R52: no stronger key becomes as weak as DES: none is wrapped by DES, none is cut to be DES or comes back as it, and none
 /// is derived to be it.
 #[test]
 fn legacy_keys_weaken_no_others() {

@@ -3,7 +3,7 @@
 use crate::client::{Client, bytes, how, no, number, open_secret, plain, secret, with, yes};
 use pkcs11_sys::*;
 
-/// R96: bytes that somebody knows beside those of a sensitive key do not count as bytes of it: joined to thirteen known
+/// R52: bytes that somebody knows beside those of a sensitive key do not count as bytes of it: joined to thirteen known
 /// ones a key would be cut into windows with one unknown byte each, which its MACs give away.
 #[test]
 fn no_known_bytes_open_a_window_on_a_sensitive_key() {
@@ -33,7 +33,7 @@ fn no_known_bytes_open_a_window_on_a_sensitive_key() {
     panic!("the sensitive key is {:02x?}", &known[13..]);
 }
 
-/// R96: HMAC fills keys up with zeros, so the MAC of a key cut by one byte is that of the whole one whose last byte was
+/// R52: HMAC fills keys up with zeros, so the MAC of a key cut by one byte is that of the whole one whose last byte was
 /// altered to be zero: 256 tries tell which byte that was, and turned around the key tells all.
 #[test]
 fn no_shorter_key_tells_the_last_byte_of_a_sensitive_one() {
@@ -53,7 +53,7 @@ fn no_shorter_key_tells_the_last_byte_of_a_sensitive_one() {
     assert_eq!((told, shorter), (None, Err(CKR_KEY_SIZE_RANGE)));
 }
 
-/// R96: what is not extractable stays inside as what is sensitive does: no byte of it alone, nothing of it as data.
+/// R52: what is not extractable stays inside as what is sensitive does: no byte of it alone, nothing of it as data.
 #[test]
 fn keys_that_are_only_not_extractable_stay_inside() {
     let client = Client::new("inside");

@@ -56,7 +56,7 @@ fn refused(home: &Home, arguments: &[&str], code: &str) {
     assert!(!output.status.success() && text.contains(code), "{text}");
 }
 
-/// R93: the flags count the user's tries down; the tenth wrong PIN locks the right one out of every process, and the
+/// The flags count the user's tries down; the tenth wrong PIN locks the right one out of every process, and the
 /// security officer lets the user in again.
 #[test]
 fn the_user_pin_wears_out_and_is_given_anew() {

@@ -89,3 +89,18 @@ fn what_was_not_saved_here_is_refused() {
     assert_eq!(call!(C_SignInit(handle, &mut mechanism(CKM_ECDSA), key)), CKR_OK);
     assert_eq!(call!(C_GetOperationState(handle, [0; 64].as_mut_ptr(), &mut len)), CKR_STATE_UNSAVEABLE);
 }
+
+/// Verifying works with a key, too, also where the signature was told first.
+#[test]
+fn a_state_with_a_key_is_not_saved() {
+    let session = user_session("states with keys");
+    let (handle, pair, mut len) = (session.handle(), keys::p256(&session), 64);
+    session.verify_signature_init(&Mechanism::Ecdsa, pair.public, &[1; 64]).unwrap();
+    for with_digest in [false, true] {
+        if with_digest {
+            init(handle);
+        }
+        let rv = call!(C_GetOperationState(handle, [0; 64].as_mut_ptr(), &mut len));
+        assert_eq!(rv, CKR_STATE_UNSAVEABLE, "{with_digest}");
+    }
+}

@@ -30,7 +30,7 @@ fn every_kind(session: &Session) -> Vec<(Mechanism<'static>, ObjectHandle, Objec
     ]
 }
 
-/// R93
+/// R93: signatures that are told before their message.
 #[test]
 fn a_told_signature_is_verified_in_one_piece_and_in_parts() {
     let session = user_session("told signatures");

@@ -102,7 +102,7 @@ fn counts(session: &Session) -> Vec<(&'static str, Count)> {
     sets.into_iter().map(|(name, run)| (name, run(session))).collect()
 }
 
-/// R93: no vector goes wrong. Where SoftHSM2 is installed its numbers are printed, too.
+/// R43, R93: no vector goes wrong. Where SoftHSM2 is installed its numbers are printed, too.
 #[test]
 fn no_vector_of_wycheproof_goes_wrong() {
     let home = Home::new();

@@ -199,5 +199,5 @@ fn free_port() -> Result<SocketAddr> {
 fn random_text() -> Result<String> {
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|e| failed(&e))?;
-    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(base16ct::lower::encode_string(&random))
 }

@@ -138,7 +138,7 @@ impl TokenName {
     pub(super) fn key(&self) -> String {
         match (&self.object, &self.id) {
             (Some(label), _) => format!("`{}`", quote(label)),
-            (None, Some(id)) => format!("of id {}", hex(id)),
+            (None, Some(id)) => format!("of id {}", base16ct::lower::encode_string(id)),
             (None, None) => "without a name".to_owned(),
         }
     }
@@ -156,10 +156,6 @@ impl fmt::Display for TokenName {
             (None, None) => f.write_str("token"),
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn pair(attribute: &str) -> Result<(&str, Vec<u8>)> {

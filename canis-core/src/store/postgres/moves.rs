@@ -115,8 +115,11 @@ async fn mark(database: &Database, client: &Client, lock: &str) -> Result<Option
 /// Fails if the mark says that the store is not to be used so. Asked within the transaction that uses it, and true until its
 /// end.
 pub(super) async fn refuse(database: &Database, client: &Client, wanted: Use) -> Result<()> {
-    moves::refuse(mark(database, client, "FOR SHARE").await?.as_ref(), wanted)?;
-    migrate::refuse_newer(database, client).await
+    // Both are asked before either is answered: one way to the database and back.
+    let (mark, newer) =
+        tokio::join!(mark(database, client, "FOR SHARE"), migrate::refuse_newer(database, client));
+    moves::refuse(mark?.as_ref(), wanted)?;
+    newer
 }
 
 /// Writes the mark in place of the one that is there: whoever waits for that row's lock sees what it says then. A row that is

@@ -51,16 +51,7 @@ fn in_hex(params: &mut Params, unless_said: bool) -> Result<bool> {
 
 fn written(bytes: &[u8], in_hex: bool) -> String {
     match in_hex {
-        true => hex(bytes),
+        true => base16ct::lower::encode_string(bytes),
         false => Base64::encode_string(bytes),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing into a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
