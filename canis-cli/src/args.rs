@@ -17,6 +17,7 @@ use crate::seal_args::{OperatorCommand, Unseal};
 use crate::slot_args::SlotCommand;
 use crate::store_args::{NewDatabase, StoreCommand};
 use crate::tenant_args::TenantCommand;
+use crate::tls_args::TlsCommand;
 use crate::token_args::TokenCommand;
 use crate::transfer_args::{ExportKey, ImportFile, ImportKey, ImportPkcs12, ImportSoftHsm, WrappingKey};
 use crate::use_args::{
@@ -100,6 +101,11 @@ pub(crate) enum Command {
     Backup {
         #[command(subcommand)]
         command: BackupCommand,
+    },
+    /// Look after the server's certificate.
+    Tls {
+        #[command(subcommand)]
+        command: TlsCommand,
     },
     /// Show the state of the server and its store.
     Status,
@@ -190,6 +196,12 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: AesGcmCommand,
     },
+    /// Write manual pages and completions, for who installs the program.
+    #[command(hide = true)]
+    Generate {
+        /// The directory that stands for /usr/share.
+        directory: PathBuf,
+    },
     /// Measure PKCS#11 modules and what is below ours.
     Bench {
         #[command(subcommand)]
@@ -209,7 +221,7 @@ pub(crate) enum KeyCommand {
     Versions(KeyName),
     /// Change a key's configuration. What is not named stays as it is.
     Update(UpdateKey),
-    /// Make a key usable that was created with --activate=false.
+    /// Make a key usable that was created with `--activate false`.
     Activate(KeyName),
     /// Let a key decrypt and verify only.
     Disable(KeyName),
@@ -352,38 +364,4 @@ pub(crate) enum RootKind {
     Keyfile,
     /// A wrapping key in a PKCS#11 HSM.
     Hsm,
-}
-
-/// Ends the program as every wrong usage does: message, usage, exit code 2.
-pub(crate) fn wrong_usage(message: &str) -> ! {
-    use clap::{CommandFactory, error::ErrorKind};
-    Cli::command().error(ErrorKind::MissingRequiredArgument, message).exit()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
-    }
-
-    /// No flag takes a credential itself, and `--help` does not show what CANIS_TOKEN holds.
-    #[test]
-    fn no_credential_in_arguments() {
-        fn check(command: &clap::Command) {
-            for arg in command.get_arguments() {
-                let flag = arg.get_long().unwrap_or_else(|| arg.get_id().as_str());
-                // The label of a PKCS#11 token is no secret, and says that it is a label.
-                let label = arg.get_value_names().is_some_and(|values| values == ["LABEL"]);
-                let last = flag.rsplit(['-', '_']).next().unwrap_or_default();
-                let credential = ["token", "pin", "passphrase", "password"].contains(&last);
-                assert!(!credential || label, "--{flag}");
-            }
-            command.get_subcommands().for_each(check);
-        }
-        check(&Cli::command());
-    }
 }

@@ -1,6 +1,7 @@
 //! From flags and environment to a connected client.
 
-use crate::args::{Connection, wrong_usage};
+use crate::args::Connection;
+use crate::command_line::wrong_usage;
 use crate::secret_file;
 use canis_client::{Certificate, Client, Config, Shared};
 use canis_proto::{Error, Result};

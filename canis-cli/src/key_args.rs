@@ -1,6 +1,6 @@
 //! The command line of `canis key`: what keys are made of and what becomes of them.
 
-use canis_proto::{Interval, Usage};
+use canis_proto::{Interval, KeyType, Usage};
 use clap::{ArgAction, Args};
 use std::path::PathBuf;
 
@@ -8,10 +8,7 @@ use std::path::PathBuf;
 pub(crate) struct CreateKey {
     /// The new key's name: segments of A-Z a-z 0-9 . _ - joined by /.
     pub(crate) name: String,
-    /// aes256-gcm, rsa-2048 (-3072, -4096, -6144, -8192), ecdsa-p256 (-p384, -p521, -secp256k1), ed25519, x25519,
-    /// ml-dsa-44 (-65, -87), slh-dsa-sha2-128s (-128f, -192s, -192f, -256s, -256f), ml-kem-512 (-768, -1024, -768-x25519) or
-    /// generic (a secret for HMAC and HKDF).
-    #[arg(long = "type", value_name = "TYPE")]
+    #[arg(long = "type", value_name = "TYPE", help = types())]
     pub(crate) kind: String,
     /// What it is for, such as `encrypt,decrypt`; everything its type is made for if missing.
     #[arg(long, value_name = "LIST", value_parser = usage)]
@@ -20,12 +17,10 @@ pub(crate) struct CreateKey {
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub(crate) length: u32,
     /// Whether it can be used at once; `canis key activate` makes it usable later.
-    #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set, num_args = 0..=1,
-          require_equals = true, default_missing_value = "true")]
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
     pub(crate) activate: bool,
     /// Whether it may be destroyed.
-    #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set, num_args = 0..=1,
-          require_equals = true, default_missing_value = "true")]
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
     pub(crate) deletion_allowed: bool,
     /// The key may leave, wrapped by another.
     #[arg(long)]
@@ -110,6 +105,13 @@ pub(crate) struct ApplyKeys {
     /// Only tell what would change.
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+/// What there is to choose from, as the one table of key types has it.
+fn types() -> String {
+    let names: Vec<_> =
+        KeyType::ALL.iter().filter(|kind| !kind.is_legacy()).map(|kind| kind.name()).collect();
+    format!("Its type: {}; generic is a secret for HMAC and HKDF", names.join(", "))
 }
 
 /// A list of usages.

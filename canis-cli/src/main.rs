@@ -10,6 +10,7 @@ mod audit_args;
 mod backup_args;
 mod bench;
 mod certificates;
+mod command_line;
 mod commands;
 mod configured_root;
 mod connect;
@@ -39,6 +40,7 @@ mod show;
 mod slot_args;
 mod store_args;
 mod tenant_args;
+mod tls_args;
 mod token_args;
 mod transfer_args;
 mod use_args;
@@ -46,10 +48,11 @@ mod use_args;
 use args::{Cli, Command, ImportCommand};
 use canis_core::root::{HsmHelper, serve_hsm};
 use canis_proto::Result;
-use clap::Parser;
+use clap::FromArgMatches;
 use std::alloc::System;
 use std::process::ExitCode;
 use store_args::StoreCommand;
+use tls_args::TlsCommand;
 use zeroizing_alloc::ZeroAlloc;
 
 /// Freed memory is wiped: plaintexts and keys go through buffers of TLS, of files and of stdin.
@@ -65,7 +68,8 @@ fn main() -> ExitCode {
     }
     // Where the kernel says no, commands do what they do all the same.
     let _ = canis_core::secret::keep_process_private();
-    let cli = Cli::parse();
+    let cli = Cli::from_arg_matches(&command_line::command_line().get_matches())
+        .unwrap_or_else(|error| error.exit());
     let json = cli.json;
     match run(cli) {
         Ok(code) => code,
@@ -92,6 +96,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Backup { command } => commands::backup::run(&connection, &command, json)?,
         Command::Audit { command } => return commands::audit::run(&connection, &command, json),
         Command::Status => commands::status::run(&connection, json)?,
+        Command::Tls { command: TlsCommand::Renew(args) } => commands::tls::renew(&args, json)?,
         Command::Tenant { command } => commands::tenant::run(&connection, &command, json)?,
         Command::Token { command } => commands::token::run(&connection, &command, json)?,
         Command::Key { command } => commands::key::run(&connection, &command, json)?,
@@ -122,6 +127,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Random(args) => commands::digest::random(&connection, &args, json)?,
         Command::Hash(args) => commands::digest::hash(&connection, &args, json)?,
         Command::AesGcm { command } => commands::aes_gcm::run(&connection, &command, json)?,
+        Command::Generate { directory } => commands::generate::run(&directory)?,
         Command::Bench { command } => bench::run(&command, json)?,
     }
     Ok(ExitCode::SUCCESS)

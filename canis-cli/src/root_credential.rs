@@ -1,11 +1,12 @@
 //! Credentials of roots, from files or typed.
 
-use crate::args::wrong_usage;
+use crate::command_line::wrong_usage;
 use crate::{prompt, root_args, secret_file};
 use canis_core::default_provider;
 use canis_core::format::{self, Checked};
 use canis_core::root::Share;
 use canis_core::secret::SecretBytes;
+use canis_core::secret_file::is_path;
 use canis_proto::{Error, KeyType, Result};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -20,17 +21,20 @@ pub(crate) fn new_passphrase(file: Option<&PathBuf>) -> Result<SecretBytes> {
         }
         return Ok(passphrase);
     };
-    secret_file::read_line(file, "passphrase")
+    secret_file::read_root_line(file, "passphrase")
 }
 
-/// A key file, made if it is not there.
-pub(crate) fn new_keyfile(file: &Path) -> Result<SecretBytes> {
-    if file.exists() {
-        return secret_file::read_keyfile(file);
+/// A key file, and whether it was made: if it is not there. What has a name that is no path is never made here.
+pub(crate) fn new_keyfile(file: &Path) -> Result<(SecretBytes, bool)> {
+    if file.exists() || !is_path(file) {
+        return Ok((secret_file::read_keyfile(file)?, false));
     }
     let key = secret_file::make_keyfile(file)?;
-    eprintln!("canis: made the key file {}; keep a copy", file.display());
-    Ok(key)
+    eprintln!(
+        "canis: made the key file {}, which opens the store: keep a copy where others cannot read it",
+        file.display()
+    );
+    Ok((key, true))
 }
 
 /// The shares in files, one a line.
@@ -108,7 +112,7 @@ pub(crate) struct Carried {
 pub(crate) fn carried(flags: &root_args::Credential) -> Result<Carried> {
     let of = |kind, secret| Ok(Carried { kind, secret, module: String::new() });
     if let Some(file) = &flags.passphrase_file {
-        return of("passphrase", secret_file::read_line(file, "passphrase")?);
+        return of("passphrase", secret_file::read_root_line(file, "passphrase")?);
     }
     if let Some(file) = &flags.keyfile {
         return of("keyfile", secret_file::read_keyfile(file)?);
@@ -125,7 +129,7 @@ pub(crate) fn carried(flags: &root_args::Credential) -> Result<Carried> {
         );
     };
     let module = std::path::absolute(module).map_err(|e| Error::invalid(format!("--module: {e}")))?;
-    let secret = secret_file::read_line(file, "PIN")?;
+    let secret = secret_file::read_root_line(file, "PIN")?;
     Ok(Carried { kind: "hsm", secret, module: module.display().to_string() })
 }
 

@@ -14,8 +14,16 @@ const KEYFILE: usize = 32;
 /// A passphrase, PIN or token: the file's content without the newline that editors add.
 pub(crate) fn read_line(path: &Path, what: &str) -> Result<SecretBytes> {
     warn_of_readers(path);
-    let secret = secret_file::read_line(path)
-        .map_err(|error| Error::invalid(format!("{what} file: {}", error.message)))?;
+    not_empty(path, what, secret_file::read_shared_line(path))
+}
+
+/// What opens a store, a passphrase or a PIN: the same, of a file that nobody else can read.
+pub(crate) fn read_root_line(path: &Path, what: &str) -> Result<SecretBytes> {
+    not_empty(path, what, secret_file::read_line(path))
+}
+
+fn not_empty(path: &Path, what: &str, read: Result<SecretBytes>) -> Result<SecretBytes> {
+    let secret = read.map_err(|error| Error::invalid(format!("{what} file: {}", error.message)))?;
     if secret.is_empty() {
         return Err(Error::invalid(format!("the {what} file {} is empty", path.display())));
     }
@@ -50,7 +58,9 @@ pub(crate) fn make_keyfile(path: &Path) -> Result<SecretBytes> {
 
 /// Pipes and the like (process substitution) have no permissions that matter.
 fn warn_of_readers(path: &Path) {
-    if fs::metadata(path).is_ok_and(|file| file.is_file() && file.mode() & 0o077 != 0) {
+    if secret_file::is_path(path)
+        && fs::metadata(path).is_ok_and(|file| file.is_file() && file.mode() & 0o077 != 0)
+    {
         eprintln!("canis: warning: {} can be read by others; `chmod 600` it", path.display());
     }
 }

@@ -98,6 +98,7 @@ fn init_fails_without_traces() {
     let file = |name: &str, bytes: &[u8]| {
         let path = folder.path().join(name);
         fs::write(&path, bytes).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         path.display().to_string()
     };
     let (empty, short, pin) = (file("empty", b"\n"), file("short", b"1234567"), file("pin", b"1234\n"));

@@ -261,7 +261,7 @@ fn key_files_are_their_owners() {
     });
     refused.said("chmod 600");
     let server = site.start();
-    server.wait_for("sealed: the key file ");
+    server.wait_for(&format!("sealed: {} can be read by others", keyfile.display()));
     mode(0o600);
     server.wait_for("unsealed");
     server.stop();

@@ -76,11 +76,12 @@ fn certificate(config: &Config, why: &CertificateError) -> String {
             "the server's certificate is not signed by the CA in {ca}; use the ca.pem of this server's data directory"
         ),
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => format!(
-            "the server's certificate is not for `{}`; connect by a name it holds, or make it with `canis init --tls-name`",
+            "the server's certificate is not for `{}`; connect by a name it holds, or give it this one with \
+             `canis tls renew --tls-name` on its host",
             quote(config.expected_name())
         ),
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            "the server's certificate has expired".to_owned()
+            "the server's certificate has expired; `canis tls renew` on its host makes a new one".to_owned()
         }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "the server's certificate is not valid yet; do the clocks agree?".to_owned()

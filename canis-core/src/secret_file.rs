@@ -4,7 +4,7 @@
 
 use crate::secret::SecretBytes;
 use canis_proto::{Error, ErrorCode, Result};
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -61,16 +61,31 @@ fn read_variable(path: &Path, name: &str) -> Result<SecretBytes> {
     Ok(secret)
 }
 
-/// Reads a secret file as it is.
+/// Who besides its owner may be able to read a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Readers {
+    Anybody,
+    Nobody,
+}
+
+/// Reads a secret file as it is, whoever else may read it.
 ///
 /// # Errors
 /// `root_unavailable` naming the file.
 pub fn read_secret(path: &Path) -> Result<SecretBytes> {
+    read(path, Readers::Anybody)
+}
+
+fn read(path: &Path, readers: Readers) -> Result<SecretBytes> {
     if let Some(name) = variable(path) {
         return read_variable(path, name);
     }
     let mut file = File::open(located(path)?).map_err(|error| failed(path, error))?;
-    let len = file.metadata().map_err(|error| failed(path, error))?.len();
+    let metadata = file.metadata().map_err(|error| failed(path, error))?;
+    if readers == Readers::Nobody {
+        refuse_other_readers(path, &metadata)?;
+    }
+    let len = metadata.len();
     if len > LARGEST {
         return Err(failed(path, format!("it has {len} bytes; no credential is longer than {LARGEST}")));
     }
@@ -87,16 +102,41 @@ pub fn read_secret(path: &Path) -> Result<SecretBytes> {
     Err(failed(path, format!("it is longer than {LARGEST} bytes")))
 }
 
-/// Reads a secret of one line; the newline at its end is not part of it.
+/// Refuses a file that others than its owner can read. Pipes have no permissions that matter; those of a directory of
+/// credentials are its maker's business, be that systemd or whoever runs a container.
+fn refuse_other_readers(path: &Path, file: &Metadata) -> Result<()> {
+    if !is_path(path) || !file.is_file() || file.mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    let why = format!(
+        "{0} can be read by others than its owner, and is not used: `chmod 600 {0}`. A secret that is mounted into a \
+         container: set {DIRECTORY} to its directory and name it `{OF_SYSTEMD}NAME`",
+        path.display()
+    );
+    Err(Error::new(ErrorCode::RootUnavailable, why))
+}
+
+/// Reads a secret of one line, of a file that nobody but its owner can read; the newline at its end is not part of it.
+///
+/// # Errors
+/// `root_unavailable` naming the file and what to do.
+pub fn read_line(path: &Path) -> Result<SecretBytes> {
+    read(path, Readers::Nobody).map(without_newline)
+}
+
+/// The same, whoever else may read the file: for programs that tell their user so.
 ///
 /// # Errors
 /// `root_unavailable` naming the file.
-pub fn read_line(path: &Path) -> Result<SecretBytes> {
-    let secret = read_secret(path)?;
+pub fn read_shared_line(path: &Path) -> Result<SecretBytes> {
+    read(path, Readers::Anybody).map(without_newline)
+}
+
+fn without_newline(secret: SecretBytes) -> SecretBytes {
     let bytes = secret.expose();
     let line = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     let len = line.strip_suffix(b"\r").unwrap_or(line).len();
-    Ok(secret.truncated(len))
+    secret.truncated(len)
 }
 
 /// Reads a key file, which opens the store for whoever can read it: nobody but its owner may.
@@ -104,16 +144,5 @@ pub fn read_line(path: &Path) -> Result<SecretBytes> {
 /// # Errors
 /// `root_unavailable` naming the file and what to do.
 pub fn read_keyfile(path: &Path) -> Result<SecretBytes> {
-    let shown = std::fs::metadata(path);
-    // Pipes have no permissions that matter, and systemd sees to those of its own.
-    if shown.is_ok_and(|file| file.is_file() && file.mode() & 0o077 != 0) {
-        return Err(Error::new(
-            ErrorCode::RootUnavailable,
-            format!(
-                "the key file {0} can be read by others than its owner; nothing was opened by it. `chmod 600 {0}`",
-                path.display()
-            ),
-        ));
-    }
-    read_secret(path)
+    read(path, Readers::Nobody)
 }

@@ -1,6 +1,8 @@
 //! Making a store: the first rows, written in one transaction.
 
+use crate::caller::Caller;
 use crate::clock::Clock;
+use crate::core::Core;
 use crate::crypto::{Provider, selftest};
 use crate::datadir::DataDir;
 use crate::keyring::accumulator::Accountant;
@@ -16,7 +18,7 @@ use crate::secret::SecretBytes;
 use crate::store::memory::MemoryStore;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Change, Ledger, MetaRow, Row, Store};
-use canis_proto::{Capabilities, Id, Result};
+use canis_proto::{Capabilities, Error, ErrorCode, Id, Result};
 use std::sync::Arc;
 
 /// The tenant that every store with a root starts with.
@@ -105,6 +107,23 @@ fn create_by(
     Ok(Created { store, token })
 }
 
+impl Core {
+    /// The secret of this name that [`create`] was given to keep, such as the key of the server's CA, for the store's own host.
+    /// The audit log says for which `event`, and has said so before the secret is given.
+    ///
+    /// # Errors
+    /// `permission_denied` for anybody but who brought a root's credential into this process; `sealed`, `store_tampered`,
+    /// `store_unavailable`, `audit_unavailable`.
+    pub fn kept_secret(&self, caller: &Caller, name: &str, event: &str) -> Result<Option<SecretBytes>> {
+        if !caller.is_owner() {
+            return Err(Error::new(ErrorCode::PermissionDenied, "what the store keeps is for its own host"));
+        }
+        let kept = self.keyring.kept_secret(name);
+        self.note(caller, event, &kept.as_ref().map(drop).map_err(Clone::clone))?;
+        kept
+    }
+}
+
 /// Makes a store without a root, as the PKCS#11 module does in an empty directory: each token is protected by its
 /// PINs alone.
 ///
@@ -119,4 +138,33 @@ fn facts(provider: &'static Provider, clock: &dyn Clock) -> Result<(Id, Row)> {
     let id = fresh_id(provider)?;
     let body = StoreFacts { id: id.0, created_at: clock.now_micros() }.encode()?;
     Ok((id, Row::Meta(MetaRow { name: FACTS.to_owned(), revision: 1, body })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::default_provider;
+    use crate::root::Credential;
+
+    /// What the store keeps is for whoever brought a root's credential into this process, and for nobody before that.
+    #[test]
+    fn kept_for_the_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let (dir, kept) = (DataDir::new(folder.path()), SecretBytes::copied_from(b"a key of a CA"));
+        let key = || SecretBytes::copied_from(&[7; 32]);
+        let clock = || Arc::new(SystemClock);
+        let root = NewRoot::Keyfile { key: key() };
+        create(&dir, root, &[("ca", &kept)], default_provider(), clock()).map(drop).unwrap();
+        let core = Core::open(Arc::new(dir.open_store().unwrap()), default_provider(), clock()).unwrap();
+        let code = |caller: &Caller| core.kept_secret(caller, "ca", "test").map(drop).unwrap_err().code;
+        assert_eq!(code(&core.operator()), ErrorCode::PermissionDenied, "sealed: nobody is its owner yet");
+        core.unseal(&Credential::Keyfile(key())).unwrap();
+        for stranger in [Caller::anonymous(), Caller::timer()] {
+            assert_eq!(code(&stranger), ErrorCode::PermissionDenied);
+        }
+        let opened = core.kept_secret(&core.operator(), "ca", "test").unwrap().unwrap();
+        assert!(opened.equals(kept.expose()));
+        assert!(core.kept_secret(&core.operator(), "another", "test").unwrap().is_none());
+    }
 }

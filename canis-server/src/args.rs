@@ -79,7 +79,7 @@ pub struct Root {
     #[arg(long, value_name = "F", conflicts_with = "pin_file")]
     keyfile: Option<PathBuf>,
     /// Unseal with the HSM's PIN in this file.
-    #[arg(long, value_name = "F")]
+    #[arg(long, alias = "hsm-pin-file", value_name = "F")]
     pin_file: Option<PathBuf>,
     /// The HSM's PKCS#11 module, if not the one that canis.toml names.
     #[arg(long, value_name = "PATH", requires = "pin_file")]

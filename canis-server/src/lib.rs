@@ -20,6 +20,7 @@ mod dispatch;
 mod frames;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
+pub mod generate;
 mod handshake;
 mod http;
 mod in_flight;

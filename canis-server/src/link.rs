@@ -38,7 +38,7 @@ pub(crate) async fn serve(server: Arc<Server>, link: Link) -> String {
     let refused = |code, why| Some(Error::new(code, why));
     match link {
         Link::Local(stream) => {
-            let peer = local::peer(&stream).filter(local::administers);
+            let peer = local::peer(&stream).ok().filter(local::administers);
             let why = "the server's socket is for its own user and root; connect by TLS with a token";
             let refusal = if peer.is_some() { None } else { refused(ErrorCode::Unauthenticated, why) };
             let user = peer.map(|peer| peer.uid);
@@ -47,9 +47,8 @@ pub(crate) async fn serve(server: Arc<Server>, link: Link) -> String {
         }
         Link::Peer(stream) => {
             let peer = local::peer(&stream);
-            let why = "the kernel does not say whose process this is";
-            let refusal = if peer.is_some() { None } else { refused(ErrorCode::Unauthenticated, why) };
-            let user = peer.as_ref().map(|peer| peer.uid);
+            let refusal = peer.as_ref().err().and_then(|why| refused(ErrorCode::Unauthenticated, why));
+            let user = peer.as_ref().ok().map(|peer| peer.uid);
             let origin = Origin { door: Door::Socket, source: Source::Local, user };
             let credential = peer.map_or(Credential::None, Credential::Peer);
             converse(server, stream, Peer { credential, origin }, refusal).await

@@ -11,6 +11,9 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::PathBuf;
 use tokio::net::{UnixListener, UnixStream};
 
+/// The kernel's overflow id where it does not say another one.
+const OVERFLOW: u32 = 65534;
+
 /// The socket, taken away again when the server stops.
 pub(crate) struct LocalListener {
     listener: UnixListener,
@@ -70,9 +73,25 @@ impl Drop for LocalListener {
 }
 
 /// Whose process is at the other end, as the kernel said when it connected.
-pub(crate) fn peer(stream: &UnixStream) -> Option<UnixPeer> {
-    let credentials = stream.peer_cred().ok()?;
-    Some(UnixPeer { uid: credentials.uid(), gid: credentials.gid(), user: user_name(credentials.uid()) })
+///
+/// # Errors
+/// Why that is not known: among others, all users whom this process's namespace of users does not have share one number.
+pub(crate) fn peer(stream: &UnixStream) -> std::result::Result<UnixPeer, &'static str> {
+    let credentials = stream.peer_cred().map_err(|_| "the kernel does not say whose process this is")?;
+    if stands_for_others(credentials.uid()) {
+        return Err(
+            "the kernel gives this user the number that stands for all users whom it does not know here \
+                    (overflowuid); run programs as a user of their own, and the server with PrivateUsers=no",
+        );
+    }
+    Ok(UnixPeer { uid: credentials.uid(), gid: credentials.gid(), user: user_name(credentials.uid()) })
+}
+
+/// Whether `uid` is the number of every user that is not mapped here (user_namespaces(7), "Unmapped user and group IDs").
+/// Where all are mapped it is the user `nobody`, which services without a user of their own share.
+fn stands_for_others(uid: u32) -> bool {
+    let overflow = fs::read_to_string("/proc/sys/kernel/overflowuid").ok();
+    uid == overflow.and_then(|text| text.trim().parse().ok()).unwrap_or(OVERFLOW)
 }
 
 /// Whether it is the server's own user or root.

@@ -8,6 +8,7 @@ use canis_proto::{Error, Result};
 use canis_server::args::{LogFormat, Options};
 use canis_server::check::check;
 use canis_server::daemon;
+use canis_server::generate::{asked, generate};
 use clap::Parser;
 use std::alloc::System;
 use std::process::ExitCode;
@@ -23,6 +24,10 @@ fn main() -> ExitCode {
     if std::env::args_os().skip(1).eq([HsmHelper::ARGUMENT]) {
         return serve_hsm();
     }
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    if let Some(directory) = asked(&arguments) {
+        return ended(generate(directory));
+    }
     let options = Options::parse();
     if options.check_config {
         return tell(check(options));
@@ -33,7 +38,11 @@ fn main() -> ExitCode {
             warn!(%error, "a debugger or a core dump may show this process's memory");
         }
     });
-    match started.and_then(|()| daemon::run(options)) {
+    ended(started.and_then(|()| daemon::run(options)))
+}
+
+fn ended(result: Result<()>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("canis-server: {error}");

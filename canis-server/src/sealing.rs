@@ -5,7 +5,7 @@ use crate::applications::Applications;
 use crate::daemon;
 use canis_core::Core;
 use rustix::process::{Resource, getrlimit};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -24,6 +24,20 @@ fn warn_of_swap() {
     }
 }
 
+/// Says so once, and what helps, where root can read secrets of this process.
+fn warn_of_root() {
+    static SAID: Once = Once::new();
+    if canis_core::secret::some_secret_is_not_hidden() {
+        SAID.call_once(|| {
+            warn!(
+                "the kernel gave no secret memory (memfd_secret), so root can read the keys of this process; Linux 6.5 \
+                 has such, older ones from 5.14 on when booted with secretmem.enable=1; a unit of systemd needs the line \
+                 SystemCallFilter=memfd_secret, and room for locked memory"
+            );
+        });
+    }
+}
+
 /// Sees to it, and counts how often the store was sealed.
 pub(crate) fn watch(core: &Core, applications: &Arc<Applications>) -> watch::Receiver<u64> {
     let (sender, receiver) = watch::channel(0);
@@ -38,6 +52,7 @@ pub(crate) fn watch(core: &Core, applications: &Arc<Applications>) -> watch::Rec
         None => {
             info!("unsealed");
             warn_of_swap();
+            warn_of_root();
             daemon::say("unsealed");
         }
     });

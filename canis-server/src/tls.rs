@@ -1,6 +1,7 @@
 //! TLS 1.3, ALPN `canisp/1` or HTTP's, the certificate of the data directory, and those of clients.
 
 use canis_core::datadir::DataDir;
+use canis_core::format::certificate::Certificate;
 use canis_proto::{Error, ErrorCode, Result, frame};
 use rustls::crypto::aws_lc_rs::{self, Ticketer};
 use rustls::pki_types::pem::PemObject;
@@ -11,7 +12,7 @@ use rustls::{RootCertStore, ServerConfig, ServerConnection};
 use std::fmt::Display;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use tokio_rustls::TlsAcceptor;
 use tracing::warn;
 
@@ -28,8 +29,15 @@ pub(crate) struct Tls {
     dir: DataDir,
     clients: Option<ClientTrust>,
     tickets: Arc<dyn ProducesTickets>,
+    current: RwLock<Current>,
+}
+
+/// What the next connection is accepted with.
+struct Current {
     /// For CANISP, and for HTTP.
-    current: RwLock<[Arc<Acceptor>; 2]>,
+    acceptors: [Arc<Acceptor>; 2],
+    /// When the first certificate of the server's chain ends, in seconds since 1970, if it says so.
+    ends_at: Option<u64>,
 }
 
 /// HTTP's, RFC 9113, section 3.2, and RFC 7301, section 6.
@@ -55,7 +63,7 @@ impl Tls {
     /// `invalid_argument` naming the file that cannot be used.
     pub(crate) fn new(dir: DataDir, clients: Option<ClientTrust>) -> Result<Self> {
         let tickets = Ticketer::new().map_err(failed)?;
-        let current = RwLock::new(acceptors(&dir, clients.as_ref(), &tickets)?);
+        let current = RwLock::new(current(&dir, clients.as_ref(), &tickets)?);
         Ok(Tls { dir, clients, tickets, current })
     }
 
@@ -64,21 +72,30 @@ impl Tls {
     /// # Errors
     /// As [`Tls::new`]; then everything stays as it was.
     pub(crate) fn reload(&self) -> Result<()> {
-        let fresh = acceptors(&self.dir, self.clients.as_ref(), &self.tickets)?;
+        let fresh = current(&self.dir, self.clients.as_ref(), &self.tickets)?;
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
     }
 
     /// For the next connection of CANISP.
     pub(crate) fn acceptor(&self) -> Arc<Acceptor> {
-        let [canisp, _] = &*self.current.read().unwrap_or_else(PoisonError::into_inner);
+        let [canisp, _] = &self.current().acceptors;
         Arc::clone(canisp)
     }
 
     /// For the next connection of HTTP.
     pub(crate) fn http_acceptor(&self) -> Arc<Acceptor> {
-        let [_, http] = &*self.current.read().unwrap_or_else(PoisonError::into_inner);
+        let [_, http] = &self.current().acceptors;
         Arc::clone(http)
+    }
+
+    /// When the certificate ends that new connections are shown, or one that signs it, in seconds since 1970.
+    pub(crate) fn ends_at(&self) -> Option<u64> {
+        self.current().ends_at
+    }
+
+    fn current(&self) -> RwLockReadGuard<'_, Current> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -124,16 +141,18 @@ impl Shown {
     }
 }
 
-fn acceptors(
+fn current(
     dir: &DataDir,
     clients: Option<&ClientTrust>,
     tickets: &Arc<dyn ProducesTickets>,
-) -> Result<[Arc<Acceptor>; 2]> {
+) -> Result<Current> {
     let (certificate, key) = (dir.cert_path(), dir.key_path());
     let chain = certificates(&certificate)?;
     if std::fs::metadata(&key).is_ok_and(|file| file.mode() & 0o077 != 0) {
         warn!(file = %key.display(), "the server's private key can be read by others; `chmod 600` it");
     }
+    let ends_at =
+        chain.iter().filter_map(|one| Certificate::from_der(one).and_then(|one| one.ends_at()).ok()).min();
     let private = PrivateKeyDer::from_pem_file(&key).map_err(|error| unusable(&key, &error))?;
     let clients = clients.map(client_verifier).transpose()?;
     let versions = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -156,7 +175,7 @@ fn acceptors(
         config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         Arc::new(Acceptor { tls: TlsAcceptor::from(Arc::new(config)), clients: clients.clone() })
     };
-    Ok([speaking(&[frame::ALPN]), speaking(&HTTP_ALPN)])
+    Ok(Current { acceptors: [speaking(&[frame::ALPN]), speaking(&HTTP_ALPN)], ends_at })
 }
 
 /// Verifies certificates of clients by the CAs in the file, RFC 5280.

@@ -48,6 +48,13 @@ const PLACES: &[(&str, &str, usize, Check)] = &[
     ("docs/hsm.md", "toml", 1, Check::Here),
     ("docs/http.md", "sh", 2, Check::Here),
     ("docs/identities.md", "hcl", 1, Check::Here),
+    (
+        "docs/installation.md",
+        "sh",
+        2,
+        Check::Shown("changes the host; installed.rs and canis-cli/tests/tls.rs do it elsewhere"),
+    ),
+    ("docs/installation.md", "ini", 1, Check::Shown("a drop-in of the host's")),
     ("docs/metrics.md", "sh", 1, Check::Here),
     ("docs/metrics.md", "yaml", 1, Check::Shown("for Prometheus, of which only the client is at hand")),
     ("docs/operations.md", "sh", 2, Check::By("tests/tests/store_migrate.rs", "there_and_back")),

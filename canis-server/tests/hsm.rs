@@ -45,7 +45,7 @@ fn a_token_goes_and_returns() {
 fn a_wrong_pin_is_tried_once() {
     let deployment = Deployment::with_hsm();
     let wrong = deployment.folder.path().join("wrong-pin");
-    fs::write(&wrong, "000000").unwrap();
+    harness::write_private(&wrong, "000000");
     let server = deployment.start_with(&["--pin-file", wrong.to_str().unwrap()]);
     let line = server.line();
     assert!(line.starts_with("sealed: "), "{line}");

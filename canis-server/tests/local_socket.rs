@@ -5,13 +5,15 @@ mod harness;
 
 use canis_client::{Client, Config};
 use canis_proto::message::{CreateKey, Encrypt, ShowKey, Status};
+use canis_proto::role::PutRole;
 use canis_proto::stream::HashStream;
 use canis_proto::{ErrorCode, HashName, KeyType};
 use harness::{Deployment, stdout};
 use std::fs::{self, Permissions};
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Output};
 use zeroize::Zeroizing;
 
 fn config(deployment: &Deployment) -> Config {
@@ -74,29 +76,52 @@ fn sealed_is_sealed_here_too() {
     assert_eq!(refused.code, ErrorCode::Sealed);
 }
 
-/// Another user gets nothing, even where the permissions of socket and directories were opened by mistake.
-#[test]
-fn other_users_are_refused() {
-    const NOBODY: [&str; 4] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+/// Says HELLO at `socket` as the user of this number, and gives the answer's kind and content.
+fn hello_as(user: &str, socket: &Path) -> Output {
     const HELLO: &str = r#"
 my $s = IO::Socket::UNIX->new(Peer => shift) or die "no way in: $!";
 my $hello = "\xa1fclientax";
 $s->syswrite(pack("CCCCNN", 0xca, 1, 1, 0, 0, length $hello) . $hello);
 $s->sysread(my $answer, 4096);
 print ord(substr $answer, 2, 1), " ", substr $answer, 12;"#;
+    let mut perl = Command::new("setpriv");
+    perl.args([&format!("--reuid={user}"), &format!("--regid={user}"), "--clear-groups"]);
+    perl.args(["perl", "-MIO::Socket::UNIX", "-e", HELLO]).arg(socket);
+    perl.current_dir("/").output().unwrap()
+}
+
+/// Another user gets nothing, even where the permissions of socket and directories were opened by mistake.
+#[test]
+fn other_users_are_refused() {
     let deployment = Deployment::with_keyfile();
     let _server = deployment.start();
     let socket = deployment.data().join("canis.sock");
-    let ask = || {
-        let mut perl = Command::new(NOBODY[0]);
-        perl.args(&NOBODY[1..]).args(["perl", "-MIO::Socket::UNIX", "-e", HELLO]).arg(&socket);
-        perl.current_dir("/").output().unwrap()
-    };
     fs::set_permissions(deployment.folder.path(), Permissions::from_mode(0o755)).unwrap();
     fs::set_permissions(deployment.data(), Permissions::from_mode(0o755)).unwrap();
-    let output = ask();
+    let output = hello_as("4711", &socket);
     assert!(String::from_utf8_lossy(&output.stderr).contains("no way in"), "{output:?}");
     fs::set_permissions(&socket, Permissions::from_mode(0o666)).unwrap();
-    let said = String::from_utf8_lossy(&ask().stdout).into_owned();
+    let said = String::from_utf8_lossy(&hello_as("4711", &socket).stdout).into_owned();
     assert!(said.starts_with("4 ") && said.contains("unauthenticated"), "{said}");
+}
+
+/// The number that the kernel gives to every user whom a namespace does not know is nobody's, whatever a role says.
+#[test]
+fn users_without_a_number_of_their_own_are_refused() {
+    let deployment = Deployment::with_keyfile();
+    let socket = deployment.folder.path().join("all.sock");
+    fs::set_permissions(deployment.folder.path(), Permissions::from_mode(0o755)).unwrap();
+    let server = deployment.start_with(&["--socket", socket.to_str().unwrap()]);
+    assert_eq!(server.line(), "unsealed");
+    let mut administrator = deployment.client(&server);
+    for (name, uid) in [("unknown", 65534), ("known", 4711)] {
+        let text = format!("capabilities = [\"list\"]\nunix {{\n  uid = {uid}\n}}");
+        let put =
+            PutRole { name: name.into(), text: text.as_str().into(), tenant: "".into(), revision: None };
+        administrator.call(&put).map(drop).unwrap();
+    }
+    let said = |user| String::from_utf8_lossy(&hello_as(user, &socket).stdout).into_owned();
+    let (unknown, known) = (said("65534"), said("4711"));
+    assert!(unknown.starts_with("4 ") && unknown.contains("overflowuid"), "{unknown}");
+    assert!(known.starts_with("1 "), "{known}");
 }

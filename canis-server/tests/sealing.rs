@@ -196,6 +196,11 @@ fn memory_that_cannot_be_locked_is_named() {
     assert_eq!(server.line(), "unsealed");
     let log = server.log();
     assert!(log.contains("LimitMEMLOCK=64M") && log.contains("limit=\"0\""), "{log}");
+    // Nor is there memory that root cannot read; that is said once.
+    let mut administrator = deployment.client(&server);
+    administrator.call(&SealStore).map(drop).unwrap();
+    assert!(!local(&deployment).call(&unseal("configured", b"")).unwrap().sealed);
+    assert_eq!(server.log().matches("SystemCallFilter=memfd_secret").count(), 1, "{}", server.log());
     deployment.client(&server).call(&CreateKey::new("k", KeyType::Aes256)).map(drop).unwrap();
     server.stop();
     let server = deployment.start();

@@ -21,7 +21,7 @@ pub use openssl::openssl;
 pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;
 pub use run::{Finished, run};
-pub use server::{Server, Site};
+pub use server::{Server, Site, write_private};
 pub use shim::Shim;
 pub use softhsm::SoftHsm;
 pub use sshd::Sshd;

@@ -46,7 +46,7 @@ impl Site {
     fn with_token_and(hsm: &SoftHsm, module: &str, more: &[&str]) -> Self {
         let dir = temporary();
         let pin = dir.path().join("hsm.pin");
-        write(&pin, SoftHsm::PIN.as_bytes());
+        write_private(&pin, SoftHsm::PIN);
         let hsm_args = ["--root", "hsm", "--module", module, "--token-label", &hsm.label, "--pin-file"];
         let mut site = Site { dir, token: String::new(), softhsm: Some(hsm.config()) };
         site.init(&[&hsm_args[..], &[&pin.display().to_string()], more].concat());
@@ -90,7 +90,7 @@ impl Site {
         site.init(&["--root", "keyfile", "--keyfile", &keyfile, "--store", url]);
         let (path, line) = (site.data().join("canis.toml"), format!("[store]\n{}\n", lines.join("\n")));
         let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("no canis.toml: {e}"));
-        write(&path, text.replacen("[store]\n", &line, 1).as_bytes());
+        write_private(&path, text.replacen("[store]\n", &line, 1));
         site
     }
 
@@ -386,10 +386,14 @@ fn temporary() -> tempfile::TempDir {
     tempfile::tempdir().unwrap_or_else(|e| panic!("no temporary directory: {e}"))
 }
 
-fn write(path: &Path, bytes: &[u8]) {
+/// A file for its owner alone, as those that hold a root's credential have to be.
+///
+/// # Panics
+/// If it cannot be written.
+pub fn write_private(path: &Path, bytes: impl AsRef<[u8]>) {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
     let file = std::fs::File::options().create(true).truncate(true).write(true).mode(0o600).open(path);
-    let written = file.and_then(|mut file| file.write_all(bytes));
+    let written = file.and_then(|mut file| file.write_all(bytes.as_ref()));
     written.unwrap_or_else(|e| panic!("cannot write {}: {e}", path.display()));
 }

@@ -5,7 +5,7 @@
 mod moving;
 
 use canis_tests::{Finished, KillAt, Postgres, Server, Site, SoftHsm, run};
-use moving::{filled, name_database};
+use moving::{filled, name_database, private_file};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -53,9 +53,16 @@ fn an_empty_database_becomes_the_store() {
     let file = backed_up(&site, "keyfile");
     let host = site.beside();
     let url = postgres.url();
-    let done = restore(&host, &file, &format!("--store {url}")).ok().text();
+    let password = private_file(&host, "password", b"not asked for on a socket\n");
+    let flags = format!("--store {url} --store-password-file {password}");
+    let done = restore(&host, &file, &flags).ok().text();
     assert!(done.starts_with("restored: ") && done.contains(&format!("url = \"{url}\"")), "{done}");
-    name_database(&host, Some(&url));
+    // What is printed is all that a server needs.
+    let section = &done[done.find("[store]").unwrap()..];
+    assert!(section.contains(&format!("password_file = {password:?}")), "{done}");
+    let config = host.data().join("canis.toml");
+    let root = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, root + section).unwrap();
     host.canis("store verify").ok();
     let server = host.start().unsealed();
     kept.is_there(&server);

@@ -1,7 +1,7 @@
 //! The HSM remembers how far a store has come: an older copy of the whole store, put in place of the newer one, is refused.
 #![allow(clippy::unwrap_used)] // a failed unwrap is the test's failure
 
-use canis_tests::{Finished, Shim, Site, SoftHsm, run};
+use canis_tests::{Finished, Shim, Site, SoftHsm, run, write_private};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -125,7 +125,7 @@ fn another_commit_of_the_same_number_is_refused() {
     let passphrases: Vec<String> = ["one", "two", "three"]
         .map(|name| {
             let path = site.file(name);
-            fs::write(&path, format!("passphrase number {name}")).unwrap();
+            write_private(&path, format!("passphrase number {name}"));
             path.display().to_string()
         })
         .to_vec();

@@ -1,7 +1,7 @@
 //! Ways in which tokens wrap a root key, on two different modules.
 #![allow(clippy::unwrap_used)] // a failed unwrap is the test's failure
 
-use canis_tests::{Finished, Shim, SoftHsm, binary, module, run};
+use canis_tests::{Finished, Shim, SoftHsm, binary, module, run, write_private};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -55,7 +55,7 @@ impl Hsm {
     ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("pin");
-        fs::write(&file, pin).unwrap();
+        write_private(&file, pin);
         Hsm { module, environment, pin: file, dir, _softhsm: softhsm }
     }
 

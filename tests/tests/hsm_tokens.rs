@@ -1,8 +1,7 @@
 //! Which token is meant: by label, serial number or PKCS#11 URI, and never by slot number.
 #![allow(clippy::unwrap_used)] // a failed unwrap is the test's failure
 
-use canis_tests::{Finished, SoftHsm, binary, run};
-use std::fs;
+use canis_tests::{Finished, SoftHsm, binary, run, write_private};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -17,7 +16,7 @@ impl Two {
         let hsm = SoftHsm::new("twin");
         hsm.add_token("twin");
         let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("pin"), SoftHsm::PIN).unwrap();
+        write_private(&dir.path().join("pin"), SoftHsm::PIN);
         Two { hsm, dir }
     }
 

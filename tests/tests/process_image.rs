@@ -1,7 +1,7 @@
 //! What root finds in the server's memory: no key of those that were brought, used, shown and destroyed.
 #![allow(clippy::unwrap_used)] // a failed unwrap is the test's failure
 
-use canis_tests::{Server, Site, run};
+use canis_tests::{Server, Site, run, write_private};
 use memchr::memmem;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -128,7 +128,7 @@ fn a_sealed_servers_memory_holds_no_key() {
     std::fs::create_dir(&shares).unwrap();
     let dealt = shares.display().to_string();
     canis(&["root", "add", "shares", "--shares", "3", "--threshold", "2", "--out-dir", &dealt], b"");
-    std::fs::write(site.file("phrase"), "a passphrase that nobody guesses").unwrap();
+    write_private(&site.file("phrase"), "a passphrase that nobody guesses");
     let phrase = site.file("phrase").display().to_string();
     canis(&["root", "add", "passphrase", "--new-passphrase-file", &phrase], b"");
     needles.push(("a passphrase", b"a passphrase that nobody guesses".to_vec()));

@@ -48,7 +48,7 @@ pub(super) fn initialize(library: &Pkcs11) -> Result<()> {
 
 /// The PIN in a file.
 pub(super) fn pin(path: &Path) -> Result<AuthPin> {
-    let line = canis_core::secret_file::read_line(path)?;
+    let line = canis_core::secret_file::read_shared_line(path)?;
     let text = std::str::from_utf8(line.expose())
         .map_err(|_| Error::invalid(format!("the PIN in {} is not UTF-8", path.display())))?;
     Ok(AuthPin::new(text.into()))

@@ -21,6 +21,8 @@ struct Step<'a> {
     action: Action,
     /// Field, and what it is and shall be.
     changes: Vec<(&'static str, String, String)>,
+    /// Whether others have to approve it first.
+    waits: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -52,10 +54,10 @@ pub(super) fn run(connection: &Connection, args: &ApplyKeys, json: bool) -> Resu
     let wanted = key_file::read(&name, text)?;
     let mut client = connect::open(connection)?;
     // Everything is looked at before anything is changed.
-    let steps = wanted.iter().map(|wanted| plan(&mut client, wanted)).collect::<Result<Vec<_>>>()?;
-    let to_do: Vec<_> = steps.iter().filter(|step| step.action != Action::Nothing).collect();
-    rehearse(&mut client, &to_do)?;
+    let mut steps = wanted.iter().map(|wanted| plan(&mut client, wanted)).collect::<Result<Vec<_>>>()?;
+    rehearse(&mut client, &mut steps)?;
     if !args.dry_run {
+        let to_do: Vec<_> = steps.iter().filter(|step| step.action != Action::Nothing).collect();
         carry_out(&mut client, &to_do)?;
     }
     tell(&steps, args.dry_run, json)
@@ -68,11 +70,11 @@ fn plan<'a>(client: &mut Client, wanted: &'a Wanted) -> Result<Step<'a>> {
             refuse_another(&key, wanted)?;
             let changes = differences(&key, &configuration);
             let action = if changes.is_empty() { Action::Nothing } else { Action::Change };
-            Ok(Step { creation, configuration, action, changes })
+            Ok(Step { creation, configuration, action, changes, waits: false })
         }
         Err(error) if matches!(error.code, ErrorCode::KeyNotFound | ErrorCode::KeyDestroyed) => {
             let changes = vec![("type", String::new(), creation.kind.to_string())];
-            Ok(Step { creation, configuration, action: Action::Create, changes })
+            Ok(Step { creation, configuration, action: Action::Create, changes, waits: false })
         }
         Err(error) => Err(error),
     }
@@ -122,6 +124,14 @@ impl Step<'_> {
         &self.creation.name
     }
 
+    /// What became of it, or would.
+    fn told(&self, dry_run: bool) -> &'static str {
+        match self.waits && dry_run {
+            true => "would wait for approvals",
+            false => self.action.told(dry_run),
+        }
+    }
+
     /// What is asked of the server.
     fn items(&self) -> Vec<Map<'_>> {
         let UpdateKey { min_decryption_version, min_encryption_version, approvals, .. } = &self.configuration;
@@ -147,15 +157,15 @@ fn ask(client: &mut Client, steps: &[&Step<'_>], preview: bool) -> Result<()> {
 }
 
 /// Has each step tried without doing it. Every refusal is told, not the first alone.
-fn rehearse(client: &mut Client, steps: &[&Step<'_>]) -> Result<()> {
-    let mut refused: Vec<(&str, Error)> = Vec::new();
-    for step in steps {
-        match ask(client, &[step], true) {
+fn rehearse(client: &mut Client, steps: &mut [Step<'_>]) -> Result<()> {
+    let mut refused: Vec<(String, Error)> = Vec::new();
+    for step in steps.iter_mut().filter(|step| step.action != Action::Nothing) {
+        match ask(client, &[&*step], true) {
             Ok(()) => {}
             // What is tried only asks nobody: the request for it is made when it is to be done.
-            Err(error) if error.code == ErrorCode::ApprovalRequired => {}
+            Err(error) if error.code == ErrorCode::ApprovalRequired => step.waits = true,
             Err(error) if error.code == ErrorCode::Unavailable => return Err(error),
-            Err(error) => refused.push((step.name(), error)),
+            Err(error) => refused.push((step.name().to_owned(), error)),
         }
     }
     let Some((_, first)) = refused.first() else { return Ok(()) };
@@ -200,7 +210,7 @@ fn tell(steps: &[Step<'_>], dry_run: bool, json: bool) -> Result<()> {
     let mut text = String::new();
     for step in steps {
         // Writing into a String cannot fail.
-        let _ = writeln!(text, "{} {}", step.name(), step.action.told(dry_run));
+        let _ = writeln!(text, "{} {}", step.name(), step.told(dry_run));
         for (field, is, shall) in &step.changes {
             let _ = match is.is_empty() {
                 true => writeln!(text, "  + {field}: {shall}"),
@@ -216,7 +226,7 @@ fn step_json(step: &Step<'_>, dry_run: bool) -> Value {
         |(field, is, shall): &(&str, String, String)| json!({"field": field, "from": is, "to": shall});
     json!({
         "name": step.name(),
-        "action": step.action.told(dry_run),
+        "action": step.told(dry_run),
         "changes": step.changes.iter().map(change).collect::<Vec<_>>(),
     })
 }

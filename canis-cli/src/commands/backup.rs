@@ -81,7 +81,7 @@ fn restore(args: &Restore, json: bool) -> Result<()> {
         let facts = backup::restore(default_provider(), &place, open(&args.file)?, &credential)?;
         told("restored", &facts, json)?;
         return match database.filter(|database| configured.as_ref() != Some(database) && !json) {
-            Some(database) => files::print(to_be_named(&database).as_bytes()),
+            Some(database) => files::print(to_be_named(&database)?.as_bytes()),
             None => Ok(()),
         };
     }

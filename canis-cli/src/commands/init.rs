@@ -1,10 +1,10 @@
 //! `canis init`: everything a server needs, or nothing.
 
-use crate::args::{Init, RootKind, wrong_usage};
+use crate::args::{Init, RootKind};
+use crate::command_line::wrong_usage;
 use crate::hsm_args::whole;
 use crate::rollback::Made;
-use crate::{certificates, files, show};
-use crate::{local, secret_file};
+use crate::{certificates, files, local, root_credential, secret_file, show};
 use canis_core::clock::SystemClock;
 use canis_core::datadir::{Config, DataDir, RootSource, StoreConfig};
 use canis_core::default_provider;
@@ -15,11 +15,9 @@ use canis_proto::{Error, ErrorCode, Result};
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-/// Under this name the store keeps the CA's private key.
-const CA_KEY: &str = "tls-ca-key";
 const ADDR: &str = "127.0.0.1:7443";
 
 pub(crate) fn run(args: Init, json: bool) -> Result<()> {
@@ -41,7 +39,7 @@ pub(crate) fn run(args: Init, json: bool) -> Result<()> {
     let ca_key = certificates::provide(&dir, &args.tls_name, &mut made)?;
     let database = args.database.over(None)?;
     remember(&dir, source, database.clone(), &mut made)?;
-    let secrets: Vec<(&str, &SecretBytes)> = ca_key.iter().map(|key| (CA_KEY, key)).collect();
+    let secrets: Vec<(&str, &SecretBytes)> = ca_key.iter().map(|key| (certificates::CA_KEY, key)).collect();
     let (provider, clock) = (default_provider(), Arc::new(SystemClock));
     let created = match &database {
         Some(database) => setup::create_in(database, root, &secrets, provider, clock)?,
@@ -101,13 +99,17 @@ fn root(args: &Init, made: &mut Made) -> Result<(NewRoot, RootSource)> {
     match args.root {
         RootKind::Passphrase => {
             let file = args.passphrase_file.as_deref().ok_or_else(missing)?;
-            let passphrase = secret_file::read_line(file, "passphrase")?;
-            Ok((NewRoot::Passphrase { passphrase }, RootSource::Passphrase { file: absolute(file)? }))
+            let passphrase = secret_file::read_root_line(file, "passphrase")?;
+            let source = RootSource::Passphrase { file: whole("--passphrase-file", Some(file))? };
+            Ok((NewRoot::Passphrase { passphrase }, source))
         }
         RootKind::Keyfile => {
             let file = args.keyfile.as_deref().ok_or_else(missing)?;
-            let key = keyfile(file, made)?;
-            Ok((NewRoot::Keyfile { key }, RootSource::Keyfile { file: absolute(file)? }))
+            let (key, is_new) = root_credential::new_keyfile(file)?;
+            if is_new {
+                made.file(file)?;
+            }
+            Ok((NewRoot::Keyfile { key }, RootSource::Keyfile { file: whole("--keyfile", Some(file))? }))
         }
         RootKind::Hsm => {
             let name = args.token.name()?;
@@ -116,26 +118,13 @@ fn root(args: &Init, made: &mut Made) -> Result<(NewRoot, RootSource)> {
             let root = NewRoot::Hsm {
                 helper: local::hsm_helper(),
                 module: module.clone(),
-                pin: secret_file::read_line(&pin_file, "PIN")?,
+                pin: secret_file::read_root_line(&pin_file, "PIN")?,
                 mechanism: args.wrap.wrap_mechanism,
                 name: Box::new(name),
             };
             Ok((root, RootSource::Hsm { module, file: pin_file, deadline: None }))
         }
     }
-}
-
-fn keyfile(file: &Path, made: &mut Made) -> Result<SecretBytes> {
-    if file.exists() {
-        return secret_file::read_keyfile(file);
-    }
-    let key = secret_file::make_keyfile(file)?;
-    made.file(file)?;
-    eprintln!(
-        "canis: made the key file {}; without it the store cannot be opened: keep a copy",
-        file.display()
-    );
-    Ok(key)
 }
 
 /// Lets the server find the credential by itself, if it is in a file that stays, and the store's database.
@@ -153,11 +142,6 @@ fn remember(dir: &DataDir, source: RootSource, database: Option<StoreConfig>, ma
     let root = (file.is_file() || !canis_core::secret_file::is_path(file)).then_some(source);
     made.file(&path)?;
     dir.write_config(&Config { root, store: database, ..Config::default() })
-}
-
-fn absolute(path: &Path) -> Result<PathBuf> {
-    std::path::absolute(path)
-        .map_err(|error| Error::invalid(format!("cannot find {}: {error}", path.display())))
 }
 
 /// The token is shown here and never again: the store keeps its hash only.

@@ -95,7 +95,7 @@ fn make(connection: &Connection, root: &NewRoot, json: bool) -> Result<(Door, Ma
         NewRoot::Passphrase(args) => {
             Made::of("passphrase", root_credential::new_passphrase(args.new_passphrase_file.as_ref())?)
         }
-        NewRoot::Keyfile(args) => Made::of("keyfile", root_credential::new_keyfile(&args.new_keyfile)?),
+        NewRoot::Keyfile(args) => Made::of("keyfile", root_credential::new_keyfile(&args.new_keyfile)?.0),
         NewRoot::Recipient(args) => Made {
             public_key: root_credential::recipient(&args.public_key)?,
             ..Made::of("recipient", SecretBytes::zeroed(0))
@@ -105,7 +105,7 @@ fn make(connection: &Connection, root: &NewRoot, json: bool) -> Result<(Door, Ma
             let module = args.new_module.as_deref().or(name.module.as_deref());
             let module = whole("--new-module", module)?;
             let pin = match args.new_pin_file.as_deref().or(name.pin_file.as_deref()) {
-                Some(file) => secret_file::read_line(file, "PIN")?,
+                Some(file) => secret_file::read_root_line(file, "PIN")?,
                 None => prompt::ask("the token's user PIN", "--new-pin-file")?,
             };
             Made {

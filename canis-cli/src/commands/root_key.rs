@@ -75,7 +75,7 @@ fn kept(listed: &RootList, keep: &str, args: &RotateKey) -> Result<(String, Made
         }
         "recipient" => Made::of("recipient", SecretBytes::zeroed(0)),
         "keyfile" => Made::of("keyfile", secret_file::read_keyfile(file()?)?),
-        "passphrase" => Made::of("passphrase", secret_file::read_line(file()?, "passphrase")?),
+        "passphrase" => Made::of("passphrase", secret_file::read_root_line(file()?, "passphrase")?),
         "hsm" => {
             let module = args
                 .keep_module
@@ -85,7 +85,7 @@ fn kept(listed: &RootList, keep: &str, args: &RotateKey) -> Result<(String, Made
                 std::path::absolute(module).map_err(|e| Error::invalid(format!("--keep-module: {e}")))?;
             Made {
                 module: module.display().to_string(),
-                ..Made::of("hsm", secret_file::read_line(file()?, "PIN")?)
+                ..Made::of("hsm", secret_file::read_root_line(file()?, "PIN")?)
             }
         }
         other => {

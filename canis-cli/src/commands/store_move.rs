@@ -67,11 +67,9 @@ fn directory(path: &Path) -> DataDir {
 }
 
 /// What is still to be done so that servers find a store.
-pub(super) fn to_be_named(database: &StoreConfig) -> String {
-    format!(
-        "Write into the canis.toml of each of its servers, and start them again:\n\n[store]\nurl = \"{}\"\n",
-        database.url
-    )
+pub(super) fn to_be_named(database: &StoreConfig) -> Result<String> {
+    let section = database.to_section()?;
+    Ok(format!("Write into the canis.toml of each of its servers, and start them again:\n\n{section}"))
 }
 
 fn report(from: &Place, to: &Place, moved: &Report, json: bool) -> Result<()> {
@@ -83,7 +81,7 @@ fn report(from: &Place, to: &Place, moved: &Report, json: bool) -> Result<()> {
     }
     let rows: u64 = moved.tables.iter().map(|(_, rows)| rows).sum();
     let next = match to {
-        Place::Database(config, _) => to_be_named(config),
+        Place::Database(config, _) => to_be_named(config)?,
         Place::File(_) => {
             "Take [store] out of canis.toml in its directory, and start the server there.\n".to_owned()
         }

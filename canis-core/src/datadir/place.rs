@@ -1,6 +1,6 @@
 //! Where the store of a directory is: in its `canis.dat`, or in the database that canis.toml names.
 
-use super::DataDir;
+use super::{Config, DataDir};
 use crate::store::Store;
 use crate::store::at_hand::AtHand;
 #[cfg(feature = "postgres")]
@@ -29,6 +29,17 @@ pub struct StoreConfig {
     /// How many seconds what is in memory may be used while the database does not answer; 60 if missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grace: Option<u32>,
+}
+
+impl StoreConfig {
+    /// The section of canis.toml that leads a server to it, as text.
+    ///
+    /// # Errors
+    /// `internal` for what TOML cannot hold.
+    pub fn to_section(&self) -> Result<String> {
+        toml::to_string(&Config { store: Some(self.clone()), ..Config::default() })
+            .map_err(|error| Error::internal(format!("cannot write [store]: {error}")))
+    }
 }
 
 /// What programs may say about the database, in place of canis.toml.

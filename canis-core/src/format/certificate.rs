@@ -1,9 +1,10 @@
 //! X.509 certificates (RFC 5280, section 4.1), taken apart as far as PKCS#11 shows them. Nothing is verified here: that
 //! is for whoever trusts one.
 
-use super::{bounded, pem};
+use super::{bounded, certificate_names, pem};
 use crate::crypto::public_parts::PublicParts;
 use canis_proto::{Error, Result};
+use der::asn1::{GeneralizedTime, UtcTime};
 use der::{Decode, Header, Reader, SliceReader, Tag, TagNumber};
 
 /// A certificate; the names and the number are DER with their headers, as CKA_SUBJECT and its like hold them.
@@ -17,6 +18,8 @@ pub struct Certificate {
     pub issuer: Vec<u8>,
     /// Its number among those of its issuer: an INTEGER.
     pub serial: Vec<u8>,
+    /// From when and until when it is good: a SEQUENCE of two times.
+    pub dates: Vec<u8>,
     /// The certified key, SubjectPublicKeyInfo DER.
     pub spki: Vec<u8>,
     /// Its extensions: a SEQUENCE OF Extension.
@@ -41,7 +44,11 @@ impl Certificate {
         }
     }
 
-    fn from_der(der: &[u8]) -> Result<Self> {
+    /// Reads one certificate, DER.
+    ///
+    /// # Errors
+    /// `invalid_argument` for what is no certificate of RFC 5280.
+    pub fn from_der(der: &[u8]) -> Result<Self> {
         Self::taken_apart(der).map_err(|_| refused("it is not DER of X.509"))
     }
 
@@ -66,11 +73,39 @@ impl Certificate {
         let serial = tagged(&mut signed, Tag::Integer)?;
         tagged(&mut signed, Tag::Sequence)?; // the signature's algorithm
         let issuer = tagged(&mut signed, Tag::Sequence)?;
-        tagged(&mut signed, Tag::Sequence)?; // the dates
+        let dates = tagged(&mut signed, Tag::Sequence)?;
         let subject = tagged(&mut signed, Tag::Sequence)?;
         let spki = tagged(&mut signed, Tag::Sequence)?;
         let extensions = extensions(&mut signed)?;
-        Ok(Certificate { der: bytes.to_vec(), subject, issuer, serial, spki, extensions })
+        Ok(Certificate { der: bytes.to_vec(), subject, issuer, serial, dates, spki, extensions })
+    }
+
+    /// When it ends, in seconds since 1970 (RFC 5280, section 4.1.2.5).
+    ///
+    /// # Errors
+    /// `invalid_argument` for dates that cannot be read.
+    pub fn ends_at(&self) -> Result<u64> {
+        self.second_date().map_err(|_| refused("its dates cannot be read"))
+    }
+
+    fn second_date(&self) -> der::Result<u64> {
+        let mut dates = SliceReader::new(&self.dates)?;
+        Header::decode(&mut dates)?.tag().assert_eq(Tag::Sequence)?;
+        dates.tlv_bytes()?;
+        let end = match Tag::peek(&dates)? {
+            Tag::UtcTime => UtcTime::decode(&mut dates)?.to_unix_duration(),
+            _ => GeneralizedTime::decode(&mut dates)?.to_unix_duration(),
+        };
+        dates.finish()?;
+        Ok(end.as_secs())
+    }
+
+    /// The names of a server that it is for: hosts and addresses (RFC 5280, section 4.2.1.6; RFC 9525).
+    ///
+    /// # Errors
+    /// `invalid_argument` for names that cannot be read in one way.
+    pub fn server_names(&self) -> Result<Vec<String>> {
+        certificate_names::server_names(self).map_err(|_| refused("its alternative names cannot be read"))
     }
 
     /// Whether it certifies the key of this SubjectPublicKeyInfo, however either is encoded.
@@ -120,6 +155,22 @@ mod tests {
         let version = element(0xa0, &[&[2, 1, 2]]);
         let signed = [&version[..], serial, &empty, &empty, &empty, &name, &element(0x30, &[&name])].concat();
         element(0x30, &[&element(0x30, &[&signed]), &empty, &[3, 2, 0, 1]])
+    }
+
+    /// Both forms of a time, and what is none.
+    #[test]
+    fn when_it_ends() {
+        let ending = |tag, time: &[u8]| {
+            let begin = element(0x17, &[b"700101000000Z"]);
+            let dates = element(0x30, &[&begin, &element(tag, &[time])]);
+            Certificate { dates, ..Certificate::read(&certificate(&[2, 1, 7])).unwrap() }.ends_at()
+        };
+        assert_eq!(ending(0x17, b"491231235959Z").unwrap(), 2_524_607_999);
+        assert_eq!(ending(0x18, b"20500101000000Z").unwrap(), 2_524_608_000);
+        for (tag, time) in [(0x17, &b"491331235959Z"[..]), (0x18, b"2050"), (0x04, b"491231235959Z")] {
+            assert!(ending(tag, time).is_err(), "{tag} {time:?}");
+        }
+        assert!(Certificate::read(&certificate(&[2, 1, 7])).unwrap().ends_at().is_err(), "no dates");
     }
 
     #[test]

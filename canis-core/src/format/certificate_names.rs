@@ -8,6 +8,7 @@ use super::certificate::Certificate;
 use canis_proto::{Error, Result};
 use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
 use der::{Decode, Header, Reader, SliceReader, Tag, TagNumber, Tagged};
+use std::net::IpAddr;
 
 /// The attribute types of RFC 4514, section 3, and those that certificates have besides; others stand as numbers.
 const TYPES: [(&str, &str); 11] = [
@@ -27,6 +28,16 @@ const ALTERNATIVE_NAMES: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29
 /// A GeneralName's `dNSName` and `uniformResourceIdentifier`.
 const DNS: Tag = Tag::ContextSpecific { constructed: false, number: TagNumber(2) };
 const URI: Tag = Tag::ContextSpecific { constructed: false, number: TagNumber(6) };
+/// Its `iPAddress`.
+const ADDRESS: Tag = Tag::ContextSpecific { constructed: false, number: TagNumber(7) };
+
+/// The alternative names that mean something here.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Names {
+    uris: Vec<String>,
+    hosts: Vec<String>,
+    addresses: Vec<IpAddr>,
+}
 
 /// A Name, DER, as RFC 4514 writes it: its last part first, commas between.
 ///
@@ -42,7 +53,15 @@ pub(crate) fn distinguished_name(name: &[u8]) -> Result<String> {
 /// `invalid_argument` for names without one reading.
 pub(crate) fn alternative_names(certificate: &Certificate) -> Result<(Vec<String>, Vec<String>)> {
     let Some(extensions) = &certificate.extensions else { return Ok(Default::default()) };
-    names_in(extensions).map_err(|_| refused("its alternative names"))
+    let names = names_in(extensions).map_err(|_| refused("its alternative names"))?;
+    Ok((names.uris, names.hosts))
+}
+
+/// The hosts among them, in small letters, and the addresses.
+pub(super) fn server_names(certificate: &Certificate) -> der::Result<Vec<String>> {
+    let Some(extensions) = &certificate.extensions else { return Ok(Vec::new()) };
+    let Names { hosts, addresses, .. } = names_in(extensions)?;
+    Ok(hosts.into_iter().chain(addresses.iter().map(ToString::to_string)).collect())
 }
 
 fn refused(what: &str) -> Error {
@@ -110,7 +129,7 @@ fn plain(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok().filter(|text| !text.chars().any(char::is_control))
 }
 
-fn names_in(extensions: &[u8]) -> der::Result<(Vec<String>, Vec<String>)> {
+fn names_in(extensions: &[u8]) -> der::Result<Names> {
     let mut found: Option<Vec<u8>> = None;
     each(extensions, Tag::Sequence, |extension| {
         let mut inside = opened(extension, Tag::Sequence)?;
@@ -127,20 +146,30 @@ fn names_in(extensions: &[u8]) -> der::Result<(Vec<String>, Vec<String>)> {
             Some(_) => Err(Tag::Sequence.value_error().into()),
         }
     })?;
-    let (mut uris, mut hosts) = (Vec::new(), Vec::new());
+    let mut names = Names::default();
     each(&found.unwrap_or_else(|| vec![0x30, 0]), Tag::Sequence, |name| {
         let name = AnyRef::from_der(name)?;
         let kept = match name.tag() {
-            URI => &mut uris,
-            DNS => &mut hosts,
+            URI => &mut names.uris,
+            DNS => &mut names.hosts,
+            ADDRESS => {
+                names.addresses.push(address(name.value()).ok_or_else(|| ADDRESS.value_error())?);
+                return Ok(());
+            }
             _ => return Ok(()),
         };
         let text = plain(name.value()).filter(|text| text.is_ascii() && !text.contains(' '));
         kept.push(text.ok_or_else(|| name.tag().value_error())?.to_owned());
         Ok(())
     })?;
-    hosts.iter_mut().for_each(|host| host.make_ascii_lowercase());
-    Ok((uris, hosts))
+    names.hosts.iter_mut().for_each(|host| host.make_ascii_lowercase());
+    Ok(names)
+}
+
+/// An address of version 4 or 6.
+fn address(octets: &[u8]) -> Option<IpAddr> {
+    let four = || <[u8; 4]>::try_from(octets).ok().map(IpAddr::from);
+    four().or_else(|| <[u8; 16]>::try_from(octets).ok().map(IpAddr::from))
 }
 
 /// Hands every element, header and all, within one of this tag to `take`.
@@ -211,10 +240,17 @@ mod tests {
     fn alternative_names_are_text_and_stand_once() {
         let (uri, dns) = (element(0x86, &[b"urn:Till"]), element(0x82, &[b"A.Example"]));
         let other = element(0x30, &[&[6, 3, 0x55, 0x1d, 15], &[1, 1, 0xff], &element(4, &[&[3, 1, 0]])]);
-        let email = element(0x81, &[b"a@b"]);
-        let one = extension(&[&uri, &email, &dns]);
+        let (email, four) = (element(0x81, &[b"a@b"]), element(0x87, &[&[127, 0, 0, 1]]));
+        let six = element(0x87, &[&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]]);
+        let one = extension(&[&uri, &email, &dns, &four, &six]);
         let found = names_in(&element(0x30, &[&other, &one])).unwrap();
-        assert_eq!(found, (vec!["urn:Till".to_owned()], vec!["a.example".to_owned()]));
+        let addresses = vec!["127.0.0.1".parse().unwrap(), "::1".parse().unwrap()];
+        assert_eq!(
+            found,
+            Names { uris: vec!["urn:Till".into()], hosts: vec!["a.example".into()], addresses }
+        );
+        let five = extension(&[&element(0x87, &[&[127, 0, 0, 0, 1]])]);
+        assert!(names_in(&element(0x30, &[&five])).is_err(), "an address of five octets");
         assert_eq!(names_in(&element(0x30, &[&other])).unwrap(), Default::default());
         assert!(names_in(&element(0x30, &[&one, &one])).is_err(), "which of the two counts?");
         for text in [&b"a.example\0.evil"[..], b"a b", b"\xe9", b"a\n"] {

@@ -95,6 +95,13 @@ pub(crate) fn fact_place(name: &str, revision: u64) -> Place<'_> {
 }
 
 impl Keyring {
+    /// The secret of this name that the store keeps for its host, if there is one.
+    pub(crate) fn kept_secret(&self, name: &str) -> Result<Option<SecretBytes>> {
+        let keys = self.root_keys()?;
+        let row = self.store.meta(name)?;
+        row.map(|row| keys.rows.open_secret(&fact_place(name, row.revision), &row.body)).transpose()
+    }
+
     /// Opens every sealed fact.
     pub(crate) fn verify_meta(&self, report: &mut StoreReport) -> Result<()> {
         if !self.has_root() {

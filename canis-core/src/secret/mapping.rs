@@ -9,6 +9,9 @@ pub(super) const PAGE: usize = 4096;
 /// Whether some pages could not be locked.
 pub(super) static NOT_LOCKED: AtomicBool = AtomicBool::new(false);
 
+/// Whether some pages that were to be hidden are not.
+pub(super) static NOT_HIDDEN: AtomicBool = AtomicBool::new(false);
+
 /// Fresh pages between two that nobody can touch.
 pub(super) struct Mapping {
     pub(super) start: NonNull<u8>,
@@ -31,8 +34,17 @@ impl Mapping {
         // SAFETY: the second of the pages that were just mapped.
         let start = unsafe { guards.cast::<u8>().add(PAGE) };
         let mapping = Mapping { start: NonNull::new(start)?, size };
-        // SAFETY: pages of the mapping, which is ours, without the guards.
-        if unsafe { hidden && hide(start, size) || protect(start, size) } {
+        if hidden {
+            // SAFETY: pages of the mapping, which is ours, without the guards.
+            match unsafe { hide(start, size) } {
+                Some(true) => return Some(mapping),
+                Some(false) => NOT_HIDDEN.store(true, Ordering::Relaxed),
+                // Another thread may have its memory there by now: nothing of it is given back.
+                None => return None,
+            }
+        }
+        // SAFETY: as above.
+        if unsafe { protect(start, size) } {
             return Some(mapping);
         }
         mapping.unmap();
@@ -47,25 +59,38 @@ impl Mapping {
 }
 
 /// Puts memory of memfd_secret(2) in place of reserved pages: it is mapped here and nowhere else, not even in the
-/// kernel's own map, and cannot be swapped. `false` where the kernel or the limit on locked memory says no.
+/// kernel's own map, and cannot be swapped. `false` where the kernel, a filter of system calls or the limit on locked
+/// memory says no, which [`super::some_secret_is_not_hidden`] reports; the pages are reserved as before. `None` when they
+/// are gone.
 ///
 /// # Safety
 /// The caller owns the `size` bytes at `start`, which are whole pages.
-unsafe fn hide(start: *mut u8, size: usize) -> bool {
-    let Ok(len) = libc::off_t::try_from(size) else { return false };
-    let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_FIXED);
+unsafe fn hide(start: *mut u8, size: usize) -> Option<bool> {
+    let Ok(len) = libc::off_t::try_from(size) else { return Some(false) };
+    let access = libc::PROT_READ | libc::PROT_WRITE;
     // SAFETY: by the caller; the file is ours from its making to its closing, and the mapping keeps its memory.
     unsafe {
         let made = libc::syscall(libc::SYS_memfd_secret, libc::O_CLOEXEC);
-        let Ok(file) = libc::c_int::try_from(made) else { return false };
+        let Ok(file) = libc::c_int::try_from(made) else { return Some(false) };
         if file < 0 {
-            return false;
+            return Some(false);
         }
-        let mapped = libc::ftruncate(file, len) == 0
-            && libc::mmap(start.cast(), size, access, kind, file, 0) != libc::MAP_FAILED;
+        // First elsewhere: a mapping that the limit refuses would take the reserved pages away all the same.
+        let mapped = match libc::ftruncate(file, len) {
+            0 => libc::mmap(null_mut(), size, access, libc::MAP_SHARED, file, 0),
+            _ => libc::MAP_FAILED,
+        };
         libc::close(file);
+        if mapped == libc::MAP_FAILED {
+            return Some(false);
+        }
+        let place = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+        if libc::mremap(mapped, size, size, place, start) == libc::MAP_FAILED {
+            libc::munmap(mapped, size);
+            return None;
+        }
         // A child would share it; it gets nothing there.
-        mapped && libc::madvise(start.cast(), size, libc::MADV_DONTFORK) == 0
+        Some(libc::madvise(start.cast(), size, libc::MADV_DONTFORK) == 0)
     }
 }
 

@@ -47,21 +47,28 @@ pub fn some_secret_is_swappable() -> bool {
     mapping::NOT_LOCKED.load(Ordering::Relaxed)
 }
 
+/// Whether some secret is in memory that root can read, though [`keep_process_private`] asked for better; the server warns
+/// about it.
+#[must_use]
+pub fn some_secret_is_not_hidden() -> bool {
+    mapping::NOT_HIDDEN.load(Ordering::Relaxed)
+}
+
 /// Keeps other processes out of this one: no core dumps, no debugger but root's, and secrets in memory that root cannot
 /// read either, where the kernel has such (memfd_secret(2), from Linux 5.14 on). For programs of CANIS, at their start;
 /// they must not fork and go on without exec. A library does not do this to its host.
 ///
 /// # Errors
-/// What the kernel says; then the process goes on as it was.
+/// What the kernel says of the first thing that it refuses; the others are done all the same.
 pub fn keep_process_private() -> std::io::Result<()> {
     let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: both take plain numbers and a live structure, and change this process alone.
-    let done = unsafe {
-        libc::setrlimit(libc::RLIMIT_CORE, &raw const none) == 0
-            && libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) == 0
-    };
+    let outcome = |result| if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) };
+    // SAFETY: takes a plain number and a live structure, and changes this process alone.
+    let no_cores = outcome(unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) });
+    // SAFETY: takes plain numbers, and changes this process alone.
+    let not_dumpable = outcome(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) });
     region::PRIVATE.store(true, Ordering::Relaxed);
-    if done { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+    no_cores.and(not_dumpable)
 }
 
 impl SecretBytes {
@@ -242,6 +249,53 @@ mod tests {
             }
             assert!(some_secret_is_swappable() || flags.split(' ').any(|one| one == "lo"), "{len}: {flags}");
         }
+    }
+
+    /// What the process asks for when the kernel refuses `refused`, as a unit's filter of system calls does.
+    fn refusing(refused: &[libc::c_long], child: impl FnOnce() -> bool) -> bool {
+        let statement = |code: u32, k: u32, jt| libc::sock_filter { code: code as u16, jt, jf: 0, k };
+        let (answer, equal) = (libc::BPF_RET | libc::BPF_K, libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K);
+        // The number of the call is the first word of seccomp's data (seccomp(2)).
+        let mut filter = vec![statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0)];
+        for (number, left) in refused.iter().zip((0..refused.len()).rev()) {
+            filter.push(statement(equal, *number as u32, left as u8 + 1));
+        }
+        filter.push(statement(answer, libc::SECCOMP_RET_ALLOW, 0));
+        filter.push(statement(answer, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32, 0));
+        let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+        // SAFETY: the child makes system calls, looks at memory of its own and ends; the filter lives until then.
+        unsafe {
+            let pid = libc::fork();
+            if pid == 0 {
+                let filtered = libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+                    && libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) == 0;
+                libc::_exit(if filtered && child() { 0 } else { 1 });
+            }
+            let mut status = 0;
+            assert_eq!(libc::waitpid(pid, &mut status, 0), pid);
+            libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0
+        }
+    }
+
+    /// One thing that the kernel refuses does not keep the others from being done, and is told.
+    #[test]
+    fn a_refusal_takes_nothing_else_away() {
+        assert!(refusing(&[libc::SYS_prlimit64, libc::SYS_setrlimit], || {
+            // SAFETY: asks for a number.
+            let dumpable = || unsafe { libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0) };
+            dumpable() == 1 && keep_process_private().is_err() && dumpable() == 0
+        }));
+    }
+
+    /// A filter that takes memfd_secret(2) away is noticed, and secrets are kept all the same.
+    #[test]
+    fn memory_that_is_not_hidden_is_told() {
+        assert!(refusing(&[libc::SYS_memfd_secret], || {
+            // A region of this child alone: those of its parent are not used here.
+            let before = some_secret_is_not_hidden();
+            let kept = keep_process_private().is_ok() && SecretBytes::copied_from(&[7; 32]).equals(&[7; 32]);
+            !before && kept && some_secret_is_not_hidden()
+        }));
     }
 
     /// A child finds zeros where the parent's secrets are, and its own are in memory that is its own.

@@ -59,6 +59,7 @@ families! {
     THREADS "canis_pool_threads_busy" Gauge ["lane"] "Threads at work for short requests and for long ones.";
     CONNECTIONS "canis_connections" Gauge ["door"] "Open connections.";
     ACCEPTED "canis_connections_accepted" Counter ["door"] "Connections accepted.";
+    CERTIFICATE "canis_certificate_expires_timestamp_seconds" Gauge [] "When the server's certificate ends, or the first of its chain.";
     HTTP "canis_http_responses" Counter ["status"] "Answers of the HTTP door.";
     WRONG "canis_wrong_credentials" Counter [] "Credentials shown that were wrong.";
     LOCKED_OUT "canis_lockout_refusals" Counter [] "Credentials not looked at because too many wrong ones came from their address.";

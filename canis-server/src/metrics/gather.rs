@@ -74,6 +74,10 @@ fn connections(out: &mut Exposition, server: &Server) {
     for (door, link) in links() {
         out.sample(&[("door", door)], link.accepted.load(Ordering::Relaxed));
     }
+    out.family(family::CERTIFICATE);
+    if let Some(at) = server.tls.ends_at() {
+        out.sample(&[], at);
+    }
     out.family(family::HTTP);
     for (status, count) in (STATUSES.0..).zip(&server.metrics.statuses) {
         if count.now() > 0 {

@@ -6,7 +6,8 @@ use canis_client::{Client, Config};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::PathBuf;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, Weak};
@@ -32,6 +33,12 @@ pub(crate) fn client_of_python(name: &str) -> PathBuf {
     path
 }
 
+/// A file for its owner alone, as those that hold a root's credential have to be.
+pub(crate) fn write_private(path: &Path, text: &str) {
+    let file = fs::File::options().create(true).truncate(true).write(true).mode(0o600).open(path);
+    file.unwrap().write_all(text.as_bytes()).unwrap();
+}
+
 /// A data directory and the credentials that go with it.
 pub(crate) struct Deployment {
     pub(crate) folder: TempDir,
@@ -55,7 +62,7 @@ impl Deployment {
     pub(crate) fn with_passphrase() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("passphrase");
-        fs::write(&file, "correct horse battery staple\n").unwrap();
+        write_private(&file, "correct horse battery staple\n");
         let file = file.display().to_string();
         Self::made(folder, Vec::new(), &["--root", "passphrase", "--passphrase-file", &file])
     }
@@ -73,7 +80,7 @@ impl Deployment {
             .unwrap();
         stdout(&made);
         let pin = folder.path().join("pin");
-        fs::write(&pin, "123456\n").unwrap();
+        write_private(&pin, "123456\n");
         let pin = pin.display().to_string();
         let root = ["--root", "hsm", "--module", SOFTHSM, "--token-label", "canis", "--pin-file", &pin];
         Self::made(folder, vec![("SOFTHSM2_CONF", conf)], &root)

@@ -6,7 +6,8 @@
 use super::ends::shown;
 use super::one::read_header;
 use super::who::{self, Openers, Server};
-use crate::args::{Connection, wrong_usage};
+use crate::args::Connection;
+use crate::command_line::wrong_usage;
 use crate::file_args::{DecryptFile, EncryptFile, Way};
 use crate::progress::Progress;
 use crate::show;

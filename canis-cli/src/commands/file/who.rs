@@ -59,7 +59,7 @@ pub(super) fn recipients(server: &Server<'_>, args: &Recipients) -> Result<Vec<B
 pub(super) fn some_recipients(server: &Server<'_>, args: &Recipients) -> Result<Vec<Box<dyn Recipient>>> {
     let all = recipients(server, args)?;
     if all.is_empty() {
-        crate::args::wrong_usage(
+        crate::command_line::wrong_usage(
             "nobody is named who could open the file: give --key, --public-key or --recipient",
         );
     }

@@ -16,7 +16,7 @@ use canis_proto::{Error, Result};
 type Test = fn(&'static Provider) -> Result<bool>;
 
 /// Every test by the name that a failure shows.
-const TESTS: [(&str, Test); 18] = [
+const TESTS: [(&str, Test); 19] = [
     ("SHA-1, SHA-2 and SHA-3", secret::digests),
     ("HMAC-SHA-256", secret::hmac),
     ("HMAC", secret::ready_hmac),
