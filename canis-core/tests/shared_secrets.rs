@@ -65,7 +65,7 @@ fn decapsulate(token: &Token, key: Id, ciphertext: &[u8], open: bool) -> Result<
 }
 
 fn value(token: &Token, object: Id) -> Vec<u8> {
-    match token.core.call(&token.caller(), ExportObject { object }).unwrap() {
+    match token.core.call(&token.caller(), ExportObject { object, measure: false }).unwrap() {
         PrivateParts::Secret { value, .. } => value.expose().to_vec(),
         _ => panic!("no secret key"),
     }
