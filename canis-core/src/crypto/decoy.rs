@@ -7,7 +7,7 @@ use canis_proto::{Family, KeyType};
 use std::sync::OnceLock;
 
 /// The types of decoys: for keys of a family that were wrapped into at most so many bytes.
-const KINDS: [(Family, usize, KeyType); 10] = [
+const KINDS: [(Family, usize, KeyType); 11] = [
     (Family::Rsa, 1500, KeyType::Rsa2048),
     (Family::Rsa, usize::MAX, KeyType::Rsa4096),
     (Family::Ec, 160, KeyType::EcdsaP256),
