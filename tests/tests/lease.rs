@@ -15,9 +15,13 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const ROTATIONS: usize = 40;
 const DESTRUCTIONS: usize = 20;
 const HOUR: u64 = 3600;
-/// Makes each change of a key take a while, so that a server can be found in the middle of its turn.
-const SLOW: &str = "CREATE FUNCTION slow() RETURNS trigger AS 'BEGIN PERFORM pg_sleep(0.05); RETURN NEW; END' LANGUAGE plpgsql;
-    CREATE TRIGGER slow BEFORE UPDATE ON kms_keys FOR EACH ROW EXECUTE FUNCTION slow()";
+/// Lets one change of a key through and no other before the gate is open, so that a server is found in the middle of its turn.
+const GATE: &str = "CREATE TABLE gate AS SELECT false AS open;
+    CREATE FUNCTION wait() RETURNS trigger AS 'BEGIN
+        WHILE (SELECT count(*) > 0 FROM kms_keys WHERE current_version > 1 OR deleted_at IS NOT NULL) AND NOT (SELECT open FROM gate)
+        LOOP PERFORM pg_sleep(0.01); END LOOP;
+        RETURN NEW; END' LANGUAGE plpgsql;
+    CREATE TRIGGER wait BEFORE UPDATE ON kms_keys FOR EACH ROW EXECUTE FUNCTION wait()";
 /// The server that has the turn (0x43414E49 and 3, ADR 0036), by what it calls itself.
 const TURN: &str = "SELECT a.application_name FROM pg_locks l JOIN pg_stat_activity a USING (pid)
     WHERE l.locktype = 'advisory' AND l.classid = 1128353353 AND l.objid = 3 AND l.granted";
@@ -90,7 +94,7 @@ fn a_server_is_killed_in_its_turn() {
     }
     drop(now);
     server.stop();
-    drop(postgres.shows(SLOW));
+    drop(postgres.shows(GATE));
     let hosts: Vec<_> = ["one", "two", "three"].map(|name| (name, host(&first, &postgres, name))).into();
     let mut servers: Vec<_> = hosts.iter().map(|(name, site)| (*name, ahead(site))).collect();
     let all = ROTATIONS + DESTRUCTIONS;
@@ -103,6 +107,7 @@ fn a_server_is_killed_in_its_turn() {
     let (_, killed) = servers.remove(holder);
     killed.kill();
     let (at, begun) = (done(&postgres), Instant::now());
+    drop(postgres.shows("UPDATE gate SET open = true"));
     assert!(at.0 + at.1 < all, "it had done everything before it was killed");
     // One change may have been under way.
     until("another server in its turn", || {

@@ -157,7 +157,7 @@ fn backups() {
 /// are.
 #[test]
 fn newer_ones_are_refused() {
-    let release = Release::of(RELEASES[RELEASES.len() - 1]);
+    let release = Release::of(RELEASES[0]);
     let site = release.in_file();
     let path = site.data().join("canis.dat");
     rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 2).unwrap();
@@ -169,14 +169,17 @@ fn newer_ones_are_refused() {
     assert!(fs::read(&path).unwrap() == before, "a store that was refused has changed");
     let postgres = Postgres::start();
     let site = release.in_database(&postgres);
+    let steps = || postgres.shows("SELECT count(*) FROM public.canis_schema").trim().parse::<u32>().unwrap();
     drop(postgres.shows(
-        "SET search_path = public; ALTER TABLE canis_schema ADD COLUMN needs INT; INSERT INTO canis_schema VALUES (77, now(), 76)",
+        "SET search_path = public; ALTER TABLE canis_schema ADD COLUMN IF NOT EXISTS needs INT;
+         INSERT INTO canis_schema VALUES (77, now(), 76)",
     ));
+    let before = steps();
     let refused = site.canis("store verify");
     for words in ["store_format", "schema 77", "schema 76", "or a newer one"] {
         assert!(refused.stderr.contains(words), "{}", refused.stderr);
     }
-    assert_eq!(postgres.shows("SELECT count(*) FROM public.canis_schema").trim(), "4");
+    assert_eq!(steps(), before, "a store that was refused has changed");
 }
 
 /// Makes what is kept of this CANIS: run it when a version is released, with the folder's name in KEEP_RELEASE, and add that to

@@ -108,7 +108,10 @@ impl Content {
 /// Whether not having an attribute is the same as having zeros or nothing in it. Not so are material, CKA_CHECK_VALUE,
 /// the numbers of public halves and what names an object or its mechanisms.
 const fn may_be_absent(kind: u64) -> bool {
-    !matches!(kind, 0x0004 | 0x0011 | 0x0090 | 0x0120..=0x0129 | 0x0180 | 0x0181 | ALLOWED_MECHANISMS)
+    !matches!(
+        kind,
+        0x0004 | 0x0011 | 0x0090 | 0x0120..=0x0129 | 0x0180 | 0x0181 | 0x0637 | ALLOWED_MECHANISMS
+    )
 }
 
 /// The usage that an attribute of a key stands for: keys that share secrets have other ones for what encryption keys call
