@@ -9,7 +9,7 @@ use super::worker::progress;
 use canis_core::crypto::ml_dsa::{MU, Mu};
 use canis_core::crypto::{
     GCM_NONCE, GCM_TAG, GcmKey, Hash, MAX_AGREED, MAX_DIGEST, MacKey, Oaep, PrivateKey, Provider, PublicKey,
-    SignScheme,
+    SignScheme, slh_dsa,
 };
 use canis_core::default_provider;
 use canis_core::secret::SecretBytes;
@@ -54,6 +54,20 @@ pub(super) const OPS: &[Op] = &[
     Op::MlKem768Decapsulate,
     Op::MlKem1024Encapsulate,
     Op::MlKem1024Decapsulate,
+    Op::SlhDsa128sSign,
+    Op::SlhDsa128sVerify,
+    Op::SlhDsa128fSign,
+    Op::SlhDsa128fVerify,
+    Op::SlhDsa192sSign,
+    Op::SlhDsa192sVerify,
+    Op::SlhDsa192fSign,
+    Op::SlhDsa192fVerify,
+    Op::SlhDsa256sSign,
+    Op::SlhDsa256sVerify,
+    Op::SlhDsa256fSign,
+    Op::SlhDsa256fVerify,
+    Op::HybridEncapsulate,
+    Op::HybridDecapsulate,
     Op::Gcm1K,
     Op::Gcm1M,
     Op::Hmac1K,
@@ -121,6 +135,8 @@ fn key_type(kind: Kind) -> Option<KeyType> {
         Kind::MlKem(512) => Some(KeyType::MlKem512),
         Kind::MlKem(768) => Some(KeyType::MlKem768),
         Kind::MlKem(_) => Some(KeyType::MlKem1024),
+        Kind::SlhDsa(kind) => Some(kind),
+        Kind::Hybrid => Some(KeyType::MlKem768X25519),
         Kind::Aes | Kind::Secret => None,
     }
 }
@@ -169,11 +185,31 @@ impl Subject for Direct {
             Op::Ed25519Sign => sign(self.pair(op)?, SignScheme::Ed25519, DIGEST[..32].to_vec()),
             Op::MlDsa44Sign | Op::MlDsa65Sign | Op::MlDsa87Sign => sign_message(self.pair(op)?),
             Op::MlDsa44Verify | Op::MlDsa65Verify | Op::MlDsa87Verify => verify_message(self.pair(op)?),
-            Op::MlKem512Encapsulate | Op::MlKem768Encapsulate | Op::MlKem1024Encapsulate => {
+            Op::SlhDsa128sSign
+            | Op::SlhDsa128fSign
+            | Op::SlhDsa192sSign
+            | Op::SlhDsa192fSign
+            | Op::SlhDsa256sSign
+            | Op::SlhDsa256fSign => {
+                sign(self.pair(op)?, SignScheme::SlhDsa, slh_dsa::pure(b"", &DIGEST[..32])?)
+            }
+            Op::SlhDsa128sVerify
+            | Op::SlhDsa128fVerify
+            | Op::SlhDsa192sVerify
+            | Op::SlhDsa192fVerify
+            | Op::SlhDsa256sVerify
+            | Op::SlhDsa256fVerify => verify(self.pair(op)?, SignScheme::SlhDsa),
+            Op::MlKem512Encapsulate
+            | Op::MlKem768Encapsulate
+            | Op::MlKem1024Encapsulate
+            | Op::HybridEncapsulate => {
                 let (_, key) = self.pair(op)?;
                 Ok(Box::new(move || key.encapsulate().map(drop)))
             }
-            Op::MlKem512Decapsulate | Op::MlKem768Decapsulate | Op::MlKem1024Decapsulate => {
+            Op::MlKem512Decapsulate
+            | Op::MlKem768Decapsulate
+            | Op::MlKem1024Decapsulate
+            | Op::HybridDecapsulate => {
                 let (private, public) = self.pair(op)?;
                 let ciphertext = public.encapsulate()?.ciphertext;
                 Ok(Box::new(move || private.decapsulate(&ciphertext).map(drop)))

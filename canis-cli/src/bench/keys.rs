@@ -3,6 +3,7 @@
 use super::module::refused;
 use super::operation::Kind;
 use super::plan::Keep;
+use super::steps::unnamed;
 use canis_proto::Result;
 use cryptoki::mechanism::Mechanism;
 use cryptoki::object::{Attribute, MlDsaParameterSetType, MlKemParameterSetType, ObjectClass, ObjectHandle};
@@ -33,6 +34,7 @@ pub(super) fn generate(session: &Session, kind: Kind, keep: Keep) -> Result<Key>
         Kind::Ed25519 => Mechanism::EccEdwardsKeyPairGen,
         Kind::MlDsa(_) => Mechanism::MlDsaKeyPairGen,
         Kind::MlKem(_) => Mechanism::MlKemKeyPairGen,
+        Kind::SlhDsa(_) | Kind::Hybrid => return Err(unnamed()),
     };
     let (mut public, mut private) = match kind {
         Kind::MlKem(_) => (vec![Attribute::Encapsulate(true)], vec![Attribute::Decapsulate(true)]),

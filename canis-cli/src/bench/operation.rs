@@ -1,5 +1,6 @@
 //! The operations that are measured, one row each.
 
+use canis_proto::KeyType;
 use serde::{Deserialize, Serialize};
 
 /// The keys that operations use.
@@ -17,6 +18,10 @@ pub(super) enum Kind {
     MlDsa(u16),
     /// A pair of ML-KEM with this parameter set.
     MlKem(u16),
+    /// A pair of SLH-DSA of this type.
+    SlhDsa(KeyType),
+    /// A pair of ML-KEM-768 and X25519 together.
+    Hybrid,
     /// An AES-256 key.
     Aes,
     /// A generic secret of 32 bytes, for HMAC.
@@ -76,6 +81,20 @@ operations! {
     MlKem768Decapsulate, "ml-kem-768-decapsulate", "ML-KEM-768 decapsulate", Some(Kind::MlKem(768));
     MlKem1024Encapsulate, "ml-kem-1024-encapsulate", "ML-KEM-1024 encapsulate", Some(Kind::MlKem(1024));
     MlKem1024Decapsulate, "ml-kem-1024-decapsulate", "ML-KEM-1024 decapsulate", Some(Kind::MlKem(1024));
+    SlhDsa128sSign, "slh-dsa-sha2-128s-sign", "SLH-DSA-SHA2-128s sign", Some(Kind::SlhDsa(KeyType::SlhDsaSha2128s));
+    SlhDsa128sVerify, "slh-dsa-sha2-128s-verify", "SLH-DSA-SHA2-128s verify", Some(Kind::SlhDsa(KeyType::SlhDsaSha2128s));
+    SlhDsa128fSign, "slh-dsa-sha2-128f-sign", "SLH-DSA-SHA2-128f sign", Some(Kind::SlhDsa(KeyType::SlhDsaSha2128f));
+    SlhDsa128fVerify, "slh-dsa-sha2-128f-verify", "SLH-DSA-SHA2-128f verify", Some(Kind::SlhDsa(KeyType::SlhDsaSha2128f));
+    SlhDsa192sSign, "slh-dsa-sha2-192s-sign", "SLH-DSA-SHA2-192s sign", Some(Kind::SlhDsa(KeyType::SlhDsaSha2192s));
+    SlhDsa192sVerify, "slh-dsa-sha2-192s-verify", "SLH-DSA-SHA2-192s verify", Some(Kind::SlhDsa(KeyType::SlhDsaSha2192s));
+    SlhDsa192fSign, "slh-dsa-sha2-192f-sign", "SLH-DSA-SHA2-192f sign", Some(Kind::SlhDsa(KeyType::SlhDsaSha2192f));
+    SlhDsa192fVerify, "slh-dsa-sha2-192f-verify", "SLH-DSA-SHA2-192f verify", Some(Kind::SlhDsa(KeyType::SlhDsaSha2192f));
+    SlhDsa256sSign, "slh-dsa-sha2-256s-sign", "SLH-DSA-SHA2-256s sign", Some(Kind::SlhDsa(KeyType::SlhDsaSha2256s));
+    SlhDsa256sVerify, "slh-dsa-sha2-256s-verify", "SLH-DSA-SHA2-256s verify", Some(Kind::SlhDsa(KeyType::SlhDsaSha2256s));
+    SlhDsa256fSign, "slh-dsa-sha2-256f-sign", "SLH-DSA-SHA2-256f sign", Some(Kind::SlhDsa(KeyType::SlhDsaSha2256f));
+    SlhDsa256fVerify, "slh-dsa-sha2-256f-verify", "SLH-DSA-SHA2-256f verify", Some(Kind::SlhDsa(KeyType::SlhDsaSha2256f));
+    HybridEncapsulate, "ml-kem-768-x25519-encapsulate", "ML-KEM-768 with X25519 encapsulate", Some(Kind::Hybrid);
+    HybridDecapsulate, "ml-kem-768-x25519-decapsulate", "ML-KEM-768 with X25519 decapsulate", Some(Kind::Hybrid);
     Gcm1K, "aes-gcm-1k", "AES-256-GCM encrypt 1 KiB", Some(Kind::Aes);
     Gcm1M, "aes-gcm-1m", "AES-256-GCM encrypt 1 MiB", Some(Kind::Aes);
     Hmac1K, "hmac-sha256-1k", "HMAC-SHA256 1 KiB", Some(Kind::Secret);

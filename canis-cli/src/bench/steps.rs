@@ -3,7 +3,7 @@
 use super::measure::Step;
 use super::module::{Module, refused};
 use super::operation::Op;
-use canis_proto::Result;
+use canis_proto::{Error, ErrorCode, Result};
 use cryptoki::mechanism::aead::GcmParams;
 use cryptoki::mechanism::dsa::{HedgeType, SignAdditionalContext};
 use cryptoki::mechanism::eddsa::{EddsaParams, EddsaSignatureScheme};
@@ -55,6 +55,20 @@ pub(super) fn step(module: &Module, op: Op) -> Result<Step<'_>> {
         Op::MlKem512Decapsulate | Op::MlKem768Decapsulate | Op::MlKem1024Decapsulate => {
             decapsulate(module, op, session)
         }
+        Op::SlhDsa128sSign
+        | Op::SlhDsa128fSign
+        | Op::SlhDsa192sSign
+        | Op::SlhDsa192fSign
+        | Op::SlhDsa256sSign
+        | Op::SlhDsa256fSign
+        | Op::SlhDsa128sVerify
+        | Op::SlhDsa128fVerify
+        | Op::SlhDsa192sVerify
+        | Op::SlhDsa192fVerify
+        | Op::SlhDsa256sVerify
+        | Op::SlhDsa256fVerify
+        | Op::HybridEncapsulate
+        | Op::HybridDecapsulate => Err(unnamed()),
         Op::P256Verify => verify(module, op, session, Mechanism::Ecdsa),
         Op::Ed25519Verify => verify(module, op, session, eddsa()),
         Op::Rsa2048Oaep => decrypt(module, op, session),
@@ -82,6 +96,11 @@ pub(super) fn step(module: &Module, op: Op) -> Result<Step<'_>> {
         Op::Create => module.own_objects().map(|_| create(session)),
         Op::Find => find(session, module.own_objects()? / 2),
     }
+}
+
+/// The client library has no names for these mechanisms yet, and the standard none for some.
+pub(super) fn unnamed() -> Error {
+    Error::new(ErrorCode::OperationNotSupported, "the PKCS#11 client has no mechanism of this name")
 }
 
 fn pss() -> Mechanism<'static> {

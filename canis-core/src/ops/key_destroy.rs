@@ -1,5 +1,6 @@
 //! `key.destroy`, `key.cancel-destroy`: a key's material goes, now or later; a tombstone stays.
 
+use crate::audit::{note_number, note_text};
 use crate::caller::Caller;
 use crate::core::{Resource, Run};
 use crate::keyring::Keyring;
@@ -9,10 +10,11 @@ use crate::keyring::key::Key;
 use crate::keyring::key_record::KeyRecord;
 use crate::keyring::tenant::OpenTenant;
 use crate::object::Object;
-use crate::store::{Change, ObjectQuery};
+use crate::store::{Change, ObjectQuery, VersionRow};
 use canis_proto::answer::KeyInfo;
 use canis_proto::message::{CancelDestroyKey, DestroyKey};
 use canis_proto::{Capability, Error, ErrorCode, Id, KeyState, Result};
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
 impl Run for DestroyKey<'_> {
@@ -59,6 +61,21 @@ impl Run for CancelDestroyKey<'_> {
     }
 }
 
+/// What is destroyed, so that the audit log can show later what it was (docs/audit.md).
+#[derive(PartialEq, Eq)]
+struct Gone {
+    versions: u64,
+    /// Of their sealed material, one after the other.
+    sha256: [u8; 32],
+}
+
+impl Gone {
+    fn note(&self) {
+        note_number("destroyed_versions", self.versions);
+        note_text("destroyed_sha256", &base16ct::lower::encode_string(&self.sha256));
+    }
+}
+
 /// Only a disabled key that may be destroyed is.
 fn refuse_destroying(key: &Key) -> Result<()> {
     let name = &key.record.name;
@@ -92,11 +109,17 @@ impl Keyring {
         find: impl Fn() -> Result<Arc<Key>>,
         wanted: impl Fn(&Key) -> bool,
     ) -> Result<Arc<Key>> {
+        let found = find()?;
+        let gone = self.sealed_versions(found.id, |_| true)?;
+        if wanted(&found) && refuse_destroying(&found).is_ok() {
+            gone.note();
+        }
         let destroyed = self.change_key(tenant, find, |key| {
             if !wanted(key) {
                 return Ok(key.record.clone().into());
             }
             refuse_destroying(key)?;
+            self.refuse_other_versions(key.id, |_| true, &gone)?;
             let mut change = self.tombstone(tenant, key)?;
             for row in self.store.objects(&ObjectQuery::of_key(tenant.id, key.id))? {
                 change.further.push(Change::RemoveObject(row.id, row.revision));
@@ -113,8 +136,12 @@ impl Keyring {
     pub(super) fn destroy_shown(&self, token: Id, key: Id, version: u32, object: &Object) -> Result<()> {
         let tenant = self.tenant(token)?;
         let find = || self.key_by_id(&tenant, key).map(Arc::new);
+        let shown = |one: &VersionRow| one.version == version;
+        let gone = self.sealed_versions(key, shown)?;
+        gone.note();
         self.change_key(&tenant, find, |key| {
             refuse_undeletable(key)?;
+            self.refuse_other_versions(key.id, shown, &gone)?;
             let mut change = if version < key.record.current_version {
                 let further = vec![Change::RemoveVersion(key.id, version)];
                 KeyChange { record: key.record.clone(), further }
@@ -128,6 +155,26 @@ impl Keyring {
         self.forget_keys();
         self.purge();
         Ok(())
+    }
+
+    /// The versions of a key that are about to go, as the store has them.
+    fn sealed_versions(&self, key: Id, goes: impl Fn(&VersionRow) -> bool) -> Result<Gone> {
+        let mut hash = Sha256::new();
+        let mut versions = 0;
+        for row in self.store.versions(key)?.into_iter().filter(goes) {
+            hash.update(&row.encrypted_material);
+            versions += 1;
+        }
+        Ok(Gone { versions, sha256: hash.finalize().into() })
+    }
+
+    /// What the audit log says is what goes.
+    fn refuse_other_versions(&self, key: Id, goes: impl Fn(&VersionRow) -> bool, gone: &Gone) -> Result<()> {
+        if self.sealed_versions(key, goes)? == *gone {
+            return Ok(());
+        }
+        let why = "the key's versions were changed at the same time, so it was not destroyed; ask again";
+        Err(Error::new(ErrorCode::Conflict, why))
     }
 
     /// Whoever destroys the object of the current version does not name the older ones, on which data may hang.
