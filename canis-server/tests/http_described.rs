@@ -38,6 +38,9 @@ fn answers_are_as_described() {
             "1",
             "--warnings",
             "off",
+            // A busy machine takes a while to make RSA keys of 8192 bits.
+            "--request-timeout",
+            "120",
         ])
         // That arguments are of the right types does not say that they go together.
         // Who shows many wrong credentials is told to wait; that none is let in is shown elsewhere.

@@ -81,7 +81,7 @@ fn the_module_waits_for_approvals() {
     let made = json(server.canis(&["token", "create", "--capability", "approve", "--json"], b""));
     let friend = made["token"].as_str().unwrap().to_owned();
     let known = *b"the value of a key that is known";
-    let import = ["key", "import", "guarded", "--type", "aes256-gcm", "--exportable"];
+    let import = ["key", "import", "guarded", "--type", "aes256-gcm", "--format", "raw", "--exportable"];
     server.canis(&[&import[..], &["--allow-plaintext-backup"]].concat(), &known).ok();
     server.canis(&["key", "update", "guarded", "--approvals", "1"], b"").ok();
     let pin = site.file("pin");

@@ -6,11 +6,17 @@ use std::path::Path;
 use std::process::Command;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/install-module");
+/// What it registers the module by.
+const REGISTERED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../dist/canis.module");
 
 /// The script in the guest's directory, run by the guest.
 fn install(guest: &Guest, arguments: &[&str]) -> String {
-    std::fs::copy(SCRIPT, guest.home.path("install-module")).unwrap();
-    let mut script = guest.command(guest.home.path("install-module").to_str().unwrap());
+    let [scripts, dist] = ["scripts", "dist"].map(|folder| guest.home.path(folder));
+    [&scripts, &dist].into_iter().for_each(|folder| std::fs::create_dir_all(folder).unwrap());
+    std::fs::copy(SCRIPT, scripts.join("install-module")).unwrap();
+    std::fs::copy(REGISTERED, dist.join("canis.module")).unwrap();
+    guest.give();
+    let mut script = guest.command(scripts.join("install-module").to_str().unwrap());
     succeed(script.arg("--library").arg(guest.home.path("module.so")).args(arguments))
 }
 
