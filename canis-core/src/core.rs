@@ -336,23 +336,6 @@ impl Core {
         })
     }
 
-    /// Compares the accumulators with the rows that there are: one error for each table that other hands changed. Reads
-    /// the whole store, as it stands at one moment. What is new among them is noted in the audit log.
-    ///
-    /// # Errors
-    /// `sealed`; `store_unavailable`.
-    pub fn check_rows(&self) -> Result<Vec<Error>> {
-        let (mut found, is_news) = self.keyring.check_rows()?;
-        if is_news {
-            match self.note_own("store.rows-changed") {
-                Ok(()) => self.keyring.rows_told(),
-                // It is told by the next comparison.
-                Err(error) => found.push(error),
-            }
-        }
-        Ok(found)
-    }
-
     /// Whether an opened key may be kept for the next use as it is: nobody has changed the store, logged in or out, or
     /// changed a session object since, as far as is known here. Costs two loads; otherwise open the key anew. Every use
     /// looks again, and then at other processes, too.

@@ -41,6 +41,7 @@ pub(crate) mod private_info;
 pub(crate) mod refusal;
 pub(crate) mod rsa_aes_wrap;
 mod rsa_block;
+mod rsa_parts;
 mod rsa_strength;
 mod stream;
 

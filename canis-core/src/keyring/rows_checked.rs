@@ -1,6 +1,7 @@
 //! What the last comparison of a store's rows with their accumulators came to, for those who ask how the store is.
 
 use super::Keyring;
+use crate::Core;
 use canis_proto::{Error, ErrorCode, Result};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -79,5 +80,24 @@ impl Keyring {
             }
             _ => String::new(),
         }
+    }
+}
+
+impl Core {
+    /// Compares the accumulators with the rows that there are: one error for each table that other hands changed. Reads
+    /// the whole store, as it stands at one moment. What is new among them is noted in the audit log.
+    ///
+    /// # Errors
+    /// `sealed`; `store_unavailable`.
+    pub fn check_rows(&self) -> Result<Vec<Error>> {
+        let (mut found, is_news) = self.keyring.check_rows()?;
+        if is_news {
+            match self.note_own("store.rows-changed") {
+                Ok(()) => self.keyring.rows_told(),
+                // It is told by the next comparison.
+                Err(error) => found.push(error),
+            }
+        }
+        Ok(found)
     }
 }
