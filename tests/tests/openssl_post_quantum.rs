@@ -76,7 +76,10 @@ impl Both {
         for context in ["", "of a test"] {
             let option = match context {
                 "" => String::new(),
-                _ => format!("-pkeyopt hexcontext-string:{}", hex(context.as_bytes())),
+                _ => format!(
+                    "-pkeyopt hexcontext-string:{}",
+                    base16ct::lower::encode_string(context.as_bytes())
+                ),
             };
             let ours = self.canis(&["sign", name, "--raw", "--in", &message, "--context", context]);
             self.write("signature", &ours);
@@ -118,10 +121,6 @@ impl Both {
         self.write("ciphertext", &altered);
         assert_ne!(opens(true), self.read("ours"), "{name}");
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The post-quantum types, as they are called.
