@@ -41,6 +41,8 @@ fn answers_are_as_described() {
             // A busy machine takes a while to make RSA keys of 8192 bits.
             "--request-timeout",
             "120",
+            "--max-response-time",
+            "120",
         ])
         // That arguments are of the right types does not say that they go together.
         // Who shows many wrong credentials is told to wait; that none is let in is shown elsewhere.
