@@ -14,7 +14,7 @@ fn a_destroyed_key_is_proved_gone() {
     server.canis(&["key", "create", "subjects/7", "--type", "aes256-gcm"], b"").ok();
     server.canis(&["key", "rotate", "subjects/7"], b"").ok();
     let sealed = server.canis(&["encrypt", "subjects/7"], b"what is known of them").ok().stdout;
-    server.canis(&["decrypt"], &sealed).ok();
+    server.canis(&["decrypt", "subjects/7"], &sealed).ok();
     server.canis(&["key", "disable", "subjects/7"], b"").ok();
 
     let store = rusqlite::Connection::open(site.data().join("canis.dat")).unwrap();
@@ -29,7 +29,7 @@ fn a_destroyed_key_is_proved_gone() {
     assert!(lies_in(&site, material), "what is looked for can be found");
 
     server.canis(&["key", "destroy", "subjects/7"], b"").ok();
-    assert!(server.canis(&["decrypt"], &sealed).stderr.contains("key_destroyed"));
+    assert!(server.canis(&["decrypt", "subjects/7"], &sealed).stderr.contains("key_destroyed"));
     for one in &materials {
         assert!(!lies_in(&site, one), "sealed material is left");
     }
