@@ -24,28 +24,17 @@ pub(crate) struct SignedMessages<U> {
 pub(crate) trait MessageUse: MacUse + Sized {
     /// Where sessions keep it.
     fn place(session: &mut Session) -> &mut Pending<SignedMessages<Self>>;
-
-    /// How it is done by a mechanism.
-    fn plan(mechanism: &Mechanism<'_>) -> Result<Signer>;
 }
 
 impl MessageUse for Signing {
     fn place(session: &mut Session) -> &mut Pending<SignedMessages<Self>> {
         &mut session.message_sign
     }
-
-    fn plan(mechanism: &Mechanism<'_>) -> Result<Signer> {
-        mechanism.signs()
-    }
 }
 
 impl MessageUse for Verifying {
     fn place(session: &mut Session) -> &mut Pending<SignedMessages<Self>> {
         &mut session.message_verify
-    }
-
-    fn plan(mechanism: &Mechanism<'_>) -> Result<Signer> {
-        mechanism.verifies()
     }
 }
 
@@ -68,7 +57,7 @@ pub(crate) fn init<U: MessageUse>(
 ) -> Result {
     let wanted = Wanted { handle: key, usage: U::USAGE };
     let make = |key, signer| SignedMessages::<U> { key, signer, open: None };
-    pending::init(module, session, mechanism, wanted, U::plan, make)
+    pending::init(module, session, mechanism, wanted, |mechanism| mechanism.signs(), make)
 }
 
 /// C_SignMessage.

@@ -36,7 +36,7 @@ pub(crate) fn init(
 ) -> Result {
     let wanted = Wanted { handle: key, usage: Usage::VERIFY };
     let make = |key, signer| Verification { key, message: Message::new(module.provider(), signer) };
-    pending::init(module, session, mechanism, wanted, |mechanism| mechanism.verifies(), make)
+    pending::init(module, session, mechanism, wanted, |mechanism| mechanism.signs(), make)
 }
 
 /// C_Verify.

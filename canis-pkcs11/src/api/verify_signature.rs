@@ -36,7 +36,7 @@ pub(crate) fn init(
     signature: Result<&[u8]>,
 ) -> Result {
     let wanted = Wanted { handle: key, usage: Usage::VERIFY };
-    let plan = |mechanism: &Mechanism<'_>| Ok((mechanism.verifies()?, signature?.to_vec()));
+    let plan = |mechanism: &Mechanism<'_>| Ok((mechanism.signs()?, signature?.to_vec()));
     let make = |key, (signer, signature)| SignatureVerification {
         verification: Verification { key, message: Message::new(module.provider(), signer) },
         signature,

@@ -96,20 +96,6 @@ impl Mechanism<'_> {
         fail(CKR_MECHANISM_INVALID)
     }
 
-    /// How this mechanism's signatures are checked: the hedge says nothing about that (section 6.67.5).
-    ///
-    /// # Errors
-    /// As above.
-    pub(crate) fn verifies(&self) -> Result<Signer> {
-        match self.parameter {
-            Parameter::Context { context, hash, .. } => {
-                let parameter = Parameter::Context { hedge: CKH_HEDGE_PREFERRED, context, hash };
-                Mechanism { row: self.row, parameter }.signs()
-            }
-            _ => self.signs(),
-        }
-    }
-
     /// How this mechanism makes signatures that give back what they sign: RSA without a hash.
     ///
     /// # Errors

@@ -225,15 +225,6 @@ fn wrong_parameters_are_refused() {
         call!(C_SignInit(session.handle(), &mut how, pair.private.handle()))
     };
     let here = long.as_ptr().cast_mut();
-    // Whoever checks signatures is not asked how they were hedged.
-    let mut inner =
-        cryptoki_sys::CK_SIGN_ADDITIONAL_CONTEXT { hedgeVariant: 77, pContext: here, ulContextLen: 1 };
-    let mut how = CK_MECHANISM {
-        mechanism: cryptoki_sys::CKM_ML_DSA,
-        pParameter: std::ptr::from_mut(&mut inner).cast(),
-        ulParameterLen: size_of_val(&inner) as CK_ULONG,
-    };
-    assert_eq!(call!(C_VerifyInit(session.handle(), &mut how, pair.public.handle())), CKR_OK);
     for (hedge, at, len, cut) in [
         (0, null_mut(), 1, 0),
         (0, here, CK_ULONG::MAX, 0),
